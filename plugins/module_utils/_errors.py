@@ -1,0 +1,44 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The errors a user may see. They lie below every other layer, so that all of them end in the one fail path of ``_module``."""
+
+from __future__ import annotations
+
+import typing as t
+
+
+class StorwareError(Exception):
+    """Something went wrong in a way that a user can understand.
+
+    message: what was attempted and what happened, one or two sentences.
+    code: a short constant that playbooks may branch on; it never changes its meaning.
+    hint: the next step for the user, or an empty string.
+    details: more facts for the result (JSON types only), such as the HTTP status.
+    """
+
+    code: str = "internal"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str = "",
+        hint: str = "",
+        details: t.Mapping[str, t.Any] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or self.code
+        self.hint = hint
+        self.details: dict[str, t.Any] = dict(details or {})
+
+
+class OptionError(StorwareError):
+    """An option has a value that cannot work. Raised before anything is sent or written."""
+
+    code = "option"
+
+    def __init__(self, option: str, message: str, *, hint: str = "") -> None:
+        super().__init__(f"{option}: {message}", hint=hint, details={"option": option})
+        self.option = option
