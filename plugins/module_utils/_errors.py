@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The errors a user may see. They lie below every other layer, so that all of them end in the one fail path of ``_module``."""
+"""The errors a user may see. They lie below every other layer and all end in the one fail path of ``_module``."""
 
 from __future__ import annotations
 

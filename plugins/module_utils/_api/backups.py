@@ -1,0 +1,40 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Backups: which one is the latest good one of an entity."""
+
+from __future__ import annotations
+
+import typing as t
+
+from . import paging, wire
+from .client import Client
+
+# Up to here one call an entity is cheaper than all backups of a type.
+_FEW_ENTITIES: t.Final = 5
+
+
+def latest(client: Client, entities: t.Sequence[wire.Reference], entity_type: str | None) -> dict[str, wire.Backup]:
+    """The latest backup with status SUCCESS for each entity guid; entities without one are left out."""
+    if entity_type is None or len(entities) <= _FEW_ENTITIES:
+        found = [backup for entity in entities for backup in _successful(client, "protected-entity", entity.guid)]
+    else:
+        found = _successful(client, "protected-entity-type", entity_type)
+    newest: dict[str, wire.Backup] = {}
+    for backup in found:
+        guid = backup.protected_entity.guid if backup.protected_entity else None
+        if guid is not None and _taken(backup) >= _taken(newest.get(guid)):
+            newest[guid] = backup
+    return {entity.guid: newest[entity.guid] for entity in entities if entity.guid in newest}
+
+
+def _successful(client: Client, parameter: str, value: str) -> list[wire.Backup]:
+    query = [(parameter, value), ("status", "SUCCESS")]
+    records = paging.drain(client, "/backups", query, "list backups")
+    backups = [wire.backup(record, f"GET /backups: [{index}]") for index, record in enumerate(records)]
+    return [backup for backup in backups if backup.status == "SUCCESS"]
+
+
+def _taken(backup: wire.Backup | None) -> str:
+    """When the data was taken; ISO 8601 in UTC sorts as text."""
+    return (backup.snapshot_time or backup.backup_time or "") if backup else ""

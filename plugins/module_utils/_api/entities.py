@@ -1,0 +1,133 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Users, sites, groups, teams and nodes: from the names people use to the guids the API wants."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from .._errors import OptionError
+from . import paging, wire
+from .client import Client
+
+# Teams have no page of their own in the API reference; asking the groups for them is an inference (storware-api 7.4).
+_INVENTORY: t.Final[dict[str, tuple[str, wire.Query]]] = {
+    "CLOUD_USER": ("/cloud-users", []),
+    "CLOUD_SITE": ("/cloud-sites", []),
+    "CLOUD_GROUP": ("/cloud-groups", []),
+    "CLOUD_TEAMS": ("/cloud-groups", [("teams-group", "true")]),
+}
+DOWNLOADABLE_TYPES: t.Final = tuple(_INVENTORY)
+# Up to here one filtered call a name is cheaper than the whole inventory.
+_FEW_NAMES: t.Final = 5
+_MAX_CANDIDATES: t.Final = 10
+
+_GUID: t.Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+def is_guid(text: str) -> bool:
+    """Whether the text has the 36-character form that all guids of the API have."""
+    return _GUID.fullmatch(text) is not None
+
+
+def resolve(client: Client, wanted: t.Sequence[str], entity_type: str | None) -> list[wire.Reference]:
+    """The entity for each name, e-mail address or guid: each once, in the order asked.
+
+    Names and addresses are compared exactly. Raises OptionError for a name that fits none or several entities.
+    """
+    names = [name for name in dict.fromkeys(wanted) if not is_guid(name)]
+    found: dict[str, wire.Reference] = {}
+    if names:
+        if entity_type is None:
+            raise OptionError(
+                "protected_entity_type",
+                f"is needed to look up {names[0]!r}, which is no guid",
+                hint=f"Set it to one of {', '.join(DOWNLOADABLE_TYPES)}.",
+            )
+        found = _look_up(client, names, entity_type)
+    references = (found.get(name) or wire.Reference(name.lower(), type=entity_type) for name in wanted)
+    # Two names may be one entity: an address and a guid, say.
+    return list({reference.guid: reference for reference in references}.values())
+
+
+def resolve_node(client: Client, node: str) -> str:
+    """The guid of a node given by name or guid. GET /nodes is seen in clients, not documented."""
+    if is_guid(node):
+        return node.lower()
+    records = paging.drain(client, "/nodes", [], "list nodes")
+    nodes = [wire.reference(record, "GET /nodes") for record in records]
+    matches = [candidate for candidate in nodes if candidate.name == node]
+    if len(matches) != 1:
+        names = ", ".join(sorted(candidate.name or candidate.guid for candidate in nodes)) or "none"
+        raise OptionError("node", f"{node!r} fits {len(matches)} nodes", hint=f"The server's nodes: {names}.")
+    return matches[0].guid
+
+
+def _look_up(client: Client, names: t.Sequence[str], entity_type: str) -> dict[str, wire.Reference]:
+    """The filter first, then once the whole inventory: the filter may not search addresses (storware-api 1.4)."""
+    index: dict[str, list[wire.Entity]] = {}
+    if len(names) <= _FEW_NAMES:
+        for name in names:
+            index.setdefault(name, _by_name(_inventory(client, entity_type, name_like=name)).get(name, []))
+    if not all(index.get(name) for name in names):
+        everything = _inventory(client, entity_type)
+        index = _by_name(everything)
+        unknown = [name for name in names if name not in index]
+        if unknown:
+            raise _not_found(unknown, everything, entity_type)
+    ambiguous = {name: index[name] for name in names if len(index[name]) > 1}
+    if ambiguous:
+        raise _ambiguous(ambiguous, entity_type)
+    return {name: wire.Reference(index[name][0].guid, index[name][0].name, entity_type) for name in names}
+
+
+def _inventory(client: Client, entity_type: str, name_like: str | None = None) -> list[wire.Entity]:
+    path, query = _INVENTORY[entity_type]
+    if name_like is not None:
+        query = [*query, ("nameLike", name_like)]
+    records = paging.drain(client, path, query, f"list protected entities of type {entity_type}")
+    return [wire.entity(record, f"GET {path}: [{index}]") for index, record in enumerate(records)]
+
+
+def _by_name(entities: t.Iterable[wire.Entity]) -> dict[str, list[wire.Entity]]:
+    """The entities under each of their names and addresses."""
+    index: dict[str, list[wire.Entity]] = {}
+    for entity in entities:
+        for name in {name for name in (entity.name, entity.email) if name}:
+            index.setdefault(name, []).append(entity)
+    return index
+
+
+def _ambiguous(matches: t.Mapping[str, t.Sequence[wire.Entity]], entity_type: str) -> OptionError:
+    told = [f"{name!r} fits {len(fitting)}: {_candidates(fitting)}" for name, fitting in matches.items()]
+    return OptionError(
+        "protected_entities",
+        f"names must fit one entity of type {entity_type}; {'. '.join(told[:_MAX_CANDIDATES])}",
+        hint="Give the e-mail address or the guid instead.",
+    )
+
+
+def _not_found(names: t.Sequence[str], everything: t.Sequence[wire.Entity], entity_type: str) -> OptionError:
+    parts = [name.casefold() for name in names]
+    similar = [
+        entity
+        for entity in everything
+        if any(part in (entity.name or "").casefold() or part in (entity.email or "").casefold() for part in parts)
+    ]
+    hint = "Names and addresses are compared exactly, upper and lower case included."
+    if similar:
+        hint += f" Similar: {_candidates(similar)}."
+    called = ", ".join(repr(name) for name in names[:_MAX_CANDIDATES])
+    more = f" and {len(names) - _MAX_CANDIDATES} more" if len(names) > _MAX_CANDIDATES else ""
+    return OptionError("protected_entities", f"no entity of type {entity_type} is called {called}{more}", hint=hint)
+
+
+def _candidates(entities: t.Sequence[wire.Entity]) -> str:
+    shown = [
+        " ".join(part for part in (e.name, f"<{e.email}>" if e.email else None, f"({e.guid})") if part)
+        for e in entities[:_MAX_CANDIDATES]
+    ]
+    more = len(entities) - len(shown)
+    return "; ".join(shown) + (f"; and {more} more" if more else "")

@@ -1,0 +1,245 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can go wrong when the API is called, told so that a user knows the next step."""
+
+from __future__ import annotations
+
+import datetime
+import email.utils
+import html
+import json
+import re
+import typing as t
+from dataclasses import dataclass
+
+from .._errors import StorwareError
+from . import wire
+
+if t.TYPE_CHECKING:
+    import requests
+
+try:
+    from requests import exceptions as requests_exceptions
+    from urllib3 import exceptions as urllib3_exceptions
+except ImportError:
+    pass  # reported by the module before anything is called
+
+EXCERPT: t.Final = 200  # characters of a body that are shown
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What was tried. doing completes the sentence "Cannot ..."."""
+
+    doing: str
+    method: str
+    path: str
+
+
+class ApiError(StorwareError):
+    """A call failed. status is the HTTP status, None when there was no answer."""
+
+    code = "api"
+
+    def __init__(
+        self,
+        attempt: Attempt,
+        what: str,
+        *,
+        code: str,
+        hint: str = "",
+        status: int | None = None,
+        server_message: str | None = None,
+        retryable: bool = False,
+    ) -> None:
+        super().__init__(
+            f"Cannot {attempt.doing}: {attempt.method} {attempt.path} {what}",
+            code=code,
+            hint=hint,
+            details={
+                "method": attempt.method,
+                "path": attempt.path,
+                "status": status,
+                "server_message": server_message,
+                "retryable": retryable,
+            },
+        )
+        self.status = status
+        self.retryable = retryable
+
+
+# status -> (code, hint); other statuses are "http_status", 5xx "server_error".
+_STATUSES: t.Final = {
+    400: ("bad_request", "The server refuses the parameters or the body; its words above say which."),
+    401: ("unauthorized", "The session has ended and there are no credentials to open a new one, or they were refused."),
+    403: ("forbidden", "The account lacks a privilege for this; ask the administrator of the backup server."),
+    404: ("not_found", ""),
+    409: ("conflict", ""),
+    422: ("bad_request", "The server refuses the parameters or the body; its words above say which."),
+    429: ("rate_limited", "Try again later, or with fewer tasks at a time."),
+}
+
+
+def from_status(response: requests.Response, attempt: Attempt, body: bytes) -> ApiError:
+    """An answer that is no success."""
+    status = response.status_code
+    if 300 <= status < 400:
+        return _redirected(response, attempt)
+    code, hint = _STATUSES.get(status, ("server_error" if status >= 500 else "http_status", ""))
+    words = _server_words(body)
+    return ApiError(
+        attempt,
+        f"answered {status}{': ' + words if words else ''}",
+        code=code,
+        hint=hint,
+        status=status,
+        server_message=words,
+        retryable=status == 429 or status >= 500,
+    )
+
+
+def from_login_status(response: requests.Response, attempt: Attempt, body: bytes) -> ApiError:
+    """A login that is no success. Both 400 and 401 stand for wrong credentials (storware-api 1.5)."""
+    error = from_status(response, attempt, body)
+    if error.status in (400, 401, 403):
+        error.code = "login_refused"
+        error.hint = "Check username and password, or token. The login is not repeated, to keep the account from being locked."
+    return error
+
+
+def no_session_cookie(response: requests.Response, attempt: Attempt) -> ApiError:
+    """A login that succeeds but leaves nothing to prove it with."""
+    names = sorted(name for name in response.headers if name.lower() == "set-cookie")
+    why = "set a cookie that does not fit url (host, path or Secure)" if names else "set no session cookie"
+    return ApiError(
+        attempt,
+        f"answered {response.status_code} but {why}",
+        code="no_session_cookie",
+        hint="Check that url is the server's own https address, not a redirecting proxy.",
+        status=response.status_code,
+    )
+
+
+def bad_answer(attempt: Attempt, why: str, response: requests.Response, words: str = "") -> ApiError:
+    """A success whose body cannot be what the API sends."""
+    media_type = response.headers.get("Content-Type", "no media type")
+    return ApiError(
+        attempt,
+        f"answered {response.status_code} with something the API does not send: {why} ({media_type})"
+        + (f": {words}" if words else ""),
+        code="bad_answer",
+        hint="Check that url leads to the API itself, not to a web page, a login portal or a proxy.",
+        status=response.status_code,
+    )
+
+
+def answer_lost(attempt: Attempt, why: str) -> ApiError:
+    """The call was sent, or may have been, and no whole answer came back."""
+    acted = "" if attempt.method == "GET" else "; the server may have acted on it"
+    hint = "Run the task again." if attempt.method == "GET" else "Run the task again: it looks first at what exists."
+    return ApiError(attempt, f"got no whole answer ({why}){acted}", code="answer_lost", hint=hint, retryable=True)
+
+
+def from_exception(error: Exception, attempt: Attempt) -> ApiError:
+    """What requests raised, sorted by whether anything can have reached the server."""
+    reason = _innermost(error)
+    if isinstance(error, (requests_exceptions.SSLError, urllib3_exceptions.SSLError)):
+        return ApiError(
+            attempt,
+            f"failed the TLS check ({reason})",
+            code="tls",
+            hint="Set ca_path to the CA that signed the server's certificate, and url to a name the certificate holds.",
+        )
+    if isinstance(error, requests_exceptions.ConnectTimeout):
+        return ApiError(attempt, "got no connection in time", code="timeout_connect", hint=_REACH, retryable=True)
+    if isinstance(error, requests_exceptions.ProxyError):
+        # The reason may repeat the proxy's URL with its password; it is not shown.
+        return ApiError(attempt, "could not pass the proxy", code="proxy", hint=_PROXY, retryable=True)
+    if isinstance(error, requests_exceptions.ConnectionError) and _never_sent(error):
+        return ApiError(attempt, f"got no connection ({reason})", code="unreachable", hint=_REACH, retryable=True)
+    if isinstance(error, requests_exceptions.ReadTimeout):
+        return answer_lost(attempt, "nothing came within the timeout")
+    if isinstance(error, (requests_exceptions.ConnectionError, requests_exceptions.ChunkedEncodingError)):
+        return answer_lost(attempt, reason)
+    if isinstance(error, OSError) and not isinstance(error, requests_exceptions.RequestException):
+        return ApiError(
+            attempt, f"was not sent: {reason}", code="option", hint="Check ca_path, client_cert and client_key."
+        )
+    return ApiError(attempt, f"failed ({reason})", code="request", hint="Check url.")
+
+
+_REACH: t.Final = "Check url, the network and that the server runs."
+_PROXY: t.Final = "Check the proxy variables of the environment, or set use_proxy to false."
+
+
+def retry_after(response: requests.Response) -> float:
+    """Seconds the server asks to wait, 0 when it asks nothing sensible (RFC 9110 10.2.3: seconds or a date)."""
+    value = response.headers.get("Retry-After", "").strip()
+    if value.isdigit():
+        return float(value[:12])
+    try:
+        moment = email.utils.parsedate_to_datetime(value)
+        return max(0.0, (moment - datetime.datetime.now(datetime.timezone.utc)).total_seconds())
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return 0.0
+
+
+def excerpt(data: bytes) -> str:
+    """The first words of a body, without markup, fit for one line of a message."""
+    text = data[: EXCERPT * 20].decode("utf-8", "replace")
+    text = re.sub(r"(?is)<(script|style).*?</\1>|<[^>]*>", " ", text)
+    text = "".join(character if character.isprintable() else " " for character in html.unescape(text))
+    text = " ".join(text.split())
+    return text if len(text) <= EXCERPT else text[:EXCERPT] + "..."
+
+
+def _server_words(body: bytes) -> str:
+    try:
+        message = wire.server_message(json.loads(body))
+    except (ValueError, RecursionError):
+        message = None
+    return excerpt(message.encode()) if message else excerpt(body)
+
+
+def _redirected(response: requests.Response, attempt: Attempt) -> ApiError:
+    # Only the host is shown: the rest of the address is the server's to write, and may hold anything.
+    match = re.match(r"(?i)(https?://)(?:[^/@]*@)?([^/?#]+)", response.headers.get("Location", ""))
+    target = f" to {match.group(1)}{match.group(2)}" if match else ""
+    return ApiError(
+        attempt,
+        f"answered {response.status_code}, a redirect{target}, which is never followed",
+        code="redirect",
+        hint="Set url to the address of the API itself.",
+        status=response.status_code,
+    )
+
+
+def _never_sent(error: BaseException) -> bool:
+    # MaxRetryError wraps the reason; its name differs by urllib3 version only below NewConnectionError.
+    unsent = (urllib3_exceptions.NewConnectionError, urllib3_exceptions.ConnectTimeoutError)
+    return any(isinstance(cause, unsent) for cause in _causes(error))
+
+
+def _causes(error: BaseException) -> t.Iterator[BaseException]:
+    """The exception and what it wraps, in any of the ways requests and urllib3 wrap."""
+    todo: list[object] = [error]
+    seen: set[int] = set()
+    while todo:
+        current = todo.pop(0)
+        if not isinstance(current, BaseException) or id(current) in seen:
+            continue
+        seen.add(id(current))
+        yield current
+        todo += [*current.args, getattr(current, "reason", None), current.__cause__, current.__context__]
+
+
+def _innermost(error: BaseException) -> str:
+    """The shortest true reason: the operating system's or TLS library's words, without addresses and object names."""
+    for cause in _causes(error):
+        if type(cause).__name__ in ("SSLCertVerificationError", "CertificateError"):
+            return str(getattr(cause, "verify_message", "") or cause)
+    for cause in _causes(error):
+        if isinstance(cause, OSError) and cause.strerror and not isinstance(cause, requests_exceptions.RequestException):
+            return str(cause.strerror)
+    return type(list(_causes(error))[-1]).__name__

@@ -1,0 +1,94 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lists, drained page by page so that nothing is missing and no server can make it go on for ever."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+from .._errors import StorwareError
+from . import wire
+from .client import Client
+
+PAGE_SIZE: t.Final = 500  # the server may give fewer; nothing documents a limit
+MAX_PAGES: t.Final = 10_000
+MAX_DRAINS: t.Final = 3  # a list that changed while it was read is read again
+
+
+class IncompleteList(StorwareError):
+    """The server counts more records than it shows."""
+
+    code = "incomplete_list"
+
+
+@dataclass
+class _Drain:
+    """One pass over all pages."""
+
+    records: dict[str, wire.Json] = field(default_factory=dict)  # by guid: a record seen twice is one record
+    totals: list[int] = field(default_factory=list)  # as told page by page
+
+    def add(self, page: list[wire.Json], path: str) -> int:
+        """Take the page in; returns how many of its records are new."""
+        before = len(self.records)
+        for index, record in enumerate(page):
+            if not isinstance(record, dict) or not isinstance(record.get("guid"), str):
+                raise wire.Malformed(f"GET {path}: [{index}]", "an object with a guid", record)
+            self.records[record["guid"]] = record
+        return len(self.records) - before
+
+    @property
+    def complete(self) -> bool:
+        """Whether the server's newest count is reached; without a count there is no contradiction."""
+        return not self.totals or len(self.records) >= self.totals[-1]
+
+    @property
+    def steady(self) -> bool:
+        """Whether the count stayed the same: only then can no record have slipped from one page to another unseen."""
+        return len(set(self.totals)) <= 1
+
+
+def drain(client: Client, path: str, query: wire.Query, doing: str, size: int = PAGE_SIZE) -> list[wire.Json]:
+    """All records of a list, each guid once, in the server's order.
+
+    Works with and without X-Total-Count, with a server that caps or ignores ``size``, and with pages that repeat.
+    A list whose count changes while it is read is read again. Raises IncompleteList, ApiError, Malformed.
+    """
+    drained = _Drain()
+    for _attempt in range(MAX_DRAINS):
+        drained = _drain_once(client, path, query, doing, size)
+        if drained.complete and drained.steady:
+            break
+    if drained.complete:  # a list that never stands still is good enough when nothing it counts is missing
+        return list(drained.records.values())
+    raise IncompleteList(
+        f"Cannot {doing}: GET {path} counts {drained.totals[-1]} records and shows {len(drained.records)}",
+        hint="Run the task again; if it stays so, the server's X-Total-Count does not fit its list.",
+    )
+
+
+def page(client: Client, path: str, query: wire.Query, doing: str) -> tuple[list[wire.Json], int | None]:
+    """One call: the records and the server's total count, if it tells one."""
+    answer = client.get(path, query, doing)
+    records = [] if answer.body is None else answer.body  # 204 stands for an empty list
+    if not isinstance(records, list):
+        raise wire.Malformed(f"GET {path}", "a list", records)
+    return records, answer.total
+
+
+def _drain_once(client: Client, path: str, query: wire.Query, doing: str, size: int) -> _Drain:
+    drained = _Drain()
+    fruitless = 0
+    for number in range(MAX_PAGES):
+        records, total = page(client, path, [*query, ("page", str(number)), ("size", str(size))], doing)
+        if total is not None:
+            drained.totals.append(total)
+        fruitless = 0 if drained.add(records, path) else fruitless + 1
+        # A short page proves nothing: the server may cap the size. An empty one, a reached count, a page larger
+        # than asked (paging is ignored) or two pages without anything new do.
+        reached = total is not None and len(drained.records) >= total
+        if not records or reached or len(records) > size or fruitless == 2:
+            return drained
+    return drained
