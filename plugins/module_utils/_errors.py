@@ -14,7 +14,8 @@ class StorwareError(Exception):
     message: what was attempted and what happened, one or two sentences.
     code: a short constant that playbooks may branch on; it never changes its meaning.
     hint: the next step for the user, or an empty string.
-    details: more facts for the result (JSON types only), such as the HTTP status.
+    details: more facts about the failure (JSON types only), such as the HTTP status.
+    results: what was done before it failed, in the shape of the module's return values.
     """
 
     code: str = "internal"
@@ -26,12 +27,14 @@ class StorwareError(Exception):
         code: str = "",
         hint: str = "",
         details: t.Mapping[str, t.Any] | None = None,
+        results: t.Mapping[str, t.Any] | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.code = code or self.code
         self.hint = hint
         self.details: dict[str, t.Any] = dict(details or {})
+        self.results: dict[str, t.Any] = dict(results or {})
 
 
 class OptionError(StorwareError):

@@ -253,7 +253,7 @@ class _TaskWatch:
         unfinished = tasks.unfinished(self._client)
         for guid, task in ours.items():
             # Not among the unfinished ones: finished or purged, which has to count as the same.
-            ours[guid] = unfinished.get(guid) or replace(task, state="FINISHED", progress=100.0)
+            ours[guid] = unfinished.get(guid) or replace(task, state=tasks.FINISHED, progress=100.0)
         seen_failing = {guid for guid, task in ours.items() if task.state in tasks.FAILED}
         # Believed at the second look: the server may start a failed task again.
         confirmed = seen_failing & self._suspects

@@ -1,0 +1,92 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of the connection options. Names, variables, types and defaults come from module_utils/_options.py."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Connection."""
+
+    DOCUMENTATION = r"""
+options:
+  url:
+    description:
+      - Address of the server, such as V(https://backup.example.com:8181). C(/api) is added where it is missing.
+      - If not set, the environment variable E(STORWARE_URL) is used.
+    type: str
+  username:
+    description:
+      - Name of the account to log in with; goes with O(password).
+      - If not set, the environment variable E(STORWARE_USERNAME) is used.
+      - Of O(username) with O(password), O(token) and O(session) give exactly one. When none is given, the environment decides.
+    type: str
+  password:
+    description:
+      - Password of the account.
+      - If not set, the environment variable E(STORWARE_PASSWORD) is used.
+    type: str
+  token:
+    description:
+      - Token to log in with, instead of O(username) and O(password).
+      - If not set, the environment variable E(STORWARE_TOKEN) is used.
+    type: str
+  session:
+    description:
+      - Cookie of a session that is open already, as C(NAME=VALUE). It is used, and neither renewed nor closed.
+      - If not set, the environment variable E(STORWARE_SESSION) is used.
+    type: str
+  validate_certs:
+    description:
+      - Whether the server's certificate is checked. Switching this off lets anybody on the network read the mail; prefer O(ca_path).
+      - If not set, the environment variable E(STORWARE_VALIDATE_CERTS) is used.
+    type: bool
+    default: true
+  ca_path:
+    description:
+      - File with the certificate of the authority (PEM) that signed the server's certificate, on the host that runs the module.
+      - If not set, the environment variable E(STORWARE_CA_PATH) is used.
+      - E(REQUESTS_CA_BUNDLE) and similar variables are not used.
+    type: path
+  client_cert:
+    description:
+      - File with a client certificate (PEM), on the host that runs the module. It may hold the key as well.
+      - If not set, the environment variable E(STORWARE_CLIENT_CERT) is used.
+    type: path
+  client_key:
+    description:
+      - File with the key of O(client_cert) (PEM).
+      - If not set, the environment variable E(STORWARE_CLIENT_KEY) is used.
+    type: path
+  use_proxy:
+    description:
+      - Whether the proxy variables of the environment (E(HTTPS_PROXY), E(NO_PROXY) and so on) are followed.
+      - If not set, the environment variable E(STORWARE_USE_PROXY) is used.
+    type: bool
+    default: true
+  allow_http:
+    description:
+      - Permits an O(url) with C(http://), which sends credentials and mail in clear text.
+      - If not set, the environment variable E(STORWARE_ALLOW_HTTP) is used.
+    type: bool
+    default: false
+  timeout:
+    description:
+      - Seconds to wait for a connection, and for each piece of an answer.
+      - If not set, the environment variable E(STORWARE_TIMEOUT) is used.
+    type: float
+    default: 30
+  retries:
+    description:
+      - How often a call is repeated that did not reach the server, or that reads or deletes and met a passing fault.
+        A call that creates or updates is never sent twice.
+      - If not set, the environment variable E(STORWARE_RETRIES) is used.
+    type: int
+    default: 5
+requirements:
+  - requests >= 2.25
+notes:
+  - The project is independent of the vendor of Storware Backup and Recovery.
+  - The connection options are read from the environment of the controller, also when the module runs on a managed host.
+"""
