@@ -20,6 +20,12 @@ from ._secrets import Scrubber
 Result = t.Dict[str, t.Any]
 Handler = t.Callable[["Context"], Result]
 
+WAIT_SPEC: t.Final = {
+    "wait": {"type": "bool", "default": True},
+    "wait_timeout": {"type": "float", "default": 3600.0},
+    "wait_interval": {"type": "float", "default": 10.0},
+}
+
 
 class Context:
     """What a module's handler works with."""

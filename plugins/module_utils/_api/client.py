@@ -86,7 +86,7 @@ class Client:
         if self._owns_session:
             self._owns_session = False
             try:
-                self._send("POST", "/session/logout", timeout=LOGOUT_TIMEOUT).close()
+                self._send(self._attempt("log out", "POST", "/session/logout"), timeout=LOGOUT_TIMEOUT).close()
             except StorwareError:
                 pass  # the server ends the session by itself; the result of the task matters more
         self._http.close()
@@ -118,7 +118,7 @@ class Client:
         for retry in range(self._connection.retries + 1):
             with self._call(method, path, doing, query=query, body=body, headers=headers) as response:
                 try:
-                    return _decode(response, failures.Attempt(doing, method, path))
+                    return _decode(response, self._attempt(doing, method, path))
                 except ApiError as error:
                     # A body that breaks off is a lost answer; what follows is the same as for a lost header.
                     if error.code != "answer_lost" or method not in SAFE_METHODS or retry == self._connection.retries:
@@ -137,13 +137,13 @@ class Client:
         headers: t.Mapping[str, str] | None = None,
     ) -> requests.Response:
         """The successful answer to one call, with a session opened when needed and with the retries its verb allows."""
-        attempt = failures.Attempt(doing, method, path)
+        attempt = self._attempt(doing, method, path)
         may_log_in_again = True
         retry = 0
         while True:
             try:
                 self._ensure_session()
-                response = self._send(method, path, query=query, body=body, headers=headers, attempt=attempt)
+                response = self._send(attempt, query=query, body=body, headers=headers)
             except ApiError as error:
                 if retry >= self._connection.retries or not _may_repeat(error, method):
                     raise
@@ -164,7 +164,7 @@ class Client:
             if 200 <= response.status_code < 300:
                 return response
             with response:
-                raise failures.from_status(response, attempt, _excerpt_of(response))
+                raise failures.from_status(response, attempt, _excerpt_of(response, attempt))
 
     def _ensure_session(self) -> None:
         if self._has_session:
@@ -179,16 +179,16 @@ class Client:
         self._has_session = True
 
     def _log_in(self, path: str, body: wire.Json) -> None:
-        attempt = failures.Attempt("log in", "POST", path)
+        attempt = self._attempt("log in", "POST", path)
         for retry in range(self._connection.retries + 1):
-            response = self._send("POST", path, body=body, attempt=attempt)
+            response = self._send(attempt, body=body)
             with response:
                 # A server that is starting is asked again; wrong credentials never are, they could lock the account.
                 if response.status_code in (429, 502, 503, 504) and retry < self._connection.retries:
                     self._pause(retry, response)
                     continue
                 if not 200 <= response.status_code < 300:
-                    raise failures.from_login_status(response, attempt, _excerpt_of(response))
+                    raise failures.from_login_status(response, attempt, _excerpt_of(response, attempt))
             break
         if not len(self._http.cookies):
             raise failures.no_session_cookie(response, attempt)
@@ -212,20 +212,21 @@ class Client:
             if cookie.value:
                 self._on_secret(cookie.value)
 
+    def _attempt(self, doing: str, method: str, path: str) -> failures.Attempt:
+        return failures.Attempt(doing, method, path, self._connection.url)
+
     def _send(
         self,
-        method: str,
-        path: str,
+        attempt: failures.Attempt,
         *,
         query: wire.Query | None = None,
         body: wire.Json = None,
         headers: t.Mapping[str, str] | None = None,
         timeout: float | None = None,
-        attempt: failures.Attempt | None = None,
     ) -> requests.Response:
         """Send once. Every policy is given with the request, where the environment cannot override it (R1)."""
         connection = self._connection
-        url = connection.url + path
+        url = connection.url + attempt.path
         verify: bool | str = (connection.ca_path or True) if connection.validate_certs else False
         cert: tuple[str, str] | str | None = connection.client_cert
         if connection.client_cert and connection.client_key:
@@ -233,7 +234,7 @@ class Client:
         seconds = timeout or connection.timeout
         try:
             response = self._http.request(
-                method,
+                attempt.method,
                 url,
                 params=query or None,
                 # Not the json argument: it would send no body at all for an empty object.
@@ -252,7 +253,7 @@ class Client:
             )
         except (requests.exceptions.RequestException, OSError) as error:
             # OSError: a CA or certificate file that cannot be read is reported before anything is sent.
-            raise failures.from_exception(error, attempt or failures.Attempt("call the server", method, path)) from error
+            raise failures.from_exception(error, attempt) from error
         self._tell_secrets()
         return response
 
@@ -308,10 +309,10 @@ def _read(response: requests.Response, attempt: failures.Attempt, limit: int) ->
     return b"".join(pieces)
 
 
-def _excerpt_of(response: requests.Response) -> bytes:
+def _excerpt_of(response: requests.Response, attempt: failures.Attempt) -> bytes:
     """The start of an error's body; an error is worth telling even when its body cannot be read."""
     try:
-        return _read(response, failures.Attempt("read the error", "", ""), _PIECE)
+        return _read(response, attempt, _PIECE)
     except ApiError:
         return b""
 

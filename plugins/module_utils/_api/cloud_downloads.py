@@ -9,6 +9,7 @@ import typing as t
 import urllib.parse
 from dataclasses import dataclass, field, replace
 
+from .._errors import OptionError, StorwareError
 from . import paging, tasks, wire
 from .client import Client
 from .failures import ApiError
@@ -160,6 +161,39 @@ def wait_ready(client: Client, progress: Progress, waiting: Waiting, settle: flo
     result = waiting.until(look)
     progress.last_error = result if isinstance(result, ApiError) else None
     return progress
+
+
+def select(client: Client, guids: t.Sequence[str]) -> list[wire.CloudDownload]:
+    """The records of these downloads. Raises OptionError for a guid that the server does not list."""
+    listed = {download.guid: download for download in list_all(client)}
+    missing = [guid for guid in guids if guid not in listed]
+    if missing:
+        raise OptionError(
+            "guid",
+            f"the server lists no cloud download {', '.join(missing)}",
+            hint="List what there is with storware.backup.cloud_download_info.",
+        )
+    return [listed[guid] for guid in dict.fromkeys(guids)]
+
+
+def wait_finished(client: Client, guids: t.Sequence[str], waiting: Waiting) -> list[wire.CloudDownload]:
+    """Wait until the list shows these downloads as finished; returns their records. Raises ``wait_timeout``."""
+    finished: dict[str | None, wire.CloudDownload] = {}
+
+    def all_finished() -> bool:
+        finished.update({download.guid: download for download in list_all(client, finished_mount=True)})
+        return all(guid in finished for guid in guids)
+
+    result = waiting.until(all_finished)
+    if result is not True:
+        pending = [guid for guid in guids if guid not in finished]
+        why = f" (last error: {result.message})" if isinstance(result, ApiError) else ""
+        raise StorwareError(
+            f"Not ready at the end of wait_timeout: {', '.join(pending)}{why}",
+            code="wait_timeout",
+            hint="Run the task again to go on waiting, or with a larger wait_timeout.",
+        )
+    return [finished[guid] for guid in dict.fromkeys(guids)]
 
 
 def wait_gone(client: Client, deleting: t.Mapping[str, wire.Task | None], waiting: Waiting) -> dict[str, str]:

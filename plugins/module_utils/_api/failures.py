@@ -30,11 +30,12 @@ EXCERPT: t.Final = 200  # characters of a body that are shown
 
 @dataclass(frozen=True)
 class Attempt:
-    """What was tried. doing completes the sentence "Cannot ..."."""
+    """What was tried. doing completes the sentence "Cannot ..."; server is the base URL."""
 
     doing: str
     method: str
     path: str
+    server: str
 
 
 class ApiError(StorwareError):
@@ -147,17 +148,17 @@ def from_exception(error: Exception, attempt: Attempt) -> ApiError:
     if isinstance(error, (requests_exceptions.SSLError, urllib3_exceptions.SSLError)):
         return ApiError(
             attempt,
-            f"failed the TLS check ({reason})",
+            f"failed the TLS check of {attempt.server} ({reason})",
             code="tls",
             hint="Set ca_path to the CA that signed the server's certificate, and url to a name the certificate holds.",
         )
     if isinstance(error, requests_exceptions.ConnectTimeout):
-        return ApiError(attempt, "got no connection in time", code="timeout_connect", hint=_REACH, retryable=True)
+        return ApiError(attempt, f"got no connection to {attempt.server} in time", code="timeout_connect", hint=_REACH, retryable=True)
     if isinstance(error, requests_exceptions.ProxyError):
         # The reason may repeat the proxy's URL with its password; it is not shown.
         return ApiError(attempt, "could not pass the proxy", code="proxy", hint=_PROXY, retryable=True)
     if isinstance(error, requests_exceptions.ConnectionError) and _never_sent(error):
-        return ApiError(attempt, f"got no connection ({reason})", code="unreachable", hint=_REACH, retryable=True)
+        return ApiError(attempt, f"got no connection to {attempt.server} ({reason})", code="unreachable", hint=_REACH, retryable=True)
     if isinstance(error, requests_exceptions.ReadTimeout):
         return answer_lost(attempt, "nothing came within the timeout")
     if isinstance(error, (requests_exceptions.ConnectionError, requests_exceptions.ChunkedEncodingError)):

@@ -1,0 +1,245 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the module cloud_download does: read, plan, carry the plan out, wait. In check mode it stops after the plan."""
+
+from __future__ import annotations
+
+import typing as t
+
+from . import _plan
+from ._api import backups, cloud_downloads, entities, wire
+from ._api.client import Client
+from ._api.cloud_downloads import Progress, Wanted
+from ._api.waiter import Waiting
+from ._errors import OptionError, StorwareError
+
+Params = t.Mapping[str, t.Any]
+Result = t.Dict[str, t.Any]
+
+LATEST: t.Final = "latest"
+MAX_WAIT: t.Final = 30 * 24 * 3600.0  # seconds
+
+# Options that make sense with one way of selecting downloads only.
+_FOR_ENTITIES: t.Final = ("backup", "node", "request")
+_FOR_GUIDS: t.Final = ("status", "update")
+
+
+def check(params: Params) -> None:
+    """Refuse what cannot work before anything is sent. Raises OptionError."""
+    selector = "guid" if params["guid"] is not None else "protected_entities"
+    if not params[selector]:
+        raise OptionError(selector, "is empty: it names nothing to work on")
+    if any(not entry.strip() for entry in params[selector]):
+        raise OptionError(selector, "has an empty entry")
+    for guid in params["guid"] or ():
+        if not entities.is_guid(guid):
+            raise OptionError("guid", f"must be a GUID of 36 characters, not {guid!r}")
+    for option in _FOR_ENTITIES if selector == "guid" else _FOR_GUIDS:
+        if params[option] is not None:
+            other = "protected_entities" if selector == "guid" else "guid"
+            raise OptionError(option, f"goes with {other}, not with {selector}")
+    if params["state"] == "absent":
+        for option in ("request", *_FOR_GUIDS):
+            if params[option] is not None:
+                raise OptionError(option, "goes with state=present only")
+    _check_backup(params)
+    for option, low in (("wait_timeout", 0), ("wait_interval", 0.01)):
+        # Written so that NaN fails as well.
+        if not low <= params[option] <= MAX_WAIT:
+            raise OptionError(option, f"must be between {low:g} and {MAX_WAIT:g} seconds, not {params[option]:g}")
+
+
+def ensure(client: Client, params: Params, check_mode: bool) -> Result:
+    """Bring the downloads into the wanted state; returns the module's result, with "diff".
+
+    Raises StorwareError, with what was done so far in ``results``.
+    """
+    present = params["state"] == "present"
+    if params["guid"] is not None:
+        return _update_selected(client, params, check_mode) if present else _delete_selected(client, params, check_mode)
+    return _create_missing(client, params, check_mode) if present else _delete_matching(client, params, check_mode)
+
+
+def _create_missing(client: Client, params: Params, check_mode: bool) -> Result:
+    wanted, without_backup = _wanted(client, params)
+    listed = cloud_downloads.list_all(client, mode=params["mode"])
+    finished = {found.guid for found in cloud_downloads.list_all(client, mode=params["mode"], finished_mount=True)}
+    plan = _plan.presence(wanted, cloud_downloads.identified(client, listed, wanted), finished)
+    result: Result = {"changed": bool(plan.missing), "diff": plan.diff}
+    progress = Progress(wanted, {}, failed=without_backup)
+    if check_mode:
+        result.update(_report([*plan.adopted.values(), *plan.predicted]))
+        _raise_failed(progress, result)
+        return result
+
+    if plan.missing:
+        progress.tasks = cloud_downloads.create(client, plan.missing, params["request"] or {})
+    progress.ready = {want: found for want, found in plan.adopted.items() if found.guid in finished}
+    if params["wait"]:
+        cloud_downloads.wait_ready(client, progress, _waiting(params))
+        downloads = [progress.ready[want] for want in wanted if want in progress.ready]
+    else:
+        downloads = _known_now(client, wanted, plan)
+    before = {download.guid for download in listed}
+    created = [download.guid for download in downloads if download.guid not in before]
+    result.update(_report(downloads, created=created, tasks=progress.tasks.values()))
+    _raise_failed(progress, result, waited=params["wait"])
+    return result
+
+
+def _update_selected(client: Client, params: Params, check_mode: bool) -> Result:
+    selected = cloud_downloads.select(client, params["guid"])
+    body = wire.update_body(params["status"], params["update"] or {})
+    plan = _plan.update(selected, body)
+    result: Result = {"changed": bool(plan.current), "diff": plan.diff}
+    if check_mode:
+        return {**result, **_report(selected)}
+
+    updated: list[str] = []
+    try:
+        for guid in plan.current:
+            cloud_downloads.update(client, guid, body)
+            updated.append(guid)
+        if params["wait"]:
+            selected = cloud_downloads.wait_finished(client, params["guid"], _waiting(params))
+        elif updated:
+            selected = cloud_downloads.select(client, params["guid"])
+    except StorwareError as error:
+        error.results = {**result, "changed": bool(updated), **_report(selected, updated=updated)}
+        raise
+    return {**result, **_report(selected, updated=updated)}
+
+
+def _delete_selected(client: Client, params: Params, check_mode: bool) -> Result:
+    plan = _plan.absence_of_guids(params["guid"], cloud_downloads.list_all(client))
+    return _delete(client, params, check_mode, plan)
+
+
+def _delete_matching(client: Client, params: Params, check_mode: bool) -> Result:
+    wanted, _without_backup = _wanted(client, params)  # without that backup there is no download of it either
+    listed = cloud_downloads.list_all(client, mode=params["mode"])
+    plan = _plan.absence(wanted, cloud_downloads.identified(client, listed, wanted))
+    return _delete(client, params, check_mode, plan)
+
+
+def _delete(client: Client, params: Params, check_mode: bool, plan: _plan.Absence) -> Result:
+    result: Result = {"changed": bool(plan.doomed), "diff": plan.diff}
+    if check_mode:
+        return {**result, **_report(plan.doomed)}
+
+    deleting: dict[str, wire.Task | None] = {}
+    failed: dict[str, str] = {}
+    for download in plan.doomed:
+        guid = str(download.guid)
+        try:
+            deleting[guid] = cloud_downloads.delete(client, guid)
+        except StorwareError as error:
+            failed[guid] = error.message
+    if params["wait"] and deleting:
+        failed.update(cloud_downloads.wait_gone(client, deleting, _waiting(params)))
+    deleted = [guid for guid in deleting if guid not in failed]
+    tasks = [task for task in deleting.values() if task is not None]
+    result.update(_report(plan.doomed, deleted=deleted, tasks=tasks))
+    if failed:
+        result["changed"] = bool(deleted)
+        raise StorwareError(
+            f"{len(failed)} of {len(plan.doomed)} downloads are not deleted: {_joined(failed)}",
+            code="delete_failed",
+            hint="Run the task again.",
+            results={**result, "failures": [{"guid": guid, "reason": reason} for guid, reason in failed.items()]},
+        )
+    return result
+
+
+def _wanted(client: Client, params: Params) -> tuple[list[Wanted], dict[Wanted, str]]:
+    """What the options ask for, in guids; and what cannot be had because there is no good backup."""
+    entity_type, backup = params["protected_entity_type"], params["backup"]
+    references = entities.resolve(client, params["protected_entities"], entity_type)
+    node = entities.resolve_node(client, params["node"]) if params["node"] else None
+    if backup != LATEST:
+        return [Wanted(entity, params["mode"], backup, node) for entity in references], {}
+    latest = backups.latest(client, references, entity_type)
+    wanted = [
+        Wanted(entity, params["mode"], latest[entity.guid].guid, node) for entity in references if entity.guid in latest
+    ]
+    without = {
+        Wanted(entity, params["mode"], None, node): "it has no backup with status SUCCESS"
+        for entity in references
+        if entity.guid not in latest
+    }
+    return wanted, without
+
+
+def _known_now(client: Client, wanted: t.Sequence[Wanted], plan: _plan.Presence) -> list[wire.CloudDownload]:
+    """Without waiting: what is listed right after the request; the server may list new downloads later only."""
+    if not plan.missing:
+        return list(plan.adopted.values())
+    mode = wanted[0].mode
+    now = cloud_downloads.identified(client, cloud_downloads.list_all(client, mode=mode), wanted)
+    return [*plan.adopted.values(), *(found for want in plan.missing for found in now.find(want)[:1])]
+
+
+def _raise_failed(progress: Progress, result: Result, waited: bool = False) -> None:
+    """Fail with the good and the bad side by side, if there is any bad."""
+    bad = dict(progress.failed)
+    code, hint = "prepare_failed", "Mend what the reasons name and run the task again; what is ready is used."
+    if waited and progress.pending:
+        code, hint = "wait_timeout", "Run the task again to go on waiting, or with a larger wait_timeout."
+        why = f"last error: {progress.last_error.message}" if progress.last_error else "it is still being prepared"
+        bad.update({want: f"not ready at the end of wait_timeout; {why}" for want in progress.pending})
+    if not bad:
+        return
+    named = {want.entity.name or want.entity.guid: why for want, why in bad.items()}
+    raise StorwareError(
+        f"{len(bad)} of {len(progress.wanted) + len(set(bad) - set(progress.wanted))} downloads are not ready: "
+        + _joined(named),
+        code=code,
+        hint=hint,
+        results={
+            **result,
+            "failures": [
+                {"protected_entity": want.entity.guid, "name": want.entity.name, "reason": why}
+                for want, why in bad.items()
+            ],
+        },
+    )
+
+
+def _report(
+    downloads: t.Iterable[wire.CloudDownload],
+    *,
+    created: t.Sequence[str | None] = (),
+    updated: t.Sequence[str] = (),
+    deleted: t.Sequence[str] = (),
+    tasks: t.Iterable[wire.Task] = (),
+) -> Result:
+    return {
+        "cloud_downloads": [download.result() for download in downloads],
+        "created": list(created),
+        "updated": list(updated),
+        "deleted": list(deleted),
+        "tasks": [task.result() for task in tasks],
+    }
+
+
+def _check_backup(params: Params) -> None:
+    backup = params["backup"]
+    if backup is None or backup == LATEST:
+        return
+    if not entities.is_guid(backup):
+        raise OptionError("backup", f"must be {LATEST!r} or a GUID of 36 characters, not {backup!r}")
+    if len(set(params["protected_entities"])) > 1:
+        raise OptionError(
+            "backup", "is a single backup, and several protected_entities are given", hint="Use backup=latest."
+        )
+
+
+def _waiting(params: Params) -> Waiting:
+    return Waiting(timeout=params["wait_timeout"], interval=params["wait_interval"])
+
+
+def _joined(reasons: t.Mapping[str, str], shown: int = 10) -> str:
+    told = [f"{name}: {why}" for name, why in list(reasons.items())[:shown]]
+    more = len(reasons) - len(told)
+    return "; ".join(told) + (f"; and {more} more (see failures)" if more else "")

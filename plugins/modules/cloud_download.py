@@ -1,0 +1,345 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ensure that cloud downloads exist, or do not."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: cloud_download
+short_description: Create, update and delete cloud downloads of Storware Backup and Recovery
+version_added: 0.1.0
+description:
+  - Ensures that the server has prepared a download of the backed-up cloud data of each protected entity
+    (Microsoft 365 mailboxes, sites, groups and teams), and waits until all of them are ready. Or ensures that there is none.
+  - What exists already, ready or still being prepared, and matches is used; two runs never make two downloads.
+  - One call handles any number of entities with one list, at most one C(POST) and one wait for all of them.
+author:
+  - The storware.backup authors (@storware-backup)
+extends_documentation_fragment:
+  - storware.backup.connection
+  - storware.backup.wait
+  - storware.backup.attributes
+options:
+  state:
+    description:
+      - With V(present), the downloads are created where they are missing. Downloads selected by O(guid) must exist.
+      - With V(absent), the selected downloads are deleted. A download that is not there is fine.
+    type: str
+    choices: [present, absent]
+    default: present
+  protected_entities:
+    description:
+      - Whose data it is, each by name, e-mail address or GUID. Names and addresses are compared exactly; one that fits nothing,
+        or several entities, is an error that lists the candidates, and nothing is sent.
+      - Exactly one of O(protected_entities) and O(guid) is required.
+    type: list
+    elements: str
+  protected_entity_type:
+    description:
+      - Which inventory names are looked up in. Not needed for GUIDs.
+      - That teams are found among the groups is an assumption; the vendor's reference shows no page for them.
+    type: str
+    choices: [CLOUD_USER, CLOUD_SITE, CLOUD_GROUP, CLOUD_TEAMS]
+  guid:
+    description:
+      - Selects downloads that exist by their GUID, instead of by O(protected_entities).
+    type: list
+    elements: str
+  mode:
+    description:
+      - The kind of download, with O(protected_entities). Downloads of the other kind do not count as existing, and are not deleted.
+    type: str
+    choices: [CLOUD_DOWNLOAD, CLOUD_PST_DOWNLOAD]
+    default: CLOUD_DOWNLOAD
+  backup:
+    description:
+      - Which backup the data is taken from, V(latest) for the newest backup with status C(SUCCESS) of each entity, or the GUID of
+        a backup (then with one entity only).
+      - When not set, a download of any backup matches, and the server chooses when one is created.
+    type: str
+  node:
+    description:
+      - Name or GUID of the node that prepares the download. When not set, any node matches, and the server chooses.
+    type: str
+  status:
+    description:
+      - The status that downloads selected by O(guid) shall have. Sent only where the record says something else.
+      - The vendor names the call ("Updates cloud download status") but prints no fields and no constants; the generated body
+        C({"state":{"name":...}}) is an assumption. Use O(update) where your server wants something else.
+    type: str
+  update:
+    description:
+      - Fields, under the server's own names, that downloads selected by O(guid) shall have; sent as they are, merged over what
+        O(status) generates. Sent only where they would change the record; a field that the record does not show is always sent.
+    type: dict
+  request:
+    description:
+      - Merged over the generated body of C(POST /cloud-download); a key set to V(null) is left out.
+      - The vendor prints no fields of this body. The generated C(protectedEntities), C(mode), C(backups) and C(node) follow the
+        conventions of the API and are assumptions, so every one of them can be replaced here.
+    type: dict
+seealso:
+  - module: storware.backup.cloud_download_info
+  - module: storware.backup.cloud_download_content
+"""
+
+EXAMPLES = r"""
+- name: Have the mailboxes of two people ready as PST files
+  storware.backup.cloud_download:
+    url: https://backup.example.com:8181
+    username: ansible
+    password: "{{ storware_password }}"
+    protected_entities:
+      - alice@example.com
+      - bob@example.com
+    protected_entity_type: CLOUD_USER
+    mode: CLOUD_PST_DOWNLOAD
+    backup: latest
+    wait_timeout: 7200
+  register: prepared
+
+- name: Remove exactly these downloads
+  storware.backup.cloud_download:
+    guid: "{{ prepared.cloud_downloads | map(attribute='guid') | list }}"
+    state: absent
+
+- name: Create with a body that your server's version wants
+  storware.backup.cloud_download:
+    protected_entities: [carol@example.com]
+    protected_entity_type: CLOUD_USER
+    request:
+      mode: null
+      downloadMode: CLOUD_DOWNLOAD
+      description: Case 2026-114
+"""
+
+RETURN = r"""
+cloud_downloads:
+  description:
+    - The downloads that are there in the end; with RV(ignore:state=absent), those that were deleted.
+    - In check mode, downloads that would be created have no GUID.
+  returned: always, as far as the module came
+  type: list
+  elements: dict
+  contains:
+    guid:
+      description: GUID of the download.
+      type: str
+      sample: f8f73bf9-2445-4bce-a7dd-753be3b40a67
+    mode:
+      description: The vendor's constant for the kind of download.
+      type: str
+      sample: CLOUD_DOWNLOAD
+    state:
+      description: The vendor's constant for the state; which ones there are is not documented.
+      type: str
+      sample: MOUNTED
+    protected_entity:
+      description: Whose data it is; V(null) when the server does not say so.
+      type: dict
+      contains:
+        guid:
+          description: GUID of the entity.
+          type: str
+          sample: 4d1f1e0a-7b5c-4f6e-9d3e-1f0c9b8a7d65
+        name:
+          description: Name of the entity.
+          type: str
+          sample: Alice Archer
+        type:
+          description: The vendor's constant for the type of the entity.
+          type: str
+          sample: CLOUD_USER
+    backup:
+      description: The backup that the data comes from; V(null) when the server does not say so.
+      type: dict
+      contains:
+        guid:
+          description: GUID of the backup.
+          type: str
+          sample: 0b6f0c1e-6f0e-4d6e-8a53-5b1f6a0f9c11
+        status:
+          description: The vendor's constant for the status of the backup.
+          type: str
+          sample: SUCCESS
+        type:
+          description: The vendor's constant for the type of the backup.
+          type: str
+          sample: FULL
+        size:
+          description: Size of the backup in bytes. It is not the size of the download.
+          type: int
+          sample: 73400320
+        backup_time:
+          description: When the backup was made (ISO 8601, UTC).
+          type: str
+          sample: "2026-11-20T02:00:00Z"
+        snapshot_time:
+          description: The moment whose data the backup holds (ISO 8601, UTC).
+          type: str
+          sample: "2026-11-20T01:58:00Z"
+    node:
+      description: The node that holds the download; V(null) when the server does not say so.
+      type: dict
+      contains:
+        guid:
+          description: GUID of the node.
+          type: str
+          sample: 9d2b6f0e-31a5-4c7e-8f59-2c1f7a6b5d44
+        name:
+          description: Name of the node.
+          type: str
+          sample: node-1
+    mounted_file_count:
+      description: Number of files of the download.
+      type: int
+      sample: 1
+    mounted_file_system_count:
+      description: Number of file systems of the download.
+      type: int
+      sample: 0
+    other:
+      description: What else the server says about the download, under the server's own names.
+      type: dict
+      sample: {}
+created:
+  description: GUIDs of the downloads that this call created, as far as they are known. With O(wait=false) the server may not list them yet.
+  returned: always, as far as the module came
+  type: list
+  elements: str
+  sample: [f8f73bf9-2445-4bce-a7dd-753be3b40a67]
+updated:
+  description: GUIDs of the downloads that this call updated.
+  returned: always, as far as the module came
+  type: list
+  elements: str
+  sample: []
+deleted:
+  description: GUIDs of the downloads that this call deleted.
+  returned: always, as far as the module came
+  type: list
+  elements: str
+  sample: []
+tasks:
+  description: The server's tasks for what this call asked for.
+  returned: always, as far as the module came
+  type: list
+  elements: dict
+  contains:
+    guid:
+      description: GUID of the task.
+      type: str
+      sample: 6a0b6a58-6c2c-4a3e-9a53-0f8a1c2b3d4e
+    state:
+      description: V(QUEUED), V(RUNNING), V(FINISHED), V(FAILED) or V(CANCELLED). V(FINISHED) also when the server no longer lists the task.
+      type: str
+      sample: FINISHED
+    type:
+      description: The vendor's constant for the type of the task.
+      type: str
+      sample: RESTORE
+    status_info:
+      description: The server's words, mostly about a failure.
+      type: str
+      sample: null
+    progress:
+      description: Progress in percent.
+      type: float
+      sample: 100.0
+    creation_time:
+      description: When the task was made (ISO 8601, UTC).
+      type: str
+      sample: "2026-11-24T03:00:00Z"
+    finish_time:
+      description: When the task ended (ISO 8601, UTC).
+      type: str
+      sample: "2026-11-24T03:05:12Z"
+    protected_entity:
+      description: Whose data the task is about; V(null) when the server does not say so.
+      type: dict
+      contains:
+        guid:
+          description: GUID of the entity.
+          type: str
+          sample: 4d1f1e0a-7b5c-4f6e-9d3e-1f0c9b8a7d65
+        name:
+          description: Name of the entity.
+          type: str
+          sample: Alice Archer
+        type:
+          description: The vendor's constant for the type of the entity.
+          type: str
+          sample: CLOUD_USER
+failures:
+  description: What went wrong, one entry for each entity or download; the good ones are returned beside it.
+  returned: when something failed
+  type: list
+  elements: dict
+  contains:
+    protected_entity:
+      description: GUID of the entity whose download could not be made.
+      type: str
+      sample: 4d1f1e0a-7b5c-4f6e-9d3e-1f0c9b8a7d65
+    name:
+      description: Name of that entity, when it is known.
+      type: str
+      sample: Nora Nobackup
+    guid:
+      description: GUID of the download that could not be deleted.
+      type: str
+      sample: f8f73bf9-2445-4bce-a7dd-753be3b40a67
+    reason:
+      description: What happened, in the server's words where it has any.
+      type: str
+      sample: "task 6a0b6a58-6c2c-4a3e-9a53-0f8a1c2b3d4e is FAILED: no backup"
+error:
+  description: The failure in a form for playbooks.
+  returned: failure
+  type: dict
+  contains:
+    code:
+      description: A short constant that keeps its meaning, such as V(not_found), V(login_refused) or V(wait_timeout).
+      type: str
+      sample: wait_timeout
+    hint:
+      description: What to do next.
+      type: str
+      sample: Run the task again to go on waiting.
+"""
+
+from ansible_collections.storware.backup.plugins.module_utils import _cloud_download, _module
+from ansible_collections.storware.backup.plugins.module_utils._api import entities, wire
+
+
+def ensure(context: _module.Context) -> _module.Result:
+    """Bring the downloads into the wanted state."""
+    _cloud_download.check(context.params)
+    return _cloud_download.ensure(context.client, context.params, context.check_mode)
+
+
+def main() -> None:
+    """Run the module."""
+    _module.run(
+        ensure,
+        {
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "protected_entities": {"type": "list", "elements": "str"},
+            "protected_entity_type": {"type": "str", "choices": list(entities.DOWNLOADABLE_TYPES)},
+            "guid": {"type": "list", "elements": "str"},
+            "mode": {"type": "str", "choices": list(wire.DOWNLOAD_MODES), "default": "CLOUD_DOWNLOAD"},
+            "backup": {"type": "str"},
+            "node": {"type": "str"},
+            "status": {"type": "str"},
+            "update": {"type": "dict"},
+            "request": {"type": "dict"},
+            **_module.WAIT_SPEC,
+        },
+        mutually_exclusive=[("protected_entities", "guid")],
+        required_one_of=[("protected_entities", "guid")],
+    )
+
+
+if __name__ == "__main__":
+    main()

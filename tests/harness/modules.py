@@ -1,0 +1,69 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs a module of the collection in this process, as Ansible would start it, against whatever url says."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import json
+import os
+import signal
+import typing as t
+from unittest import mock
+
+from ansible.module_utils import basic
+
+
+def run_module(
+    name: str,
+    options: t.Mapping[str, t.Any],
+    *,
+    check: bool = False,
+    diff: bool = True,
+    environment: t.Mapping[str, str] | None = None,
+) -> dict[str, t.Any]:
+    """The module's result as Ansible would receive it: with "failed" when it failed.
+
+    Real argument parsing, real HTTP, real files; only the way arguments come in and results go out is shortened.
+    The environment holds no STORWARE_ variables but those given.
+    """
+    module = importlib.import_module(f"ansible_collections.storware.backup.plugins.modules.{name}")
+    arguments = {**options, "_ansible_check_mode": check, "_ansible_diff": diff, "_ansible_remote_tmp": "/tmp"}
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("STORWARE_")}
+    output = io.StringIO()
+    with (
+        _arguments(arguments),
+        mock.patch.dict(os.environ, {**clean, **(environment or {})}, clear=True),
+        _signals_kept(),
+        contextlib.redirect_stdout(output),
+        contextlib.suppress(SystemExit),
+    ):
+        module.main()
+    result: dict[str, t.Any] = json.loads(output.getvalue())
+    return result
+
+
+@contextlib.contextmanager
+def _arguments(arguments: t.Mapping[str, t.Any]) -> t.Iterator[None]:
+    try:
+        from ansible.module_utils.testing import patch_module_args  # ansible-core 2.19 and later
+    except ImportError:
+        with mock.patch.object(basic, "_ANSIBLE_ARGS", json.dumps({"ANSIBLE_MODULE_ARGS": arguments}).encode()):
+            yield
+    else:
+        with patch_module_args(dict(arguments)):
+            yield
+
+
+@contextlib.contextmanager
+def _signals_kept() -> t.Iterator[None]:
+    """A module sets signal handlers for its process, which here is the test's."""
+    kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
