@@ -1,0 +1,135 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The connection options: what is accepted, what is refused, and what the environment adds."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.storware.backup.plugins.module_utils import _options
+from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError
+from hypothesis import given
+from hypothesis import strategies as st
+
+DEFAULTS: dict[str, t.Any] = {option.name: option.default for option in _options.CONNECTION}
+GIVEN = {**DEFAULTS, "url": "https://backup.example.com:8181", "username": "admin", "password": "wonderland"}
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://backup.example.com:8181", "https://backup.example.com:8181/api"),
+        ("https://backup.example.com:8181/", "https://backup.example.com:8181/api"),
+        ("https://backup.example.com/api", "https://backup.example.com/api"),
+        ("https://backup.example.com/api/", "https://backup.example.com/api"),
+        ("https://proxy.example.com/storware/api", "https://proxy.example.com/storware/api"),
+        ("https://proxy.example.com/storware", "https://proxy.example.com/storware/api"),
+        ("https://[::1]:8181", "https://[::1]:8181/api"),
+        ("  https://backup.example.com  ", "https://backup.example.com/api"),
+    ],
+)
+def test_url_leads_to_the_api(url: str, expected: str) -> None:
+    assert _options.base_url(url, allow_http=False) == expected
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        None,
+        "",
+        "backup.example.com",
+        "ftp://backup.example.com",
+        "https://",
+        "https://host:99999",
+        "https://host:0",
+        "https://host:port",
+        "https://host/api?x=1",
+        "https://host/api#x",
+        "https://ho st/api",
+        "https://[::1/api",
+        "http://backup.example.com:8080",
+    ],
+)
+def test_url_that_cannot_work_is_refused_by_name(url: str | None) -> None:
+    with pytest.raises(OptionError) as caught:
+        _options.base_url(url, allow_http=False)
+    assert caught.value.option == "url"
+    assert str(caught.value).startswith("url: ")
+
+
+def test_url_with_credentials_is_refused_without_repeating_them() -> None:
+    with pytest.raises(OptionError) as caught:
+        _options.base_url("https://admin:wonderland@backup.example.com", allow_http=False)
+    assert "wonderland" not in str(caught.value) + caught.value.hint
+
+
+def test_http_needs_explicit_permission() -> None:
+    assert _options.base_url("http://127.0.0.1:8080", allow_http=True) == "http://127.0.0.1:8080/api"
+    with pytest.raises(OptionError) as caught:
+        _options.base_url("http://127.0.0.1:8080", allow_http=False)
+    assert "allow_http" in caught.value.hint
+
+
+@given(st.text(max_size=80))
+def test_no_url_crashes(url: str) -> None:
+    try:
+        assert _options.base_url(url, allow_http=True).endswith("/api")
+    except OptionError as error:
+        assert error.option == "url"
+
+
+@pytest.mark.parametrize(
+    ("changes", "option"),
+    [
+        ({"username": None, "password": None}, "username"),
+        ({"password": None}, "password"),
+        ({"username": None}, "username"),
+        ({"token": "rabbit-hole"}, "token"),
+        ({"session": "JSESSIONID=abc"}, "session"),
+        ({"username": None, "password": None, "session": "abc"}, "session"),
+        ({"username": None, "password": None, "session": "a=b; c=d"}, "session"),
+        ({"timeout": 0.0}, "timeout"),
+        ({"timeout": float("nan")}, "timeout"),
+        ({"timeout": 1e9}, "timeout"),
+        ({"retries": -1}, "retries"),
+        ({"client_key": "/etc/key.pem"}, "client_key"),
+    ],
+)
+def test_bad_connection_names_the_option(changes: dict[str, t.Any], option: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        _options.connection({**GIVEN, **changes}, {})
+    assert caught.value.option == option
+
+
+def test_one_way_to_log_in_is_kept() -> None:
+    connection = _options.connection(GIVEN, {})
+    assert (connection.username, connection.password) == ("admin", "wonderland")
+    assert connection.token is None
+    assert connection.session is None
+
+
+def test_what_is_given_by_hand_beats_the_environment() -> None:
+    # Without an action plugin the fallbacks of the argument spec have filled everything in.
+    environ = {"STORWARE_USERNAME": "admin", "STORWARE_PASSWORD": "wonderland"}
+    connection = _options.connection({**GIVEN, "session": "JSESSIONID=abc"}, environ)
+    assert connection.session == "JSESSIONID=abc"
+    assert connection.password is None
+
+
+def test_of_the_environment_a_live_session_comes_first() -> None:
+    environ = {"STORWARE_USERNAME": "admin", "STORWARE_PASSWORD": "wonderland", "STORWARE_SESSION": "S=1"}
+    connection = _options.connection({**GIVEN, "session": "S=1"}, environ)
+    assert connection.session == "S=1"
+
+
+def test_the_environment_fills_gaps_only() -> None:
+    environ = {"STORWARE_URL": "https://other.example.com", "STORWARE_TIMEOUT": "7", "STORWARE_CA_PATH": ""}
+    assert _options.from_environment({"url": "https://mine.example.com"}, environ) == {"timeout": "7"}
+
+
+@pytest.mark.parametrize("given_option", ["username", "password", "token", "session"])
+def test_credentials_of_task_and_environment_are_never_mixed(given_option: str) -> None:
+    environ = {"STORWARE_URL": "https://h", "STORWARE_PASSWORD": "p", "STORWARE_TOKEN": "t", "STORWARE_USERNAME": "u"}
+    assert _options.from_environment({given_option: "mine"}, environ) == {"url": "https://h"}

@@ -1,0 +1,100 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The decisions, as tables: what is wanted and what is there, in; what to do, out."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.storware.backup.plugins.module_utils import _plan
+from ansible_collections.storware.backup.plugins.module_utils._api.cloud_downloads import Catalogue, Wanted
+from ansible_collections.storware.backup.plugins.module_utils._api.wire import Backup, CloudDownload, Reference
+
+ALICE, BOB = Reference("a", "Alice", "CLOUD_USER"), Reference("b", "Bob", "CLOUD_USER")
+
+
+def download(guid: str, entity: Reference | None = ALICE, **changes: t.Any) -> CloudDownload:
+    return CloudDownload(guid=guid, protected_entity=entity, **{"mode": "CLOUD_DOWNLOAD", **changes})
+
+
+def presence(wanted: list[Wanted], existing: list[CloudDownload], finished: t.Collection[str] = ()) -> _plan.Presence:
+    return _plan.presence(wanted, Catalogue(existing), finished)
+
+
+def test_what_exists_is_adopted_and_the_rest_is_missing() -> None:
+    alice, bob = Wanted(ALICE, "CLOUD_DOWNLOAD"), Wanted(BOB, "CLOUD_DOWNLOAD")
+    plan = presence([alice, bob], [download("1")])
+    assert plan.adopted == {alice: download("1")}
+    assert plan.missing == [bob]
+
+
+def test_the_other_mode_does_not_count() -> None:
+    wanted = Wanted(ALICE, "CLOUD_PST_DOWNLOAD")
+    assert presence([wanted], [download("1")]).missing == [wanted]
+
+
+def test_any_backup_matches_unless_one_is_asked_for() -> None:
+    existing = [download("1", backup=Backup("x"))]
+    assert not presence([Wanted(ALICE, "CLOUD_DOWNLOAD")], existing).missing
+    assert not presence([Wanted(ALICE, "CLOUD_DOWNLOAD", backup="x")], existing).missing
+    assert presence([Wanted(ALICE, "CLOUD_DOWNLOAD", backup="y")], existing).missing
+
+
+def test_the_node_matters_only_when_asked_for() -> None:
+    existing = [download("1", node=Reference("n1"))]
+    assert not presence([Wanted(ALICE, "CLOUD_DOWNLOAD", node="n1")], existing).missing
+    assert presence([Wanted(ALICE, "CLOUD_DOWNLOAD", node="n2")], existing).missing
+
+
+def test_of_several_the_finished_one_is_taken_else_the_first() -> None:
+    wanted = Wanted(ALICE, "CLOUD_DOWNLOAD")
+    existing = [download("1"), download("2"), download("3")]
+    assert presence([wanted], existing, {"2", "3"}).adopted[wanted].guid == "2"
+    assert presence([wanted], existing).adopted[wanted].guid == "1"
+
+
+def test_a_record_without_entity_is_nobodys() -> None:
+    wanted = Wanted(ALICE, "CLOUD_DOWNLOAD")
+    existing = Catalogue([download("1", entity=None)])
+    assert existing.find(wanted) == []
+    assert existing.may_hide(wanted)
+
+
+def test_the_diff_shows_what_is_asked_for_and_nothing_that_cannot_be_foreseen() -> None:
+    plan = presence([Wanted(ALICE, "CLOUD_DOWNLOAD"), Wanted(BOB, "CLOUD_DOWNLOAD")], [download("1")])
+    alice = {"protected_entity": {"guid": "a", "name": "Alice"}, "mode": "CLOUD_DOWNLOAD"}
+    bob = {"protected_entity": {"guid": "b", "name": "Bob"}, "mode": "CLOUD_DOWNLOAD"}
+    assert plan.diff == {"before": {"cloud_downloads": [alice]}, "after": {"cloud_downloads": [alice, bob]}}
+
+
+def test_the_diff_after_is_the_next_diff_before() -> None:
+    wanted = [Wanted(ALICE, "CLOUD_DOWNLOAD"), Wanted(BOB, "CLOUD_DOWNLOAD")]
+    first = presence(wanted, [])
+    second = presence(wanted, [download("1"), download("2", BOB)])
+    assert first.diff["after"] == second.diff["before"] == second.diff["after"]
+
+
+def test_an_update_is_sent_only_where_it_changes_something() -> None:
+    same = CloudDownload("1", "CLOUD_DOWNLOAD", raw={"state": {"name": "KEPT", "description": "x"}, "note": "n"})
+    string = CloudDownload("2", "CLOUD_DOWNLOAD", raw={"state": "KEPT", "note": "n"})
+    other = CloudDownload("3", "CLOUD_DOWNLOAD", raw={"state": {"name": "MOUNTED"}, "note": "n"})
+    unknown = CloudDownload("4", "CLOUD_DOWNLOAD", raw={"state": {"name": "KEPT"}})
+    plan = _plan.update([same, string, other, unknown], {"state": {"name": "KEPT"}, "note": "n"})
+    assert plan.current == {"3": {"state": {"name": "MOUNTED"}}, "4": {"note": None}}
+    assert plan.diff == {
+        "before": {"3": {"state": {"name": "MOUNTED"}}, "4": {"note": None}},
+        "after": {"3": {"state": {"name": "KEPT"}}, "4": {"note": "n"}},
+    }
+
+
+def test_absence_takes_all_that_fit_and_nothing_else() -> None:
+    existing = Catalogue([download("1"), download("2"), download("3", BOB), download("4", mode="CLOUD_PST_DOWNLOAD")])
+    plan = _plan.absence([Wanted(ALICE, "CLOUD_DOWNLOAD")], existing)
+    assert [found.guid for found in plan.doomed] == ["1", "2"]
+
+
+def test_only_listed_guids_are_ever_deleted() -> None:
+    plan = _plan.absence_of_guids(["2", "9"], [download("1"), download("2")])
+    assert [found.guid for found in plan.doomed] == ["2"]
+    assert plan.diff["after"] == {"cloud_downloads": []}
