@@ -1,0 +1,116 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run the simulator: ``python -m tests.simulator --help``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import threading
+import typing as t
+
+from tests.simulator import sessions, switches
+from tests.simulator.server import Addresses, Settings, serve
+
+
+def main() -> int:
+    """Read the options, serve until a signal comes."""
+    options = _parser().parse_args()
+    if options.list_switches:
+        print(switches.describe())
+        return 0
+    try:
+        values = _switch_values(options.switch)
+    except ValueError as error:
+        print(f"simulator: {error}", file=sys.stderr)
+        return 2
+    if options.until_stdin_closes:
+        threading.Thread(target=_end_with_stdin, daemon=True).start()
+    with tempfile.TemporaryDirectory(prefix="storware-simulator-") as directory:
+        settings = Settings(
+            port=options.port,
+            control_port=options.control_port,
+            ca_file=None if options.http else options.ca_file or os.path.join(directory, "ca.pem"),
+            speed=options.speed,
+            switches=values,
+            validate=options.validate,
+        )
+        serve(settings, lambda addresses: _announce(addresses, options.print_json))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.simulator",
+        description="A stateful server of the Storware cloud download API, made for tests and for trying examples.",
+    )
+    parser.add_argument("--port", type=int, default=0, help="port of the API on 127.0.0.1 (default: any free one)")
+    parser.add_argument("--control-port", type=int, default=0, help="port of the control side (default: any free one)")
+    parser.add_argument("--http", action="store_true", help="plain HTTP instead of HTTPS")
+    parser.add_argument("--ca-file", metavar="PATH", help="where to write the CA certificate (PEM)")
+    parser.add_argument("--speed", type=float, default=1.0, help="simulated seconds in a real one (default: 1)")
+    parser.add_argument("--switch", action="append", default=[], metavar="NAME=VALUE", help="may be repeated")
+    parser.add_argument("--list-switches", action="store_true", help="print all switches with their values, and end")
+    parser.add_argument("--validate", action="store_true", help="check every request and answer against openapi.yaml")
+    parser.add_argument("--print-json", action="store_true", help="print the addresses as one line of JSON")
+    parser.add_argument("--until-stdin-closes", action="store_true", help="end when standard input is closed")
+    return parser
+
+
+def _switch_values(settings: t.Iterable[str]) -> dict[str, t.Any]:
+    values: dict[str, t.Any] = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise ValueError(f"--switch {setting!r}: expected name=value")
+        values[name] = value
+    return switches.Switches(values).values() if values else {}
+
+
+def _announce(addresses: Addresses, as_json: bool) -> None:
+    if as_json:
+        text = json.dumps(addresses.as_dict())
+    else:
+        text = _INTRODUCTION.format(
+            url=addresses.url,
+            control=addresses.control_url,
+            username=sessions.USERNAME,
+            password=sessions.PASSWORD,
+            token=sessions.TOKEN,
+            ca=addresses.ca_file or "none: plain HTTP",
+            trust=f"--cacert {addresses.ca_file} " if addresses.ca_file else "",
+        )
+    print(text, flush=True)
+
+
+_INTRODUCTION = """\
+The simulator answers at {url} until you press Ctrl+C.
+
+  user name  {username}
+  password   {password}
+  token      {token}
+  CA file    {ca}
+  control    {control}
+
+Three things to try:
+  1. Log in:
+     curl {trust}-c /tmp/simulator.cookies -H 'Content-Type: application/json' \\
+       -d '{{"login": "{username}", "password": "{password}"}}' {url}/api/session/login
+  2. See the users whose mailboxes can be downloaded:
+     curl {trust}-b /tmp/simulator.cookies {url}/api/cloud-users
+  3. Make enums bare strings, as one vendor page prints them, and look again:
+     curl -X PATCH -d '{{"enum_style": "string"}}' {control}/switches
+"""
+
+
+def _end_with_stdin() -> None:
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

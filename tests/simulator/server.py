@@ -1,0 +1,130 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The two servers in one process: the API side, with TLS or without, and the control side."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import pathlib
+import signal
+import socket
+import typing as t
+from dataclasses import asdict, dataclass
+
+import uvicorn
+
+from tests.simulator import app, control
+from tests.simulator.clock import Clock
+from tests.simulator.exchange import Journal, Observer
+from tests.simulator.gate import Gate
+from tests.simulator.state import World
+from tests.simulator.switches import Switches
+from tests.simulator.validation import Validator, Violations
+
+_HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Ports (0 = any free one), the file for the CA (None = plain HTTP), speed of the clock, switches, and whether to validate."""
+
+    port: int
+    control_port: int
+    ca_file: str | None
+    speed: float
+    switches: t.Mapping[str, t.Any]
+    validate: bool
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where the simulator answers."""
+
+    url: str
+    control_url: str
+    ca_file: str | None
+
+    def as_dict(self) -> dict[str, str | None]:
+        """As JSON types."""
+        return asdict(self)
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals alone: two of them share this process."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> t.Generator[None, None, None]:
+        yield
+
+
+def serve(settings: Settings, announce: t.Callable[[Addresses], None]) -> None:
+    """Serve until SIGINT or SIGTERM. ``announce`` is called once, when both sides accept connections."""
+    asyncio.run(_serve(settings, announce))
+
+
+async def _serve(settings: Settings, announce: t.Callable[[Addresses], None]) -> None:
+    world = World(Clock(settings.speed), Switches(settings.switches))
+    api = app.Api(world)
+    gate = Gate(app.application(api), api)
+    journal, violations = Journal(), Violations()
+    validate = Validator(violations).check if settings.validate else None
+    observer = Observer(gate, journal, validate)
+    controls = control.application(control.Control(api, gate, journal, violations, settings.switches))
+
+    api_socket, control_socket = _listen(settings.port), _listen(settings.control_port)
+    servers = [
+        (_Server(_api_config(observer, settings.ca_file)), api_socket),
+        (_Server(_config(controls)), control_socket),
+    ]
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, _stop, [server for server, _ in servers])
+    running = [asyncio.create_task(server.serve(sockets=[listener])) for server, listener in servers]
+    while not all(server.started for server, _ in servers):
+        await asyncio.sleep(0.005)
+    scheme = "https" if settings.ca_file else "http"
+    announce(Addresses(_url(scheme, api_socket), _url("http", control_socket), settings.ca_file))
+    await asyncio.gather(*running)
+
+
+def _api_config(observer: Observer, ca_file: str | None) -> uvicorn.Config:
+    if ca_file is None:
+        return _config(observer)
+    from tests.simulator.tls import server_context  # costs a quarter of a second that plain HTTP does not need
+
+    context, authority = server_context()
+    pathlib.Path(ca_file).write_bytes(authority)
+    return _config(observer, ssl_context_factory=lambda config, default: context)
+
+
+def _config(application: t.Any, **more: t.Any) -> uvicorn.Config:
+    return uvicorn.Config(
+        application,
+        http="h11",
+        loop="asyncio",
+        ws="none",
+        lifespan="off",
+        log_level="warning",
+        access_log=False,
+        timeout_keep_alive=300,  # an idle connection that closes just when a test uses it again would be noise
+        timeout_graceful_shutdown=1,
+        **more,
+    )
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((_HOST, port))
+    return listener
+
+
+def _url(scheme: str, listener: socket.socket) -> str:
+    return f"{scheme}://{_HOST}:{listener.getsockname()[1]}"
+
+
+def _stop(servers: list[_Server]) -> None:
+    for server in servers:
+        server.should_exit = True
