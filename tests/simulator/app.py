@@ -271,7 +271,7 @@ def _routes(api: Api) -> list[Route]:
 
 
 class _Operations:
-    """All methods of one path. An ASGI application, as Starlette would answer HEAD for a function, and the API has no HEAD."""
+    """All methods of one path. An ASGI application: for a function Starlette would answer HEAD as well."""
 
     def __init__(self, handlers: dict[str, Handler]) -> None:
         self._handlers = handlers

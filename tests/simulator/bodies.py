@@ -15,7 +15,7 @@ from tests.simulator.inventory import Backup, Entity
 from tests.simulator.problems import Problem, bad_request
 from tests.simulator.state import DOWNLOAD_MODES, Order, World
 
-Body = t.Dict[str, t.Any]
+Body = dict[str, t.Any]
 # The vendor prints no keys for CreateCloudDownloadRequest: these are assumed, and create_keys=renamed wants the others
 _CREATE_KEYS = {
     "assumed": ("protectedEntities", "mode", "backups", "node"),
@@ -62,7 +62,7 @@ def orders(body: Body, world: World) -> list[Order]:
 
 
 def changes(body: Body, record: Body) -> Body:
-    """What an UpdateDownloadRequest changes: any keys of the record or new ones, except what makes the download what it is."""
+    """What an UpdateDownloadRequest changes: any keys, known or new, except those that make the download what it is."""
     for key in _FIXED:
         if key in body and not _means_the_same(body[key], record.get(key)):
             raise bad_request(f"body key '{key}' cannot be changed")
@@ -138,12 +138,11 @@ def _backups_of(world: World, key: str, guids: list[str], entities: list[Entity]
     return chosen
 
 
-def _means_the_same(value: t.Any, current: t.Any) -> bool:
+def _means_the_same(value: t.Any, current: object) -> bool:
     if isinstance(value, dict) and isinstance(current, dict):
         return all(current.get(key) == part for key, part in value.items())
-    if isinstance(value, dict):
-        return value.get("name") == current
-    return bool(value == current)
+    given: object = value.get("name") if isinstance(value, dict) else value
+    return given == current
 
 
 def _no_such_number(name: str) -> t.NoReturn:

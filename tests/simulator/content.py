@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The bytes of a download: made from its guid, of exactly the size asked for, readable at any offset, never stored.
 
-A content is a few literal pieces (the structure of a ZIP or the header of a PST) with body bytes between them. The body byte at
-offset o is ``pattern[o % PERIOD]``, the pattern being random bytes seeded with the guid; so any range is made in no time, a long
-stream sends the same objects again and again, and a CRC over hundreds of GiB costs some multiplications (see ``crc``).
+A content is a few literal pieces (the structure of a ZIP or the header of a PST) with body bytes between them. The body
+byte at offset o is ``pattern[o % PERIOD]``, the pattern being random bytes seeded with the guid; so any range is made
+in no time, a long stream sends the same objects again and again, and a CRC over hundreds of GiB costs some
+multiplications (see ``crc``).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from tests.simulator import crc
 
 PERIOD = 1048573  # a prime: no block size of a reader or writer divides it, so misplaced blocks never look right
 _CHUNK = 262144  # bytes handed over at once
-Piece = t.Tuple[int, bytes]
+Piece = tuple[int, bytes]
 
 
 class Pattern:
@@ -106,7 +107,7 @@ def _pst(size: int) -> tuple[Piece, ...]:
     return ((0, bytes(header[:size])),)
 
 
-def _pst_crc(data: bytes) -> int:
+def _pst_crc(data: bytearray) -> int:
     # The PST variant starts at zero and does not invert the result
     return zlib.crc32(data, 0xFFFFFFFF) ^ 0xFFFFFFFF
 
@@ -156,7 +157,7 @@ def _zip(size: int, pattern: Pattern) -> t.Iterator[Piece]:
         return
     entries: list[_Entry] = []
     offset = 0
-    for name, length in zip(names, _shares(payload, len(names))):
+    for name, length in zip(names, _shares(payload, len(names)), strict=True):
         start = offset + len(name) + 30 + (20 if zip64 else 0)
         entry = _Entry(name, offset, length, pattern.crc(start, length), zip64)
         entries.append(entry)

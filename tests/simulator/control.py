@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The control side, for tests only: plain HTTP with JSON on a port of its own. It reads what happened and changes what will."""
+"""The control side, for tests only: plain HTTP with JSON on its own port. It reads what happened and sets what will."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.simulator.state import DOWNLOAD_MODES, World
 from tests.simulator.switches import Switches
 from tests.simulator.validation import Violations
 
-Body = t.Dict[str, t.Any]
+Body = dict[str, t.Any]
 
 
 class Control:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The CRC-32 of a very long body that repeats itself, in logarithmic time.
 
-A CRC register is a polynomial over GF(2) modulo the generator; bit 31 stands for x^0 (the "reflected" order of zip and zlib).
+A CRC register is a polynomial over GF(2) modulo the generator; bit 31 stands for x^0 (the "reflected" order of zip).
 Appending n bytes multiplies it by x^(8n), which gives crc(a + b) = crc(a) * x^(8 * len(b)) + crc(b).
 """
 

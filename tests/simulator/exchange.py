@@ -78,7 +78,7 @@ class Journal:
 
 
 class Observer:
-    """The ASGI layer. It tells the journal, and ``validate`` if given, of an exchange before the client has its last byte."""
+    """The ASGI layer. Journal and ``validate``, if given, learn of an exchange before the client has its last byte."""
 
     def __init__(self, app: ASGIApp, journal: Journal, validate: t.Callable[[Exchange], None] | None) -> None:
         self._app = app

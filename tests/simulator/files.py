@@ -70,7 +70,7 @@ def _etag(download: Download) -> str:
 
 
 def _asked_range(request: Request, download: Download) -> tuple[int, int] | None:
-    """Start and stop (not included) of the one range asked for; None for the whole; an empty span when it lies outside."""
+    """Start and stop (not included) of the range asked for; None for the whole; an empty span if it lies outside."""
     condition = request.headers.get("if-range")
     if condition is not None and condition.strip() != _etag(download):
         return None

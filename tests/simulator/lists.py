@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lists: which items a query selects, in what order, and the page of them that is sent, with the ways in which paging may misbehave."""
+"""Lists: which items a query selects, their order, the page that is sent, and how paging may misbehave."""
 
 from __future__ import annotations
 
@@ -50,8 +50,9 @@ NODE_ORDER: SortKeys = {"guid": lambda node: node.guid, "name": lambda node: nod
 
 _NO_SUCH_THING = frozenset(
     # Filters for things that no Microsoft 365 entity has, so that they select nothing
-    ("backup-destination", "backup-policy", "backup-rule", "hypervisor", "hypervisor-manager", "parent-backup", "parent-task",
-     "policy", "project-uuid", "restore-job", "root-backup", "schedule", "storage-provider", "team", "workflow-execution")
+    ("backup-destination", "backup-policy", "backup-rule", "hypervisor", "hypervisor-manager", "parent-backup",
+     "parent-task", "policy", "project-uuid", "restore-job", "root-backup", "schedule", "storage-provider", "team",
+     "workflow-execution")
 )  # fmt: skip
 
 
@@ -194,7 +195,7 @@ class Pager:
         self._foreign_seen = self._foreign_gone = False
 
     def moving(self, items: list[Download], foreign: Download, query: Query) -> list[Download]:
-        """page_quirk=moving_total: a foreign download stands first until page 0 was read, then it is gone, and all others move up."""
+        """page_quirk=moving_total: a foreign download stands first until page 0 was read; then the others move up."""
         size = self._size(query)
         moves = self._switches.text("page_quirk") == "moving_total" and size is not None and len(items) >= size
         if not moves or self._foreign_gone:
@@ -217,7 +218,8 @@ class Pager:
                 number = 0
             page = items[number * size : (number + 1) * size]
         when = self._switches.text("total_count")
-        headers = {"X-Total-Count": str(len(items))} if when == "always" or (when == "paged" and size is not None) else {}
+        counted = when == "always" or (when == "paged" and size is not None)
+        headers = {"X-Total-Count": str(len(items))} if counted else {}
         return JSONResponse([render(item) for item in page], headers=headers)
 
     def _size(self, query: Query) -> int | None:

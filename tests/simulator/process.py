@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import select
 import subprocess
 import sys
 import tempfile
@@ -47,15 +48,14 @@ class Simulator:
     def start(cls, *, speed: float = 50, http: bool = False, validate: bool = True, **switches: Json) -> Simulator:
         """Start it and wait until it answers. Its clock makes ``speed`` simulated seconds out of a real one."""
         directory = tempfile.TemporaryDirectory(prefix="storware-simulator-")
-        command = [sys.executable, "-m", "tests.simulator", "--print-json", "--until-stdin-closes", "--speed", str(speed)]
+        command = [sys.executable, "-m", "tests.simulator", "--print-json", "--until-stdin-closes"]
+        command += ["--speed", str(speed)]
         command += ["--http"] if http else ["--ca-file", f"{directory.name}/ca.pem"]
         command += ["--validate"] if validate else []
         for name, value in switches.items():
             command += ["--switch", f"{name}={_as_text(value)}"]
         with open(f"{directory.name}/stderr", "wb") as errors:
-            process = subprocess.Popen(
-                command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors
-            )
+            process = subprocess.Popen(command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
         try:
             return cls(process, directory)
         except BaseException:
@@ -88,7 +88,7 @@ class Simulator:
 
     def switches(self) -> dict[str, Json]:
         """The values that hold now."""
-        return self._call("GET", "/switches")
+        return t.cast("dict[str, Json]", self._call("GET", "/switches"))
 
     def step(self, seconds: float) -> None:
         """Let simulated time pass at once."""
@@ -107,7 +107,7 @@ class Simulator:
         mode: str = "CLOUD_DOWNLOAD",
         content_size: int | None = None,
     ) -> list[str]:
-        """More users, and downloads that are ready: of one entity or spread over all added users. The downloads' guids."""
+        """More users, and ready downloads: of one entity or spread over all added users. The downloads' guids."""
         body = {"users": users, "downloads": downloads, "entity": entity, "mode": mode, "content_size": content_size}
         return t.cast("list[str]", self._call("POST", "/seed", body))
 
@@ -127,7 +127,7 @@ class Simulator:
 
     def counters(self) -> dict[str, Json]:
         """What was counted since the log was cleared."""
-        return self._call("GET", "/counters")
+        return t.cast("dict[str, Json]", self._call("GET", "/counters"))
 
     def clear_log(self) -> None:
         """Start log and counters again."""
@@ -147,7 +147,7 @@ class Simulator:
 
     def content(self, guid: str, *, digest: bool = True) -> dict[str, Json]:
         """size (bytes), sha256 (hex) and name of a download's content. Without ``digest`` a huge one is not read."""
-        return self._call("GET", f"/content/{guid}" + ("?sha256" if digest else ""))
+        return t.cast("dict[str, Json]", self._call("GET", f"/content/{guid}" + ("?sha256" if digest else "")))
 
     def stderr(self) -> str:
         """What the process has written to standard error: tracebacks, if anything."""
@@ -163,7 +163,6 @@ class Simulator:
             raise SimulatorError(f"{method} {path}: {json.load(error)['message']}") from None
 
     def _addresses(self) -> dict[str, Json]:
-        assert self.process.stdout is not None
         line = _first_line(self.process)
         if not line:
             raise SimulatorError(f"the simulator did not start: {self.stderr().strip()}")
@@ -171,8 +170,6 @@ class Simulator:
 
 
 def _first_line(process: subprocess.Popen[bytes]) -> bytes:
-    import select
-
     assert process.stdout is not None
     ready, _, _ = select.select([process.stdout], [], [], _START_TIMEOUT)
     return process.stdout.readline() if ready else b""
@@ -180,7 +177,8 @@ def _first_line(process: subprocess.Popen[bytes]) -> bytes:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """Closing its input ends it, also when this process dies without a word; killing is for a simulator that hangs."""
-    assert process.stdin is not None and process.stdout is not None
+    assert process.stdin is not None
+    assert process.stdout is not None
     process.stdin.close()
     try:
         process.wait(_STOP_TIMEOUT)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Query parameters, read strictly: an unknown name, a wrong value or a repeated single value is a Problem that names it."""
+"""Query parameters, read strictly: an unknown name, a wrong value or a repeated one is a Problem that names it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Many:
         self.parser = parser
 
 
-Spec = t.Mapping[str, t.Union[Parser, Many]]
+Spec = t.Mapping[str, Parser | Many]
 
 
 def guid(value: str) -> str:
@@ -50,7 +50,7 @@ def positive(value: str) -> int:
 
 def flag(value: str) -> bool:
     """true or false."""
-    return one_of("true", "false")(value) == "true"
+    return bool(one_of("true", "false")(value) == "true")
 
 
 def text(value: str) -> str:
@@ -96,7 +96,9 @@ def _parsed(name: str, value: str, parser: Parser) -> t.Any:
 # What lists take. Names and closed lists are the vendor's.
 
 MODES = ("AUTO", "CLOUD_DOWNLOAD", "CLOUD_PST_DOWNLOAD", "INSTANT_RESTORE", "ISCSI", "MANUAL", "OS_DOWNLOAD")
-ENTITY_TYPES = ("APP", "CLOUD", "CLOUD_GROUP", "CLOUD_SITE", "CLOUD_TEAMS", "CLOUD_USER", "OS", "OS_AGENT", "STORAGE", "VM")
+ENTITY_TYPES = (
+    "APP", "CLOUD", "CLOUD_GROUP", "CLOUD_SITE", "CLOUD_TEAMS", "CLOUD_USER", "OS", "OS_AGENT", "STORAGE", "VM",
+)  # fmt: skip
 TASK_STATES = ("CANCELLED", "FAILED", "FINISHED", "QUEUED", "RUNNING")
 TASK_TYPES = (
     "BACKUP_CLEANUP", "BACKUP_DESTINATION_INIT", "BACKUP_DESTINATION_SYNC", "CONNECTIVITY_TEST", "DELETE", "EJECT_TAPE",

@@ -14,7 +14,7 @@ from tests.simulator.sessions import USERNAME, Sessions
 from tests.simulator.state import NEVER, Download, Task
 from tests.simulator.switches import Switches
 
-Record = t.Dict[str, t.Any]
+Record = dict[str, t.Any]
 
 
 class Records:

@@ -28,7 +28,7 @@ _HOST = "127.0.0.1"
 
 @dataclass(frozen=True)
 class Settings:
-    """Ports (0 = any free one), the file for the CA (None = plain HTTP), speed of the clock, switches, and whether to validate."""
+    """Ports (0 = any free one), file for the CA (None = plain HTTP), speed of the clock, switches, validation."""
 
     port: int
     control_port: int

@@ -66,7 +66,7 @@ class Task:
         return round(max(0.0, min(99.9, 100.0 * done / length)), 1) if done > 0 and length > 0 else 0.0
 
     def cancel(self, now: float, slow: bool) -> None:
-        """Cancel it: at once or, when it runs and ``slow`` is set, at the end it had before. An ended task stays as it is."""
+        """Cancel it: at once or, when it runs and ``slow`` is set, at the end it had before. An ended task stays."""
         if now >= self.ends:
             return
         running = now >= self.starts
@@ -224,7 +224,7 @@ class World:
             self.entities[entity.guid] = entity
 
     def add_downloads(self, count: int, entity: str, mode: str, size: int) -> list[str]:
-        """Downloads that are ready now: all of one entity or, when it is empty, spread over the added users. Their guids."""
+        """Downloads that are ready now: all of one entity or, without one, spread over the added users. Their guids."""
         if not entity and not self._bulk_users:
             self.add_users(min(count, 100))
         owners = [e for e in self.entities.values() if e.called([entity])] if entity else self._bulk_users

@@ -29,7 +29,7 @@ class Switch:
     kind: str = "choice"
 
     def check(self, value: t.Any) -> Value:
-        """The value in its own type. Takes JSON types, and texts as written on a command line. ValueError says what is allowed."""
+        """The value in its own type, from JSON or from a command line's text. ValueError says what is allowed."""
         checked = _CHECKS[self.kind](self, value)
         if checked is None:
             raise ValueError(f"switch {self.name}: {value!r} is not allowed, expected {self.expected()}")
@@ -133,8 +133,8 @@ TABLE: tuple[Switch, ...] = (
     _choice_switch("name_like", "name|name_and_email", "which fields nameLike searches is not known"),
     _choice_switch("name_like_case", "insensitive|sensitive", "the case rules of nameLike and filter are not known"),
     _choice_switch("filter_fields", "all|name", "which columns the free text filter searches is not known"),
-    _choice_switch("teams_group_absent", "all|plain", "what /cloud-groups lists when teams-group is not sent is not known"),
-    _choice_switch("page_quirk", "none|repeat|ignore_size|moving_total", "lists change and misbehave while they are read"),
+    _choice_switch("teams_group_absent", "all|plain", "what /cloud-groups lists without teams-group is not known"),
+    _choice_switch("page_quirk", "none|repeat|ignore_size|moving_total", "lists may change and misbehave while read"),
     Switch("max_page_size", 0, (), "a larger size may be cut silently (0 = never)", "count"),
     # Content
     Switch("content_size", 1048576, (), "bytes of each download made from now on", "count"),
@@ -148,12 +148,12 @@ TABLE: tuple[Switch, ...] = (
     # Sessions and availability
     Switch("cookie_name", "JSESSIONID", (), "no client names the session cookie", "text"),
     _choice_switch("bad_login_status", "400|401", "the vendor's role shows 400, a filter may answer 401"),
-    Switch("session_timeout", 1800.0, (), "idle seconds until a session ends; the default is not documented", "seconds"),
+    Switch("session_timeout", 1800.0, (), "idle seconds until a session ends; no default is known", "seconds"),
     Switch("max_sessions", 0, (), "parallel sessions; a login beyond them gets 503 (0 = any number)", "count"),
     Switch("drop_session_after", 0, (), "API calls after which every session ends, once (0 = never)", "count"),
     Switch("lock_after", 0, (), "bad logins in a row that lock the account with 403 (0 = never)", "count"),
-    Switch("token_logins", 0, (), "logins that a token is good for; its life is not documented (0 = any number)", "count"),
-    Switch("forbidden", [], (), "privileges for downloads are unknown: operations that get 403, as 'POST /cloud-download'", "list"),
+    Switch("token_logins", 0, (), "logins that a token is good for; unknown (0 = any number)", "count"),
+    Switch("forbidden", [], (), "privileges are unknown: operations that get 403, as 'POST /tasks'", "list"),
     Switch("start_delay", 0.0, (), "seconds from now in which every call gets start_status", "seconds"),
     _choice_switch("start_status", "503|502", "what a proxy or a starting server answers"),
 )

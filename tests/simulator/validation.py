@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import typing as t
-
 from tests.simulator.exchange import Exchange
 
 # An answer that says "this request should never have been sent"
