@@ -92,13 +92,10 @@ def run(handler: Handler, argument_spec: t.Mapping[str, t.Any], **settings: t.An
 
     settings are those of AnsibleModule. Ends the process as Ansible wants it.
     """
-    module = AnsibleModule(
-        argument_spec={**connection_spec(), **argument_spec}, supports_check_mode=True, **settings
-    )
+    module = AnsibleModule(argument_spec={**connection_spec(), **argument_spec}, supports_check_mode=True, **settings)
     scrubber = Scrubber()
-    for option in _options.CONNECTION:
-        if option.secret and module.params[option.name]:
-            module.no_log_values.update(scrubber.learn(module.params[option.name]))
+    for secret in _options.secrets(module.params, os.environ):
+        module.no_log_values.update(scrubber.learn(secret))
     if REQUESTS_IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("requests"), exception=REQUESTS_IMPORT_ERROR)
     _interruptible()

@@ -114,6 +114,17 @@ def connection(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> C
     )
 
 
+def secrets(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> set[str]:
+    """Everything in the parameters and the proxy variables that nobody may read, also where it does not belong."""
+    found = {params[option.name] for option in CONNECTION if option.secret}
+    found.add((params["session"] or "").partition("=")[2])
+    proxies = (value for name, value in environ.items() if name.lower().endswith("_proxy"))
+    for url in (params["url"], *proxies):
+        # Not by urlsplit: what is no URL may hold a password as well.
+        found.add((url or "").rpartition("@")[0].rpartition("/")[2].partition(":")[2])
+    return {secret for secret in found if secret}
+
+
 def base_url(url: str | None, *, allow_http: bool) -> str:
     """The server's API root, without a slash at the end: ``https://host:8181/api``.
 
@@ -169,9 +180,7 @@ def _choose_credentials(params: t.Mapping[str, t.Any], environ: t.Mapping[str, s
     )
 
 
-def _all_from_environment(
-    method: tuple[str, ...], params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]
-) -> bool:
+def _all_from_environment(method: tuple[str, ...], params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> bool:
     variables = {option.name: option.environment for option in CONNECTION}
     return all(environ.get(variables[name]) == params[name] for name in method)
 

@@ -16,6 +16,31 @@ from unittest import mock
 
 from ansible.module_utils import basic
 
+from tests.simulator.process import Simulator
+
+
+def connect(simulator: Simulator, **options: t.Any) -> dict[str, t.Any]:
+    """The connection options for a simulator, with these options added."""
+    return {
+        "url": simulator.url,
+        "username": simulator.username,
+        "password": simulator.password,
+        "ca_path": simulator.ca_path,
+        **options,
+    }
+
+
+def prepare(simulator: Simulator, *entities: str, **options: t.Any) -> dict[str, t.Any]:
+    """Options for cloud_download that make these users' downloads ready, quickly."""
+    return connect(
+        simulator,
+        protected_entities=list(entities),
+        protected_entity_type="CLOUD_USER",
+        wait_interval=0.05,
+        wait_timeout=30,
+        **options,
+    )
+
 
 def run_module(
     name: str,

@@ -133,3 +133,20 @@ def test_the_environment_fills_gaps_only() -> None:
 def test_credentials_of_task_and_environment_are_never_mixed(given_option: str) -> None:
     environ = {"STORWARE_URL": "https://h", "STORWARE_PASSWORD": "p", "STORWARE_TOKEN": "t", "STORWARE_USERNAME": "u"}
     assert _options.from_environment({given_option: "mine"}, environ) == {"url": "https://h"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "environ", "expected"),
+    [
+        ({}, {}, {"wonderland"}),
+        ({"session": "S=cookie-value"}, {}, {"wonderland", "S=cookie-value", "cookie-value"}),
+        ({"url": "https://u:in-url@host"}, {}, {"wonderland", "in-url"}),
+        ({"url": "u:in-no-url@host"}, {}, {"wonderland", "in-no-url"}),
+        ({"url": "https://u:p@ss@host/x"}, {}, {"wonderland", "p@ss"}),
+        ({}, {"HTTPS_PROXY": "http://u:proxy-word@p:3128", "no_proxy": "a,b"}, {"wonderland", "proxy-word"}),
+    ],
+)
+def test_secrets_are_known_wherever_they_are(
+    changes: dict[str, t.Any], environ: dict[str, str], expected: set[str]
+) -> None:
+    assert _options.secrets({**GIVEN, **changes}, environ) == expected

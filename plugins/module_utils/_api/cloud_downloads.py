@@ -124,9 +124,7 @@ def identified(
 def create(client: Client, wanted: t.Sequence[Wanted], request: t.Mapping[str, wire.Json]) -> dict[str, wire.Task]:
     """Ask for all of them with one POST; returns the server's tasks by guid. All share one mode and node."""
     backups = list(dict.fromkeys(want.backup for want in wanted if want.backup))
-    body = wire.create_body(
-        [want.entity.guid for want in wanted], wanted[0].mode, backups, wanted[0].node, request
-    )
+    body = wire.create_body([want.entity.guid for want in wanted], wanted[0].mode, backups, wanted[0].node, request)
     answer = client.post("/cloud-download", body, "create cloud downloads")
     records = answer.body if isinstance(answer.body, list) else [] if answer.body is None else [answer.body]
     created = [wire.task(record, f"POST /cloud-download: [{index}]") for index, record in enumerate(records)]

@@ -73,7 +73,10 @@ class ApiError(StorwareError):
 # status -> (code, hint); other statuses are "http_status", 5xx "server_error".
 _STATUSES: t.Final = {
     400: ("bad_request", "The server refuses the parameters or the body; its words above say which."),
-    401: ("unauthorized", "The session has ended and there are no credentials to open a new one, or they were refused."),
+    401: (
+        "unauthorized",
+        "The session has ended and there are no credentials to open a new one, or they were refused.",
+    ),
     403: ("forbidden", "The account lacks a privilege for this; ask the administrator of the backup server."),
     404: ("not_found", ""),
     409: ("conflict", ""),
@@ -105,7 +108,9 @@ def from_login_status(response: requests.Response, attempt: Attempt, body: bytes
     error = from_status(response, attempt, body)
     if error.status in (400, 401, 403):
         error.code = "login_refused"
-        error.hint = "Check username and password, or token. The login is not repeated, to keep the account from being locked."
+        error.hint = (
+            "Check username and password, or token. The login is not repeated, to keep the account from being locked."
+        )
     return error
 
 
@@ -153,12 +158,24 @@ def from_exception(error: Exception, attempt: Attempt) -> ApiError:
             hint="Set ca_path to the CA that signed the server's certificate, and url to a name the certificate holds.",
         )
     if isinstance(error, requests_exceptions.ConnectTimeout):
-        return ApiError(attempt, f"got no connection to {attempt.server} in time", code="timeout_connect", hint=_REACH, retryable=True)
+        return ApiError(
+            attempt,
+            f"got no connection to {attempt.server} in time",
+            code="timeout_connect",
+            hint=_REACH,
+            retryable=True,
+        )
     if isinstance(error, requests_exceptions.ProxyError):
         # The reason may repeat the proxy's URL with its password; it is not shown.
         return ApiError(attempt, "could not pass the proxy", code="proxy", hint=_PROXY, retryable=True)
     if isinstance(error, requests_exceptions.ConnectionError) and _never_sent(error):
-        return ApiError(attempt, f"got no connection to {attempt.server} ({reason})", code="unreachable", hint=_REACH, retryable=True)
+        return ApiError(
+            attempt,
+            f"got no connection to {attempt.server} ({reason})",
+            code="unreachable",
+            hint=_REACH,
+            retryable=True,
+        )
     if isinstance(error, requests_exceptions.ReadTimeout):
         return answer_lost(attempt, "nothing came within the timeout")
     if isinstance(error, (requests_exceptions.ConnectionError, requests_exceptions.ChunkedEncodingError)):
@@ -241,6 +258,10 @@ def _innermost(error: BaseException) -> str:
         if type(cause).__name__ in ("SSLCertVerificationError", "CertificateError"):
             return str(getattr(cause, "verify_message", "") or cause)
     for cause in _causes(error):
-        if isinstance(cause, OSError) and cause.strerror and not isinstance(cause, requests_exceptions.RequestException):
+        if (
+            isinstance(cause, OSError)
+            and cause.strerror
+            and not isinstance(cause, requests_exceptions.RequestException)
+        ):
             return str(cause.strerror)
     return type(list(_causes(error))[-1]).__name__

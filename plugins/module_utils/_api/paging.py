@@ -80,15 +80,17 @@ def page(client: Client, path: str, query: wire.Query, doing: str) -> tuple[list
 
 def _drain_once(client: Client, path: str, query: wire.Query, doing: str, size: int) -> _Drain:
     drained = _Drain()
-    fruitless = 0
-    for number in range(MAX_PAGES):
+    number, fruitless = 0, 0
+    while number < MAX_PAGES:
         records, total = page(client, path, [*query, ("page", str(number)), ("size", str(size))], doing)
         if total is not None:
             drained.totals.append(total)
-        fruitless = 0 if drained.add(records, path) else fruitless + 1
+        new = drained.add(records, path)
+        fruitless = 0 if new else fruitless + 1
         # A short page proves nothing: the server may cap the size. An empty one, a reached count, a page larger
-        # than asked (paging is ignored) or two pages without anything new do.
+        # than asked (paging is ignored) or a page that brings nothing new even when asked for again do.
         reached = total is not None and len(drained.records) >= total
         if not records or reached or len(records) > size or fruitless == 2:
-            return drained
+            break
+        number += 1 if new else 0
     return drained

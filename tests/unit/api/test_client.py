@@ -285,9 +285,7 @@ def test_redirects_are_never_followed(location: str) -> None:
     assert server.calls().count(LIST) == 1
 
 
-def test_the_environment_cannot_slip_credentials_or_trust_in(
-    tmp_path: t.Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_environment_cannot_slip_credentials_or_trust_in(tmp_path: t.Any, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login intruder password intruder\n")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
@@ -310,6 +308,9 @@ def test_proxies_of_the_environment_only_with_use_proxy(monkeypatch: pytest.Monk
 
 
 def test_a_missing_ca_file_is_told_before_anything_is_sent() -> None:
-    with client("https://127.0.0.1:1", ca_path="/no/such/ca.pem", retries=0) as session, pytest.raises(ApiError) as caught:
+    with (
+        client("https://127.0.0.1:1", ca_path="/no/such/ca.pem", retries=0) as session,
+        pytest.raises(ApiError) as caught,
+    ):
         session.get("/cloud-download", [], "list")
     assert "ca_path" in caught.value.hint

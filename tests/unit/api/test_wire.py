@@ -182,7 +182,9 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
     max_leaves=12,
 )
-KEYS = sorted({*FULL, *t.cast(dict[str, t.Any], FULL["backup"]), "statusInfo", "progress", "mountedBackup", "name", "email"})
+KEYS = sorted(
+    {*FULL, *t.cast(dict[str, t.Any], FULL["backup"]), "statusInfo", "progress", "mountedBackup", "name", "email"}
+)
 
 
 @given(st.dictionaries(st.sampled_from(KEYS), JSON, max_size=8) | JSON)
