@@ -24,7 +24,7 @@ from tests.simulator.problems import Problem
 from tests.simulator.records import Records
 from tests.simulator.state import DOWNLOAD_MODES, World
 from tests.simulator.switches import Switches
-from tests.simulator.validation import Violations
+from tests.simulator.violations import Violations
 
 Body = dict[str, t.Any]
 

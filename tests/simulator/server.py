@@ -17,11 +17,11 @@ import uvicorn
 
 from tests.simulator import app, control
 from tests.simulator.clock import Clock
-from tests.simulator.exchange import Journal, Observer
+from tests.simulator.exchange import Exchange, Journal, Observer
 from tests.simulator.gate import Gate
 from tests.simulator.state import World
 from tests.simulator.switches import Switches
-from tests.simulator.validation import Validator, Violations
+from tests.simulator.violations import Violations
 
 _HOST = "127.0.0.1"
 
@@ -69,8 +69,7 @@ async def _serve(settings: Settings, announce: t.Callable[[Addresses], None]) ->
     api = app.Api(world)
     gate = Gate(app.application(api), api)
     journal, violations = Journal(), Violations()
-    validate = Validator(violations).check if settings.validate else None
-    observer = Observer(gate, journal, validate)
+    observer = Observer(gate, journal, _validate(violations) if settings.validate else None)
     controls = control.application(control.Control(api, gate, journal, violations, settings.switches))
 
     api_socket, control_socket = _listen(settings.port), _listen(settings.control_port)
@@ -87,6 +86,12 @@ async def _serve(settings: Settings, announce: t.Callable[[Addresses], None]) ->
     scheme = "https" if settings.ca_file else "http"
     announce(Addresses(_url(scheme, api_socket), _url("http", control_socket), settings.ca_file))
     await asyncio.gather(*running)
+
+
+def _validate(violations: Violations) -> t.Callable[[Exchange], None]:
+    from tests.simulator.validation import Validator  # half a second that nobody else should wait for
+
+    return Validator(violations).check
 
 
 def _api_config(observer: Observer, ca_file: str | None) -> uvicorn.Config:
