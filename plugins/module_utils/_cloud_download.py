@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
 from . import _plan
@@ -76,16 +77,20 @@ def _create_missing(client: Client, params: Params, check_mode: bool) -> Result:
     if plan.missing:
         progress.tasks = cloud_downloads.create(client, plan.missing, params["request"] or {})
     progress.ready = {want: found for want, found in plan.adopted.items() if found.guid in finished}
-    if params["wait"]:
-        cloud_downloads.wait_ready(client, progress, _waiting(params))
-        downloads = [progress.ready[want] for want in wanted if want in progress.ready]
-    else:
-        downloads = _known_now(client, wanted, plan)
     before = {download.guid for download in listed}
-    created = [download.guid for download in downloads if download.guid not in before]
-    result.update(_report(downloads, created=created, tasks=progress.tasks.values()))
-    _raise_failed(progress, result, waited=params["wait"])
-    return result
+
+    def report() -> Result:
+        downloads = [progress.ready[want] for want in wanted if want in progress.ready]
+        created = [download.guid for download in downloads if download.guid not in before]
+        return {**result, **_report(downloads, created=created, tasks=progress.tasks.values())}
+
+    with _told_on_failure(report):
+        if params["wait"]:
+            cloud_downloads.wait_ready(client, progress, _waiting(params))
+        else:
+            progress.ready = _known_now(client, wanted, plan)
+    _raise_failed(progress, report(), waited=params["wait"])
+    return report()
 
 
 def _update_selected(client: Client, params: Params, check_mode: bool) -> Result:
@@ -97,7 +102,7 @@ def _update_selected(client: Client, params: Params, check_mode: bool) -> Result
         return {**result, **_report(selected)}
 
     updated: list[str] = []
-    try:
+    with _told_on_failure(lambda: {**result, "changed": bool(updated), **_report(selected, updated=updated)}):
         for guid in plan.current:
             cloud_downloads.update(client, guid, body)
             updated.append(guid)
@@ -105,9 +110,6 @@ def _update_selected(client: Client, params: Params, check_mode: bool) -> Result
             selected = cloud_downloads.wait_finished(client, params["guid"], _waiting(params))
         elif updated:
             selected = cloud_downloads.select(client, params["guid"])
-    except StorwareError as error:
-        error.results = {**result, "changed": bool(updated), **_report(selected, updated=updated)}
-        raise
     return {**result, **_report(selected, updated=updated)}
 
 
@@ -130,26 +132,29 @@ def _delete(client: Client, params: Params, check_mode: bool, plan: _plan.Absenc
 
     deleting: dict[str, wire.Task | None] = {}
     failed: dict[str, str] = {}
+
+    def report() -> Result:
+        deleted = [guid for guid in deleting if guid not in failed]
+        tasks = [task for task in deleting.values() if task is not None]
+        return {**result, "changed": bool(deleted), **_report(plan.doomed, deleted=deleted, tasks=tasks)}
+
     for download in plan.doomed:
         guid = str(download.guid)
         try:
             deleting[guid] = cloud_downloads.delete(client, guid)
         except StorwareError as error:
-            failed[guid] = error.message
-    if params["wait"] and deleting:
-        failed.update(cloud_downloads.wait_gone(client, deleting, _waiting(params)))
-    deleted = [guid for guid in deleting if guid not in failed]
-    tasks = [task for task in deleting.values() if task is not None]
-    result.update(_report(plan.doomed, deleted=deleted, tasks=tasks))
+            failed[guid] = error.message  # the others can still go
+    with _told_on_failure(report):
+        if params["wait"] and deleting:
+            failed.update(cloud_downloads.wait_gone(client, deleting, _waiting(params)))
     if failed:
-        result["changed"] = bool(deleted)
         raise StorwareError(
             f"{len(failed)} of {len(plan.doomed)} downloads are not deleted: {_joined(failed)}",
             code="delete_failed",
             hint="Run the task again.",
-            results={**result, "failures": [{"guid": guid, "reason": reason} for guid, reason in failed.items()]},
+            results={**report(), "failures": [{"guid": guid, "reason": reason} for guid, reason in failed.items()]},
         )
-    return result
+    return report()
 
 
 def _wanted(client: Client, params: Params) -> tuple[list[Wanted], dict[Wanted, str]]:
@@ -171,13 +176,24 @@ def _wanted(client: Client, params: Params) -> tuple[list[Wanted], dict[Wanted, 
     return wanted, without
 
 
-def _known_now(client: Client, wanted: t.Sequence[Wanted], plan: _plan.Presence) -> list[wire.CloudDownload]:
+def _known_now(client: Client, wanted: t.Sequence[Wanted], plan: _plan.Presence) -> dict[Wanted, wire.CloudDownload]:
     """Without waiting: what is listed right after the request; the server may list new downloads later only."""
-    if not plan.missing:
-        return list(plan.adopted.values())
-    mode = wanted[0].mode
-    now = cloud_downloads.identified(client, cloud_downloads.list_all(client, mode=mode), wanted)
-    return [*plan.adopted.values(), *(found for want in plan.missing for found in now.find(want)[:1])]
+    known = dict(plan.adopted)
+    if plan.missing:
+        listed = cloud_downloads.list_all(client, mode=wanted[0].mode)
+        now = cloud_downloads.identified(client, listed, wanted)
+        known.update({want: found[0] for want in plan.missing for found in [now.find(want)] if found})
+    return known
+
+
+@contextlib.contextmanager
+def _told_on_failure(report: t.Callable[[], Result]) -> t.Iterator[None]:
+    """A failure half-way still returns what was done."""
+    try:
+        yield
+    except StorwareError as error:
+        error.results = {**report(), **error.results}
+        raise
 
 
 def _raise_failed(progress: Progress, result: Result, waited: bool = False) -> None:
