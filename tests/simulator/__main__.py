@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -13,14 +14,17 @@ import tempfile
 import threading
 import typing as t
 
-from tests.simulator import sessions, switches
+from tests.simulator import credentials, switches
 from tests.simulator.server import Addresses, Settings, serve
+
+Number = t.TypeVar("Number", int, float)
 
 
 def main() -> int:
     """Read the options, serve until a signal comes."""
     options = _parser().parse_args()
     if options.list_switches:
+        print("Seconds are simulated ones (--speed). The first value is the default.\n")
         print(switches.describe())
         return 0
     try:
@@ -30,17 +34,31 @@ def main() -> int:
         return 2
     if options.until_stdin_closes:
         threading.Thread(target=_end_with_stdin, daemon=True).start()
-    with tempfile.TemporaryDirectory(prefix="storware-simulator-") as directory:
+    with _ca_file(options) as ca_file:
         settings = Settings(
             port=options.port,
             control_port=options.control_port,
-            ca_file=None if options.http else options.ca_file or os.path.join(directory, "ca.pem"),
+            ca_file=ca_file,
             speed=options.speed,
             switches=values,
             validate=options.validate,
         )
-        serve(settings, lambda addresses: _announce(addresses, options.print_json))
+        try:
+            serve(settings, lambda addresses: _announce(addresses, options.print_json))
+        except OSError as error:
+            print(f"simulator: {error}", file=sys.stderr)
+            return 2
     return 0
+
+
+@contextlib.contextmanager
+def _ca_file(options: argparse.Namespace) -> t.Iterator[str | None]:
+    """The path for the CA, None for plain HTTP. One that nobody chose is removed at the end."""
+    if options.http or options.ca_file:
+        yield None if options.http else options.ca_file
+        return
+    with tempfile.TemporaryDirectory(prefix="storware-simulator-") as directory:
+        yield os.path.join(directory, "ca.pem")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -48,17 +66,33 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m tests.simulator",
         description="A stateful server of the Storware cloud download API, made for tests and for trying examples.",
     )
-    parser.add_argument("--port", type=int, default=0, help="port of the API on 127.0.0.1 (default: any free one)")
-    parser.add_argument("--control-port", type=int, default=0, help="port of the control side (default: any free one)")
+    parser.add_argument("--port", type=_port, default=0, help="port of the API on 127.0.0.1 (default: any free one)")
+    parser.add_argument(
+        "--control-port", type=_port, default=0, help="port of the control side (default: any free one)"
+    )
     parser.add_argument("--http", action="store_true", help="plain HTTP instead of HTTPS")
     parser.add_argument("--ca-file", metavar="PATH", help="where to write the CA certificate (PEM)")
-    parser.add_argument("--speed", type=float, default=1.0, help="simulated seconds in a real one (default: 1)")
+    parser.add_argument("--speed", type=_speed, default=1.0, help="simulated seconds in a real one (default: 1)")
     parser.add_argument("--switch", action="append", default=[], metavar="NAME=VALUE", help="may be repeated")
     parser.add_argument("--list-switches", action="store_true", help="print all switches with their values, and end")
     parser.add_argument("--validate", action="store_true", help="check every request and answer against openapi.yaml")
     parser.add_argument("--print-json", action="store_true", help="print the addresses as one line of JSON")
     parser.add_argument("--until-stdin-closes", action="store_true", help="end when standard input is closed")
     return parser
+
+
+def _port(text: str) -> int:
+    return _in_range(int(text), 65535)
+
+
+def _speed(text: str) -> float:
+    return _in_range(float(text), 1e9)
+
+
+def _in_range(number: Number, maximum: float) -> Number:
+    if not 0 <= number <= maximum:
+        raise ValueError
+    return number
 
 
 def _switch_values(settings: t.Iterable[str]) -> dict[str, t.Any]:
@@ -78,9 +112,9 @@ def _announce(addresses: Addresses, as_json: bool) -> None:
         text = _INTRODUCTION.format(
             url=addresses.url,
             control=addresses.control_url,
-            username=sessions.USERNAME,
-            password=sessions.PASSWORD,
-            token=sessions.TOKEN,
+            username=credentials.USERNAME,
+            password=credentials.PASSWORD,
+            token=credentials.TOKEN,
             ca=addresses.ca_file or "none: plain HTTP",
             trust=f"--cacert {addresses.ca_file} " if addresses.ca_file else "",
         )

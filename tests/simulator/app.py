@@ -43,6 +43,7 @@ class Api:
             backup=None,
             node=inventory.NODES[1],
             size=0,
+            born=world.clock.now(),
         )
 
     # Session
@@ -158,9 +159,12 @@ class Api:
     def _list_mounts(self, request: Request, downloads_only: bool) -> Response:
         asked = query.read(request, query.MOUNTS)
         at = self.world.listed_at()
-        selected = lists.mounts(self.world, asked, at, downloads_only)
-        items = lists.ordered(selected, asked, lists.MOUNT_ORDER, self.world.switches)
-        items = self.pager.moving(items, self._foreign, asked)
+        mounts, foreign = (
+            lists.mounts(self.world, among, asked, at, downloads_only)
+            for among in (self.world.mounts(at), [self._foreign])
+        )
+        items = lists.ordered(mounts, asked, lists.MOUNT_ORDER, self.world.switches)
+        items = self.pager.moving(items, foreign, asked)
         return self.pager.answer(request.url.path, items, asked, lambda mount: self._records.mount(mount, at))
 
     async def list_tasks(self, request: Request) -> Response:

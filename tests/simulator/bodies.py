@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-import json
 import typing as t
 
 from starlette.requests import Request
 
-from tests.simulator import query
+from tests.simulator import query, strict_json
 from tests.simulator.inventory import Backup, Entity
 from tests.simulator.problems import Problem, bad_request
 from tests.simulator.state import DOWNLOAD_MODES, Order, World
@@ -21,7 +20,7 @@ _CREATE_KEYS = {
     "assumed": ("protectedEntities", "mode", "backups", "node"),
     "renamed": ("objects", "downloadMode", "backupList", "targetNode"),
 }
-_FIXED = ("guid", "mode", "backup", "node")
+_FIXED = ("guid", "mode", "backup", "node", "mountedFileCount", "mountedFileSystemCount")
 
 
 async def json_object(request: Request) -> Body:
@@ -30,8 +29,8 @@ async def json_object(request: Request) -> Body:
     if media_type != "application/json":
         raise Problem(415, f"Content-Type must be application/json, not '{media_type}'")
     try:
-        body = json.loads(await request.body(), parse_constant=_no_such_number)
-    except (ValueError, RecursionError) as error:
+        body = strict_json.loads(await request.body())
+    except ValueError as error:
         raise bad_request(f"the body is not JSON: {error}") from None
     if not isinstance(body, dict):
         raise bad_request("the body is not a JSON object")
@@ -143,7 +142,3 @@ def _means_the_same(value: t.Any, current: object) -> bool:
         return all(current.get(key) == part for key, part in value.items())
     given: object = value.get("name") if isinstance(value, dict) else value
     return given == current
-
-
-def _no_such_number(name: str) -> t.NoReturn:
-    raise ValueError(f"{name} is not JSON")

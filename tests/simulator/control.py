@@ -56,7 +56,6 @@ class Control:
             Route("/log", self._clear_log, methods=["DELETE"]),
             Route("/violations", self._get_violations, methods=["GET"]),
             Route("/downloads", self._downloads, methods=["GET"]),
-            Route("/downloads/{guid}", self._drop_download, methods=["DELETE"]),
             Route("/entities/{kind}", self._entities, methods=["GET"]),
             Route("/content/{guid}", self._content, methods=["GET"]),
             Route("/sessions", self._drop_sessions, methods=["DELETE"]),
@@ -96,7 +95,9 @@ class Control:
     async def _seed(self, request: Request) -> Response:
         body = await _body(request)
         world = self._api.world
-        mode = body.get("mode") or DOWNLOAD_MODES[0]
+        mode = body.get("mode", DOWNLOAD_MODES[0])
+        if mode not in DOWNLOAD_MODES:
+            raise ValueError(f"no mode of downloads {mode!r}")
         size = body.get("content_size")
         size = world.switches.count("content_size") if size is None else int(size)
         world.add_users(int(body.get("users", 0)))
@@ -133,13 +134,12 @@ class Control:
         now = world.clock.now()
         return JSONResponse([records.mount(mount, now) for mount in world.mounts() if mount.mode in DOWNLOAD_MODES])
 
-    async def _drop_download(self, request: Request) -> Response:
-        self._api.world.drop(request.path_params["guid"])
-        return JSONResponse({})
-
     async def _entities(self, request: Request) -> Response:
+        kind = request.path_params["kind"]
+        if kind not in ("users", "sites", "groups"):
+            raise ValueError(f"no kind of entities {kind!r}")
         records = Records(Switches())
-        return JSONResponse([records.entity(entity) for entity in self._api.world.kind(request.path_params["kind"])])
+        return JSONResponse([records.entity(entity) for entity in self._api.world.kind(kind)])
 
     async def _content(self, request: Request) -> Response:
         download = self._api.world.mount(request.path_params["guid"])

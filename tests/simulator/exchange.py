@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import collections
-import json
 import typing as t
 import urllib.parse
 from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tests.simulator import strict_json
 from tests.simulator.app import BASE
 from tests.simulator.gate import LOGINS, operation_of
 
@@ -36,8 +36,8 @@ class Exchange:
     def json_body(self) -> t.Any:
         """The request's body as it was, None when it is not JSON."""
         try:
-            return json.loads(self.body)
-        except (ValueError, RecursionError):
+            return strict_json.loads(self.body)
+        except ValueError:
             return None
 
     def record(self) -> dict[str, t.Any]:

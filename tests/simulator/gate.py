@@ -57,11 +57,11 @@ class Gate:
         switches = world.switches
         if world.clock.now() < self._down_since + switches.number("start_delay"):
             raise Problem(int(switches.text("start_status")), "the server is starting")
+        if self._calls == switches.count("drop_session_after") > 0:
+            world.sessions.drop_all()
+        self._calls += 1
         path = request.url.path.removeprefix(BASE)
         if path not in LOGINS and not world.sessions.use(self._api.session_of(request)):
             raise Problem(401, "no valid session")
-        self._calls += 1
-        if self._calls == switches.count("drop_session_after"):
-            world.sessions.drop_all()
         if operation_of(request.method, path) in switches.names("forbidden"):
             raise Problem(403, "the account lacks the privilege for this operation")

@@ -56,8 +56,8 @@ _NO_SUCH_THING = frozenset(
 )  # fmt: skip
 
 
-def mounts(world: World, query: Query, at: float, downloads_only: bool) -> list[Download]:
-    """The mounted backups that a query selects."""
+def mounts(world: World, among: list[Download], query: Query, at: float, downloads_only: bool) -> list[Download]:
+    """Those mounted backups that a query selects, as they are at a time."""
     switches = world.switches
     finished = query.get("finished-mount")
     if finished is False and switches.text("finished_mount_false") == "all":
@@ -76,7 +76,7 @@ def mounts(world: World, query: Query, at: float, downloads_only: bool) -> list[
             and _filtered(switches, query, mount.entity.name, [mount.entity.email, mount.mode, mount.node.name])
         )
 
-    return [] if _selects_nothing(query) else [mount for mount in world.mounts(at) if selected(mount)]
+    return [] if _selects_nothing(query) else [mount for mount in among if selected(mount)]
 
 
 def tasks(world: World, query: Query, now: float) -> list[Task]:
@@ -194,8 +194,8 @@ class Pager:
         self._repeated.clear()
         self._foreign_seen = self._foreign_gone = False
 
-    def moving(self, items: list[Download], foreign: Download, query: Query) -> list[Download]:
-        """page_quirk=moving_total: a foreign download stands first until page 0 was read; then the others move up."""
+    def moving(self, items: list[Download], foreign: list[Download], query: Query) -> list[Download]:
+        """page_quirk=moving_total: foreign downloads stand first until page 0 was read; then the others move up."""
         size = self._size(query)
         moves = self._switches.text("page_quirk") == "moving_total" and size is not None and len(items) >= size
         if not moves or self._foreign_gone:
@@ -204,7 +204,7 @@ class Pager:
             self._foreign_gone = self._foreign_seen
             return items
         self._foreign_seen = True
-        return [foreign, *items]
+        return foreign + items
 
     def answer(self, path: str, items: list[Item], query: Query, render: t.Callable[[Item], t.Any]) -> Response:
         """The page that a query asks for, or everything when it asks for none, as a JSON array."""

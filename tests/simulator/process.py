@@ -16,6 +16,8 @@ import typing as t
 import urllib.error
 import urllib.request
 
+from tests.simulator import credentials
+
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 _START_TIMEOUT = 30.0  # seconds; a loaded machine may need some, a healthy one needs about one
 _STOP_TIMEOUT = 5.0
@@ -32,9 +34,9 @@ class SimulatorError(Exception):
 class Simulator:
     """A running simulator. Use it as a context manager, or call ``stop``."""
 
-    username = "admin"
-    password = "simulator"
-    token = "simulator-token"
+    username = credentials.USERNAME
+    password = credentials.PASSWORD
+    token = credentials.TOKEN
 
     def __init__(self, process: subprocess.Popen[bytes], directory: tempfile.TemporaryDirectory[str]) -> None:
         self.process = process
@@ -114,10 +116,6 @@ class Simulator:
     def drop_sessions(self) -> None:
         """End every session now."""
         self._call("DELETE", "/sessions")
-
-    def drop_download(self, guid: str) -> None:
-        """Remove a download at once, as somebody else might."""
-        self._call("DELETE", f"/downloads/{guid}")
 
     # Reading what happened
 

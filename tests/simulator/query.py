@@ -33,19 +33,15 @@ def guid(value: str) -> str:
     return value.lower()
 
 
-def whole(value: str) -> int:
-    """A whole number from 0."""
-    if not re.fullmatch(r"[0-9]{1,18}", value):
-        raise ValueError("is not a whole number")
-    return int(value)
+def whole(minimum: int, maximum: int) -> Parser:
+    """A whole number in these limits."""
 
+    def parse(value: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,20}", value) or not minimum <= int(value) <= maximum:
+            raise ValueError(f"is not a whole number from {minimum} to {maximum}")
+        return int(value)
 
-def positive(value: str) -> int:
-    """A whole number from 1."""
-    number = whole(value)
-    if number == 0:
-        raise ValueError("must be at least 1")
-    return number
+    return parse
 
 
 def flag(value: str) -> bool:
@@ -110,9 +106,11 @@ BACKUP_STATUSES = ("FAILED", "INPROGRESS", "PARTIAL_SUCCESS", "QUEUED", "SUCCESS
 BACKUP_TYPES = ("FULL", "INCREMENTAL", "SYNCHRONIZATION", "SYNTHETIC")
 PROTECTION = ("IS_PROTECTED", "NOT_PROTECTED", "NO_SCHEDULE")
 
+_INT, _LONG = 2**31 - 1, 2**63 - 1  # of Java
+
 COMMON: Spec = {
-    "page": whole,
-    "size": positive,
+    "page": whole(0, _INT),
+    "size": whole(1, _INT),
     "orderBy": text,
     "direction": one_of("asc", "desc", ""),  # clients send a blank when sorting is off
     "filter": text,
@@ -154,10 +152,10 @@ BACKUPS: Spec = {
     "backup-rule": guid,
     "cloud-service-provider": guid,
     "fail-on-non-successful": flag,
-    "from": whole,
+    "from": whole(0, _LONG),
     "hypervisor": guid,
     "hypervisor-manager": guid,
-    "min-size": whole,
+    "min-size": whole(0, _LONG),
     "node": guid,
     "only-mountable": flag,
     "parent-backup": guid,
@@ -167,7 +165,7 @@ BACKUPS: Spec = {
     "root-backup": guid,
     "status": Many(one_of(*BACKUP_STATUSES)),
     "storage-provider": guid,
-    "to": whole,
+    "to": whole(0, _LONG),
     "type": one_of(*BACKUP_TYPES),
     "without-hidden": flag,
 }

@@ -9,8 +9,9 @@ import typing as t
 
 from tests.simulator import inventory
 from tests.simulator.clock import milliseconds
+from tests.simulator.credentials import USERNAME
 from tests.simulator.inventory import Backup, Entity, Named
-from tests.simulator.sessions import USERNAME, Sessions
+from tests.simulator.sessions import Sessions
 from tests.simulator.state import NEVER, Download, Task
 from tests.simulator.switches import Switches
 

@@ -8,12 +8,9 @@ from __future__ import annotations
 import secrets
 
 from tests.simulator.clock import Clock
+from tests.simulator.credentials import PASSWORD, TOKEN, USERNAME
 from tests.simulator.problems import Problem
 from tests.simulator.switches import Switches
-
-USERNAME = "admin"
-PASSWORD = "simulator"
-TOKEN = "simulator-token"
 
 
 class Sessions:

@@ -19,7 +19,6 @@ from tests.simulator.switches import Switches
 
 DOWNLOAD_MODES = ("CLOUD_DOWNLOAD", "CLOUD_PST_DOWNLOAD")
 NEVER = math.inf
-LONG_AGO = -math.inf
 
 
 @dataclass(eq=False)
@@ -89,6 +88,7 @@ class Download:
     backup: Backup | None
     node: Named
     size: int
+    born: float
     made_by: Task | None = None
     fails: bool = False
     removed_by: Task | None = None
@@ -232,10 +232,6 @@ class World:
             raise ValueError(f"no entity {entity!r}")
         return [self._add(mode, owners[number % len(owners)], size).guid for number in range(count)]
 
-    def drop(self, guid: str) -> None:
-        """Forget a download at once, as if somebody else had removed it."""
-        self._downloads.pop(guid, None)
-
     def _purged(self, task: Task) -> bool:
         return task.deleted or task.ends <= self.clock.now() - self.switches.number("purge_after")
 
@@ -245,7 +241,8 @@ class World:
         if download.failed(at):
             return self._kept_when_failed(download)
         expiry = self.switches.number("expire_downloads")
-        return not expiry or download.made_by is None or at < download.made_by.ends + expiry
+        since = download.made_by.ends if download.made_by else download.born
+        return not expiry or download.mode not in DOWNLOAD_MODES or at < since + expiry
 
     def _kept_when_failed(self, download: Download) -> bool:
         cancelled = download.made_by is not None and download.made_by.outcome == "CANCELLED"
@@ -299,6 +296,7 @@ class World:
             backup=backup or entity.latest_good(),
             node=node or inventory.NODES[0],
             size=size,
+            born=self.clock.now(),
         )
         self._downloads[download.guid] = download
         return download
