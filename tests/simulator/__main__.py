@@ -66,13 +66,13 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m tests.simulator",
         description="A stateful server of the Storware cloud download API, made for tests and for trying examples.",
     )
-    parser.add_argument("--port", type=_port, default=0, help="port of the API on 127.0.0.1 (default: any free one)")
+    parser.add_argument("--port", type=port, default=0, help="port of the API on 127.0.0.1 (default: any free one)")
     parser.add_argument(
-        "--control-port", type=_port, default=0, help="port of the control side (default: any free one)"
+        "--control-port", type=port, default=0, help="port of the control side (default: any free one)"
     )
     parser.add_argument("--http", action="store_true", help="plain HTTP instead of HTTPS")
     parser.add_argument("--ca-file", metavar="PATH", help="where to write the CA certificate (PEM)")
-    parser.add_argument("--speed", type=_speed, default=1.0, help="simulated seconds in a real one (default: 1)")
+    parser.add_argument("--speed", type=speed, default=1.0, help="simulated seconds in a real one (default: 1)")
     parser.add_argument("--switch", action="append", default=[], metavar="NAME=VALUE", help="may be repeated")
     parser.add_argument("--list-switches", action="store_true", help="print all switches with their values, and end")
     parser.add_argument("--validate", action="store_true", help="check every request and answer against openapi.yaml")
@@ -81,11 +81,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _port(text: str) -> int:
+def port(text: str) -> int:
     return _in_range(int(text), 65535)
 
 
-def _speed(text: str) -> float:
+def speed(text: str) -> float:
     return _in_range(float(text), 1e9)
 
 

@@ -120,7 +120,8 @@ def _config(application: t.Any, **more: t.Any) -> uvicorn.Config:
 
 
 def _listen(port: int) -> socket.socket:
-    listener = socket.socket()
+    # With the protocol named, asyncio switches off Nagle's algorithm, which costs 40 ms for every answer with a body
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((_HOST, port))
     return listener

@@ -41,13 +41,19 @@ class Validator:
         """Note what is wrong with an exchange."""
         request = _Request(exchange)
         operation = f"{exchange.method} {exchange.path}"
-        errors = [_text(error) for error in self._openapi.iter_request_errors(request)]
+        errors = self._request_errors(request)
         if exchange.status in _CLIENT_FAULTS and not _is_wrong_password(exchange) and not errors:
             errors = [f"the server answered {exchange.status}: {(exchange.answer or b'').decode(errors='replace')}"]
         self._violations.request += [f"{operation}: {error}" for error in errors]
         if not errors:
             found = [_text(error) for error in self._response_errors(request, exchange)]
             self._violations.response += [f"{operation}: {exchange.status}: {text}" for text in found]
+
+    def _request_errors(self, request: _Request) -> list[str]:
+        try:
+            return [_text(error) for error in self._openapi.iter_request_errors(request)]
+        except (ValueError, RecursionError) as error:  # what openapi-core lets through for a body that is no JSON at all
+            return [repr(error)]
 
     def _response_errors(self, request: _Request, exchange: Exchange) -> list[Exception]:
         errors = list(self._openapi.iter_response_errors(request, _Response(exchange)))
