@@ -1,0 +1,45 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every test gets: the collection importable under its real name, a simulator, and real Ansible programs."""
+
+from __future__ import annotations
+
+import pathlib
+import typing as t
+
+import pytest
+
+from tests.harness import tree
+
+tree.make_importable()
+
+from tests.harness.ansible import Ansible  # noqa: E402
+from tests.simulator.process import Simulator  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def simulator_process() -> t.Iterator[Simulator]:
+    """One simulator a test process, on free ports; 50 simulated seconds pass in a real one. Tests use `simulator`."""
+    with Simulator.start(speed=50) as running:
+        yield running
+
+
+@pytest.fixture
+def simulator(request: pytest.FixtureRequest, simulator_process: Simulator) -> t.Iterator[Simulator]:
+    """The simulator as freshly started. Every exchange must have followed the specification.
+
+    A test that sends bad requests on purpose is marked `bad_requests`.
+    """
+    simulator_process.reset()
+    yield simulator_process
+    violations = simulator_process.violations()
+    assert not violations["response"], violations["response"]
+    if request.node.get_closest_marker("bad_requests") is None:
+        assert not violations["request"], violations["request"]
+
+
+@pytest.fixture
+def ansible(tmp_path_factory: pytest.TempPathFactory) -> Ansible:
+    """The Ansible programs, in a clean environment with a home of their own."""
+    return Ansible(pathlib.Path(tmp_path_factory.mktemp("ansible")))
