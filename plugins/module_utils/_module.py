@@ -36,7 +36,7 @@ class Context:
         self._client: Client | None = None
         self.params: dict[str, t.Any] = module.params
         self.check_mode: bool = module.check_mode
-        self.connection = _options.connection(module.params, os.environ)
+        self.connection = _options.connection(module.params)
 
     @property
     def client(self) -> Client:
@@ -80,11 +80,15 @@ _SELINUX: t.Final = ("seuser", "serole", "setype", "selevel")
 
 
 def connection_spec() -> dict[str, t.Any]:
-    """The argument spec of the connection options, with their fallbacks to the environment."""
-    return {
-        option.name: {**option.argument_spec(), "fallback": (env_fallback, [option.environment])}
-        for option in _options.CONNECTION
-    }
+    """The argument spec of the connection options, with fallbacks to the environment.
+
+    Credentials have none here: they are taken together or not at all, which no fallback can know.
+    """
+    spec = {option.name: option.argument_spec() for option in _options.CONNECTION}
+    for option in _options.CONNECTION:
+        if option.name not in _options.CREDENTIAL_NAMES:
+            spec[option.name]["fallback"] = (env_fallback, [option.environment])
+    return spec
 
 
 def run(handler: Handler, argument_spec: t.Mapping[str, t.Any], **settings: t.Any) -> None:
@@ -93,6 +97,7 @@ def run(handler: Handler, argument_spec: t.Mapping[str, t.Any], **settings: t.An
     settings are those of AnsibleModule. Ends the process as Ansible wants it.
     """
     module = AnsibleModule(argument_spec={**connection_spec(), **argument_spec}, supports_check_mode=True, **settings)
+    module.params.update(_options.from_environment(module.params, os.environ))
     scrubber = Scrubber()
     for secret in _options.secrets(module.params, os.environ):
         module.no_log_values.update(scrubber.learn(secret))

@@ -51,6 +51,7 @@ CONNECTION: t.Final = (
 
 # The ways to prove who one is; a live session comes first because using it costs no login.
 CREDENTIALS: t.Final = (("session",), ("token",), ("username", "password"))
+CREDENTIAL_NAMES: t.Final = frozenset(name for method in CREDENTIALS for name in method)
 
 MAX_TIMEOUT: t.Final = 3600.0
 MAX_RETRIES: t.Final = 100
@@ -77,27 +78,21 @@ class Connection:
 def from_environment(given: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> dict[str, str]:
     """The connection options that are not given but set in the environment, as strings.
 
-    Credentials count as one: who gives any of them gives all of them, so that a task's own session
-    is never mixed with the password of the environment.
+    Credentials count as one: those of a task are completed, never mixed with another way to log in, and of several
+    ways in the environment the first of CREDENTIALS is taken.
     """
-    credentials = {name for method in CREDENTIALS for name in method}
-    credentials_given = any(given.get(name) is not None for name in credentials)
-    return {
+    offered = {
         option.name: environ[option.environment]
         for option in CONNECTION
-        if given.get(option.name) is None
-        and environ.get(option.environment)
-        and not (credentials_given and option.name in credentials)
+        if given.get(option.name) is None and environ.get(option.environment)
     }
+    method = _method_from(given, offered)
+    return {name: value for name, value in offered.items() if name in method or name not in CREDENTIAL_NAMES}
 
 
-def connection(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> Connection:
-    """The checked connection for module parameters (their fallbacks already applied).
-
-    environ tells which values came from there: with several credentials in the environment the first
-    kind of CREDENTIALS is taken; several given by hand are an error. Raises OptionError.
-    """
-    method = _choose_credentials(params, environ)
+def connection(params: t.Mapping[str, t.Any]) -> Connection:
+    """The checked connection for module parameters, to which the environment was added. Raises OptionError."""
+    method = _choose_credentials(params)
     return Connection(
         url=base_url(params["url"], allow_http=params["allow_http"]),
         username=params["username"] if "username" in method else None,
@@ -158,31 +153,34 @@ def base_url(url: str | None, *, allow_http: bool) -> str:
     return urllib.parse.urlunsplit((parts.scheme, parts.netloc, path, "", ""))
 
 
-def _choose_credentials(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> tuple[str, ...]:
-    complete = [method for method in CREDENTIALS if all(params[name] for name in method)]
-    by_hand = [method for method in complete if not _all_from_environment(method, params, environ)]
-    if len(by_hand) > 1:
+def _method_from(given: t.Mapping[str, t.Any], offered: t.Mapping[str, str]) -> tuple[str, ...]:
+    """Which way to log in the environment may contribute to."""
+    begun = [method for method in CREDENTIALS if any(given.get(name) is not None for name in method)]
+    complete = [method for method in CREDENTIALS if all(name in offered for name in method)]
+    # An incomplete pair is passed on too, for the error that names what is missing.
+    candidates = begun or complete or [method for method in CREDENTIALS if any(name in offered for name in method)]
+    return candidates[0] if candidates else ()
+
+
+def _choose_credentials(params: t.Mapping[str, t.Any]) -> tuple[str, ...]:
+    begun = [method for method in CREDENTIALS if any(params[name] for name in method)]
+    if len(begun) > 1:
         raise OptionError(
-            by_hand[0][0],
-            f"is given together with {by_hand[1][0]}; give one way to log in",
+            begun[0][0],
+            f"is given together with {begun[1][0]}; give one way to log in",
             hint="Use either username and password, or token, or session.",
         )
-    if by_hand or complete:
-        return (by_hand or complete)[0]
-    if params["username"] or params["password"]:
-        missing = "password" if params["username"] else "username"
-        raise OptionError(missing, "is missing; username and password go together")
-    raise OptionError(
-        "username",
-        "no credentials are given",
-        hint="Set username and password, or token, or session (or STORWARE_USERNAME and STORWARE_PASSWORD, "
-        "STORWARE_TOKEN, STORWARE_SESSION in the environment).",
-    )
-
-
-def _all_from_environment(method: tuple[str, ...], params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> bool:
-    variables = {option.name: option.environment for option in CONNECTION}
-    return all(environ.get(variables[name]) == params[name] for name in method)
+    if not begun:
+        raise OptionError(
+            "username",
+            "no credentials are given",
+            hint="Set username and password, or token, or session (or STORWARE_USERNAME and STORWARE_PASSWORD, "
+            "STORWARE_TOKEN, STORWARE_SESSION in the environment).",
+        )
+    for name in begun[0]:
+        if not params[name]:
+            raise OptionError(name, "is missing; username and password go together")
+    return begun[0]
 
 
 def _session(value: str) -> str:

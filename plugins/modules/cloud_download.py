@@ -105,14 +105,13 @@ EXAMPLES = r"""
     guid: "{{ prepared.cloud_downloads | map(attribute='guid') | list }}"
     state: absent
 
-- name: Create with a body that your server's version wants
+- name: Create with a body of one's own, for a server that wants other keys
   storware.backup.cloud_download:
     protected_entities: [carol@example.com]
     protected_entity_type: CLOUD_USER
     request:
-      mode: null
-      downloadMode: CLOUD_DOWNLOAD
-      description: Case 2026-114
+      mode:
+        name: CLOUD_DOWNLOAD
 """
 
 RETURN = r"""

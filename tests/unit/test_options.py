@@ -99,29 +99,15 @@ def test_no_url_crashes(url: str) -> None:
 )
 def test_bad_connection_names_the_option(changes: dict[str, t.Any], option: str) -> None:
     with pytest.raises(OptionError) as caught:
-        _options.connection({**GIVEN, **changes}, {})
+        _options.connection({**GIVEN, **changes})
     assert caught.value.option == option
 
 
 def test_one_way_to_log_in_is_kept() -> None:
-    connection = _options.connection(GIVEN, {})
+    connection = _options.connection(GIVEN)
     assert (connection.username, connection.password) == ("admin", "wonderland")
     assert connection.token is None
     assert connection.session is None
-
-
-def test_what_is_given_by_hand_beats_the_environment() -> None:
-    # Without an action plugin the fallbacks of the argument spec have filled everything in.
-    environ = {"STORWARE_USERNAME": "admin", "STORWARE_PASSWORD": "wonderland"}
-    connection = _options.connection({**GIVEN, "session": "JSESSIONID=abc"}, environ)
-    assert connection.session == "JSESSIONID=abc"
-    assert connection.password is None
-
-
-def test_of_the_environment_a_live_session_comes_first() -> None:
-    environ = {"STORWARE_USERNAME": "admin", "STORWARE_PASSWORD": "wonderland", "STORWARE_SESSION": "S=1"}
-    connection = _options.connection({**GIVEN, "session": "S=1"}, environ)
-    assert connection.session == "S=1"
 
 
 def test_the_environment_fills_gaps_only() -> None:
@@ -129,10 +115,42 @@ def test_the_environment_fills_gaps_only() -> None:
     assert _options.from_environment({"url": "https://mine.example.com"}, environ) == {"timeout": "7"}
 
 
-@pytest.mark.parametrize("given_option", ["username", "password", "token", "session"])
-def test_credentials_of_task_and_environment_are_never_mixed(given_option: str) -> None:
-    environ = {"STORWARE_URL": "https://h", "STORWARE_PASSWORD": "p", "STORWARE_TOKEN": "t", "STORWARE_USERNAME": "u"}
-    assert _options.from_environment({given_option: "mine"}, environ) == {"url": "https://h"}
+EVERYTHING = {
+    "STORWARE_URL": "https://h",
+    "STORWARE_USERNAME": "u",
+    "STORWARE_PASSWORD": "p",
+    "STORWARE_TOKEN": "t",
+    "STORWARE_SESSION": "S=1",
+}
+
+
+@pytest.mark.parametrize(
+    ("given_options", "added"),
+    [
+        ({}, {"session": "S=1"}),
+        ({"username": "mine"}, {"password": "p"}),
+        ({"username": "mine", "password": "mine"}, {}),
+        ({"token": "mine"}, {}),
+        ({"session": "mine"}, {}),
+    ],
+)
+def test_credentials_of_task_and_environment_are_never_mixed(
+    given_options: dict[str, str], added: dict[str, str]
+) -> None:
+    assert _options.from_environment(given_options, EVERYTHING) == {"url": "https://h", **added}
+
+
+@pytest.mark.parametrize(
+    ("left_out", "taken"),
+    [
+        ({"STORWARE_SESSION"}, {"token": "t"}),
+        ({"STORWARE_SESSION", "STORWARE_TOKEN"}, {"username": "u", "password": "p"}),
+        ({"STORWARE_SESSION", "STORWARE_TOKEN", "STORWARE_PASSWORD"}, {"username": "u"}),
+    ],
+)
+def test_of_several_credentials_in_the_environment_one_is_taken(left_out: set[str], taken: dict[str, str]) -> None:
+    environ = {name: value for name, value in EVERYTHING.items() if name not in left_out}
+    assert _options.from_environment({}, environ) == {"url": "https://h", **taken}
 
 
 @pytest.mark.parametrize(

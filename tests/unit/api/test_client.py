@@ -23,7 +23,7 @@ PASSWORD = "open sesame, please"
 def client(url: str, sleeps: list[float] | None = None, **changes: t.Any) -> Client:
     options = {option.name: option.default for option in _options.CONNECTION}
     options.update({"url": url, "username": "ali", "password": PASSWORD, "allow_http": True, "timeout": 5.0, **changes})
-    return Client(_options.connection(options, {}), sleep=(sleeps if sleeps is not None else []).append)
+    return Client(_options.connection(options), sleep=(sleeps if sleeps is not None else []).append)
 
 
 def read(server: AnsweringServer, sleeps: list[float] | None = None, **changes: t.Any) -> t.Any:
