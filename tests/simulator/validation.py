@@ -94,7 +94,7 @@ class _Response:
 
 
 def _shortened(answer: bytes, content_type: str) -> bytes:
-    if not content_type.startswith("application/json"):
+    if not answer or not content_type.startswith("application/json"):
         return answer
     records = json.loads(answer)
     if not isinstance(records, list) or len(records) <= _FIRST_RECORDS:
