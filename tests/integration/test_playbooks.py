@@ -1,0 +1,148 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The playbooks, called by name with variables only, as a job template calls them."""
+
+from __future__ import annotations
+
+import pathlib
+import typing as t
+
+import pytest
+
+from tests.harness.ansible import Ansible, Run
+from tests.simulator.process import Simulator
+
+LIST = "storware.backup.list_downloads"
+REMOVE = "storware.backup.remove_downloads"
+
+Json = t.Any
+
+
+def _environment(simulator: Simulator) -> dict[str, str]:
+    """What a credential sets: here with a token."""
+    return {
+        "STORWARE_URL": simulator.url,
+        "STORWARE_CA_PATH": str(simulator.ca_path),
+        "STORWARE_TOKEN": simulator.token,
+    }
+
+
+def _shown(run: Run, task: str) -> list[str]:
+    """The lines that a task prints."""
+    return [line for result in run.of(task) for line in result.result["msg"]]
+
+
+@pytest.mark.matrix
+def test_fetch_to_some_hosts(ansible: Ansible, simulator: Simulator, tmp_path: pathlib.Path) -> None:
+    """Entities as text with commas, as a command line or a survey gives them, and hosts by pattern."""
+    for host in ("web", "files"):
+        (tmp_path / host).mkdir()
+    run = ansible.playbook(
+        "storware.backup.fetch_content",
+        inventory={"all": {"hosts": {"web": {}, "files": {}}}},
+        variables={
+            "fetch_content_hosts": "files",
+            "fetch_content_protected_entities": "alice@example.com,bob@example.com",
+            "fetch_content_protected_entity_type": "CLOUD_USER",
+            "fetch_content_backup": "",
+            "fetch_content_dest": f"{tmp_path}/{{{{ inventory_hostname }}}}",
+            "fetch_content_wait_interval": "0.1",
+            "fetch_content_remove": "true",
+        },
+        environment=_environment(simulator),
+    ).ok()
+    assert len(list((tmp_path / "files").glob("*.sha256"))) == 2
+    assert not list((tmp_path / "web").iterdir())
+    assert simulator.downloads() == []  # web is not of the play
+    assert {result.host for result in run.results} == {"files"}
+
+
+@pytest.mark.matrix
+def test_list(ansible: Ansible, simulator: Simulator) -> None:
+    """Every variable is the query parameter of the same name; the table shows what came."""
+    guids = simulator.seed(downloads=2, entity="alice@example.com")
+    alice = next(user["guid"] for user in simulator.entities("users") if user["email"] == "alice@example.com")
+    filters = {
+        "direction": "desc",
+        "filter": "",
+        "finished_mount": True,
+        "mode": "CLOUD_DOWNLOAD",
+        "name_like": "alice",
+        "order_by": "guid",
+        "page": 0,
+        "protected_entity": alice,
+        "protected_entity_type": "CLOUD_USER",
+        "size": 1,
+    }
+    simulator.clear_log()
+    run = ansible.playbook(
+        LIST, variables={f"list_downloads_{k}": v for k, v in filters.items()}, environment=_environment(simulator)
+    ).ok()
+    (request,) = [request for request in simulator.requests() if request["path"] == "/cloud-download"]
+    assert dict(request["query"]) == {
+        "direction": "desc",
+        "finished-mount": "true",
+        "mode": "CLOUD_DOWNLOAD",
+        "nameLike": "alice",
+        "orderBy": "guid",
+        "page": "0",
+        "protected-entity": alice,
+        "protected-entity-type": "CLOUD_USER",
+        "size": "1",
+    }
+    header, row, total = _shown(run, "Show the downloads")
+    assert header.split() == ["DOWNLOAD", "MODE", "STATE", "DATA", "OF", "ENTITY"]
+    assert row.split()[0] == max(guids)
+    assert row.endswith("Alice Archer")
+    assert total == "Downloads: 1"
+    assert simulator.counters()["writes"] == 0
+
+
+@pytest.mark.matrix
+def test_remove(ansible: Ansible, simulator: Simulator) -> None:
+    """By entity and by guid, predicted and done; nothing else goes."""
+    alice, bob, carol = (
+        simulator.seed(downloads=1, entity=f"{name}@example.com") for name in ("alice", "bob", "carol")
+    )
+
+    def remove(*arguments: str, **variables: Json) -> Run:
+        variables = {"wait_interval": 0.1, **variables}
+        return ansible.playbook(
+            REMOVE,
+            *arguments,
+            variables={f"remove_downloads_{name}": value for name, value in variables.items()},
+            environment=_environment(simulator),
+        )
+
+    simulator.clear_log()
+    people = {"protected_entities": ["alice@example.com"], "protected_entity_type": "CLOUD_USER"}
+    predicted = remove("--check", **people).ok()
+    assert simulator.counters()["writes"] == 0
+    done = remove(**people).ok()
+    for run in (predicted, done):
+        assert [result.changed for result in run.of("Remove the downloads")] == [True]
+        assert [line.split()[0] for line in _shown(run, "Show what was removed")[1:-1]] == alice
+    assert {download["guid"] for download in simulator.downloads()} == {*bob, *carol}
+
+    remove(guids=bob).ok()
+    assert [download["guid"] for download in simulator.downloads()] == carol
+
+    simulator.clear_log()
+    for wrong in ({}, {"guids": carol, **people}):
+        refused = remove(**wrong)
+        assert refused.rc != 0
+        assert "either remove_downloads_guids or remove_downloads_protected_entities" in refused.output
+    assert simulator.requests() == []
+
+
+def test_own_connection(ansible: Ansible, simulator: Simulator) -> None:
+    """Without a credential in the environment, the connection is a variable; its secrets are not shown."""
+    connection = {"url": simulator.url, "ca_path": simulator.ca_path, "token": simulator.token}
+    guids = simulator.seed(downloads=1)
+    listed = ansible.playbook(LIST, "-vv", variables={"list_downloads_connection": connection}).ok()
+    removed = ansible.playbook(
+        REMOVE, "-vv", variables={"remove_downloads_connection": connection, "remove_downloads_guids": guids}
+    ).ok()
+    assert _shown(listed, "Show the downloads")[-1] == _shown(removed, "Show what was removed")[-1] == "Downloads: 1"
+    assert simulator.token not in listed.output + str(listed.results)

@@ -1,0 +1,358 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The role fetch_content, run by ansible-playbook on hosts that are this machine, each with a directory of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import pathlib
+import stat
+import subprocess
+import typing as t
+
+import pytest
+import yaml
+
+from ansible_collections.storware.backup.plugins.module_utils import _options
+from tests.harness.ansible import Ansible, Run
+from tests.harness.tree import ROOT
+from tests.simulator.process import Simulator
+
+ROLE = "storware.backup.fetch_content"
+PREPARE = "storware.backup.cloud_download"
+FETCH = "storware.backup.cloud_download_content"
+PEOPLE = ["alice@example.com", "bob@example.com"]
+NAMES = ["host-1", "host-2", "host-3"]
+
+Json = t.Any
+
+
+@dataclasses.dataclass
+class Fleet:
+    """Three managed hosts and a server."""
+
+    ansible: Ansible
+    simulator: Simulator
+    directory: pathlib.Path
+
+    def run(
+        self,
+        *arguments: str,
+        keywords: t.Mapping[str, Json] | None = None,
+        hosts: t.Mapping[str, t.Mapping[str, Json]] | None = None,
+        environment: t.Mapping[str, str] | None = None,
+        **variables: Json,
+    ) -> Run:
+        """Apply the role to all hosts. keywords are the play's, hosts adds variables to some hosts."""
+        play = {"hosts": "all", "gather_facts": False, "roles": [{"role": ROLE}], **(keywords or {})}
+        return self.ansible.playbook(
+            [play],
+            *arguments,
+            inventory=self.inventory(hosts),
+            variables={"fetch_content_wait_interval": 0.1, **{f"fetch_content_{k}": v for k, v in variables.items()}},
+            environment=self.credentials() if environment is None else environment,
+        )
+
+    def mail(self, *arguments: str, **settings: Json) -> Run:
+        """The same with the mailboxes of PEOPLE."""
+        return self.run(*arguments, protected_entities=PEOPLE, protected_entity_type="CLOUD_USER", **settings)
+
+    def inventory(self, hosts: t.Mapping[str, t.Mapping[str, Json]] | None = None) -> dict[str, Json]:
+        """Every host fetches to the directory that is named like it."""
+        variables = {"fetch_content_dest": f"{self.directory}/{{{{ inventory_hostname }}}}"}
+        return {"all": {"hosts": {name: dict((hosts or {}).get(name, {})) for name in NAMES}, "vars": variables}}
+
+    def credentials(self) -> dict[str, str]:
+        """The connection as the environment of a controller gives it."""
+        return {
+            "STORWARE_URL": self.simulator.url,
+            "STORWARE_CA_PATH": str(self.simulator.ca_path),
+            "STORWARE_USERNAME": self.simulator.username,
+            "STORWARE_PASSWORD": self.simulator.password,
+        }
+
+    def files(self, host: str) -> dict[str, str]:
+        """Name and SHA-256 of what lies on a host, receipts left out."""
+        found = [path for path in (self.directory / host).iterdir() if path.suffix != ".sha256"]
+        return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
+
+    def expected(self) -> dict[str, str]:
+        """The same of what the server has."""
+        contents = [self.simulator.content(download["guid"]) for download in self.simulator.downloads()]
+        return {content["name"]: content["sha256"] for content in contents}
+
+    def calls(self) -> list[str]:
+        """What the server was asked, in order."""
+        return [f"{request['method']} {request['path']}" for request in self.simulator.requests()]
+
+
+@pytest.fixture
+def fleet(ansible: Ansible, simulator: Simulator, tmp_path: pathlib.Path) -> Fleet:
+    for name in NAMES:
+        (tmp_path / name).mkdir()
+    simulator.switch(content_size=100_000)
+    return Fleet(ansible, simulator, tmp_path)
+
+
+def _changed(run: Run, task: str) -> set[str]:
+    return {result.host for result in run.of(task) if result.changed}
+
+
+def _secrets_in(run: Run, simulator: Simulator) -> list[str]:
+    """The secrets that a run shows, whoever looks. The path of the CA happens to hold the word that is the password."""
+    shown = (run.output + str(run.results)).replace(str(simulator.ca_path), "")
+    return [secret for secret in (simulator.password, simulator.token) if secret in shown]
+
+
+@pytest.mark.matrix
+def test_story(fleet: Fleet) -> None:
+    """Predicted, done, done again, repaired and cleaned up."""
+    simulator = fleet.simulator
+
+    predicted = fleet.mail("--check", "-vvvv", remove=True).ok()
+    assert simulator.counters()["writes"] == 0
+    assert [result.changed for result in predicted.of(PREPARE)] == [True]  # created; nothing there to remove
+    assert not _changed(predicted, FETCH)
+    assert "would be created first" in predicted.stdout
+    assert "Alice Archer, Bob Baker" in predicted.stdout
+    assert not _secrets_in(predicted, simulator)
+
+    simulator.clear_log()
+    done = fleet.mail().ok()
+    assert len(simulator.downloads()) == len(PEOPLE)
+    assert all(fleet.files(host) == fleet.expected() for host in NAMES)
+    assert _changed(done, FETCH) == set(NAMES)
+    assert len(_changed(done, PREPARE)) == 1  # once, on the controller
+    assert fleet.calls().count("POST /cloud-download") == 1
+    for host in NAMES:
+        for path in (fleet.directory / host).iterdir():
+            assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
+        subprocess.run("sha256sum -c *.sha256", shell=True, cwd=fleet.directory / host, check=True)
+        for name, digest in fleet.expected().items():
+            assert any(host in line and name in line and digest in line for line in done.stdout.splitlines())
+
+    simulator.clear_log()
+    again = fleet.mail().ok()
+    assert not any(result.changed for result in again.results)
+    assert simulator.counters()["writes"] == simulator.counters()["content_bytes_sent"] == 0
+
+    lost = next(path for path in (fleet.directory / "host-2").iterdir() if path.suffix != ".sha256")
+    lost.unlink()
+    predicted = fleet.mail("--check", remove=True).ok()
+    assert not lost.exists()
+    assert simulator.counters()["writes"] == simulator.counters()["content_bytes_sent"] == 0
+    repaired = fleet.mail(remove=True).ok()
+    assert [_changed(run, FETCH) for run in (predicted, repaired)] == [{"host-2"}, {"host-2"}]
+    assert [len(_changed(run, PREPARE)) for run in (predicted, repaired)] == [1, 1]  # the removal
+    assert lost.exists()
+    assert simulator.downloads() == []
+
+
+@pytest.mark.matrix
+def test_downloads_stay_until_every_host_has_its_files(fleet: Fleet) -> None:
+    """One host is unreachable, one cannot store; the third is served, nothing is removed, and the next run mends it."""
+    (fleet.directory / "host-2").rmdir()
+    (fleet.directory / "host-2").write_text("in the way")
+    # The first host, which Ansible takes for what runs once; no temporary directory means unreachable.
+    unreachable = {"host-1": {"ansible_remote_tmp": "/proc/nowhere"}}
+
+    broken = fleet.mail(remove=True, hosts=unreachable)
+    assert broken.rc != 0
+    assert {result.host: result.status for result in broken.of(FETCH)} == {
+        "host-1": "unreachable",
+        "host-2": "failed",
+        "host-3": "ok",
+    }
+    assert fleet.files("host-3") == fleet.expected()
+    assert len(fleet.simulator.downloads()) == len(PEOPLE)
+    assert "not all files are on host-1, host-2 yet" in broken.stdout
+    assert "host-2 failed and may lack files" in broken.stdout
+    assert (fleet.directory / "host-2").read_text() == "in the way"
+
+    (fleet.directory / "host-2").unlink()
+    (fleet.directory / "host-2").mkdir()
+    expected = fleet.expected()
+    mended = fleet.mail(remove=True).ok()
+    assert _changed(mended, FETCH) == {"host-1", "host-2"}
+    assert all(fleet.files(host) == expected for host in NAMES)
+    assert fleet.simulator.downloads() == []
+
+
+@pytest.mark.parametrize("keywords", [{"serial": 1}, {"strategy": "free"}], ids=["serial", "free"])
+def test_hosts_one_after_the_other_or_each_at_its_pace(fleet: Fleet, keywords: dict[str, Json]) -> None:
+    """The downloads are made once, and removed only after the last host's last file."""
+    fleet.mail(remove=True, keywords=keywords).ok()
+    calls = fleet.calls()
+    content = [number for number, call in enumerate(calls) if call.startswith("GET /cloud-download/")]
+    deletions = [number for number, call in enumerate(calls) if call.startswith("DELETE /cloud-download/")]
+    assert calls.count("POST /cloud-download") == 1
+    assert len(content) >= len(NAMES) * len(PEOPLE)
+    assert max(content) < min(deletions)
+    assert all(len(fleet.files(host)) == len(PEOPLE) for host in NAMES)
+    assert fleet.simulator.downloads() == []
+
+
+def test_files_of_an_earlier_play_do_not_count(fleet: Fleet) -> None:
+    """All hosts were served by the first play; the second has another place, and not every host can store there."""
+    (fleet.directory / "second" / "host-1").mkdir(parents=True)
+    play = {"hosts": "all", "gather_facts": False, "roles": [{"role": ROLE}]}
+    second = {
+        "fetch_content_dest": f"{fleet.directory}/second/{{{{ inventory_hostname }}}}",
+        "fetch_content_remove": True,
+    }
+    run = fleet.ansible.playbook(
+        [play, {**play, "serial": 1, "vars": second}],
+        inventory=fleet.inventory(),
+        variables={
+            "fetch_content_protected_entities": PEOPLE,
+            "fetch_content_protected_entity_type": "CLOUD_USER",
+            "fetch_content_wait_interval": 0.1,
+        },
+        environment=fleet.credentials(),
+    )
+    assert run.rc != 0
+    assert "not all files are on host-2, host-3 yet" in run.stdout
+    assert all(fleet.files(host) == fleet.expected() for host in [*NAMES, "second/host-1"])
+    assert len(fleet.simulator.downloads()) == len(PEOPLE)
+
+
+def test_given_downloads_and_facts_for_later_tasks(fleet: Fleet) -> None:
+    """Downloads by guid, the role included, the connection from the play's module_defaults, files told as facts."""
+    simulator = fleet.simulator
+    guids = simulator.seed(downloads=2, entity="carol@example.com")
+    tell = {
+        "name": "Tell",
+        "ansible.builtin.debug": {"msg": ["{{ fetch_content_downloads }}", "{{ fetch_content_files }}"]},
+    }
+    connection = {"url": simulator.url, "ca_path": simulator.ca_path, "token": simulator.token}
+    keywords = {
+        "roles": [],
+        "module_defaults": {"group/storware.backup.storware": connection},
+        "tasks": [{"name": "Fetch", "ansible.builtin.include_role": {"name": ROLE}}, tell],
+    }
+    simulator.clear_log()
+    run = fleet.run("-vvvv", guids=guids, verify="full", keywords=keywords, environment={}).ok()
+    assert simulator.counters()["writes"] == 0
+    for told in run.of("Tell"):
+        downloads, files = told.result["msg"]
+        assert [download["guid"] for download in downloads] == guids
+        assert [file["guid"] for file in files] == guids
+        assert {pathlib.Path(file["path"]).name: file["sha256"] for file in files} == fleet.files(told.host)
+        assert {file["path"] for file in files} <= {str(p) for p in (fleet.directory / told.host).iterdir()}
+        assert {file["protected_entity"]["name"] for file in files} == {"Carol Carter"}
+        assert {file["verified"] for file in files} == {"full"}
+    assert len(run.of("Tell")) == len(NAMES)
+    assert not _secrets_in(run, simulator)
+
+
+def test_own_connection_and_the_controller_left_alone(fleet: Fleet) -> None:
+    """fetch_content_connection adds to module_defaults; what is set for hosts does not reach the controller's tasks."""
+    simulator, log = fleet.simulator, fleet.directory / "log"
+    # In the place of Python and sudo on the hosts: both note the commands they were given.
+    python, sudo = fleet.directory / "python", fleet.directory / "sudo"
+    python.write_text(f'#!/bin/sh\necho "python $*" >> {log}\nexec {fleet.ansible.python} "$@"\n')
+    sudo.write_text(f'#!/bin/sh\necho "sudo $*" >> {log}\nwhile [ "$1" != /bin/sh ]; do shift; done\nexec "$@"\n')
+    python.chmod(0o700)
+    sudo.chmod(0o700)
+    inventory = fleet.inventory()
+    inventory["all"]["vars"] |= {
+        "ansible_python_interpreter": str(python),
+        "ansible_become": True,
+        "ansible_become_exe": str(sudo),
+        "fetch_content_protected_entities": PEOPLE,
+        "fetch_content_protected_entity_type": "CLOUD_USER",
+        "fetch_content_wait_interval": 0.1,
+        "fetch_content_remove": True,
+        "fetch_content_connection": {"username": simulator.username, "password": simulator.password},
+    }
+    defaults = {"group/storware.backup.storware": {"url": simulator.url, "ca_path": simulator.ca_path}}
+    play = {"hosts": "all", "gather_facts": False, "become": True, "module_defaults": defaults, "roles": [ROLE]}
+    files = {"inventory.yml": inventory, "playbook.yml": [play]}
+    for name, content in files.items():
+        (fleet.directory / name).write_text(yaml.safe_dump(content))
+    # Not through playbook(), which sets the interpreter for everything.
+    run = fleet.ansible.run(
+        "ansible-playbook",
+        "-vvvv",
+        "-i",
+        fleet.directory / "inventory.yml",
+        fleet.directory / "playbook.yml",
+        environment={"ANSIBLE_TRANSPORT": "local"},
+    ).ok()
+    modules = {
+        line.split("AnsiballZ_")[1].split(".py")[0] for line in log.read_text().splitlines() if "AnsiballZ_" in line
+    }
+    assert modules == {"cloud_download_content"}
+    assert {line.split()[0] for line in log.read_text().splitlines()} == {"python", "sudo"}
+    assert simulator.downloads() == []
+    assert not _secrets_in(run, simulator)
+
+
+def test_bad_input(fleet: Fleet) -> None:
+    """Each host has another fault, so that one run shows them all. Nothing is sent."""
+    good = {"fetch_content_dest": "/tmp", "fetch_content_guids": ["f8f73bf9-2445-4bce-a7dd-753be3b40a67"]}
+    faults: dict[str, tuple[dict[str, Json], str]] = {
+        "both": ({"fetch_content_protected_entities": ["x"]}, "either fetch_content_prot"),
+        "neither": ({"fetch_content_guids": []}, "either fetch_content_prot"),
+        "no-dest": ({"fetch_content_dest": None}, "fetch_content_dest"),
+        "backup": ({"fetch_content_backup": "latest"}, "fetch_content_backup"),
+        "mode": ({"fetch_content_file_mode": 0o640}, "fetch_content_file_mode must be quoted"),
+        "verify": ({"fetch_content_verify": "hardly"}, "fetch_content_verify"),
+        "download-mode": ({"fetch_content_mode": "ISCSI"}, "fetch_content_mode"),
+        "connection": ({"fetch_content_connection": {"pasword": "swordfish"}}, "fetch_content_connection"),
+    }
+    hosts = {
+        name: {key: value for key, value in {**good, **fault}.items() if value is not None}
+        for name, (fault, _message) in faults.items()
+    }
+    run = fleet.ansible.playbook(
+        [{"hosts": "all", "gather_facts": False, "roles": [ROLE]}],
+        inventory={"all": {"hosts": hosts}},
+        environment=fleet.credentials(),
+    )
+    messages = {result.host: result.result["msg"] for result in run.results if result.status == "failed"}
+    assert run.rc != 0
+    assert set(messages) == set(faults)
+    for name, (_fault, message) in faults.items():
+        assert message in messages[name], messages[name]
+    assert "pasword" in messages["connection"]
+    assert "swordfish" not in run.output
+    assert fleet.calls() == []
+
+
+def _options_of(document: str) -> dict[str, Json]:
+    return t.cast("dict[str, Json]", yaml.safe_load(document)["options"])
+
+
+def _role(path: str) -> Json:
+    return yaml.safe_load((ROOT / "roles" / "fetch_content" / path).read_text(encoding="utf-8"))
+
+
+def test_documented_defaults_are_the_defaults() -> None:
+    documented = _role("meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+    defaults = {name: spec["default"] for name, spec in documented.items() if "default" in spec}
+    assert defaults == _role("defaults/main.yml")
+
+
+def test_connection_options_are_those_of_the_modules() -> None:
+    documented = _role("meta/argument_specs.yml")["argument_specs"]["main"]["options"]["fetch_content_connection"]
+    assert {name: (spec["type"], spec.get("no_log", False)) for name, spec in documented["options"].items()} == {
+        option.name: (option.type, option.secret) for option in _options.CONNECTION
+    }
+
+
+def test_what_is_passed_on_is_what_the_modules_take() -> None:
+    """The same choices and defaults, so that nothing can be asked of the role that a module refuses."""
+    from ansible_collections.storware.backup.plugins.modules import cloud_download, cloud_download_content
+
+    documented = _role("meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+    for module, names in (
+        (cloud_download, ["protected_entity_type", "mode"]),
+        (cloud_download_content, ["source", "verify", "overwrite", "allow_unverified"]),
+    ):
+        options = _options_of(module.DOCUMENTATION)
+        for name in names:
+            for key in ("choices", "default", "type"):
+                assert documented[f"fetch_content_{name}"].get(key) == options[name].get(key), (name, key)
