@@ -1,0 +1,109 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A server that is no Storware server, or a broken one: a message that names the call, no traceback, no secret."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from tests.harness.answers import LOGIN, Answer, AnsweringServer, answering
+from tests.harness.modules import run_module
+
+GUID = "f8f73bf9-2445-4bce-a7dd-753be3b40a67"
+PASSWORD = "off with her head"
+LIST = "GET /api/cloud-download"
+CREATE = "POST /api/cloud-download"
+TASK = {"guid": GUID, "state": {"name": "FINISHED"}}
+
+
+def run(module: str, server: AnsweringServer, **options: t.Any) -> dict[str, t.Any]:
+    connection = {"url": server.url, "allow_http": True, "username": "queen", "password": PASSWORD, "retries": 0}
+    result = run_module(module, {**connection, "timeout": 5, **options})
+    assert "exception" not in result, result["exception"]
+    assert PASSWORD not in str(result)
+    return result
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (Answer(200, b"<html><h1>Welcome</h1> please log in</html>", {"Content-Type": "text/html"}), "Welcome"),
+        (Answer(200, b"SSH-2.0-OpenSSH_9.2"), "SSH"),
+        (Answer(200, b'{"guid": '), "no JSON"),
+        (Answer.json({"members": []}), "should be a list, not an object"),
+        (Answer.json("text"), "should be a list, not a string"),
+        (Answer.json([1]), "[0] should be an object with a guid, not a number"),
+        (Answer.json([{"guid": GUID}, {"guid": 7}]), "[1] should be an object with a guid"),
+        (Answer.json([{"guid": GUID, "backup": []}]), "[0].backup should be an object, not a list"),
+        (Answer.json([{"guid": GUID, "node": "n"}]), "[0].node should be an object, not a string"),
+    ],
+)
+def test_a_list_that_is_no_list_names_call_and_field(answer: Answer, words: str) -> None:
+    with answering({LIST: answer}) as server:
+        result = run("cloud_download_info", server)
+    assert result["failed"]
+    assert result["error"]["code"] == "bad_answer"
+    assert words in result["msg"]
+    assert "GET /cloud-download" in result["msg"]
+
+
+@pytest.mark.parametrize("answer", [Answer(204), Answer(200, b""), Answer.json([])])
+def test_no_body_is_an_empty_list(answer: Answer) -> None:
+    with answering({LIST: answer}) as server:
+        assert run("cloud_download_info", server)["cloud_downloads"] == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(502, b"<html>Bad Gateway</html>"),
+        Answer(201, b"<html>Created</html>"),
+        Answer.json([{"no": "guid"}], 201),
+        Answer.json("done", 201),
+        Answer(silent=True),
+    ],
+)
+def test_a_create_that_goes_wrong_names_the_call_and_is_not_repeated(answer: Answer) -> None:
+    with answering({LIST: Answer.json([]), CREATE: answer}) as server:
+        result = run("cloud_download", server, protected_entities=[GUID])
+    assert result["failed"]
+    assert "POST /cloud-download" in result["msg"]
+    assert server.calls().count(CREATE) == 1
+
+
+@pytest.mark.parametrize("answer", [Answer.json([], 201), Answer.json(TASK, 201), Answer(204)])
+def test_a_create_without_usable_tasks_is_judged_by_the_list(answer: Answer) -> None:
+    record = {
+        "guid": GUID,
+        "mode": "CLOUD_DOWNLOAD",
+        "backup": {"guid": "b", "protectedEntity": {"guid": GUID}},
+    }
+    lists = [Answer.json([]), Answer.json([]), Answer.json([record])]
+    with answering({LIST: lists, CREATE: answer, "GET /api/tasks": Answer.json([])}) as server:
+        result = run("cloud_download", server, protected_entities=[GUID], wait_interval=0.01, wait_timeout=5)
+    assert not result.get("failed"), result
+    assert result["created"] == [GUID]
+
+
+def test_what_the_server_repeats_of_a_secret_is_masked() -> None:
+    login = Answer.json({"message": f"wrong password '{PASSWORD}' for queen"}, 400)
+    with answering({"POST /api/session/login": login}) as server:
+        assert run("cloud_download_info", server)["error"]["code"] == "login_refused"
+    echo = Answer.json({"error": {"message": "cookie open-sesame has expired, off%20with%20her%20head"}}, 403)
+    with answering({LIST: echo}) as server:
+        result = run("cloud_download_info", server)
+    assert "open-sesame" not in str(result)
+    assert "off%20with" not in str(result)
+
+
+@pytest.mark.parametrize("path", ["POST /api/session/login", LIST])
+def test_a_redirect_is_told_and_not_followed(path: str) -> None:
+    redirect = Answer(302, headers={"Location": "https://login.example.com/sso?token=x"})
+    with answering({"POST /api/session/login": LOGIN, path: redirect}) as server:
+        result = run("cloud_download_info", server)
+    assert result["error"]["code"] == "redirect"
+    assert "login.example.com" in result["msg"]
+    assert "token=x" not in result["msg"]
