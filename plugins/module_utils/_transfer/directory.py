@@ -1,0 +1,142 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One directory, opened once: every file in it is reached through its descriptor and never through a symbolic link.
+
+Somebody who exchanges the directory or a name in it during the run cannot redirect what is written (F12 to F14).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import stat
+import typing as t
+
+from .._errors import StorwareError
+
+NAME_LIMIT: t.Final = 255  # bytes of one file name (NAME_MAX of the usual file systems)
+
+_NO_SYNC: t.Final = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
+
+
+class Directory:
+    """An open directory. Use it as a context manager, or call ``close``. All names are single path components."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def __enter__(self) -> Directory:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the descriptor back. May be called twice."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def path_of(self, name: str) -> str:
+        """The full path of a name, for messages and for functions that want a path."""
+        return os.path.join(self.path, name)
+
+    def names(self) -> list[str]:
+        """What is in the directory, sorted."""
+        return sorted(os.listdir(self.fd))
+
+    def stat(self, name: str) -> os.stat_result | None:
+        """What the name itself is; None when there is nothing."""
+        try:
+            return os.stat(name, dir_fd=self.fd, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+
+    def open(self, name: str, flags: int, mode: int = 0o600) -> int:
+        """A descriptor of the name; a symbolic link is an error, a FIFO does not block."""
+        return os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, mode, dir_fd=self.fd)
+
+    @contextlib.contextmanager
+    def reading(self, name: str) -> t.Iterator[int]:
+        """A descriptor for reading a regular file. OSError (EINVAL) for anything else."""
+        fd = self.open(name, os.O_RDONLY)
+        try:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                raise OSError(errno.EINVAL, "not a regular file")
+            yield fd
+        finally:
+            os.close(fd)
+
+    def remove(self, name: str) -> None:
+        """Remove the name; fine if it is not there."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=self.fd)
+
+    def rename(self, old: str, new: str) -> None:
+        """Give a file another name at once, in place of what has that name."""
+        os.rename(old, new, src_dir_fd=self.fd, dst_dir_fd=self.fd)
+
+    def sync(self) -> None:
+        """Make names durable, where the file system can (some network and FUSE file systems cannot)."""
+        try:
+            os.fsync(self.fd)
+        except OSError as error:
+            if error.errno not in _NO_SYNC:
+                raise
+
+    def free(self) -> int | None:
+        """Bytes that may still be written here; None when the file system does not say."""
+        space = os.statvfs(self.fd)
+        return space.f_bavail * space.f_frsize if space.f_blocks else None
+
+
+@contextlib.contextmanager
+def explaining(doing: str) -> t.Iterator[None]:
+    """Turn an error of the operating system into one that users understand; doing completes "Cannot ..."."""
+    try:
+        yield
+    except OSError as error:
+        raise _failure(error, doing) from error
+
+
+def _failure(error: OSError, doing: str) -> StorwareError:
+    number = error.errno or 0
+    code = "disk_full" if number in (errno.ENOSPC, errno.EDQUOT) else "file_system"
+    return StorwareError(
+        f"Cannot {doing}: {error.strerror or error}",
+        code=code,
+        hint=_HINTS.get(number, ""),
+        details={"errno": errno.errorcode.get(number, "")},
+    )
+
+
+_HINTS: t.Final = {
+    errno.ENOSPC: "Free some space or choose another dest.",
+    errno.EDQUOT: "The quota is used up; free some space or choose another dest.",
+    errno.EFBIG: "The limit for the size of a file is reached (ulimit, or the file system's own).",
+    errno.EACCES: "The user that the task runs as may not write there; see become.",
+    errno.EPERM: "The user that the task runs as may not do that, or the file is immutable (lsattr).",
+    errno.EROFS: "The file system is mounted read-only.",
+    errno.EIO: "The disk or the network file system has a fault; see the system's log.",
+}
+
+
+def fitted(name: str, suffix: str, prefix: str = "") -> str:
+    """prefix + name + suffix, the name shortened and told apart by a digest where the whole would be too long."""
+    whole = prefix + name + suffix
+    if len(os.fsencode(whole)) <= NAME_LIMIT:
+        return whole
+    mark = "~" + digest_of(name, 8)
+    room = NAME_LIMIT - len(os.fsencode(prefix + mark + suffix))
+    # A character that is cut in two would be no valid name on some file systems.
+    short = os.fsencode(name)[:room].decode("utf-8", "ignore")
+    return prefix + short + mark + suffix
+
+
+def digest_of(text: str, length: int) -> str:
+    """The first hex digits of the text's SHA-256."""
+    return hashlib.sha256(os.fsencode(text)).hexdigest()[:length]

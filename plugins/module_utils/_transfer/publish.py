@@ -1,0 +1,110 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a proved partial to the final name: dressed and on the disk first, then named, then vouched for.
+
+The order is made for a crash or power loss at any point: the old file's receipt goes before the old file does, and the
+new receipt comes after the new file, so that no receipt ever stands beside bytes it does not describe. A file without
+a receipt is merely fetched again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import typing as t
+from dataclasses import dataclass
+
+from .._errors import StorwareError
+from .directory import explaining
+from .partial import Partial
+from .receipt import receipt_name
+
+_GROUP_BITS: t.Final = 0o070
+
+
+@dataclass(frozen=True)
+class Dress:
+    """The attributes a file shall have.
+
+    given: those that the user asked for, of owner, group and mode. Others are kept from the file that is replaced.
+    apply: sets what was asked for on the file at a path, for its final path.
+    """
+
+    given: t.Collection[str]
+    apply: t.Callable[[str, str], None]
+
+
+def publish(partial: Partial, note: Partial, name: str, old: os.stat_result | None, dress: Dress) -> None:
+    """Give the partial its name, and the note (its receipt, written) the name of the receipt.
+
+    old: the file that is replaced. At no moment is anything readable beyond its mode, and never does a
+    half-written file have the name. Raises StorwareError.
+    """
+    directory = partial.directory
+    put_on(partial, name, old, dress)
+    put_on(note, receipt_name(name), old, dress)
+    partial.sync()
+    note.sync()
+    if directory.stat(receipt_name(name)) is not None:
+        with explaining(f"remove {directory.path_of(receipt_name(name))}"):
+            directory.remove(receipt_name(name))
+            directory.sync()
+    _place(partial, name)
+    _place(note, receipt_name(name))
+    with explaining(f"bring {directory.path} to the disk"):
+        directory.sync()
+
+
+def put_on(partial: Partial, name: str, old: os.stat_result | None, dress: Dress) -> None:
+    """Give the partial the attributes of its final name: owner and group before any mode."""
+    _check_in_place(partial, partial.name)
+    with explaining(f"set the attributes of {partial.path}"):
+        if old:
+            _keep_owner(partial, old, dress.given)
+        dress.apply(partial.path, partial.directory.path_of(name))
+        if old and "mode" not in dress.given:
+            _keep_mode(partial, name, old, dress.given)
+    _check_in_place(partial, partial.name)
+
+
+def _keep_owner(partial: Partial, old: os.stat_result, given: t.Collection[str]) -> None:
+    # Not permitted to everybody; the mode is narrowed then.
+    if "owner" not in given:
+        with contextlib.suppress(PermissionError):
+            os.fchown(partial.fd, old.st_uid, -1)
+    if "group" not in given:
+        with contextlib.suppress(PermissionError):
+            os.fchown(partial.fd, -1, old.st_gid)
+
+
+def _keep_mode(partial: Partial, name: str, old: os.stat_result, given: t.Collection[str]) -> None:
+    mode = stat.S_IMODE(old.st_mode) & 0o777
+    other_group = "group" not in given and os.fstat(partial.fd).st_gid != old.st_gid
+    if other_group or _has_acl(partial.directory.path_of(name)):
+        mode &= ~_GROUP_BITS  # with an ACL, these bits are the limit for named users and not the group's rights
+    os.fchmod(partial.fd, mode)
+
+
+def _has_acl(path: str) -> bool:
+    try:
+        return "system.posix_acl_access" in os.listxattr(path, follow_symlinks=False)
+    except (AttributeError, OSError):  # not on this system, or not on this file system
+        return False
+
+
+def _place(partial: Partial, name: str) -> None:
+    _check_in_place(partial, partial.name)
+    with explaining(f"put {partial.directory.path_of(name)} in its place"):
+        partial.directory.rename(partial.name, name)
+    _check_in_place(partial, name)
+
+
+def _check_in_place(partial: Partial, name: str) -> None:
+    if not partial.is_in_place(name):
+        raise StorwareError(
+            f"Another run has put its own file at {partial.directory.path_of(name)}, or the directory was exchanged",
+            code="overtaken",
+            hint="Let one task at a time fetch to a dest, and run it again.",
+        )

@@ -1,0 +1,203 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Proof that the bytes are the file: digests, and what the two known formats say about themselves.
+
+The levels, strongest first: ``digest`` (equal to a digest that the user or the server gave), ``full`` (every CRC of a
+ZIP), ``structure`` (a ZIP's directory and headers, the size in a PST's header), ``length`` (as many bytes as
+announced), ``none``. The result always names the level that was reached, never the one that was asked for (R12).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import struct
+import typing as t
+from dataclasses import dataclass
+
+from .._errors import OptionError, StorwareError
+from . import ziparchive
+from .ziparchive import Damaged
+
+LEVELS: t.Final = ("none", "length", "structure", "full", "digest")  # from the weakest
+
+_BLOCK: t.Final = 1024 * 1024
+
+
+class Hash(t.Protocol):
+    """What hashlib makes."""
+
+    def update(self, data: bytes) -> None:
+        """More bytes."""
+        ...
+
+    def hexdigest(self) -> str:
+        """The digest of all bytes so far."""
+        ...
+
+
+_SIZES: t.Final = {"md5": 32, "sha1": 40, "sha224": 56, "sha256": 64, "sha384": 96, "sha512": 128}  # hex digits
+
+
+@dataclass(frozen=True)
+class Checksum:
+    """A digest that the file must have. digest is hex in lower case."""
+
+    algorithm: str
+    digest: str
+
+    def __str__(self) -> str:
+        return f"{self.algorithm}:{self.digest}"
+
+    @classmethod
+    def parse(cls, text: str) -> Checksum:
+        """From ``sha256:DIGEST``; case, spaces and hyphens in the algorithm do not matter. Raises OptionError."""
+        algorithm, separator, digest = text.partition(":")
+        algorithm = algorithm.strip().lower().replace("-", "")
+        digest = "".join(digest.split()).lower()
+        if not separator or algorithm not in _SIZES:
+            raise OptionError("checksum", f"must be ALGORITHM:DIGEST with one of {', '.join(_SIZES)}, not {text!r}")
+        if not re.fullmatch(r"[0-9a-f]*", digest):
+            raise OptionError("checksum", f"the digest must be written in hex digits, not {digest!r}")
+        if len(digest) != _SIZES[algorithm]:
+            raise OptionError(
+                "checksum", f"a digest of {algorithm} has {_SIZES[algorithm]} hex digits, and {len(digest)} are given"
+            )
+        if _hasher(algorithm) is None:
+            raise OptionError("checksum", f"{algorithm} is not available on this host (FIPS mode?)", hint="Use sha256.")
+        return cls(algorithm, digest)
+
+
+class Digests:
+    """The digests of bytes as they pass; sha256 always, others as asked as far as this host has them."""
+
+    def __init__(self, algorithms: t.Iterable[str] = ()) -> None:
+        hashers = {algorithm: _hasher(algorithm) for algorithm in ("sha256", *algorithms)}
+        self._hashers: dict[str, Hash] = {name: hasher for name, hasher in hashers.items() if hasher is not None}
+
+    def update(self, data: bytes) -> None:
+        """More bytes."""
+        for hasher in self._hashers.values():
+            hasher.update(data)
+
+    def hex(self, algorithm: str) -> str | None:
+        """The digest so far, in lower case; None for an algorithm that this host lacks."""
+        hasher = self._hashers.get(algorithm)
+        return None if hasher is None else hasher.hexdigest()
+
+
+def digest_of_file(fd: int, algorithm: str) -> str | None:
+    """The digest of the whole file, in lower case."""
+    digests = Digests([algorithm])
+    offset = 0
+    while True:
+        block = os.pread(fd, _BLOCK, offset)
+        if not block:
+            return digests.hex(algorithm)
+        digests.update(block)
+        offset += len(block)
+
+
+def _hasher(algorithm: str) -> Hash | None:
+    try:
+        # Not for security: a host in FIPS mode may still offer MD5 against transfer errors.
+        return hashlib.new(algorithm, usedforsecurity=False)
+    except ValueError:
+        return None
+
+
+def detect(head: bytes) -> str | None:
+    """The format that a file with these first bytes has: zip, pst, or None for an unknown one."""
+    if head.startswith((b"PK\3\4", b"PK\5\6", b"PK\7\x08PK\3\4")):
+        return "zip"
+    return "pst" if head.startswith(b"!BDN") else None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How much proof is asked for. level: full, structure or length."""
+
+    level: str
+    checksum: Checksum | None
+    allow_unverified: bool
+
+
+def prove(
+    fd: int,
+    size: int,
+    wanted: Wanted,
+    *,
+    announced: int | None,
+    digests: Digests,
+    claimed: Checksum | None,
+    format: str | None,
+) -> str:
+    """Check the file with everything there is to check it by; returns the level that was reached.
+
+    announced: the length the server gave, equal to size by now. claimed: the digest the server gave.
+    Raises StorwareError: ``checksum_mismatch``, ``digest_mismatch``, ``damaged``, ``cannot_verify``, ``unverified``.
+    """
+    if wanted.checksum:
+        _compare(wanted.checksum, digests, "checksum_mismatch", "the option checksum asks for")
+        return "digest"  # these are the bytes the user wants, whatever they hold
+    has_digest = claimed is not None and digests.hex(claimed.algorithm) is not None
+    if claimed and has_digest:
+        _compare(claimed, digests, "digest_mismatch", "the server announced")
+    reached = "none" if announced is None else "length"
+    # With no length to compare, the structure is the only proof there is, also when less was asked for.
+    if size and (wanted.level != "length" or announced is None):
+        reached = _check_structure(fd, size, wanted.level, format) or reached
+    if has_digest:
+        return "digest"
+    if reached == "none" and not wanted.allow_unverified:
+        raise StorwareError(
+            f"nothing proves that the {size} bytes received are the whole file: "
+            "the server announced no length and no digest, and the format is not known",
+            code="unverified",
+            hint="Give a checksum, or set allow_unverified to true.",
+        )
+    return reached
+
+
+def _check_structure(fd: int, size: int, level: str, format: str | None) -> str | None:
+    if format == "zip":
+        ziparchive.check(fd, size, contents=level == "full")
+        return "full" if level == "full" else "structure"
+    if format == "pst":
+        _check_pst(fd, size)
+        return "structure"
+    return None
+
+
+def _compare(wanted: Checksum, digests: Digests, code: str, who: str) -> None:
+    got = digests.hex(wanted.algorithm)
+    if got != wanted.digest:
+        raise StorwareError(
+            f"the file has the {wanted.algorithm} digest {got}, but {who} {wanted.digest}",
+            code=code,
+            hint="Check that the checksum belongs to this download." if code == "checksum_mismatch" else "",
+            details={"algorithm": wanted.algorithm, "got": got, "expected": wanted.digest},
+        )
+
+
+# Offset and form of ROOT.ibFileEof, the file's own size ([MS-PST] 2.2.2.5, 2.2.2.6).
+_PST_UNICODE: t.Final = (0xB8, "<Q")
+_PST_ANSI: t.Final = (0xA8, "<I")
+
+
+def _check_pst(fd: int, size: int) -> None:
+    header = os.pread(fd, 0xC0, 0)
+    if len(header) < 0xC0:
+        raise Damaged(f"it starts like a PST file, but is only {size} bytes long")
+    (version,) = struct.unpack_from("<H", header, 10)
+    if version >= 23:
+        offset, form = _PST_UNICODE
+    elif version in (14, 15):
+        offset, form = _PST_ANSI
+    else:
+        raise Damaged(f"it starts like a PST file, but has the unknown version {version}")
+    (own_size,) = struct.unpack_from(form, header, offset)
+    if own_size != size:
+        raise Damaged(f"its PST header says that it is {own_size} bytes long, but it is {size}")

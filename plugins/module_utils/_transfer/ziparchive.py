@@ -1,0 +1,319 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a ZIP archive is whole, without unpacking it and in constant memory, however many entries it has.
+
+Stricter than the standard library's reader, which tolerates what a cut or patched file shows: nothing may lie before,
+between or after the records, none may overlap, and each local header must agree with the directory.
+Field names and numbers are those of PKWARE's APPNOTE.TXT, section 4.3.
+"""
+
+from __future__ import annotations
+
+import bisect
+import os
+import struct
+import typing as t
+import zlib
+from array import array
+from dataclasses import dataclass
+
+from .._errors import StorwareError
+
+_MAX16: t.Final = 0xFFFF  # in a field: the value is in the ZIP64 record
+_MAX32: t.Final = 0xFFFFFFFF
+_LOCAL: t.Final = struct.Struct("<4s5H3I2H")
+_CENTRAL: t.Final = struct.Struct("<4s6H3I5H2I")
+_END: t.Final = struct.Struct("<4s4H2IH")
+_LOCATOR: t.Final = struct.Struct("<4sIQI")
+_END64: t.Final = struct.Struct("<4sQ2H2I4Q")
+_BLOCK: t.Final = 256 * 1024
+_LONGEST_DESCRIPTOR: t.Final = 24  # bytes that may follow an entry's data; shorter than any local header
+
+_ENCRYPTED: t.Final = 0x1 | 0x40 | 0x2000
+_DESCRIPTOR: t.Final = 0x8
+_STORED: t.Final = 0
+_DEFLATED: t.Final = 8
+
+
+class Damaged(StorwareError):
+    """The content is not what its own structure says; why is a sentence about the file."""
+
+    code = "damaged"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"the content is damaged: {why}")
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """One line of the central directory."""
+
+    name: bytes
+    flags: int
+    method: int
+    crc: int
+    packed: int  # bytes in the archive
+    unpacked: int
+    offset: int  # of its local header
+
+    @property
+    def shown(self) -> str:
+        """The name for messages."""
+        return ascii(self.name[:80].decode("utf-8", "replace"))
+
+
+@dataclass(frozen=True)
+class _Directory:
+    """Where the central directory is and how many entries it has."""
+
+    offset: int
+    size: int
+    entries: int
+
+
+class _File:
+    """Reads at any offset, through one buffer so that neighbours cost no further system call."""
+
+    def __init__(self, fd: int, size: int, block: int) -> None:
+        self.size = size
+        self._fd = fd
+        self._block = block
+        self._start = 0
+        self._buffer = b""
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Exactly these bytes. Raises Damaged when the file does not have them."""
+        if offset < 0 or offset + length > self.size:
+            raise Damaged(f"its records point to byte {offset + length}, but it is {self.size} bytes long")
+        if not self._start <= offset or offset + length > self._start + len(self._buffer):
+            self._start, self._buffer = offset, _pread(self._fd, max(length, self._block), offset)
+        begin = offset - self._start
+        return self._buffer[begin : begin + length]
+
+
+def check(fd: int, size: int, *, contents: bool) -> int:
+    """Check the structure and, if contents is set, the CRC of every entry; returns the number of entries.
+
+    Raises Damaged, or StorwareError (``cannot_verify``) for contents that cannot be checked: encrypted, or packed with
+    a method that is not known here.
+    """
+    directory = _find_directory(_File(fd, size, _BLOCK))
+    headers = _File(fd, size, 4096)  # a small block: what lies between two local headers is not wanted
+    covered = _Intervals()
+    for entry in _entries(_File(fd, size, _BLOCK), directory):
+        start = _check_local_header(headers, entry)
+        end = start + entry.packed
+        if end > directory.offset or not covered.add(entry.offset, end):
+            raise Damaged(f"its entry {entry.shown} overlaps with another one or with the directory")
+        if contents:
+            _check_content(fd, entry, start)
+    if not covered.is_all_of(directory.offset):
+        raise Damaged("it has bytes that belong to no entry")
+    return directory.entries
+
+
+def _find_directory(file: _File) -> _Directory:
+    position, end = _find_end(file)
+    _signature, disk, first_disk, here, entries, size, offset, _comment = end
+    classic = _Directory(offset, size, entries)
+    locator = position - _LOCATOR.size
+    has_locator = locator >= 0 and file.read(locator, 4) == b"PK\6\7"
+    # Some writers add the ZIP64 records where nothing needs them; they lie between the directory and its end record.
+    if has_locator and (entries == _MAX16 or offset + size != position):
+        return _find_directory64(file, locator, classic)
+    if disk or first_disk or here != entries:
+        raise Damaged("it is one part of a split archive")
+    return _checked(classic, position)
+
+
+def _find_end(file: _File) -> tuple[int, tuple[t.Any, ...]]:
+    """Position and fields of the end record: the last one whose comment ends with the file."""
+    tail_start = max(0, file.size - _END.size - _MAX16)
+    tail = file.read(tail_start, file.size - tail_start)
+    position = tail.rfind(b"PK\5\6")
+    found = position >= 0
+    while position >= 0:
+        if position + _END.size <= len(tail):
+            fields = _END.unpack_from(tail, position)
+            if position + _END.size + fields[-1] == len(tail):
+                return tail_start + position, fields
+        position = tail.rfind(b"PK\5\6", 0, position)
+    what = "with something after its end" if found else "without an end, so it is cut"
+    raise Damaged(f"it is a ZIP archive {what}")
+
+
+def _find_directory64(file: _File, locator: int, classic: _Directory) -> _Directory:
+    _signature, disk, position, disks = _LOCATOR.unpack(file.read(locator, _LOCATOR.size))
+    fields = _END64.unpack(file.read(position, _END64.size))
+    signature, length, _by, _needs, this_disk, first_disk, here, entries, size, offset = fields
+    if signature != b"PK\6\6" or position + 12 + length != locator:
+        raise Damaged("its ZIP64 end record is not where it should be")
+    if disk or this_disk or first_disk or disks > 1 or here != entries:
+        raise Damaged("it is one part of a split archive")
+    pairs = ((classic.entries, entries, _MAX16), (classic.size, size, _MAX32), (classic.offset, offset, _MAX32))
+    if any(small not in (large, maximum) for small, large, maximum in pairs):
+        raise Damaged("its two end records contradict each other")
+    return _checked(_Directory(offset, size, entries), position)
+
+
+def _checked(directory: _Directory, end: int) -> _Directory:
+    if directory.offset + directory.size != end:
+        raise Damaged("its directory is not where its end record says; bytes are missing or were added")
+    return directory
+
+
+def _entries(file: _File, directory: _Directory) -> t.Iterator[_Entry]:
+    position, end = directory.offset, directory.offset + directory.size
+    for _number in range(directory.entries):
+        if position + _CENTRAL.size > end:
+            raise Damaged(f"its directory has fewer entries than the {directory.entries} announced")
+        fields = _CENTRAL.unpack(file.read(position, _CENTRAL.size))
+        (signature, _by, _needs, flags, method, _time, _date, crc, packed, unpacked) = fields[:10]
+        (name_length, extra_length, comment_length, _disk, _internal, _external, offset) = fields[10:]
+        if signature != b"PK\1\2":
+            raise Damaged("its directory is damaged")
+        name = file.read(position + _CENTRAL.size, name_length)
+        extra = file.read(position + _CENTRAL.size + name_length, extra_length)
+        unpacked, packed, offset = _large(extra, (unpacked, packed, offset))
+        yield _Entry(name, flags, method, crc, packed, unpacked, offset)
+        position += _CENTRAL.size + name_length + extra_length + comment_length
+    if position != end:
+        raise Damaged("its directory is longer than its entries")
+
+
+def _large(extra: bytes, values: tuple[int, ...]) -> tuple[int, ...]:
+    """The values, those that are all ones taken from the ZIP64 extra field, which holds them in this order."""
+    missing = values.count(_MAX32)
+    field = _extra_field(extra, 1) if missing else b""
+    if len(field) < 8 * missing:
+        raise Damaged("its ZIP64 fields are incomplete")
+    large = iter(struct.unpack_from(f"<{missing}Q", field))
+    return tuple(next(large) if value == _MAX32 else value for value in values)
+
+
+def _extra_field(extra: bytes, wanted: int) -> bytes:
+    position = 0
+    while position + 4 <= len(extra):
+        kind, length = struct.unpack_from("<2H", extra, position)
+        if kind == wanted:
+            return extra[position + 4 : position + 4 + length]
+        position += 4 + length
+    return b""
+
+
+def _check_local_header(file: _File, entry: _Entry) -> int:
+    """Compare the header before the entry's data with the directory; returns where the data starts."""
+    fields = _LOCAL.unpack(file.read(entry.offset, _LOCAL.size))
+    (signature, _needs, flags, method, _time, _date, crc, packed, unpacked, name_length, extra_length) = fields
+    if signature != b"PK\3\4":
+        raise Damaged(f"the header of its entry {entry.shown} is not where the directory says")
+    name = file.read(entry.offset + _LOCAL.size, name_length)
+    extra = file.read(entry.offset + _LOCAL.size + name_length, extra_length)
+    same = name == entry.name and method == entry.method and (flags ^ entry.flags) & _ENCRYPTED == 0
+    if same and not flags & _DESCRIPTOR:  # with a descriptor the numbers are known only after the data
+        unpacked, packed = _large(extra, (unpacked, packed))
+        same = (crc, packed, unpacked) == (entry.crc, entry.packed, entry.unpacked)
+    if not same:
+        raise Damaged(f"the header of its entry {entry.shown} contradicts the directory")
+    start: int = entry.offset + _LOCAL.size + name_length + extra_length
+    return start
+
+
+class _Intervals:
+    """Disjoint stretches of the file. Entries in the order of their data, as writers leave them, stay one stretch."""
+
+    def __init__(self) -> None:
+        self._starts = array("Q")
+        self._ends = array("Q")
+
+    def add(self, start: int, end: int) -> bool:
+        """Add one stretch; False if it overlaps. Gaps that only a data descriptor can fill are closed."""
+        starts, ends = self._starts, self._ends
+        place = bisect.bisect_right(starts, start)
+        if (place and ends[place - 1] > start) or (place < len(starts) and starts[place] < end):
+            return False
+        joins_left = place > 0 and start - ends[place - 1] <= _LONGEST_DESCRIPTOR
+        joins_right = place < len(starts) and starts[place] - end <= _LONGEST_DESCRIPTOR
+        if joins_left and joins_right:
+            ends[place - 1] = ends.pop(place)
+            starts.pop(place)
+        elif joins_left:
+            ends[place - 1] = end
+        elif joins_right:
+            starts[place] = start
+        else:
+            starts.insert(place, start)
+            ends.insert(place, end)
+        return True
+
+    def is_all_of(self, length: int) -> bool:
+        """Whether everything from 0 to length is covered."""
+        if not self._starts:
+            return length == 0
+        return len(self._starts) == 1 and self._starts[0] == 0 and length - self._ends[0] <= _LONGEST_DESCRIPTOR
+
+
+def _check_content(fd: int, entry: _Entry, start: int) -> None:
+    if entry.flags & _ENCRYPTED:
+        raise _cannot_verify(f"its entry {entry.shown} is encrypted")
+    if entry.method not in (_STORED, _DEFLATED):
+        raise _cannot_verify(f"its entry {entry.shown} is packed with method {entry.method}, which is not known here")
+    pieces = _pieces(fd, start, entry.packed)
+    crc = size = 0
+    try:
+        # Some writers mark empty entries as packed and leave out even the packed nothing.
+        for piece in _inflated(pieces) if entry.method == _DEFLATED and entry.packed else pieces:
+            crc = zlib.crc32(piece, crc)
+            size += len(piece)
+            if size > entry.unpacked:
+                break
+    except zlib.error:
+        raise Damaged(f"its entry {entry.shown} cannot be unpacked") from None
+    if (crc, size) != (entry.crc, entry.unpacked):
+        raise Damaged(f"its entry {entry.shown} is damaged (its checksum or size differs)")
+
+
+def _inflated(pieces: t.Iterator[bytes]) -> t.Iterator[bytes]:
+    unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
+    for piece in pieces:
+        while piece and not unpacker.eof:
+            # Bounded output: a piece may stand for a thousand times its size.
+            yield unpacker.decompress(piece, _BLOCK)
+            piece = unpacker.unconsumed_tail
+        if unpacker.eof and (unpacker.unused_data or piece):
+            raise zlib.error("data after the end")
+    while not unpacker.eof:
+        rest = unpacker.flush()
+        if not rest:
+            raise zlib.error("no end")
+        yield rest
+
+
+def _pieces(fd: int, offset: int, length: int) -> t.Iterator[bytes]:
+    while length:
+        piece = _pread(fd, min(length, _BLOCK), offset)
+        if not piece:
+            raise Damaged("it became shorter while it was read")
+        yield piece
+        offset += len(piece)
+        length -= len(piece)
+
+
+def _pread(fd: int, length: int, offset: int) -> bytes:
+    """Up to length bytes; fewer only at the end of the file."""
+    piece = os.pread(fd, length, offset)
+    while piece and len(piece) < length:
+        more = os.pread(fd, length - len(piece), offset + len(piece))
+        if not more:
+            break
+        piece += more
+    return piece
+
+
+def _cannot_verify(why: str) -> StorwareError:
+    return StorwareError(
+        f"the contents of the ZIP archive cannot be checked: {why}",
+        code="cannot_verify",
+        hint="Use verify=structure, which does not unpack.",
+    )

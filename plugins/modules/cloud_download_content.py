@@ -1,0 +1,348 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fetch the content of a cloud download."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: cloud_download_content
+short_description: Fetch the content of a cloud download of Storware Backup and Recovery
+version_added: 0.1.0
+description:
+  - Brings the bytes of one download to a file on the host that the module runs on, proves that they are whole, and only then gives the
+    file its name. A file that was there is either untouched or completely replaced.
+  - Beside the file C(NAME), C(NAME.sha256) is written. It is valid input for C(sha256sum -c), and its comments hold the GUID of the
+    download, its size, the time, and how the content was verified. With it a second run proves that nothing has to be fetched, without
+    asking the server.
+  - Content is streamed in constant memory, first to a private file C(.NAME.HASH.part) in the same directory.
+author:
+  - The storware.backup authors (@storware-backup)
+extends_documentation_fragment:
+  - ansible.builtin.files
+  - storware.backup.connection
+  - storware.backup.attributes
+options:
+  guid:
+    description: GUID of the download, as M(storware.backup.cloud_download) and M(storware.backup.cloud_download_info) return it.
+    type: str
+    required: true
+  dest:
+    description:
+      - A file, or a directory that exists. Nothing is created above it.
+      - In a directory the file gets the name that the server sends, made safe, or C(GUID.zip), C(GUID.pst) or C(GUID.bin) when it sends
+        none. If that name belongs to something else, the GUID is added to it. The file of a download is found again by its receipt.
+      - Symbolic links (but those to directories), devices and other special files are refused.
+    type: path
+    required: true
+  source:
+    description:
+      - Which address the content is asked from, C(GET /cloud-download/{guid}) with V(download), or its C(/content-download) with
+        V(content_download).
+      - With V(auto) the first is asked and, when it answers with something that is no file, the second.
+    type: str
+    choices: [auto, download, content_download]
+    default: auto
+  checksum:
+    description:
+      - The digest that the file must have, as C(ALGORITHM:DIGEST). The algorithm is one of V(md5), V(sha1), V(sha224), V(sha256), V(sha384)
+        and V(sha512).
+      - It is the strongest proof, so with it nothing else about the content is checked.
+    type: str
+  verify:
+    description:
+      - How the content is verified after it has come. A digest that the server sends is always compared, and so is the length.
+      - With V(structure), the directory and all headers of a ZIP archive, and the size in the header of a PST file.
+      - With V(full), also the checksum of every entry of a ZIP archive, which reads and unpacks all of it once (to nowhere).
+      - With V(length), only as many bytes as announced. A file that is there is then compared with its receipt by size alone.
+      - RV(verified) names what was reached.
+    type: str
+    choices: [full, structure, length]
+    default: structure
+  overwrite:
+    description:
+      - What happens to a file that is there. With V(different), it is replaced unless O(checksum) or its receipt prove that it is the content
+        of this download, unchanged since it came.
+      - With V(never), any file is kept. With V(always), the content is always fetched.
+    type: str
+    choices: [never, different, always]
+    default: different
+  allow_unverified:
+    description:
+      - Accept content that nothing proves to be whole, because the server sends neither length nor digest, and the format is not known.
+    type: bool
+    default: false
+  mode:
+    description:
+      - The permissions of the file, for example V('0640') or V(u=rw,g=r). They are set before the file gets its name.
+      - When not set, a new file has V('0600'), and a file that is replaced keeps its mode.
+    type: raw
+  unsafe_writes:
+    description:
+      - Has no effect. The file always gets its name in one step.
+    type: bool
+    default: false
+notes:
+  - The file, its receipt and the private file belong to the user that the task runs as, until O(owner) and O(group) are set.
+  - Check mode does not ask the server; it tells whether content would be fetched by what is on the host alone.
+seealso:
+  - module: storware.backup.cloud_download
+  - module: storware.backup.cloud_download_info
+"""
+
+EXAMPLES = r"""
+- name: Fetch one download into a directory
+  storware.backup.cloud_download_content:
+    url: https://backup.example.com:8181
+    username: ansible
+    password: "{{ storware_password }}"
+    guid: f8f73bf9-2445-4bce-a7dd-753be3b40a67
+    dest: /srv/restore/
+  register: fetched
+
+- name: Fetch all that were prepared, readable for one group, every entry of the archives checked
+  storware.backup.cloud_download_content:
+    guid: "{{ item.guid }}"
+    dest: "/srv/restore/{{ item.protected_entity.name }}.zip"
+    verify: full
+    owner: restore
+    group: helpdesk
+    mode: "0640"
+  loop: "{{ prepared.cloud_downloads }}"
+  loop_control:
+    label: "{{ item.guid }}"
+
+- name: Fetch exactly these bytes
+  storware.backup.cloud_download_content:
+    guid: f8f73bf9-2445-4bce-a7dd-753be3b40a67
+    dest: /srv/restore/alice.pst
+    checksum: sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae
+"""
+
+RETURN = r"""
+path:
+  description: Path of the file. V(null) in check mode when O(dest) is a directory and the name of the file is not known before it is fetched.
+  returned: success
+  type: str
+  sample: /srv/restore/alice.zip
+guid:
+  description: GUID of the download.
+  returned: success
+  type: str
+  sample: f8f73bf9-2445-4bce-a7dd-753be3b40a67
+reason:
+  description:
+    - Why content was fetched, V(missing) (there was no file), V(size) (it had another size than its receipt says), V(checksum) (it had another
+      digest), V(guid) (nothing proved that it was the content of this download) or V(forced) (O(overwrite=always)).
+    - Or why not, V(unchanged), or V(kept) (O(overwrite=never)).
+  returned: success
+  type: str
+  sample: missing
+size:
+  description: Size of the file in bytes. In check mode it is that of the file that is there.
+  returned: success, if the file is there
+  type: int
+  sample: 73400320
+sha256:
+  description: SHA-256 of the file; V(null) for a file that was not compared by it.
+  returned: success, unless check mode predicts a change of content
+  type: str
+  sample: 2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae
+verified:
+  description:
+    - How the content was verified, V(digest) (equal to O(checksum) or to a digest from the server), V(full) (every entry of the ZIP archive),
+      V(structure) (of the ZIP archive, or the size in the PST header), V(length) (as many bytes as announced) or V(none).
+    - For a file that is unchanged, how it was verified when it came, or V(length) when only sizes were compared.
+  returned: success, unless check mode predicts a change of content
+  type: str
+  sample: structure
+format:
+  description: V(zip), V(pst), or V(null) for another format.
+  returned: success, unless check mode predicts a change of content
+  type: str
+  sample: zip
+receipt:
+  description: Path of the receipt.
+  returned: success, unless check mode predicts a change of content
+  type: str
+  sample: /srv/restore/alice.zip.sha256
+checksum:
+  description: The O(checksum) that the file has, in its normal form.
+  returned: when O(checksum) is given
+  type: str
+  sample: sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae
+seconds:
+  description: How long it took to fetch, verify and place the content.
+  returned: when content was fetched
+  type: float
+  sample: 12.5
+source:
+  description: Which address sent the content, V(download) or V(content_download).
+  returned: when content was fetched
+  type: str
+  sample: download
+owner:
+  description: Owner of the file.
+  returned: success, if the file is there
+  type: str
+  sample: restore
+group:
+  description: Group of the file.
+  returned: success, if the file is there
+  type: str
+  sample: helpdesk
+mode:
+  description: Permissions of the file.
+  returned: success, if the file is there
+  type: str
+  sample: "0640"
+uid:
+  description: Number of the owner of the file.
+  returned: success, if the file is there
+  type: int
+  sample: 1001
+gid:
+  description: Number of the group of the file.
+  returned: success, if the file is there
+  type: int
+  sample: 1001
+secontext:
+  description: Security context of the file.
+  returned: success, if the file is there and the host has SELinux
+  type: str
+  sample: system_u:object_r:var_t:s0
+state:
+  description: V(file), or V(absent) in check mode when there is none.
+  returned: success, if the path is known
+  type: str
+  sample: file
+error:
+  description: The failure in a form for playbooks.
+  returned: failure
+  type: dict
+  contains:
+    code:
+      description:
+        - A short constant that keeps its meaning. V(not_a_file) (such as a download that is not ready), V(transfer_interrupted), V(damaged),
+          V(digest_mismatch), V(checksum_mismatch), V(unverified), V(cannot_verify), V(disk_full), V(file_system), V(partial_refused),
+          V(overtaken), V(name_taken), V(option), or a code for a call that failed, such as V(forbidden).
+      type: str
+      sample: not_a_file
+    hint:
+      description: What is there now, and what to do next.
+      type: str
+      sample: Nothing was kept. Run the task again.
+"""
+
+import typing as t
+
+from ansible_collections.storware.backup.plugins.module_utils import _module
+from ansible_collections.storware.backup.plugins.module_utils._api import entities
+from ansible_collections.storware.backup.plugins.module_utils._api.failures import ApiError
+from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError
+from ansible_collections.storware.backup.plugins.module_utils._transfer import engine
+from ansible_collections.storware.backup.plugins.module_utils._transfer.publish import Dress
+from ansible_collections.storware.backup.plugins.module_utils._transfer.receipt import receipt_name
+from ansible_collections.storware.backup.plugins.module_utils._transfer.source import NotAFile, Opener, Response
+from ansible_collections.storware.backup.plugins.module_utils._transfer.verify import Checksum
+
+_PATHS = {"download": "/cloud-download/{}", "content_download": "/cloud-download/{}/content-download"}
+_ATTRIBUTES = ("owner", "group", "mode", "seuser", "serole", "setype", "selevel", "attributes")
+
+
+def fetch(context: _module.Context) -> _module.Result:
+    """Bring the content to dest, unless it is there."""
+    job = _job(context)
+    with engine.inspect(job) as finding:
+        if not finding.needs_content:
+            file = engine.describe(job, finding)
+            changed = context.adjust(file.path)
+            return {"changed": changed, "diff": _diff(context, job, finding, changed), **_result(job, finding, file)}
+        result: _module.Result = {"changed": True, "diff": _diff(context, job, finding, True)}
+        if context.check_mode:
+            return {**result, "guid": job.guid, "reason": finding.reason, "path": finding.path if finding.name else None}
+        outcome = engine.fetch(job, finding)
+        context.adjust(outcome.file.path)  # what only a file with its final name can have
+        result.update(_result(job, finding, outcome.file))
+        return {**result, "seconds": round(outcome.seconds, 3), "source": outcome.source}
+
+
+def _job(context: _module.Context) -> engine.Job:
+    params = context.params
+    guid = params["guid"].strip().lower()
+    if not entities.is_guid(guid):
+        raise OptionError("guid", f"must be a GUID of 36 characters, not {params['guid']!r}")
+    sources = list(_PATHS) if params["source"] == "auto" else [params["source"]]
+    return engine.Job(
+        guid=guid,
+        dest=params["dest"],
+        identity=f"{context.connection.url} {guid}",
+        openers=[(source, _opener(context, _PATHS[source].format(guid), guid)) for source in sources],
+        dress=Dress([name for name in _ATTRIBUTES if params[name] is not None], context.dress),
+        checksum=Checksum.parse(params["checksum"]) if params["checksum"] else None,
+        level=params["verify"],
+        overwrite=params["overwrite"],
+        allow_unverified=params["allow_unverified"],
+    )
+
+
+def _opener(context: _module.Context, path: str, guid: str) -> Opener:
+    def open_content(headers: t.Mapping[str, str]) -> Response:
+        try:
+            return context.client.open(path, headers, f"fetch the cloud download {guid}")
+        except ApiError as error:
+            # The other address may be the one that works; not so where the account or the load is what is refused.
+            if error.status in (401, 403, 408, 429) or not 400 <= (error.status or 0) < 500:
+                raise
+            words = error.details["server_message"]
+            raise NotAFile(f"answered {error.status}{': ' + words if words else ''}") from error
+
+    return open_content
+
+
+def _diff(context: _module.Context, job: engine.Job, finding: engine.Finding, changed: bool) -> dict[str, t.Any]:
+    """Only what is known before anything is fetched, so that check mode shows the same."""
+    dest = context.params["dest"]
+    guid = finding.receipt.guid if finding.receipt and finding.old else None
+    state = "absent" if finding.old is None else "different" if finding.needs_content else "present"
+    asked = {name: context.params[name] for name in _ATTRIBUTES if context.params[name] is not None and changed}
+    return {
+        "before": {"dest": dest, "guid": guid, "state": state},
+        "after": {"dest": dest, "guid": job.guid if finding.needs_content else guid, "state": "present", **asked},
+    }
+
+
+def _result(job: engine.Job, finding: engine.Finding, file: engine.File) -> _module.Result:
+    return {
+        "guid": job.guid,
+        "reason": finding.reason,
+        "path": file.path,
+        "size": file.size,
+        "sha256": file.sha256,
+        "verified": file.verified,
+        "format": file.format,
+        "receipt": finding.directory.path_of(receipt_name(finding.name or "")),
+        **({"checksum": str(job.checksum)} if job.checksum else {}),
+    }
+
+
+def main() -> None:
+    """Run the module."""
+    _module.run(
+        fetch,
+        {
+            "guid": {"type": "str", "required": True},
+            "dest": {"type": "path", "required": True},
+            "source": {"type": "str", "choices": ["auto", *_PATHS], "default": "auto"},
+            "checksum": {"type": "str"},
+            "verify": {"type": "str", "choices": ["full", "structure", "length"], "default": "structure"},
+            "overwrite": {"type": "str", "choices": ["never", "different", "always"], "default": "different"},
+            "allow_unverified": {"type": "bool", "default": False},
+        },
+        add_file_common_args=True,
+    )
+
+
+if __name__ == "__main__":
+    main()
