@@ -38,7 +38,7 @@ class Client:
 
     def guid_of(self, email: str) -> str:
         """The guid of a user."""
-        return next(user["guid"] for user in self.sim.entities("users") if user.get("email") == email)
+        return str(next(user["guid"] for user in self.sim.entities("users") if user.get("email") == email))
 
     def order(self, *emails: str, mode: str = "CLOUD_DOWNLOAD", **more: t.Any) -> list[dict[str, t.Any]]:
         """Create downloads of users; the tasks."""
@@ -54,4 +54,4 @@ class Client:
         self.order(email, mode=mode)
         self.sim.step(20)
         (guid,) = {record["guid"] for record in self.sim.downloads()} - before
-        return guid
+        return str(guid)

@@ -17,7 +17,7 @@ SPEC = load_spec()
 SOURCES = {"documented", "client", "assumed"}
 METHODS = ("get", "put", "post", "delete")
 
-# The vendor's page on cloud downloads, operation by operation: printed status, media type of the answer, type of the answer
+# The vendor's page on cloud downloads, operation by operation: printed status, media type and type of the answer
 PAGE = {
     ("get", "/cloud-download"): ("200", "application/json", "MountedBackupListRecord"),
     ("post", "/cloud-download"): ("201", "application/json", "TaskDetails"),
@@ -87,7 +87,7 @@ def properties(schema: t.Any, place: str) -> t.Iterator[tuple[str, dict[str, t.A
 
 
 def elements() -> t.Iterator[tuple[str, dict[str, t.Any]]]:
-    """All that must be marked: operations, parameters, bodies, status codes, media types, headers, schemas, properties."""
+    """What must be marked: operations, parameters, bodies, status codes, media types, headers, schemas, properties."""
     for method, path, operation in operations():
         place = f"{method} {path}"
         yield place, operation

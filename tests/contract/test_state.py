@@ -23,7 +23,7 @@ def test_a_download_is_made_by_a_task(client: Client) -> None:
     (task,) = client.order("alice@example.com")
     assert (task["state"]["name"], task["progress"]) == ("QUEUED", 0.0)
     assert task["protectedEntity"]["name"] == "Alice Archer"
-    assert "startTime" not in task and "finishTime" not in task and "mountedBackup" not in task
+    assert not {"startTime", "finishTime", "mountedBackup"} & set(task)
     assert listed(client) == []
 
     client.sim.step(5)

@@ -67,9 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         description="A stateful server of the Storware cloud download API, made for tests and for trying examples.",
     )
     parser.add_argument("--port", type=port, default=0, help="port of the API on 127.0.0.1 (default: any free one)")
-    parser.add_argument(
-        "--control-port", type=port, default=0, help="port of the control side (default: any free one)"
-    )
+    parser.add_argument("--control-port", type=port, default=0, help="port of the control side (default: any free one)")
     parser.add_argument("--http", action="store_true", help="plain HTTP instead of HTTPS")
     parser.add_argument("--ca-file", metavar="PATH", help="where to write the CA certificate (PEM)")
     parser.add_argument("--speed", type=speed, default=1.0, help="simulated seconds in a real one (default: 1)")

@@ -66,7 +66,8 @@ class Content:
     media_type: str
 
     def chunks(self, start: int, stop: int) -> t.Iterator[bytes]:
-        """The bytes from offset ``start`` up to, not including, ``stop``."""
+        """The bytes from offset ``start`` up to, not including, ``stop`` or the end."""
+        stop = min(stop, self.size)
         for offset, literal in self.literals:
             if start >= stop:
                 return

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import typing as t
 import urllib.parse
@@ -63,6 +64,8 @@ async def _async_chunks(content: Content, start: int, stop: int) -> t.AsyncItera
     # Handing Starlette a plain generator would cost a thread switch for every chunk
     for chunk in content.chunks(start, stop):
         yield chunk
+        # Sending does not wait for a client that has gone: without this nothing else would ever get its turn
+        await asyncio.sleep(0)
 
 
 def _etag(download: Download) -> str:

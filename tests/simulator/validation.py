@@ -52,7 +52,7 @@ class Validator:
     def _request_errors(self, request: _Request) -> list[str]:
         try:
             return [_text(error) for error in self._openapi.iter_request_errors(request)]
-        except (ValueError, RecursionError) as error:  # what openapi-core lets through for a body that is no JSON at all
+        except (ValueError, RecursionError) as error:  # openapi-core raises these for a body that is no JSON at all
             return [repr(error)]
 
     def _response_errors(self, request: _Request, exchange: Exchange) -> list[Exception]:
