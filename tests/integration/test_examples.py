@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import grp
+import os
 import pathlib
+import pwd
 import typing as t
 
 import pytest
@@ -28,19 +31,27 @@ def _examples(module: str) -> list[dict[str, t.Any]]:
 def test_the_examples_run(ansible: Ansible, simulator: Simulator, tmp_path: pathlib.Path, module: str) -> None:
     # The server's answers come at once: an example looks at it in human intervals.
     simulator.switch(queue_seconds=0, run_seconds=0, delete_seconds=0)
-    guids = simulator.seed(downloads=2, entity="alice@example.com")
+    (pst,) = simulator.seed(downloads=1, entity="alice@example.com", mode="CLOUD_PST_DOWNLOAD")
+    (zipped,) = simulator.seed(downloads=1, entity="bob@example.com")
     text = yaml.safe_dump(_examples(module), sort_keys=False)
     for shown, real in {
         "https://backup.example.com:8181": simulator.url,
         "username: ansible": f"username: {simulator.username}",
-        "f8f73bf9-2445-4bce-a7dd-753be3b40a67": guids[0],
+        "f8f73bf9-2445-4bce-a7dd-753be3b40a67": pst,
         "/srv/restore": str(tmp_path),
+        "owner: restore": f"owner: {pwd.getpwuid(os.getuid()).pw_name}",
+        "group: helpdesk": f"group: {grp.getgrgid(os.getgid()).gr_name}",
+        "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae": simulator.content(pst)["sha256"],
     }.items():
         text = text.replace(shown, real)
+    prepared = {"cloud_downloads": [{"guid": zipped, "protected_entity": {"name": "Bob Baker"}}]}
     plays = [{"hosts": "all", "gather_facts": False, "tasks": yaml.safe_load(text)}]
+    variables: dict[str, t.Any] = {"storware_password": simulator.password}
+    if module == "cloud_download_content":
+        variables["prepared"] = prepared  # what the example of cloud_download registers
     run = ansible.playbook(
         plays,
-        variables={"storware_password": simulator.password, "guid": guids[1]},
+        variables=variables,
         environment={
             "STORWARE_URL": simulator.url,
             "STORWARE_CA_PATH": str(simulator.ca_path),
@@ -48,4 +59,4 @@ def test_the_examples_run(ansible: Ansible, simulator: Simulator, tmp_path: path
             "STORWARE_PASSWORD": simulator.password,
         },
     ).ok()
-    assert len([result for result in run.results if not result.item]) == len(_examples(module))
+    assert [result.task for result in run.results if not result.item] == [task["name"] for task in _examples(module)]
