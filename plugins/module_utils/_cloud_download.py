@@ -16,7 +16,7 @@ from ._api.waiter import Waiting
 from ._errors import OptionError, StorwareError
 
 Params = t.Mapping[str, t.Any]
-Result = t.Dict[str, t.Any]
+Result = dict[str, t.Any]
 
 LATEST: t.Final = "latest"
 MAX_WAIT: t.Final = 30 * 24 * 3600.0  # seconds
@@ -203,7 +203,7 @@ def _raise_failed(progress: Progress, result: Result, waited: bool = False) -> N
     if waited and progress.pending:
         code, hint = "wait_timeout", "Run the task again to go on waiting, or with a larger wait_timeout."
         why = f"last error: {progress.last_error.message}" if progress.last_error else "it is still being prepared"
-        bad.update({want: f"not ready at the end of wait_timeout; {why}" for want in progress.pending})
+        bad.update(dict.fromkeys(progress.pending, f"not ready at the end of wait_timeout; {why}"))
     if not bad:
         return
     named = {want.entity.name or want.entity.guid: why for want, why in bad.items()}

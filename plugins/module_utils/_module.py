@@ -17,7 +17,7 @@ from ._api.client import REQUESTS_IMPORT_ERROR, Client
 from ._errors import StorwareError
 from ._secrets import Scrubber
 
-Result = t.Dict[str, t.Any]
+Result = dict[str, t.Any]
 Handler = t.Callable[["Context"], Result]
 
 WAIT_SPEC: t.Final = {
@@ -108,7 +108,7 @@ def run(handler: Handler, argument_spec: t.Mapping[str, t.Any], **settings: t.An
         result = _handled(handler, module, scrubber)
     except StorwareError as error:
         module.fail_json(**_failure(error, scrubber))
-    except Exception as error:  # the one place where anything may surface: uncaught, Ansible would not mask it
+    except Exception as error:  # noqa: BLE001  # uncaught, Ansible would show it without masking
         module.fail_json(
             msg=scrubber.text(f"Internal error, please report it: {type(error).__name__}: {error}"),
             error={"code": "internal"},

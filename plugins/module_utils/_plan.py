@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from ._api import wire
 from ._api.cloud_downloads import Catalogue, Wanted
 
-Diff = t.Dict[str, t.Any]
+Diff = dict[str, t.Any]
 
 
 @dataclass(frozen=True)

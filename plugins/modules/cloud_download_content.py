@@ -261,7 +261,12 @@ def fetch(context: _module.Context) -> _module.Result:
             return {"changed": changed, "diff": _diff(context, job, finding, changed), **_result(job, finding, file)}
         result: _module.Result = {"changed": True, "diff": _diff(context, job, finding, True)}
         if context.check_mode:
-            return {**result, "guid": job.guid, "reason": finding.reason, "path": finding.path if finding.name else None}
+            return {
+                **result,
+                "guid": job.guid,
+                "reason": finding.reason,
+                "path": finding.path if finding.name else None,
+            }
         outcome = engine.fetch(job, finding)
         context.adjust(outcome.file.path)  # what only a file with its final name can have
         result.update(_result(job, finding, outcome.file))

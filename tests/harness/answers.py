@@ -24,9 +24,9 @@ class Answer:
     silent: bool = False  # close without a word
 
     @classmethod
-    def json(cls, value: t.Any, status: int = 200, **headers: str) -> Answer:
+    def json(cls, value: t.Any, status: int = 200) -> Answer:
         """An answer as the API gives it."""
-        return cls(status, json.dumps(value).encode(), {"Content-Type": "application/json", **headers})
+        return cls(status, json.dumps(value).encode(), {"Content-Type": "application/json"})
 
 
 LOGIN = Answer(200, b"{}", {"Set-Cookie": "JSESSIONID=open-sesame; Path=/; HttpOnly"})

@@ -46,7 +46,7 @@ def test_the_controllers_environment_reaches_a_module_whose_host_has_none_of_it(
     ansible: Ansible, simulator: Simulator
 ) -> None:
     # What the module finds in its own environment is wrong, as on a host that knows nothing of the credential.
-    elsewhere = {name: "https://wrong.invalid" for name in credentials(simulator)}
+    elsewhere = dict.fromkeys(credentials(simulator), "https://wrong.invalid")
     task = {INFO: {}, "environment": elsewhere}
     ansible.playbook(play(task), environment=credentials(simulator)).ok()
     assert simulator.counters()["logins"] == 1

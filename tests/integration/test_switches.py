@@ -45,7 +45,7 @@ def _flips() -> list[t.Any]:
     for switch in TABLE:
         if switch.name in FAILING:
             continue
-        values = OTHER_VALUES.get(switch.name) or [value for value in switch.allowed[1:]]
+        values = OTHER_VALUES.get(switch.name) or list(switch.allowed[1:])
         assert values, f"no other value is known for the switch {switch.name}: add one to OTHER_VALUES"
         flips += [pytest.param({switch.name: value}, id=f"{switch.name}={value}") for value in values]
     return flips

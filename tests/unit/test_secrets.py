@@ -10,9 +10,10 @@ import json
 import urllib.parse
 
 import pytest
-from ansible_collections.storware.backup.plugins.module_utils._secrets import MASK, Scrubber
 from hypothesis import given
 from hypothesis import strategies as st
+
+from ansible_collections.storware.backup.plugins.module_utils._secrets import MASK, Scrubber
 
 SECRETS = ["wonderland", "p@ss w/ord&%\\", 'quo"te', "Pa$$wört", "back\\slash", "line\nbreak", "x" * 4096]
 

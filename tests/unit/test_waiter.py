@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.storware.backup.plugins.module_utils._api.failures import ApiError, Attempt
 from ansible_collections.storware.backup.plugins.module_utils._api.waiter import Waiting
 

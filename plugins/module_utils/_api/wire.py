@@ -40,7 +40,7 @@ PROTECTED_ENTITY_TYPES: t.Final = (
 DOWNLOAD_MODES: t.Final = ("CLOUD_DOWNLOAD", "CLOUD_PST_DOWNLOAD")
 
 Json = t.Any
-Query = t.List[t.Tuple[str, str]]
+Query = list[tuple[str, str]]
 
 
 class Malformed(StorwareError):

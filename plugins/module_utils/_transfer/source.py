@@ -31,7 +31,8 @@ except ImportError:  # without the library there is no answer either
 PIECE: t.Final = 1024 * 1024  # bytes; the best of what was measured for reading and hashing
 REQUEST_HEADERS: t.Final = {"Accept": "*/*", "Accept-Encoding": "identity"}
 
-_READ_ERRORS: t.Final = (_LibraryError, http.client.HTTPException, OSError)
+# ValueError: http.client takes the size of a chunk as it comes, also a negative one.
+_READ_ERRORS: t.Final = (_LibraryError, http.client.HTTPException, OSError, ValueError)
 _EXCERPT: t.Final = 120  # characters of a body that are shown
 _LARGEST: t.Final = 2**63 - 1  # what a file can hold
 
@@ -190,7 +191,7 @@ def file_name(disposition: str) -> str | None:
         return None
     plain = plain.strip()
     if plain.startswith('"'):
-        plain = re.sub(r"\\(.)", r"\1", plain[1:-1])
+        plain = re.sub(r"\\(.)", r"\1", plain[1:].removesuffix('"'))
     try:
         # Header fields come as Latin-1, and servers write UTF-8 into them.
         return plain.encode("latin-1").decode("utf-8")

@@ -9,10 +9,10 @@ import json
 import typing as t
 
 import pytest
+
 from ansible_collections.storware.backup.plugins.module_utils import _options
 from ansible_collections.storware.backup.plugins.module_utils._api.client import Client
 from ansible_collections.storware.backup.plugins.module_utils._api.failures import ApiError
-
 from tests.harness.answers import LOGIN, Answer, AnsweringServer, answering
 
 LIST = "GET /api/cloud-download"
@@ -78,7 +78,7 @@ def test_an_expired_given_session_is_told() -> None:
 
 
 def test_a_rotating_cookie_is_followed() -> None:
-    rotated = Answer.json([], **{"Set-Cookie": "JSESSIONID=next; Path=/"})
+    rotated = Answer(200, b"[]", {"Set-Cookie": "JSESSIONID=next; Path=/"})
     with answering({LIST: [rotated, OK]}) as server, client(server.url) as session:
         session.get("/cloud-download", [], "list")
         session.get("/cloud-download", [], "list")

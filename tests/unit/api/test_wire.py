@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
 import pytest
-from ansible_collections.storware.backup.plugins.module_utils._api import wire
-from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
 from hypothesis import given
 from hypothesis import strategies as st
+
+from ansible_collections.storware.backup.plugins.module_utils._api import wire
 
 FULL = {
     "guid": "f8f73bf9-2445-4bce-a7dd-753be3b40a67",
@@ -190,7 +191,5 @@ KEYS = sorted(
 @given(st.dictionaries(st.sampled_from(KEYS), JSON, max_size=8) | JSON)
 def test_no_json_crashes_a_decoder(record: t.Any) -> None:
     for decode in (wire.cloud_download, wire.backup, wire.task, wire.entity, wire.reference):
-        try:
-            decode(record, "here").result() if hasattr(decode(record, "here"), "result") else None
-        except StorwareError as error:
-            assert "here" in error.message
+        with contextlib.suppress(wire.Malformed):
+            decode(record, "here")
