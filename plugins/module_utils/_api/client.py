@@ -251,8 +251,9 @@ class Client:
                 cert=cert,
                 proxies=requests.utils.get_environ_proxies(url) if connection.use_proxy else {},
             )
-        except (requests.exceptions.RequestException, OSError) as error:
-            # OSError: a CA or certificate file that cannot be read is reported before anything is sent.
+        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            # urllib3's own errors slip through older requests (two lengths in one header). OSError: a CA or
+            # certificate file that cannot be read is reported before anything is sent.
             raise failures.from_exception(error, attempt) from error
         self._tell_secrets()
         return response
@@ -300,8 +301,8 @@ def _read(response: requests.Response, attempt: failures.Attempt, limit: int) ->
             size += len(piece)
             if size > limit:
                 return b"".join(pieces)
-    except (requests.exceptions.RequestException, OSError) as error:
-        raise failures.answer_lost(attempt, str(error)) from error
+    except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+        raise failures.answer_lost(attempt, type(error).__name__) from error
     # Older urllib3 does not notice a body shorter than announced.
     announced = response.headers.get("Content-Length", "")
     if announced.isdigit() and response.raw.tell() < int(announced):

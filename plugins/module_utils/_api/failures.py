@@ -184,7 +184,7 @@ def from_exception(error: Exception, attempt: Attempt) -> ApiError:
         return ApiError(
             attempt, f"was not sent: {reason}", code="option", hint="Check ca_path, client_cert and client_key."
         )
-    return ApiError(attempt, f"failed ({reason})", code="request", hint="Check url.")
+    return ApiError(attempt, f"failed ({reason})", code="bad_answer", hint="Check url, and what lies between.")
 
 
 _REACH: t.Final = "Check url, the network and that the server runs."
