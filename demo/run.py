@@ -75,7 +75,7 @@ def _fetch(server: Simulator) -> None:
     for host in HOSTS:
         for file in _files(host):
             digest = hashlib.sha256(file.read_bytes()).hexdigest()
-            print(f"  {host.name:<8} {file.name:<45} {file.stat().st_size / 1e6:6.1f} MB  sha256 {digest}")
+            print(f"  {host.name:<8} {file.name:<33} {file.stat().st_size / 1e6:6.1f} MB  sha256 {digest}")
     _require(_count() == FILES, f"there should be {FILES} files")
 
 
@@ -95,8 +95,9 @@ def _check_files() -> None:
         return
     for host in HOSTS:
         receipts = " ".join(shlex.quote(receipt.name) for receipt in sorted(host.glob("*.sha256")))
-        for line in _run(f"sha256sum -c {receipts}", directory=host).splitlines():
-            print(f"  {host.name:<8} {line}")
+        print(f"  $ cd {host.relative_to(ROOT)} && sha256sum -c *.sha256")
+        for line in _output(f"sha256sum -c {receipts}", directory=host).splitlines():
+            print(f"  {line}")
 
 
 def _remove(server: Simulator) -> None:
@@ -107,9 +108,14 @@ def _remove(server: Simulator) -> None:
     _require(downloads == 0 and files == FILES, f"there should be no download, and {FILES} files")
 
 
-def _run(command: str, server: Simulator | None = None, directory: pathlib.Path = ROOT) -> str:
-    """Show and run a command, with the server's address and credentials in its environment; its output."""
+def _run(command: str, server: Simulator | None = None) -> str:
+    """Show and run a command; its output."""
     print(f"  $ {command}", flush=True)
+    return _output(command, server)
+
+
+def _output(command: str, server: Simulator | None = None, directory: pathlib.Path = ROOT) -> str:
+    """Run a command, with the server's address and credentials in its environment. Raises DemoError with its output."""
     environment = {
         "PATH": f"{PROGRAMS}:/usr/local/bin:/usr/bin:/bin",
         "HOME": str(WORK / "home"),
@@ -125,7 +131,7 @@ def _run(command: str, server: Simulator | None = None, directory: pathlib.Path 
             "STORWARE_USERNAME": server.username,
             "STORWARE_PASSWORD": server.password,
         }
-    done = subprocess.run(  # noqa: S603  # only commands of this file
+    done = subprocess.run(
         shlex.split(command),
         cwd=directory,
         env=environment,

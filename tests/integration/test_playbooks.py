@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import typing as t
 
@@ -136,13 +137,19 @@ def test_remove(ansible: Ansible, simulator: Simulator) -> None:
     assert simulator.requests() == []
 
 
-def test_own_connection(ansible: Ansible, simulator: Simulator) -> None:
+def test_own_connection(ansible: Ansible, simulator: Simulator, tmp_path: pathlib.Path) -> None:
     """Without a credential in the environment, the connection is a variable; its secrets are not shown."""
+    (guid,) = simulator.seed(downloads=1)
     connection = {"url": simulator.url, "ca_path": simulator.ca_path, "token": simulator.token}
-    guids = simulator.seed(downloads=1)
-    listed = ansible.playbook(LIST, "-vv", variables={"list_downloads_connection": connection}).ok()
-    removed = ansible.playbook(
-        REMOVE, "-vv", variables={"remove_downloads_connection": connection, "remove_downloads_guids": guids}
-    ).ok()
-    assert _shown(listed, "Show the downloads")[-1] == _shown(removed, "Show what was removed")[-1] == "Downloads: 1"
-    assert simulator.token not in listed.output + str(listed.results)
+    variables = {"list_downloads_connection": connection, "remove_downloads_connection": connection}
+    # A file, because Ansible itself shows its command line.
+    (tmp_path / "variables.json").write_text(json.dumps(variables), encoding="utf-8")
+    given = ["-vvvv", "--extra-vars", f"@{tmp_path}/variables.json"]
+
+    listed = ansible.playbook(LIST, *given).ok()
+    removal = {"remove_downloads_guids": [guid], "remove_downloads_wait_interval": 0.1}
+    removed = ansible.playbook(REMOVE, *given, variables=removal).ok()
+    for run, task in ((listed, "Show the downloads"), (removed, "Show what was removed")):
+        assert [line.split()[0] for line in _shown(run, task)] == ["DOWNLOAD", guid, "Downloads:"]
+        assert simulator.token not in run.output + str(run.results)
+    assert simulator.downloads() == []
