@@ -50,9 +50,8 @@ def extension_of(name: str) -> str:
 
 
 def _stripped(name: str) -> str:
-    """Without what hides a file, makes it look like an option, or is dropped elsewhere: until nothing more goes."""
-    stripped = name.strip(_AROUND).lstrip(".-~").rstrip(". ")
-    return stripped if stripped == name else _stripped(stripped)
+    """Without what hides a file, makes it look like an option, or is dropped elsewhere."""
+    return name.lstrip(_AROUND + ".-~").rstrip(_AROUND + ".")
 
 
 def _shortened(name: str) -> str:

@@ -131,15 +131,17 @@ def _find_end(file: _File) -> tuple[int, tuple[t.Any, ...]]:
     """Position and fields of the end record: the last one whose comment ends with the file."""
     tail_start = max(0, file.size - _END.size - _MAX16)
     tail = file.read(tail_start, file.size - tail_start)
+    what = "without an end, so it is cut"
     position = tail.rfind(b"PK\5\6")
-    found = position >= 0
     while position >= 0:
         if position + _END.size <= len(tail):
             fields = _END.unpack_from(tail, position)
-            if position + _END.size + fields[-1] == len(tail):
+            end = position + _END.size + fields[-1]
+            if end == len(tail):
                 return tail_start + position, fields
+            if end < len(tail):
+                what = "with something after its end"
         position = tail.rfind(b"PK\5\6", 0, position)
-    what = "with something after its end" if found else "without an end, so it is cut"
     raise Damaged(f"it is a ZIP archive {what}")
 
 
