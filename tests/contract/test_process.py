@@ -18,6 +18,7 @@ import pytest
 import requests
 
 from tests.contract.client import Client
+from tests.harness.ansible import Ansible
 from tests.simulator.process import Simulator, SimulatorError
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -93,27 +94,32 @@ def test_people_can_stop_it(temporary: pathlib.Path, number: signal.Signals) -> 
     assert list(temporary.iterdir()) == []
 
 
-def test_what_people_see_works() -> None:
-    with subprocess.Popen(COMMAND, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+def test_what_people_are_told_to_try_works(ansible: Ansible) -> None:
+    with subprocess.Popen([*COMMAND, "--speed", "50"], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout
-            lines: list[str] = []
-            while not lines or "/switches" not in lines[-1]:
-                lines.append(process.stdout.readline())
-            text = "".join(lines)
-            commands = [part.split("\n\n")[0] for part in text.split("     curl ")[1:]]
-            assert len(commands) == 3
-            for said in ("user name  admin", "password   simulator", "token      simulator-token", "ca.pem"):
-                assert said in text
-            for command in commands:
-                lines_of_command = [line for line in command.splitlines() if not line.startswith("  2.")]
-                shell = "curl -sSf --noproxy '*' " + "\n".join(
-                    line for line in lines_of_command if not line.strip().startswith(("2.", "3."))
-                )
-                subprocess.run(shell, shell=True, check=True, stdout=subprocess.DEVNULL)
+            told = ""
+            while "curl" not in told:
+                told += process.stdout.readline()
+            for said in ("user name  admin", "password   simulator", "token      simulator-token"):
+                assert said in told
+            commands = [
+                line for line in told.splitlines() if line.startswith(("  export", "  ansible", "    -a", "  curl"))
+            ]
+            script = "\n".join(["set -e", *commands])
+            ended = subprocess.run(
+                ["bash", "-c", script],
+                env=ansible.environment(),
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=120,
+            )
+            assert ended.returncode == 0, ended.stdout + ended.stderr
+            assert ended.stdout.count("localhost | CHANGED") == 1
+            assert ended.stdout.count("localhost | SUCCESS") == 1
         finally:
             process.terminate()
-    pathlib.Path("/tmp/simulator.cookies").unlink()
 
 
 def test_the_ports_and_the_ca_file_can_be_chosen(tmp_path: pathlib.Path) -> None:

@@ -107,6 +107,7 @@ def _announce(addresses: Addresses, as_json: bool) -> None:
     if as_json:
         text = json.dumps(addresses.as_dict())
     else:
+        trust = f"STORWARE_CA_PATH={addresses.ca_file}" if addresses.ca_file else "STORWARE_ALLOW_HTTP=true"
         text = _INTRODUCTION.format(
             url=addresses.url,
             control=addresses.control_url,
@@ -114,7 +115,7 @@ def _announce(addresses: Addresses, as_json: bool) -> None:
             password=credentials.PASSWORD,
             token=credentials.TOKEN,
             ca=addresses.ca_file or "none: plain HTTP",
-            trust=f"--cacert {addresses.ca_file} " if addresses.ca_file else "",
+            trust=trust,
         )
     print(text, flush=True)
 
@@ -128,14 +129,18 @@ The simulator answers at {url} until you press Ctrl+C.
   CA file    {ca}
   control    {control}
 
-Three things to try:
-  1. Log in:
-     curl {trust}-c /tmp/simulator.cookies -H 'Content-Type: application/json' \\
-       -d '{{"login": "{username}", "password": "{password}"}}' {url}/api/session/login
-  2. See the users whose mailboxes can be downloaded:
-     curl {trust}-b /tmp/simulator.cookies {url}/api/cloud-users
-  3. Make enums bare strings, as one vendor page prints them, and look again:
-     curl -X PATCH -d '{{"enum_style": "string"}}' {control}/switches
+Tell the collection about it, in another shell:
+  export STORWARE_URL={url} STORWARE_USERNAME={username} STORWARE_PASSWORD={password}
+  export {trust}
+
+Three things to try there:
+  1. Prepare the download of a mailbox, and wait until it is ready:
+  ansible localhost -m storware.backup.cloud_download \\
+    -a 'protected_entities=alice@example.com protected_entity_type=CLOUD_USER'
+  2. List the downloads:
+  ansible localhost -m storware.backup.cloud_download_info
+  3. Let the server differ in what is not documented, and try again (python -m tests.simulator --list-switches):
+  curl -X PATCH -d '{{"enum_style": "string"}}' {control}/switches
 """
 
 

@@ -87,10 +87,10 @@ def _only(body: Body, names: t.Iterable[str]) -> None:
 def _enum(body: Body, key: str, allowed: t.Sequence[str] = ()) -> str:
     value = body.get(key)
     name = value.get("name") if isinstance(value, dict) else None
-    if not isinstance(name, str) or not name:
+    if not isinstance(value, dict) or not isinstance(name, str) or not name:
         raise bad_request(f"body key '{key}' must be an object with a name")
-    if not set(t.cast(Body, value)) <= {"name", "description"}:
-        raise bad_request(f"body key '{key}' may have a name and a description only")
+    if not set(value) <= {"name", "description"} or not isinstance(value.get("description", ""), str):
+        raise bad_request(f"body key '{key}' may have a name and a description only, both texts")
     if allowed and name not in allowed:
         raise bad_request(f"body key '{key}': '{name}' is not one of {', '.join(allowed)}")
     return name
@@ -110,8 +110,8 @@ def _guid(value: t.Any, key: str) -> str:
     text = value.get("guid") if isinstance(value, dict) else None
     if not isinstance(text, str):
         raise bad_request(f"body key '{key}': an object with a guid is expected")
-    if not set(value) <= {"guid", "name", "type"}:
-        raise bad_request(f"body key '{key}': an object may have guid, name and type only")
+    if not set(value) <= {"guid", "name", "type"} or not isinstance(value.get("name", ""), str):
+        raise bad_request(f"body key '{key}': an object may have guid, name (a text) and type only")
     try:
         return query.guid(text)
     except ValueError as error:
