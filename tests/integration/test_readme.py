@@ -1,0 +1,161 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every block of the README is run: in a copy of the repository, with the collection that its own commands install."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import re
+import shutil
+import subprocess
+import typing as t
+
+import pytest
+import yaml
+
+from ansible_collections.storware.backup.plugins.module_utils import _options
+from tests.harness import tree
+from tests.harness.ansible import Ansible
+from tests.simulator.process import Simulator
+
+README = (tree.ROOT / "README.md").read_text(encoding="utf-8")
+EXAMPLE_GUID = "f8f73bf9-2445-4bce-a7dd-753be3b40a67"  # of a download
+EXAMPLE_ENTITY = "4d1f1e0a-7b5c-4f6e-9d3e-1f0c9b8a7d65"
+
+_BLOCK = re.compile(
+    r"(?:<!-- test: (?P<how>run|make|file) ?(?P<name>\S*) -->\n)?^```\w+\n(?P<text>.*?)^```$", re.M | re.S
+)
+
+
+def _blocks(how: str | None) -> list[tuple[str, str]]:
+    """Name and text of the blocks with this mark."""
+    return [(match["name"], match["text"]) for match in _BLOCK.finditer(README) if match["how"] == how]
+
+
+def _file(name: str) -> t.Any:
+    return yaml.safe_load(dict(_blocks("file"))[name])
+
+
+@dataclasses.dataclass
+class Reader:
+    """Somebody who does what the README says, with a server, a host and a directory in the place of the examples'."""
+
+    ansible: Ansible
+    simulator: Simulator
+    clone: pathlib.Path
+    restore: pathlib.Path
+    guid: str
+
+    def write_files(self) -> None:
+        """Write the blocks that are files."""
+        for name, text in _blocks("file"):
+            (self.clone / name).write_text(self.real(text), encoding="utf-8")
+
+    def run(self, *commands: str) -> str:
+        """Run blocks one after the other in one shell, as a reader would; the password comes from the keyboard."""
+        script = "\n".join(f"cd {self.clone}\n{self.real(command)}" for command in commands)
+        environment = {
+            **self.ansible.environment(),
+            # The host of the example is this machine.
+            "ANSIBLE_TRANSPORT": "local",
+            "ANSIBLE_PYTHON_INTERPRETER": self.ansible.python,
+        }
+        del environment["ANSIBLE_COLLECTIONS_PATH"]  # what the README installs, or nothing
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script],
+            env=environment,
+            input=f"{self.simulator.password}\n",
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    def real(self, text: str) -> str:
+        """Examples replaced by what is there."""
+        alice = next(user["guid"] for user in self.simulator.entities("users") if user["email"] == "alice@example.com")
+        for example, real in {
+            "https://backup.example.com:8181": self.simulator.url,
+            "/etc/ssl/certs/ca-certificates.crt": str(self.simulator.ca_path),
+            "STORWARE_USERNAME=ansible": f"STORWARE_USERNAME={self.simulator.username}",
+            "username: ansible": f"username: {self.simulator.username}",
+            "/srv/restore": str(self.restore),
+            EXAMPLE_GUID: self.guid,
+            EXAMPLE_ENTITY: alice,
+        }.items():
+            text = text.replace(example, real)
+        return text
+
+
+@pytest.fixture
+def reader(ansible: Ansible, simulator: Simulator, tmp_path: pathlib.Path) -> Reader:
+    # Ready at the first look: the examples wait for ten seconds between two.
+    simulator.switch(queue_seconds=0, run_seconds=0, delete_seconds=0)
+    (guid,) = simulator.seed(downloads=1, entity="carol@example.com")
+    (tmp_path / "restore").mkdir()
+    return Reader(ansible, simulator, tree.copy_to(tmp_path), tmp_path / "restore", guid)
+
+
+def test_every_block_is_tested() -> None:
+    assert _blocks(None) == []
+
+
+@pytest.mark.slow
+def test_a_reader_gets_the_files(reader: Reader) -> None:
+    """All commands, top to bottom; then what the README shows as files only."""
+    simulator = reader.simulator
+    reader.write_files()
+    output = reader.run(*(text for _name, text in _blocks("run")))
+    files = {path.name for path in reader.restore.iterdir() if path.suffix != ".sha256"}
+    assert {name.split("@")[0] for name in files} == {"alice", "bob", "carol"}
+    assert all(re.search(f"^{person}@.*: OK$", output, re.M) for person in ("alice", "bob", "carol"))
+    assert f"{reader.guid}  CLOUD_DOWNLOAD" in output  # the table of list_downloads
+    assert [download["guid"] for download in simulator.downloads()] == [reader.guid]  # what the README has not made
+    assert simulator.password not in output.replace(str(simulator.ca_path), "")
+
+    (reader.ansible.home / ".storware-password").write_text(f"{simulator.password}\n")
+    reader.run("ansible-playbook -i inventory.ini play-with-password-file.yml -e @mailboxes.yml")
+    assert len(simulator.downloads()) == 1 + len(_file("mailboxes.yml")["fetch_content_protected_entities"])
+
+    simulator.clear_log()
+    login = dict(enumerate(text for _name, text in _blocks("run")))[1]
+    reader.run(login, "ansible-playbook -i inventory.ini job.yml -e @mailboxes.yml")
+    assert simulator.counters()["writes"] == 0
+
+
+def test_another_body(reader: Reader) -> None:
+    """The example for servers that want other fields sends exactly those."""
+    reader.simulator.switch(create_keys="renamed")
+    reader.write_files()
+    install, login, *_rest = (text for _name, text in _blocks("run"))
+    reader.run(install, login, "ansible-playbook other-body.yml")
+    (body,) = [
+        request["body"]
+        for request in reader.simulator.requests()
+        if request["method"] == "POST" and request["path"] == "/cloud-download"
+    ]
+    entity = reader.real(EXAMPLE_ENTITY)
+    assert body == {"objects": [{"guid": entity}], "downloadMode": {"name": "CLOUD_DOWNLOAD"}}
+
+
+def test_credential_type() -> None:
+    """Fields and variables are those of the modules, and what is secret is marked so."""
+    options = {option.name: option for option in _options.CONNECTION}
+    fields, environment = _file("inputs.yml")["fields"], _file("injectors.yml")["env"]
+    for field in fields:
+        option = options[field["id"]]
+        assert field.get("secret", False) == option.secret
+        assert environment.pop(option.environment) == f"{{{{ {option.name} }}}}"
+    assert environment == {}
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
+def test_make_targets() -> None:
+    commands = [line.split("#")[0].split() for _name, text in _blocks("make") for line in text.splitlines()]
+    for command in commands:
+        subprocess.run([*command, "--dry-run"], cwd=tree.ROOT, check=True, capture_output=True)
