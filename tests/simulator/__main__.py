@@ -136,7 +136,7 @@ Tell the collection about it, in another shell:
 Three things to try there:
   1. Prepare the download of a mailbox, and wait until it is ready:
   ansible localhost -m storware.backup.cloud_download \\
-    -a 'protected_entities=alice@example.com protected_entity_type=CLOUD_USER'
+    -a 'protected_entities=alice@example.com protected_entity_type=CLOUD_USER wait_interval=1'
   2. List the downloads:
   ansible localhost -m storware.backup.cloud_download_info
   3. Let the server differ in what is not documented, and try again (python -m tests.simulator --list-switches):
