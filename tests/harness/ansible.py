@@ -101,7 +101,10 @@ class Ansible:
         environment: t.Mapping[str, str] | None = None,
         timeout: float = 300,
     ) -> Run:
-        """Run a program of this ansible-core in ``home``. ``environment`` is added to the clean one; timeout in seconds."""
+        """Run a program of this ansible-core in ``home``.
+
+        ``environment`` is added to the clean one, ``timeout`` is in seconds.
+        """
         self._runs += 1
         results = self.home / f"results-{self._runs}.jsonl"
         command = (str(self.bin / program), *(os.fspath(argument) for argument in arguments))

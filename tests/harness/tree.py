@@ -58,4 +58,6 @@ def copy_to(collections_path: pathlib.Path) -> pathlib.Path:
         target = collection / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, target, follow_symlinks=False)
+    # Without a repository of their own, tools find this one around the copy, which ignores all of .build.
+    subprocess.run(["git", "init", "--quiet", "--template="], cwd=collection, check=True, capture_output=True)
     return collection

@@ -1,0 +1,44 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Everything is made under .build, from what tests/requirements pins. Any Python from 3.11 on can start it.
+PYTHON ?= python3
+STEPS = $(PYTHON) -B -m tests.harness.steps
+
+.DEFAULT_GOAL := help
+.PHONY: help env demo simulator lint types docs-lint sanity unit integration test format clean
+
+help:  ## This list
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 14
+
+env:  ## Make .build/venv with all tools
+	@$(STEPS) env
+
+demo:  ## The whole story against the simulator, on this machine
+	@$(STEPS) demo-env
+	@.build/venv/bin/python demo/run.py
+
+simulator:  ## Start the simulator; stop it with Ctrl-C. ARGS="--help" shows its options
+	@$(STEPS) demo-env
+	@.build/venv/bin/python -m tests.simulator $(ARGS)
+
+lint types docs-lint sanity unit integration:
+	@$(STEPS) $@
+
+lint:  ## Style, licences, change log, ansible-lint, the collection archive
+types:  ## mypy, strict
+docs-lint:  ## The modules' documentation
+sanity:  ## ansible-test sanity with the oldest and the newest ansible-core
+unit:  ## Tests of single layers, also on the oldest Python of managed hosts
+integration:  ## Tests of the simulator, and of modules, role and playbooks against it
+
+test:  ## All of these checks, and what is covered by the tests
+	@$(STEPS) test
+
+format:  ## Lay out the Python files
+	@$(STEPS) env
+	@.build/venv/bin/ruff check --fix --exit-zero . && .build/venv/bin/ruff format .
+
+clean:  ## Remove all that was made
+	rm -rf .build
