@@ -8,6 +8,7 @@ from __future__ import annotations
 import pathlib
 import typing as t
 
+import hypothesis
 import pytest
 
 from tests.harness import tree
@@ -16,6 +17,10 @@ tree.make_importable()
 
 from tests.harness.ansible import Ansible  # noqa: E402
 from tests.simulator.process import Simulator  # noqa: E402
+
+# The same examples everywhere, however busy the machine is: what fails here fails for everybody
+hypothesis.settings.register_profile("tests", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("tests")
 
 
 @pytest.fixture(scope="session")

@@ -100,7 +100,12 @@ def _types_of_tests(log: Log) -> None:
     log.run(_PROGRAMS / "mypy", *(name for name in ("tests", "demo") if (tree.ROOT / name).is_dir()))
 
 
-def _tests(name: str, log: Log) -> None:
+def _contract(log: Log) -> None:
+    _pytest(log, "contract", "tests/contract")
+
+
+def _covering(name: str, log: Log) -> None:
+    """Tests that run the plugins in their own process, so that what they reach can be measured."""
     _pytest(log, name, f"tests/{name}", "--cov", "--cov-report=", COVERAGE_FILE=str(_COVERAGE / name))
 
 
@@ -177,12 +182,12 @@ _GROUPS = {
     "types": [Step("mypy: plugins", _types_of_plugins), Step("mypy: tests", _types_of_tests)],
     "docs-lint": [Step("antsibull-docs", _documentation)],
     "unit": [
-        Step("tests: unit", functools.partial(_tests, "unit")),
+        Step("tests: unit", functools.partial(_covering, "unit")),
         Step("tests: unit, Python 3.9 and requests 2.25.1", _oldest_python),
     ],
     "integration": [
-        Step("tests: simulator's contract", functools.partial(_tests, "contract")),
-        Step("tests: integration", functools.partial(_tests, "integration")),
+        Step("tests: simulator's contract", _contract),
+        Step("tests: integration", functools.partial(_covering, "integration")),
         Step("tests: oldest ansible-core", functools.partial(_matrix, cores.OLDEST)),
         Step("tests: newest ansible-core", functools.partial(_matrix, cores.NEWEST)),
     ],

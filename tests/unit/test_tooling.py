@@ -1,0 +1,119 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lists that must agree with files, and that the checks themselves see and say what is wrong."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import tarfile
+import typing as t
+
+import pytest
+import yaml
+
+from tests.harness import archive, pythons, runner, tree
+
+MODULES = {path.stem for path in (tree.ROOT / "plugins" / "modules").glob("[!_]*.py")}
+
+
+def read(name: str) -> t.Any:
+    return yaml.safe_load((tree.ROOT / name).read_text(encoding="utf-8"))
+
+
+def test_the_action_group_holds_every_module() -> None:
+    groups = read("meta/runtime.yml")["action_groups"]
+    assert groups["storware"] == sorted(MODULES)
+    assert groups["fetch_content"] == [{"metadata": {"extend_group": ["storware"]}}]
+
+
+def test_every_module_has_its_action_plugin() -> None:
+    assert {path.stem for path in (tree.ROOT / "plugins" / "action").glob("[!_]*.py")} == MODULES
+
+
+def test_the_oldest_tested_ansible_core_is_the_oldest_supported() -> None:
+    supported = re.fullmatch(r">=(\d+\.\d+)\.0", read("meta/runtime.yml")["requires_ansible"])
+    assert supported
+    assert f"ansible-core=={supported[1]}." in (pythons.REQUIREMENTS / "core-oldest.txt").read_text(encoding="utf-8")
+
+
+def test_the_oldest_tested_requests_is_the_oldest_supported() -> None:
+    supported = re.search(
+        r"^requests>=(\S+)$", (tree.ROOT / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert supported
+    assert f"requests=={supported[1]}\n" in (pythons.REQUIREMENTS / "python39.txt").read_text(encoding="utf-8")
+
+
+def test_all_tools_are_pinned() -> None:
+    for file in pythons.REQUIREMENTS.glob("*.txt"):
+        for line in file.read_text(encoding="utf-8").splitlines():
+            assert re.fullmatch(r"#.*|-r \S+\.txt|[\w-]+==[\d.]+", line), f"{file.name}: {line}"
+
+
+def test_no_sanity_test_is_ignored() -> None:
+    assert list((tree.ROOT / "tests" / "sanity").glob("ignore*")) == []
+
+
+def test_the_archive_check_names_what_is_too_much_and_what_is_missing(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "plugins" / "modules").mkdir(parents=True)
+    (tmp_path / "plugins" / "modules" / "forgotten.py").touch()
+    (tmp_path / "Makefile").touch()
+    with tarfile.open(tmp_path / "built.tar.gz", "w:gz") as tar:
+        tar.add(tmp_path / "Makefile", "Makefile")
+    found = archive.problems(tmp_path / "built.tar.gz", tmp_path)
+    assert "does not belong into the archive: Makefile" in found
+    assert "is missing from the archive: plugins/modules/forgotten.py" in found
+    assert "is missing from the archive: README.md" in found
+
+
+@pytest.fixture
+def logs(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
+    monkeypatch.setattr(runner, "_LOGS", tmp_path)
+    monkeypatch.setattr(tree, "ROOT", tmp_path)
+    return tmp_path
+
+
+def test_the_summary_counts_and_names_everything(logs: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def good(_log: runner.Log) -> None:
+        pass
+
+    def bad(log: runner.Log) -> None:
+        log.run("sh", "-c", "echo what is wrong; exit 3", cwd=logs)
+
+    def impossible(_log: runner.Log) -> None:
+        raise runner.StepSkipped("no shell here")
+
+    def broken(_log: runner.Log) -> None:
+        raise RuntimeError("a bug of the step")
+
+    def tests(log: runner.Log) -> None:
+        report = logs / "junit.xml"
+        report.write_text(
+            '<testsuites><testsuite tests="9" failures="0" errors="0" skipped="1">'
+            '<testcase><skipped message="no ACLs"/></testcase></testsuite></testsuites>'
+        )
+        log.count(report)
+
+    actions = {"good": good, "bad": bad, "impossible": impossible, "broken": broken, "tests": tests}
+    assert runner.run([runner.Step(name, action) for name, action in actions.items()]) == 1
+    output = capsys.readouterr().out
+    assert "what is wrong\n" in output
+    assert output.splitlines()[-2:] == [
+        "total: 9 passed, 2 failed, 2 skipped",
+        "Passed: good, tests. FAILED: bad, broken. Skipped: impossible (no shell here), tests in tests (no ACLs).",
+    ]
+
+
+def test_without_its_environment_nothing_is_run(logs: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def fails(log: runner.Log) -> None:
+        log.run("false", cwd=logs)
+
+    def never(_log: runner.Log) -> None:
+        raise AssertionError
+
+    assert runner.run([runner.Step("environment", fails, needed=True), runner.Step("tests", never)]) == 1
+    assert "total: 0 passed, 1 failed, 1 skipped\nPassed: nothing. FAILED: environment. Not run: tests." in (
+        capsys.readouterr().out
+    )
