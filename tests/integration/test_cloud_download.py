@@ -395,6 +395,7 @@ def test_an_unknown_guid_or_node_is_told_before_anything_is_written(simulator: S
     assert simulator.counters()["writes"] == 0
 
 
+@pytest.mark.bad_requests
 def test_the_servers_refusal_is_told_in_its_own_words(simulator: Simulator) -> None:
     simulator.switch(create_keys="renamed")
     result = ensure(prepare(simulator, ALICE))
