@@ -33,6 +33,8 @@ REQUEST_HEADERS: t.Final = {"Accept": "*/*", "Accept-Encoding": "identity"}
 
 # ValueError: http.client takes the size of a chunk as it comes, also a negative one.
 _READ_ERRORS: t.Final = (_LibraryError, http.client.HTTPException, OSError, ValueError)
+_ENOUGH: t.Final = 512  # bytes; what shows a format, a web page or JSON
+_CLOSED: t.Final = "the connection was closed early"
 _EXCERPT: t.Final = 120  # characters of a body that are shown
 _LARGEST: t.Final = 2**63 - 1  # what a file can hold
 
@@ -104,7 +106,7 @@ class Source:
         self._response = response
         self.claims = claims
         self.count = 0
-        self.head = self._read()  # the first bytes; empty for an empty file
+        self.head = self._first()  # enough to judge by; empty for an empty file
 
     def __enter__(self) -> Source:
         return self
@@ -125,20 +127,30 @@ class Source:
             piece = self._read()
         length = self.claims.length
         if length is not None and self.count != length:
-            raise self._interrupted("the connection was closed early")
+            raise self._interrupted(self.count, _CLOSED)
+
+    def _first(self) -> bytes:
+        head = piece = self._read()
+        while piece and len(head) < _ENOUGH:
+            piece = self._read()
+            head += piece
+        length = self.claims.length
+        if length is not None and len(head) < min(length, _ENOUGH):
+            raise self._interrupted(len(head), _CLOSED)
+        return head
 
     def _read(self) -> bytes:
         try:
             return self._response.raw.read(PIECE, decode_content=False)
         except _READ_ERRORS as error:
-            raise self._interrupted(_reason(error)) from error
+            raise self._interrupted(self.count, _reason(error)) from error
 
-    def _interrupted(self, why: str) -> TransferInterrupted:
+    def _interrupted(self, received: int, why: str) -> TransferInterrupted:
         length = self.claims.length
         of = "" if length is None else f" of {length}"
         return TransferInterrupted(
-            f"the transfer broke off after {self.count}{of} bytes ({why})",
-            details={"received": self.count, "expected": length},
+            f"the transfer broke off after {received}{of} bytes ({why})",
+            details={"received": received, "expected": length},
         )
 
 
@@ -247,7 +259,7 @@ _JSON: t.Final = re.compile(rb"\s*(\{\s*[\"}]|\[\s*[\[\]{\"])")
 
 
 def _kind_of_text(head: bytes) -> str | None:
-    start = head[:512].lstrip(b"\xef\xbb\xbf")
+    start = head[:_ENOUGH].lstrip(b"\xef\xbb\xbf")
     if _WEB_PAGE.match(start):
         return "a web page"
     return "JSON" if _JSON.match(start) else None

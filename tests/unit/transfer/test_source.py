@@ -185,9 +185,15 @@ def test_a_cut_after_several_pieces_tells_how_far_it_came() -> None:
 
 
 def test_no_bytes_of_an_announced_file_are_noticed() -> None:
-    """The one case where nothing at all comes: not a file, or broken off; never an empty file."""
-    with pytest.raises((NotAFile, TransferInterrupted)):
-        judged([head("Content-Length: 5000", NAMED)])
+    """Neither an empty file nor an answer without one."""
+    assert broken([head("Content-Length: 5000", NAMED)]).details["expected"] == 5000
+
+
+def test_first_bytes_that_come_one_by_one_are_judged_together() -> None:
+    archive = zip_bytes()
+    slow = [reply(archive)[0], *[step for byte in archive[:5] for step in (bytes([byte]), Pause(0.02))], archive[5:]]
+    assert judged(slow)[1] == archive
+    assert "web page" in refused([reply(b"<html>hello")[0], b"<h", Pause(0.1), b"tml>", Pause(0.1), b"hello"]).message
 
 
 @pytest.mark.parametrize("end", [b"", b"\r\n", b"3e8\r\nabc", b"3e", b"zz\r\n", b"-5\r\n", Reset()])

@@ -1,0 +1,259 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the partial to the final name: attributes never wider than asked, and an order that survives a crash."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import pathlib
+import stat
+import struct
+import typing as t
+
+import pytest
+
+from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
+from ansible_collections.storware.backup.plugins.module_utils._transfer import publish, receipt
+from ansible_collections.storware.backup.plugins.module_utils._transfer.directory import Directory
+from ansible_collections.storware.backup.plugins.module_utils._transfer.partial import Partial
+from ansible_collections.storware.backup.plugins.module_utils._transfer.publish import Dress
+from ansible_collections.storware.backup.plugins.module_utils._transfer.receipt import Receipt
+from tests.unit.transfer.material import GUID, OTHER_GUID, sha256
+
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+PLAIN = Dress((), lambda path, dest: None)
+NEW, OLD = b"new content", b"old content"
+NOW = datetime.datetime.now(datetime.timezone.utc)
+
+
+@pytest.fixture
+def directory(tmp_path: pathlib.Path) -> t.Iterator[Directory]:
+    with Directory(str(tmp_path)) as opened:
+        yield opened
+
+
+def put_old(directory: Directory, *, mode: int = 0o640, uid: int = -1, gid: int = -1) -> os.stat_result:
+    """A file that is there already, with its receipt."""
+    path = pathlib.Path(directory.path_of("mail.zip"))
+    path.write_bytes(OLD)
+    os.chown(path, uid, gid)
+    path.chmod(mode)
+    note = Receipt("mail.zip", OTHER_GUID, len(OLD), sha256(OLD), "full")
+    pathlib.Path(directory.path_of("mail.zip.sha256")).write_bytes(receipt.render(note, NOW))
+    return path.stat()
+
+
+def run(directory: Directory, old: os.stat_result | None = None, dress: Dress = PLAIN) -> os.stat_result:
+    """Publish the new content; returns what the file is then."""
+    note = Receipt("mail.zip", GUID, len(NEW), sha256(NEW), "full")
+    with Partial(directory, ".mail.part") as partial, Partial(directory, ".note.part") as note_partial:
+        partial.write(NEW)
+        note_partial.write(receipt.render(note, NOW))
+        publish.publish(partial, note_partial, "mail.zip", old, dress)
+    assert pathlib.Path(directory.path_of("mail.zip")).read_bytes() == NEW
+    assert receipt.read(directory, "mail.zip") == note
+    assert directory.names() == ["mail.zip", "mail.zip.sha256"]
+    return os.stat(directory.path_of("mail.zip"))
+
+
+def mode(result: os.stat_result) -> int:
+    return stat.S_IMODE(result.st_mode)
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o077])
+def test_a_new_file_is_for_its_owner_only(directory: Directory, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        assert mode(run(directory)) == 0o600
+    finally:
+        os.umask(before)
+    assert mode(os.stat(directory.path_of("mail.zip.sha256"))) == 0o600
+
+
+@pytest.mark.parametrize("old_mode", [0o600, 0o644, 0o640, 0o444, 0o400, 0o755])
+def test_a_file_that_is_replaced_keeps_its_mode(directory: Directory, old_mode: int) -> None:
+    assert mode(run(directory, put_old(directory, mode=old_mode))) == old_mode
+    assert mode(os.stat(directory.path_of("mail.zip.sha256"))) == old_mode
+
+
+def test_special_bits_are_not_kept(directory: Directory) -> None:
+    assert mode(run(directory, put_old(directory, mode=0o6755))) == 0o755
+
+
+@root_only
+def test_owner_and_group_are_kept(directory: Directory) -> None:
+    result = run(directory, put_old(directory, uid=54321, gid=54322))
+    assert (result.st_uid, result.st_gid, mode(result)) == (54321, 54322, 0o640)
+
+
+@root_only
+def test_what_is_asked_for_wins_over_what_was_there(directory: Directory) -> None:
+    def apply(path: str, dest: str) -> None:
+        assert dest in (directory.path_of("mail.zip"), directory.path_of("mail.zip.sha256"))
+        os.chown(path, 5, -1)
+        os.chmod(path, 0o604)
+
+    result = run(directory, put_old(directory, uid=54321, gid=54322, mode=0o666), Dress(("owner", "mode"), apply))
+    assert (result.st_uid, result.st_gid, mode(result)) == (5, 54322, 0o604)
+
+
+@root_only
+def test_a_group_that_cannot_be_kept_gets_no_rights(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(fd: int, uid: int, gid: int) -> t.NoReturn:
+        raise PermissionError(1, "Operation not permitted")
+
+    old = put_old(directory, uid=54321, gid=54322, mode=0o664)
+    monkeypatch.setattr(os, "fchown", refuse)
+    result = run(directory, old)
+    assert (result.st_uid, result.st_gid, mode(result)) == (os.geteuid(), os.getegid(), 0o604)
+
+
+@root_only
+def test_a_group_that_is_asked_for_gets_the_rights_of_the_old_one(directory: Directory) -> None:
+    dress = Dress(("group",), lambda path, dest: os.chown(path, -1, 7))
+    result = run(directory, put_old(directory, gid=54322, mode=0o640), dress)
+    assert (result.st_gid, mode(result)) == (7, 0o640)
+
+
+# u::rw-, u:1:r--, g::---, m::r--, o::---, as the kernel writes it (acl(5), linux/posix_acl_xattr.h)
+_ACL = struct.pack("<I" + 5 * "HHI", 2, 1, 6, 2**32 - 1, 2, 4, 1, 4, 0, 2**32 - 1, 16, 4, 2**32 - 1, 32, 0, 2**32 - 1)
+
+
+def test_the_rights_of_named_users_do_not_become_those_of_the_group(directory: Directory) -> None:
+    put_old(directory, mode=0o600)
+    try:
+        os.setxattr(directory.path_of("mail.zip"), "system.posix_acl_access", _ACL)
+    except OSError:
+        pytest.skip("no ACLs on this file system")
+    old = os.stat(directory.path_of("mail.zip"))
+    assert mode(old) == 0o640  # the mask; the group itself has no rights
+    assert mode(run(directory, old)) == 0o600
+
+
+def test_modes_are_never_wider_than_asked(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looked at before and after every call that changes something: nothing but 0600 before the asked mode."""
+    seen: list[tuple[str, int]] = []
+
+    def spy(name: str) -> None:
+        real = getattr(os, name)
+
+        def call(*arguments: t.Any, **options: t.Any) -> t.Any:
+            look()
+            result = real(*arguments, **options)
+            look()
+            return result
+
+        monkeypatch.setattr(os, name, call)
+
+    def look() -> None:
+        with os.scandir(directory.path) as entries:
+            seen.extend((entry.name, mode(entry.stat())) for entry in entries)
+
+    old = put_old(directory, mode=0o666)
+    for name in ("open", "write", "fchmod", "chmod", "fchown", "chown", "rename", "unlink"):
+        spy(name)
+
+    def apply(path: str, dest: str) -> None:
+        os.chown(path, os.geteuid(), os.getegid())
+        os.chmod(path, 0o640)
+
+    run(directory, old, Dress(("owner", "group", "mode"), apply))
+    partials = {entry for entry in seen if entry[0].startswith(".")}
+    assert partials == {(name, mode) for name in (".mail.part", ".note.part") for mode in (0o600, 0o640)}
+
+
+# --- what goes wrong ---
+
+
+def test_a_partial_that_was_exchanged_is_never_published(directory: Directory) -> None:
+    def exchange(path: str, dest: str) -> None:
+        os.unlink(path)
+        pathlib.Path(path).write_bytes(b"planted")
+
+    with pytest.raises(StorwareError) as caught:
+        run(directory, put_old(directory), Dress((), exchange))
+    assert caught.value.code == "overtaken"
+    assert pathlib.Path(directory.path_of("mail.zip")).read_bytes() == OLD
+
+
+def test_another_run_that_is_faster_is_noticed(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Directory.rename
+
+    def rename(self: Directory, old: str, new: str) -> None:
+        pathlib.Path(self.path_of("theirs")).write_bytes(b"theirs")
+        real(self, "theirs", old)
+        real(self, old, new)
+
+    monkeypatch.setattr(Directory, "rename", rename)
+    with pytest.raises(StorwareError) as caught:
+        run(directory)
+    assert caught.value.code == "overtaken"
+    assert receipt.read(directory, "mail.zip") is None
+
+
+class Crash(BaseException):
+    """Ends the run as SIGKILL would: nothing of ours runs afterwards."""
+
+
+# How often each call is made when a file with a receipt is replaced
+_CALLS = {"fsync": 4, "rename": 2, "unlink": 1, "fchmod": 2, "fchown": 4}
+_POINTS = [(name, number) for name, calls in _CALLS.items() for number in range(1, calls + 1)]
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize(("name", "number"), _POINTS)
+def test_a_crash_at_any_step_leaves_no_receipt_beside_other_bytes(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch, name: str, number: int, after: bool
+) -> None:
+    old = put_old(directory)
+    real, count = getattr(os, name), 0
+
+    def call(*arguments: t.Any, **options: t.Any) -> None:
+        nonlocal count
+        count += 1
+        if count == number and not after:
+            raise Crash
+        real(*arguments, **options)
+        if count == number:
+            raise Crash
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Partial, "close", lambda self: None)  # a killed process cleans nothing up
+        patched.setattr(os, name, call)
+        with pytest.raises(Crash):
+            run(directory, old)
+    content = pathlib.Path(directory.path_of("mail.zip")).read_bytes()
+    assert content in (OLD, NEW)
+    beside = receipt.read(directory, "mail.zip")
+    assert beside is None or beside.sha256 == sha256(content)
+    assert beside is None or beside.guid == (GUID if content == NEW else OTHER_GUID)
+    for name_left in (".mail.part", ".note.part"):
+        Partial(directory, name_left).close()  # the next run can go on
+
+
+def test_the_order_of_the_steps(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[str] = []
+    with monkeypatch.context() as patched:
+        for name in ("fsync", "rename", "unlink"):
+            patched.setattr(os, name, _noting(steps, name))
+        run(directory, put_old(directory))
+    assert steps == [
+        "fsync a file", "fsync a file", "unlink mail.zip.sha256", "fsync the directory",
+        "rename mail.zip", "rename mail.zip.sha256", "fsync the directory",
+    ]  # fmt: skip
+
+
+def _noting(steps: list[str], name: str) -> t.Callable[..., t.Any]:
+    real = getattr(os, name)
+
+    def call(*arguments: t.Any, **options: t.Any) -> t.Any:
+        if name == "fsync":
+            is_directory = stat.S_ISDIR(os.fstat(arguments[0]).st_mode)
+            steps.append(f"fsync {'the directory' if is_directory else 'a file'}")
+        else:
+            steps.append(f"{name} {arguments[-1]}")
+        return real(*arguments, **options)
+
+    return call
