@@ -185,6 +185,7 @@ def test_downloads_stay_until_every_host_has_its_files(fleet: Fleet) -> None:
 @pytest.mark.parametrize("keywords", [{"serial": 1}, {"strategy": "free"}], ids=["serial", "free"])
 def test_hosts_one_after_the_other_or_each_at_its_pace(fleet: Fleet, keywords: dict[str, Json]) -> None:
     """The downloads are made once, and removed only after the last host's last file."""
+    fleet.simulator.switch(list_lag=100)  # two real seconds in which a host would not see what another has created
     fleet.mail(remove=True, keywords=keywords).ok()
     calls = fleet.calls()
     content = [number for number, call in enumerate(calls) if call.startswith("GET /cloud-download/")]
@@ -217,6 +218,31 @@ def test_files_of_an_earlier_play_do_not_count(fleet: Fleet) -> None:
     assert run.rc != 0
     assert "not all files are on host-2, host-3 yet" in run.stdout
     assert all(fleet.files(host) == fleet.expected() for host in [*NAMES, "second/host-1"])
+    assert len(fleet.simulator.downloads()) == len(PEOPLE)
+
+
+def test_lost_and_rescued_hosts_do_not_count(fleet: Fleet) -> None:
+    """Hosts that were served before, to another place, and then failed: whether they are out of the play or rescued."""
+    for dest in ("first/host-1", "first/host-3", "second/host-2"):
+        (fleet.directory / dest).mkdir(parents=True)
+    # host-2 fails in the first round, host-3 in the second, and host-1 in between for good.
+    rounds = [
+        {
+            "name": f"To {place}",
+            "block": [
+                {
+                    "ansible.builtin.include_role": {"name": ROLE},
+                    "vars": {"fetch_content_dest": f"{fleet.directory}/{place}/{{{{ inventory_hostname }}}}"},
+                }
+            ],
+            "rescue": [{"ansible.builtin.debug": {"msg": "rescued"}}],
+        }
+        for place in ("first", "second")
+    ]
+    lost = {"ansible.builtin.fail": {"msg": "lost"}, "when": "inventory_hostname == 'host-1'"}
+    run = fleet.mail(remove=True, keywords={"roles": [], "tasks": [rounds[0], lost, rounds[1]]})
+    assert "not all files are on host-2 yet" in run.stdout
+    assert "not all files are on host-1, host-3 yet" in run.stdout
     assert len(fleet.simulator.downloads()) == len(PEOPLE)
 
 
@@ -259,6 +285,8 @@ def test_own_connection_and_the_controller_left_alone(fleet: Fleet) -> None:
     python.chmod(0o700)
     sudo.chmod(0o700)
     inventory = fleet.inventory()
+    # In the inventory the controller is a host like others, and has all their variables.
+    inventory["all"]["hosts"]["localhost"] = {"ansible_connection": "ssh", "ansible_port": 1}
     inventory["all"]["vars"] |= {
         "ansible_python_interpreter": str(python),
         "ansible_become": True,
@@ -270,7 +298,7 @@ def test_own_connection_and_the_controller_left_alone(fleet: Fleet) -> None:
         "fetch_content_connection": {"username": simulator.username, "password": simulator.password},
     }
     defaults = {"group/storware.backup.storware": {"url": simulator.url, "ca_path": simulator.ca_path}}
-    play = {"hosts": "all", "gather_facts": False, "become": True, "module_defaults": defaults, "roles": [ROLE]}
+    play = {"hosts": "host-*", "gather_facts": False, "become": True, "module_defaults": defaults, "roles": [ROLE]}
     files = {"inventory.yml": inventory, "playbook.yml": [play]}
     for name, content in files.items():
         (fleet.directory / name).write_text(yaml.safe_dump(content))
