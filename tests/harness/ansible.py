@@ -83,6 +83,7 @@ class Ansible:
             "PATH": f"{self.bin}:/usr/local/bin:/usr/bin:/bin",
             "HOME": str(self.home),
             "LC_ALL": "C.UTF-8",
+            "ANSIBLE_REMOTE_TMP": str(self.home / "remote-tmp"),  # or it would be in the real home, whatever HOME says
             "ANSIBLE_COLLECTIONS_PATH": str(tree.link()),
             "ANSIBLE_CALLBACK_PLUGINS": str(_CALLBACKS),
             "ANSIBLE_CALLBACKS_ENABLED": "json_lines",
