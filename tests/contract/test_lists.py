@@ -112,6 +112,7 @@ def test_queries_of_backups(client: Client) -> None:
     assert guids(client, f"{path}&to={times[2]}") == [newest_first[2]["guid"]]
     assert len(guids(client, f"{path}&min-size=1&only-mountable=true&without-hidden=true")) == 2
     assert len(guids(client, "/backups?protected-entity-type=CLOUD_SITE")) == 9
+    assert guids(client, f"{path}&node={UNKNOWN}") == []
 
 
 def test_queries_of_entities(client: Client) -> None:

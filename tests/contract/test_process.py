@@ -70,7 +70,7 @@ def test_nothing_is_left_after_a_stop(temporary: pathlib.Path) -> None:
     sim.stop()
 
 
-def test_it_ends_when_the_test_process_is_killed() -> None:
+def test_it_ends_when_the_test_process_is_killed(temporary: pathlib.Path) -> None:
     program = (
         "import os, signal\n"
         "from tests.simulator.process import Simulator\n"
@@ -78,6 +78,7 @@ def test_it_ends_when_the_test_process_is_killed() -> None:
         "print(sim.process.pid, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
+    assert temporary.is_dir()  # what a killed process cannot tidy up goes there
     ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
     assert ended.returncode == -signal.SIGKILL
     assert ends_soon(int(ended.stdout))
