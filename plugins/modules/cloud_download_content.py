@@ -298,7 +298,8 @@ def _opener(context: _module.Context, path: str, guid: str) -> Opener:
             return context.client.open(path, headers, f"fetch the cloud download {guid}")
         except ApiError as error:
             # The other address may be the one that works; not so where the account or the load is what is refused.
-            if error.status in (401, 403, 408, 429) or not 400 <= (error.status or 0) < 500:
+            is_answer = error.details["path"] == path and 400 <= (error.status or 0) < 500
+            if not is_answer or error.status in (401, 403, 408, 429):
                 raise
             words = error.details["server_message"]
             raise NotAFile(f"answered {error.status}{': ' + words if words else ''}") from error

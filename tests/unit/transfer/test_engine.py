@@ -501,7 +501,12 @@ def test_connections_are_given_back(tmp_path: pathlib.Path) -> None:
         def open_content(headers: t.Mapping[str, str]) -> t.Any:
             response: t.Any = opener(url)(headers)
             close = response.close
-            response.close = lambda: (closed.append(url), close())
+
+            def note() -> None:
+                closed.append(url)
+                close()
+
+            response.close = note
             return response
 
         return open_content
