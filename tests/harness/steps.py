@@ -48,7 +48,7 @@ def _yamllint(log: Log) -> None:
 
 
 def _shellcheck(log: Log) -> None:
-    program = shutil.which("shellcheck")
+    program = shutil.which("shellcheck", path=f"{_PROGRAMS}:{os.environ['PATH']}")
     if not program:
         raise StepSkipped("shellcheck is not installed")
     log.run(program, *(name for name in tree.tracked_and_new() if _is_shell(name)))
