@@ -22,7 +22,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.simulator.process import Simulator  # noqa: E402
+from tests.simulator.process import Simulator, SimulatorError  # noqa: E402
 
 WORK = ROOT / ".build" / "demo"
 HOSTS = [WORK / "hosts" / name for name in ("files-1", "files-2", "legal")]  # as in inventory.yml
@@ -49,7 +49,7 @@ def main() -> int:
             _fetch_again(server)
             _check_files()
             _remove(server)
-    except DemoError as error:
+    except (DemoError, SimulatorError, subprocess.TimeoutExpired) as error:
         print(f"\nThe demo failed: {error}", file=sys.stderr)
         return 1
     print(f"\nDone in {time.monotonic() - started:.0f} seconds. The simulator is stopped; nothing is left running.")

@@ -133,7 +133,8 @@ def test_story(fleet: Fleet) -> None:
             assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
         subprocess.run("sha256sum -c *.sha256", shell=True, cwd=fleet.directory / host, check=True)
         for name, digest in fleet.expected().items():
-            assert any(host in line and name in line and digest in line for line in done.stdout.splitlines())
+            (row,) = [line for line in done.stdout.splitlines() if f"/{host}/{name}" in line and digest in line]
+            assert "fetched (missing)" in row
 
     simulator.clear_log()
     again = fleet.mail().ok()
