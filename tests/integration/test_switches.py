@@ -11,6 +11,7 @@ import typing as t
 
 import pytest
 
+from tests.harness.ansible import Ansible
 from tests.harness.modules import connect, prepare, run_module
 from tests.simulator.process import Simulator
 from tests.simulator.switches import TABLE
@@ -82,6 +83,27 @@ def test_the_story_passes_with(simulator: Simulator, tmp_path: pathlib.Path, fli
     selected = connect(simulator, guid=made["created"], state="absent", wait_interval=0.05, wait_timeout=30, retries=30)
     assert sorted(run_module("cloud_download", selected)["deleted"]) == sorted(made["created"])
     assert not run_module("cloud_download", selected)["changed"]
+    assert simulator.counters()["open_sessions"] == 0
+
+
+def test_the_role_passes_with_every_doubt_at_once(
+    ansible: Ansible, simulator: Simulator, tmp_path: pathlib.Path
+) -> None:
+    simulator.switch(**ALL_FLIPPED)
+    variables = {
+        "fetch_content_protected_entities": list(PEOPLE),
+        "fetch_content_protected_entity_type": "CLOUD_USER",
+        "fetch_content_request": _request(simulator, ALL_FLIPPED),
+        "fetch_content_connection": connect(simulator, retries=30),
+        "fetch_content_wait_interval": 0.1,
+        "fetch_content_dest": str(tmp_path),
+        "fetch_content_remove": True,
+    }
+    play = {"hosts": "all", "gather_facts": False, "roles": [{"role": "storware.backup.fetch_content"}]}
+    ansible.playbook([play], variables=variables).ok()
+    fetched = [path for path in tmp_path.iterdir() if path.suffix != ".sha256"]
+    assert sorted(path.stat().st_size for path in fetched) == [ALL_FLIPPED["content_size"]] * len(PEOPLE)
+    assert simulator.downloads() == []
     assert simulator.counters()["open_sessions"] == 0
 
 
