@@ -122,7 +122,7 @@ def test_ranges_are_slices_of_the_whole() -> None:
         whole = read(content, 0, size)
         source = random.Random(1)
         edges = [0, 1, 29, 30, 563, 564, 565, PERIOD - 1, PERIOD, PERIOD + 1, size - 23, size - 22, size - 1, size]
-        offsets = edges + [source.randrange(size + 1) for _ in range(100)]
+        offsets = edges + [source.randrange(size + 1) for _index in range(100)]
         for start in offsets:
             stop = source.choice(offsets)
             assert read(content, start, stop) == whole[start:stop]
@@ -260,7 +260,7 @@ def test_a_large_stream_is_fast_and_takes_no_memory(http_only: bool, at_least: i
         client.get(f"/cloud-download/{guid}", headers={"Range": "bytes=0-9"})
         before = peak_memory(sim.process.pid)
         speed = 0.0
-        for _ in range(3):  # the best of some, as other work may share the machine
+        for _round in range(3):  # the best of some, as other work may share the machine
             speed = max(speed, megabytes_per_second(client, f"/cloud-download/{guid}", size))
             if speed >= at_least:
                 break
@@ -301,7 +301,7 @@ def test_a_client_that_leaves_stops_the_stream(client: Client) -> None:
 def test_other_calls_are_answered_during_a_stream(client: Client) -> None:
     (guid,) = client.sim.seed(downloads=1, content_size=300 * GIB)
     with client.get(f"/cloud-download/{guid}", stream=True) as answer:
-        for _ in range(20):
+        for _round in range(20):
             assert answer.raw.read(1048576)
             start = time.monotonic()
             assert client.get("/session").status_code == 204

@@ -50,7 +50,7 @@ def temporary(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathli
 
 def test_it_starts_quickly() -> None:
     times = []
-    for _ in range(3):  # the best of some, as other work may share the machine
+    for _round in range(3):  # the best of some, as other work may share the machine
         start = time.monotonic()
         with Simulator.start(validate=False):
             times.append(time.monotonic() - start)
@@ -90,7 +90,7 @@ def test_people_can_stop_it(temporary: pathlib.Path, number: signal.Signals) -> 
         assert process.stdout
         assert process.stdout.readline().startswith("The simulator answers at https://127.0.0.1:")
         process.send_signal(number)
-        _, errors = process.communicate(timeout=10)
+        _output, errors = process.communicate(timeout=10)
     assert (process.returncode, errors) == (0, "")
     assert list(temporary.iterdir()) == []
 

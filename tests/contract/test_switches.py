@@ -424,7 +424,7 @@ def bad_login_status(client: Client, value: Value) -> None:
 
 
 def session_timeout(client: Client, value: Value) -> None:
-    for _ in range(3):
+    for _round in range(3):
         client.sim.step(value - 1)
         assert client.get("/session").status_code == 204
     client.sim.step(value + 1)
@@ -440,16 +440,16 @@ def max_sessions(client: Client, value: Value) -> None:
 
 
 def drop_session_after(client: Client, value: Value) -> None:
-    statuses = [client.get("/session").status_code for _ in range(5)]
+    statuses = [client.get("/session").status_code for _round in range(5)]
     assert statuses == ([204] * value + [401] * (5 - value) if value else [204] * 5)
     client.login()
-    assert [client.get("/session").status_code for _ in range(5)] == [204] * 5
+    assert [client.get("/session").status_code for _round in range(5)] == [204] * 5
 
 
 def lock_after(client: Client, value: Value) -> None:
     assert client.login(password="wrong").status_code == 400
     client.login()  # so that the count starts again
-    statuses = [client.login(password="wrong").status_code for _ in range(3)]
+    statuses = [client.login(password="wrong").status_code for _round in range(3)]
     assert statuses == ([400, 400, 403] if value else [400, 400, 400])
     assert client.login().status_code == (403 if value else 200)
     assert client.get("/session").status_code == 204
@@ -457,7 +457,7 @@ def lock_after(client: Client, value: Value) -> None:
 
 def token_logins(client: Client, value: Value) -> None:
     body = {"token": client.sim.token}
-    statuses = [client.call("POST", "/session/login-with-token", json=body).status_code for _ in range(2)]
+    statuses = [client.call("POST", "/session/login-with-token", json=body).status_code for _round in range(2)]
     assert statuses == [200, 400 if value else 200]
 
 
@@ -469,7 +469,7 @@ def forbidden(client: Client, value: Value) -> None:
 
 
 def start_delay(client: Client, value: Value) -> None:
-    for _ in range(2 if value else 0):
+    for _round in range(2 if value else 0):
         assert client.login().status_code == 503
         assert client.get("/cloud-download").status_code == 503
         client.sim.step(value / 2)

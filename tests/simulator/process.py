@@ -169,7 +169,7 @@ class Simulator:
 
 def _first_line(process: subprocess.Popen[bytes]) -> bytes:
     assert process.stdout is not None
-    ready, _, _ = select.select([process.stdout], [], [], _START_TIMEOUT)
+    ready = select.select([process.stdout], [], [], _START_TIMEOUT)[0]
     return process.stdout.readline() if ready else b""
 
 

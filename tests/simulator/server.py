@@ -79,9 +79,9 @@ async def _serve(settings: Settings, announce: t.Callable[[Addresses], None]) ->
     ]
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, _stop, [server for server, _ in servers])
+        loop.add_signal_handler(number, _stop, [server for server, _socket in servers])
     running = [asyncio.create_task(server.serve(sockets=[listener])) for server, listener in servers]
-    while not all(server.started for server, _ in servers):
+    while not all(server.started for server, _socket in servers):
         await asyncio.sleep(0.005)
     scheme = "https" if settings.ca_file else "http"
     announce(Addresses(_url(scheme, api_socket), _url("http", control_socket), settings.ca_file))

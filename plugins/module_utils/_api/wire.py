@@ -10,6 +10,7 @@ Records keep what the server sent in ``raw``, so that nothing unknown is lost.
 from __future__ import annotations
 
 import datetime
+import math
 import typing as t
 from dataclasses import dataclass, field
 
@@ -389,7 +390,7 @@ def _number(value: Json) -> float | None:
         number = float(value)
     except (ValueError, OverflowError):
         return None
-    return number if number == number and abs(number) != float("inf") else None
+    return number if math.isfinite(number) else None
 
 
 def _integer(value: Json) -> int | None:

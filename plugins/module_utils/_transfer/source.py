@@ -21,18 +21,14 @@ from .._errors import StorwareError
 from .verify import Checksum, detect
 
 try:
-    from urllib3.exceptions import HTTPError as _LibraryError
+    from urllib3.exceptions import HTTPError
 except ImportError:  # without the library there is no answer either
-
-    class _LibraryError(Exception):  # type: ignore[no-redef]
-        """Stands in, so that the name exists."""
+    HTTPError = OSError  # type: ignore[assignment,misc]
 
 
 PIECE: t.Final = 1024 * 1024  # bytes; the best of what was measured for reading and hashing
 REQUEST_HEADERS: t.Final = {"Accept": "*/*", "Accept-Encoding": "identity"}
 
-# ValueError: http.client takes the size of a chunk as it comes, also a negative one.
-_READ_ERRORS: t.Final = (_LibraryError, http.client.HTTPException, OSError, ValueError)
 _ENOUGH: t.Final = 512  # bytes; what shows a format, a web page or JSON
 _CLOSED: t.Final = "the connection was closed early"
 _EXCERPT: t.Final = 120  # characters of a body that are shown
@@ -44,7 +40,6 @@ class Raw(t.Protocol):
 
     def read(self, amt: int, *, decode_content: bool) -> bytes:
         """Up to amt bytes; none at the end."""
-        ...
 
 
 class Response(t.Protocol):
@@ -53,21 +48,17 @@ class Response(t.Protocol):
     @property
     def status_code(self) -> int:
         """HTTP status."""
-        ...
 
     @property
     def headers(self) -> t.Mapping[str, str]:
         """Header fields; names in any case."""
-        ...
 
     @property
     def raw(self) -> Raw:
         """The body."""
-        ...
 
     def close(self) -> None:
         """Give the connection back."""
-        ...
 
 
 Opener = t.Callable[[t.Mapping[str, str]], Response]
@@ -142,7 +133,8 @@ class Source:
     def _read(self) -> bytes:
         try:
             return self._response.raw.read(PIECE, decode_content=False)
-        except _READ_ERRORS as error:
+        # ValueError: http.client takes the size of a chunk as it comes, also a negative one.
+        except (HTTPError, http.client.HTTPException, OSError, ValueError) as error:
             raise self._interrupted(self.count, _reason(error)) from error
 
     def _interrupted(self, received: int, why: str) -> TransferInterrupted:

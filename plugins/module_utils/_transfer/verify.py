@@ -31,11 +31,9 @@ class Hash(t.Protocol):
 
     def update(self, data: bytes) -> None:
         """More bytes."""
-        ...
 
     def hexdigest(self) -> str:
         """The digest of all bytes so far."""
-        ...
 
 
 _SIZES: t.Final = {"md5": 32, "sha1": 40, "sha224": 56, "sha256": 64, "sha384": 96, "sha512": 128}  # hex digits

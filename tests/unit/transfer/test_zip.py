@@ -345,9 +345,9 @@ def test_a_bomb_costs_no_memory() -> None:
     size = 200 * 2**20
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     block = bytes(2**20)
-    packed = b"".join(packer.compress(block) for _ in range(200)) + packer.flush()
+    packed = b"".join(packer.compress(block) for _round in range(200)) + packer.flush()
     crc = 0
-    for _ in range(200):
+    for _round in range(200):
         crc = zlib.crc32(block, crc)
     data = bytearray(_with_raw_data(packed, b""))
     for position in (14, data.index(b"PK\1\2") + 16):
