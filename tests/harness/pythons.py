@@ -66,7 +66,7 @@ def environment(name: str, requirements: str, python: pathlib.Path, run: Run) ->
     """
     folder = tree.BUILD / name
     stamp = folder / f"{requirements}.sha256"
-    wanted = _digest(requirements, str(python))
+    wanted = _digest(str(python))
     if not stamp.exists() or stamp.read_text() != wanted:
         if not (folder / "bin" / "python").exists() or _other_python(folder, python):
             run(python, "-m", "venv", "--clear", folder)
@@ -75,8 +75,16 @@ def environment(name: str, requirements: str, python: pathlib.Path, run: Run) ->
     return folder / "bin"
 
 
-def _digest(requirements: str, python: str) -> str:
-    files = sorted(REQUIREMENTS.glob("*.txt")) if requirements == "test.txt" else [REQUIREMENTS / requirements]
+def unpinned(bin_folder: pathlib.Path) -> list[str]:
+    """What is installed in an environment, such as "idna==3.20", and stands in no list of requirements."""
+    frozen = subprocess.run([bin_folder / "pip", "freeze"], capture_output=True, text=True, check=True).stdout
+    lines = (line for file in REQUIREMENTS.glob("*.txt") for line in file.read_text(encoding="utf-8").splitlines())
+    pinned = {line.partition(";")[0].strip() for line in lines}
+    return [name for name in frozen.splitlines() if name not in pinned]
+
+
+def _digest(python: str) -> str:
+    files = sorted(REQUIREMENTS.glob("*.txt"))
     return hashlib.sha256(b"\0".join([python.encode(), *(file.read_bytes() for file in files)])).hexdigest()
 
 

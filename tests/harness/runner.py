@@ -18,6 +18,8 @@ import xml.etree.ElementTree as ET
 from tests.harness import tree
 
 _LOGS = tree.BUILD / "logs"
+# What a developer has set for other work, and what would lead a program to another installation of it
+_NOT_INHERITED = ("ANSIBLE_", "COVERAGE_", "MYPY", "PYTEST_", "PYTHON", "STORWARE_", "VIRTUAL_ENV")
 _TIMEOUT = 1200  # seconds; no command takes a quarter of it
 
 
@@ -27,6 +29,11 @@ class StepFailed(Exception):
 
 class StepSkipped(Exception):
     """A step cannot run on this machine; the message says why."""
+
+
+def inherited() -> dict[str, str]:
+    """This process's environment, as far as it should reach the programs of a step."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(_NOT_INHERITED)}
 
 
 @dataclasses.dataclass
@@ -61,14 +68,14 @@ class Log:
         cwd: pathlib.Path = tree.ROOT,
         environment: t.Mapping[str, str] | None = None,
     ) -> None:
-        """Run a command, in this process's environment or only in the given one; raise StepFailed when it fails."""
+        """Run a command, in the inherited environment or only in the given one; raise StepFailed when it fails."""
         self.write("$ " + " ".join(map(str, command)))
         with self.path.open("a", encoding="utf-8") as file:
             try:
                 code = subprocess.run(
                     command,
                     cwd=cwd,
-                    env=environment,
+                    env=inherited() if environment is None else environment,
                     stdin=subprocess.DEVNULL,
                     stdout=file,
                     stderr=subprocess.STDOUT,

@@ -17,7 +17,7 @@ import shutil
 import sys
 
 from tests.harness import archive, cores, pythons, tree
-from tests.harness.runner import Log, Step, StepFailed, StepSkipped, run
+from tests.harness.runner import Log, Step, StepFailed, StepSkipped, inherited, run
 
 _PROGRAMS = tree.BUILD / "venv" / "bin"
 _PYTHON = _PROGRAMS / "python"
@@ -33,6 +33,12 @@ def _environment(requirements: str, log: Log) -> None:
         raise StepFailed("Python 3.11 or later is needed: make PYTHON=python3.12 ...")
     pythons.environment("venv", requirements, pathlib.Path(sys.executable), log.run)
     tree.link()
+
+
+def _pins(log: Log) -> None:
+    if unpinned := pythons.unpinned(_PROGRAMS):
+        log.write("\n".join(unpinned))
+        raise StepFailed("tests/requirements does not say which version of these is meant")
 
 
 def _ruff(log: Log) -> None:
@@ -93,7 +99,7 @@ def _archive(log: Log) -> None:
 
 
 def _types_of_plugins(log: Log) -> None:
-    log.run(_PROGRAMS / "mypy", "-p", "ansible_collections.storware.backup.plugins")
+    log.run(_PROGRAMS / "mypy", "--python-version", _OLDEST_PYTHON, "-p", "ansible_collections.storware.backup.plugins")
 
 
 def _types_of_tests(log: Log) -> None:
@@ -115,7 +121,7 @@ def _pytest(log: Log, name: str, *arguments: str, **variables: str) -> None:
     _COVERAGE.mkdir(exist_ok=True)
     pytest = (_PYTHON, "-m", "pytest", "-q", "-n", _WORKERS, f"--junitxml={report}")
     try:
-        log.run(*pytest, *arguments, environment={**os.environ, **variables})
+        log.run(*pytest, *arguments, environment={**inherited(), **variables})
     finally:
         if report.exists():
             log.count(report)
@@ -170,6 +176,7 @@ def _clean() -> dict[str, str]:
 
 _GROUPS = {
     "lint": [
+        Step("versions of tools are pinned", _pins),
         Step("ruff: rules", _ruff),
         Step("ruff: format", _format),
         Step("yamllint", _yamllint),

@@ -49,7 +49,7 @@ def test_the_oldest_tested_requests_is_the_oldest_supported() -> None:
 def test_all_tools_are_pinned() -> None:
     for file in pythons.REQUIREMENTS.glob("*.txt"):
         for line in file.read_text(encoding="utf-8").splitlines():
-            assert re.fullmatch(r"#.*|-r \S+\.txt|[\w-]+==[\d.]+(; .+)?", line), f"{file.name}: {line}"
+            assert re.fullmatch(r"#.*|-[cr] \S+\.txt|[\w.-]+==[\d.]+(; .+)?", line), f"{file.name}: {line}"
 
 
 def test_no_sanity_test_is_ignored() -> None:
