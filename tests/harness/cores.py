@@ -61,6 +61,8 @@ def sanity(cores: tuple[Core, ...], log: Log) -> None:
     _provide_pip(core.pip, programs, home, log)
     wanted = (MODULE_PYTHONS[0], version) if cores is OLDEST else MODULE_PYTHONS
     here = {name: path for name, path in pythons.find().items() if name in wanted}
+    if MODULE_PYTHONS[0] not in here:
+        log.reasons.append(f"no Python {MODULE_PYTHONS[0]} to import modules with")
     log.note += f", modules on {', '.join(sorted(here, key=MODULE_PYTHONS.index))}"
     collection = tree.copy_to(tree.BUILD / f"sanity-{core.name}")
     environment = {

@@ -117,3 +117,15 @@ def test_without_its_environment_nothing_is_run(logs: pathlib.Path, capsys: pyte
     assert "total: 0 passed, 1 failed, 1 skipped\nPassed: nothing. FAILED: environment. Not run: tests." in (
         capsys.readouterr().out
     )
+
+
+def test_a_copy_is_this_tree_and_nothing_else(tmp_path: pathlib.Path) -> None:
+    tree.copy_to(tmp_path)
+    copy = tree.collection_in(tmp_path)
+    (copy / "plugins" / "stale.py").touch()
+    (copy / "tests" / "stale.py").touch()
+    (copy / "tests" / "output").mkdir()
+    tree.copy_to(tmp_path)
+    files = {path.relative_to(copy).as_posix() for path in copy.rglob("*") if path.is_file()}
+    assert {name for name in files if not name.startswith(".git/")} == set(map(str, tree.tracked_and_new()))
+    assert (copy / "tests" / "output").is_dir()  # where ansible-test keeps what it made
