@@ -37,6 +37,7 @@ _MUST_BE_THERE = {
     "playbooks/fetch_content.yml",
     "requirements.txt",
     "roles/fetch_content/meta/argument_specs.yml",
+    "tests/config.yml",
 }
 
 
@@ -47,8 +48,9 @@ def problems(archive: pathlib.Path, collection: pathlib.Path) -> list[str]:
         odd = [member.name for member in tar if not (member.isfile() or member.isdir())]
     plugins = (path for path in (collection / "plugins").rglob("*") if path.is_file())
     needed = _MUST_BE_THERE | {path.relative_to(collection).as_posix() for path in plugins}
+    surplus = (name for name in files - needed if name.split("/")[0] not in _BELONGS)
     return [
-        *(f"does not belong into the archive: {name}" for name in sorted(files) if name.split("/")[0] not in _BELONGS),
+        *(f"does not belong into the archive: {name}" for name in sorted(surplus)),
         *(f"is missing from the archive: {name}" for name in sorted(needed - files)),
         *(f"is neither file nor directory: {name}" for name in odd),
     ]
