@@ -299,13 +299,39 @@ error:
   type: dict
   contains:
     code:
-      description: A short constant that keeps its meaning, such as V(not_found), V(login_refused) or V(wait_timeout).
+      description:
+        - A short constant that keeps its meaning, such as V(option), V(login_refused), V(forbidden), V(bad_request), V(server_error), V(answer_lost),
+          V(prepare_failed), V(delete_failed) or V(wait_timeout).
       type: str
       sample: wait_timeout
     hint:
       description: What to do next.
       type: str
-      sample: Run the task again to go on waiting.
+      sample: Run the task again to go on waiting, or with a larger wait_timeout.
+    option:
+      description: The option that is wrong, with the code V(option).
+      type: str
+      sample: protected_entities
+    method:
+      description: The verb of the call that failed.
+      type: str
+      sample: GET
+    path:
+      description: The path of the call that failed, below the API's address.
+      type: str
+      sample: /cloud-download
+    status:
+      description: The HTTP status of the answer; V(null) when there was none.
+      type: int
+      sample: 503
+    server_message:
+      description: What the server said, shortened; V(null) when it said nothing.
+      type: str
+      sample: The service is starting
+    retryable:
+      description: Whether the same call may succeed later.
+      type: bool
+      sample: true
 """
 
 from ansible_collections.storware.backup.plugins.module_utils import _cloud_download, _module

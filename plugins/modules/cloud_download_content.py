@@ -233,6 +233,63 @@ error:
       description: What is there now, and what to do next.
       type: str
       sample: Nothing was kept. Run the task again.
+    option:
+      description: The option that is wrong, with the code V(option).
+      type: str
+      sample: dest
+    path:
+      description: Path of the file; or of the call that failed, below the API's address.
+      type: str
+      sample: /srv/restore/alice.zip
+    method:
+      description: The verb of the call that failed.
+      type: str
+      sample: GET
+    status:
+      description: The HTTP status of the answer; V(null) when there was none.
+      type: int
+      sample: 503
+    server_message:
+      description: What the server said, shortened; V(null) when it said nothing.
+      type: str
+      sample: The service is starting
+    retryable:
+      description: Whether the same call may succeed later.
+      type: bool
+      sample: true
+    answers:
+      description: With V(not_a_file), what each address that was asked answered, by the name it has in O(source).
+      type: dict
+      sample:
+        download: "answered 404: not ready"
+    received:
+      description: With V(transfer_interrupted), the bytes that came.
+      type: int
+      sample: 1048576
+    expected:
+      description: With V(transfer_interrupted), the bytes that were announced; with a digest that differs, the one that was expected.
+      type: raw
+      sample: 73400320
+    algorithm:
+      description: The algorithm of a digest that differs.
+      type: str
+      sample: sha256
+    got:
+      description: The digest that the bytes have.
+      type: str
+      sample: 2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae
+    needed:
+      description: With V(disk_full), the bytes that the file needs, when that is known.
+      type: int
+      sample: 73400320
+    free:
+      description: With V(disk_full), the bytes that are free, when that is known.
+      type: int
+      sample: 1048576
+    errno:
+      description: The operating system's name for what it refused.
+      type: str
+      sample: ENOSPC
 """
 
 import typing as t

@@ -182,6 +182,45 @@ cloud_downloads:
       description: What else the server says about the download, under the server's own names.
       type: dict
       sample: {}
+error:
+  description: The failure in a form for playbooks.
+  returned: failure
+  type: dict
+  contains:
+    code:
+      description:
+        - A short constant that keeps its meaning, such as V(option), V(login_refused), V(forbidden), V(unreachable), V(tls), V(bad_answer) or
+          V(server_error).
+      type: str
+      sample: unreachable
+    hint:
+      description: What to do next.
+      type: str
+      sample: Check url, the network and that the server runs.
+    option:
+      description: The option that is wrong, with the code V(option).
+      type: str
+      sample: protected_entity
+    method:
+      description: The verb of the call that failed.
+      type: str
+      sample: GET
+    path:
+      description: The path of the call that failed, below the API's address.
+      type: str
+      sample: /cloud-download
+    status:
+      description: The HTTP status of the answer; V(null) when there was none.
+      type: int
+      sample: 503
+    server_message:
+      description: What the server said, shortened; V(null) when it said nothing.
+      type: str
+      sample: The service is starting
+    retryable:
+      description: Whether the same call may succeed later.
+      type: bool
+      sample: true
 """
 
 from ansible_collections.storware.backup.plugins.module_utils import _module

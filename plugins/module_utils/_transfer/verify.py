@@ -145,7 +145,7 @@ def prove(
         _compare(claimed, digests, "digest_mismatch", "the server announced")
     reached = "none" if announced is None else "length"
     # With no length to compare, the structure is the only proof there is, also when less was asked for.
-    if size and (wanted.level != "length" or announced is None):
+    if wanted.level != "length" or announced is None:
         reached = _check_structure(fd, size, wanted.level, format) or reached
     if has_digest:
         return "digest"

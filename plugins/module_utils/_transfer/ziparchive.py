@@ -30,7 +30,7 @@ _END64: t.Final = struct.Struct("<4sQ2H2I4Q")
 _BLOCK: t.Final = 256 * 1024
 _LONGEST_DESCRIPTOR: t.Final = 24  # bytes that may follow an entry's data; shorter than any local header
 
-_ENCRYPTED: t.Final = 0x1 | 0x40 | 0x2000
+_ENCRYPTED: t.Final = 0x1
 _DESCRIPTOR: t.Final = 0x8
 _STORED: t.Final = 0
 _DEFLATED: t.Final = 8
@@ -119,8 +119,8 @@ def _find_directory(file: _File) -> _Directory:
     classic = _Directory(offset, size, entries)
     locator = position - _LOCATOR.size
     has_locator = locator >= 0 and file.read(locator, 4) == b"PK\6\7"
-    # Some writers add the ZIP64 records where nothing needs them; they lie between the directory and its end record.
-    if has_locator and (entries == _MAX16 or offset + size != position):
+    # ZIP64 records, which some writers add without need, lie between the directory and its end record.
+    if has_locator and offset + size != position:
         return _find_directory64(file, locator, classic)
     if disk or first_disk or here != entries:
         raise Damaged("it is one part of a split archive")

@@ -1,0 +1,95 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The documentation says what the code does: options, environment variables and everything that is returned."""
+
+from __future__ import annotations
+
+import importlib
+import pathlib
+import typing as t
+
+import pytest
+import yaml
+
+from ansible_collections.storware.backup.plugins.doc_fragments import connection
+from ansible_collections.storware.backup.plugins.module_utils import _options
+from tests.harness.modules import connect, prepare, run_module
+from tests.simulator.process import Simulator
+
+Json = t.Any
+
+
+def _returns(module: str) -> dict[str, Json]:
+    source = importlib.import_module(f"ansible_collections.storware.backup.plugins.modules.{module}")
+    return t.cast("dict[str, Json]", yaml.safe_load(source.RETURN))
+
+
+def _undocumented(value: Json, documented: t.Mapping[str, Json], path: str = "") -> list[str]:
+    """Paths in a result that the documentation does not name, and wrong types."""
+    if isinstance(value, list):
+        return [found for entry in value for found in _undocumented(entry, documented, f"{path}[]")]
+    if not isinstance(value, dict) or "contains" not in documented:
+        return []
+    contains = documented["contains"]
+    found = [f"{path}.{key}" for key in value if key not in contains]
+    for key in set(value) & set(contains):
+        found += _undocumented(value[key], contains[key], f"{path}.{key}")
+    return found
+
+
+def _compare(result: dict[str, Json], documented: dict[str, Json]) -> None:
+    own = {key: value for key, value in result.items() if key not in ("changed", "diff", "invocation", "failed", "msg")}
+    assert _undocumented(own, {"contains": documented}) == []
+
+
+def test_what_is_returned_is_documented_to_the_leaf(simulator: Simulator) -> None:
+    made = run_module("cloud_download", prepare(simulator, "alice@example.com", "nobackup@example.com"))
+    assert made["failures"], made
+    _compare(made, _returns("cloud_download"))
+    assert {"cloud_downloads", "tasks", "created", "updated", "deleted", "failures"} <= set(made)
+    _compare(run_module("cloud_download_info", connect(simulator)), _returns("cloud_download_info"))
+
+
+@pytest.mark.parametrize("module", ["cloud_download", "cloud_download_info"])
+@pytest.mark.parametrize("wrong", [{"password": "wrong"}, {"url": "https://"}])
+def test_failures_are_documented_to_the_leaf(simulator: Simulator, module: str, wrong: dict[str, str]) -> None:
+    selected = {"guid": ["f8f73bf9-2445-4bce-a7dd-753be3b40a67"]} if module == "cloud_download" else {}
+    result = run_module(module, connect(simulator, **selected, **wrong))
+    assert result["failed"]
+    _compare(result, _returns(module))
+
+
+def test_failures_of_the_content_module_are_documented_to_the_leaf(
+    simulator: Simulator, tmp_path: pathlib.Path
+) -> None:
+    (guid,) = simulator.seed(downloads=1, entity="alice@example.com")
+    failing: list[dict[str, Json]] = [
+        {"password": "wrong"},
+        {"dest": "/no/such/directory/file"},
+        {"checksum": "sha256:" + "0" * 64},
+        {"guid": "f8f73bf9-2445-4bce-a7dd-753be3b40a67"},
+    ]
+    for options in failing:
+        selected = {"guid": guid, "dest": str(tmp_path / "file"), **options}
+        result = run_module("cloud_download_content", connect(simulator, **selected))
+        assert result["failed"]
+        _compare(result, _returns("cloud_download_content"))
+
+
+def test_both_modules_document_the_same_record() -> None:
+    records = [_returns(module)["cloud_downloads"]["contains"] for module in ("cloud_download", "cloud_download_info")]
+    assert records[0] == records[1]
+
+
+@pytest.mark.parametrize("option", _options.CONNECTION, ids=lambda option: option.name)
+def test_connection_options_are_documented_as_they_are(option: _options.Option) -> None:
+    documented = yaml.safe_load(connection.ModuleDocFragment.DOCUMENTATION)["options"][option.name]
+    assert f"E({option.environment})" in str(documented["description"])
+    assert documented["type"] == option.type
+    assert documented.get("default") == option.default
+
+
+def test_no_connection_option_is_documented_that_is_none() -> None:
+    documented = yaml.safe_load(connection.ModuleDocFragment.DOCUMENTATION)["options"]
+    assert list(documented) == [option.name for option in _options.CONNECTION]
