@@ -225,6 +225,13 @@ def test_downloads_of_one_name_do_not_touch_each_other(tmp_path: pathlib.Path) -
         assert (why, file.sha256) == ("unchanged", sha256(bodies[guid]))
 
 
+def test_downloads_with_the_same_bytes_have_files_of_their_own(tmp_path: pathlib.Path) -> None:
+    first = fetch(tmp_path, reply(ZIP, named("mail.zip")), guid=OTHER_GUID)[1]
+    second = fetch(tmp_path, reply(ZIP, named("mail.zip")))[1]
+    assert first.path != second.path
+    assert [run(job(tmp_path, guid=guid))[1] for guid in (OTHER_GUID, GUID)] == [first, second]
+
+
 @pytest.mark.parametrize("what", ["file", "directory", "symlink", "receipt", "receipt of a stranger"])
 def test_a_name_that_is_taken_by_something_else_is_left_alone(tmp_path: pathlib.Path, what: str) -> None:
     taken = tmp_path / "mail.zip"

@@ -240,6 +240,13 @@ def test_the_free_space_is_that_of_the_file_system(directory: Directory, monkeyp
     assert directory.free() is None
 
 
+@pytest.mark.parametrize("kind", ["a FIFO", "a directory", "a character device"])
+def test_only_regular_files_are_read(directory: Directory, tmp_path: pathlib.Path, kind: str) -> None:
+    _make(kind, tmp_path / "x")
+    with pytest.raises(OSError, match="not a regular file"), directory.reading("x"):
+        pass
+
+
 @pytest.mark.parametrize(("number", "fine"), [(errno.EINVAL, True), (errno.ENOTSUP, True), (errno.EIO, False)])
 def test_a_directory_that_cannot_be_synced(
     directory: Directory, monkeypatch: pytest.MonkeyPatch, number: int, fine: bool

@@ -132,36 +132,46 @@ def test_the_rights_of_named_users_do_not_become_those_of_the_group(directory: D
     assert mode(run(directory, old)) == 0o600
 
 
-def test_modes_are_never_wider_than_asked(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Looked at before and after every call that changes something: nothing but 0600 before the asked mode."""
-    seen: list[tuple[str, int]] = []
+Look = tuple[str, int, int, int]  # name, mode, uid, gid
 
-    def spy(name: str) -> None:
-        real = getattr(os, name)
 
+@pytest.fixture
+def seen(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> set[Look]:
+    """All that was to be seen of partials, before and after every call that changes something."""
+    looks: set[Look] = set()
+
+    def look() -> None:
+        with os.scandir(directory.path) as entries:
+            stats = ((entry.name, entry.stat()) for entry in entries if entry.name.startswith("."))
+            looks.update((name, mode(result), result.st_uid, result.st_gid) for name, result in stats)
+
+    def watched(real: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
         def call(*arguments: t.Any, **options: t.Any) -> t.Any:
             look()
             result = real(*arguments, **options)
             look()
             return result
 
-        monkeypatch.setattr(os, name, call)
+        return call
 
-    def look() -> None:
-        with os.scandir(directory.path) as entries:
-            seen.extend((entry.name, mode(entry.stat())) for entry in entries)
-
-    old = put_old(directory, mode=0o666)
     for name in ("open", "write", "fchmod", "chmod", "fchown", "chown", "rename", "unlink"):
-        spy(name)
+        monkeypatch.setattr(os, name, watched(getattr(os, name)))
+    return looks
 
+
+def test_a_mode_that_is_asked_for_is_never_exceeded(directory: Directory, seen: set[Look]) -> None:
     def apply(path: str, dest: str) -> None:
         os.chown(path, os.geteuid(), os.getegid())
         os.chmod(path, 0o640)
 
-    run(directory, old, Dress(("owner", "group", "mode"), apply))
-    partials = {entry for entry in seen if entry[0].startswith(".")}
-    assert partials == {(name, mode) for name in (".mail.part", ".note.part") for mode in (0o600, 0o640)}
+    run(directory, put_old(directory, mode=0o666), Dress(("owner", "group", "mode"), apply))
+    assert {look[:2] for look in seen} == {(name, m) for name in (".mail.part", ".note.part") for m in (0o600, 0o640)}
+
+
+@root_only
+def test_a_mode_that_is_kept_comes_after_the_owner_it_is_meant_for(directory: Directory, seen: set[Look]) -> None:
+    run(directory, put_old(directory, mode=0o664, uid=54321, gid=54322))
+    assert {look[1:] for look in seen if look[1] != 0o600} == {(0o664, 54321, 54322)}
 
 
 # --- what goes wrong ---

@@ -180,7 +180,7 @@ def test_what_is_no_plain_file_is_no_receipt(directory: Directory, tmp_path: pat
     assert receipt.read(directory, "mail.zip") is None
     os.mkfifo(tmp_path / "fifo.sha256")
     (tmp_path / "dir.sha256").mkdir()
-    (tmp_path / "big.sha256").write_bytes(GOOD * 200)
+    (tmp_path / "big.zip.sha256").write_bytes(GOOD.replace(b"mail", b"big") + b"# more\n" * 5000)
     assert receipt.find(directory, GUID) is None
 
 

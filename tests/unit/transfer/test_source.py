@@ -189,6 +189,30 @@ def test_no_bytes_of_an_announced_file_are_noticed() -> None:
     assert broken([head("Content-Length: 5000", NAMED)]).details["expected"] == 5000
 
 
+class Trickle:
+    """An answer of another library, which gives a few bytes at a time."""
+
+    status_code = 200
+    headers: t.ClassVar[dict[str, str]] = {}
+
+    def __init__(self, body: bytes) -> None:
+        self.raw = self
+        self._body = body
+
+    def read(self, amt: int, *, decode_content: bool) -> bytes:
+        piece, self._body = self._body[:3], self._body[3:]
+        return piece
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
+def test_a_library_that_gives_less_than_is_asked_for() -> None:
+    assert b"".join(source.judge(Trickle(zip_bytes())).pieces()) == zip_bytes()
+    with pytest.raises(NotAFile, match="web page"):
+        source.judge(Trickle(b"<html>" + noise(1000)))
+
+
 def test_first_bytes_that_come_one_by_one_are_judged_together() -> None:
     archive = zip_bytes()
     slow = [reply(archive)[0], *[step for byte in archive[:5] for step in (bytes([byte]), Pause(0.02))], archive[5:]]

@@ -257,6 +257,24 @@ def test_one_part_of_a_split_archive() -> None:
     assert "split" in damage(end_of(zip_bytes(FILES), disk=1))
 
 
+def test_something_between_the_directory_and_the_end() -> None:
+    data = zip_bytes({"a": noise(100)}, method=zipfile.ZIP_STORED)
+    assert "longer than its entries" in damage(end_of(data[:-22] + bytes(9) + data[-22:], size=47 + 9))
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_an_entry_inside_of_another(first: int) -> None:
+    """As a quine or a bomb has it, whichever of the two the directory lists first."""
+    inner = zip_bytes({"b": noise(100)}, method=zipfile.ZIP_STORED)[: 30 + 1 + 100]
+    outer = zip_bytes({"a": inner}, method=zipfile.ZIP_STORED)
+    directory_at = len(outer) - 22 - 47
+    record_b = bytearray(zip_bytes({"b": noise(100)}, method=zipfile.ZIP_STORED)[-22 - 47 : -22])
+    struct.pack_into("<I", record_b, 42, 31)
+    records = [outer[directory_at:-22], bytes(record_b)]
+    bomb = outer[:directory_at] + records[first] + records[1 - first] + outer[-22:]
+    assert "overlaps" in damage(end_of(bomb, entries=2, size=2 * 47))
+
+
 def test_entries_that_overlap() -> None:
     """As in "a better zip bomb": many lines of the directory point to the same data."""
     data = zip_bytes({"a": noise(1000)}, method=zipfile.ZIP_STORED)
