@@ -61,43 +61,47 @@ def test_fetch_to_some_hosts(ansible: Ansible, simulator: Simulator, tmp_path: p
 
 @pytest.mark.matrix
 def test_list(ansible: Ansible, simulator: Simulator) -> None:
-    """Every variable is the query parameter of the same name; the table shows what came."""
-    guids = simulator.seed(downloads=2, entity="alice@example.com")
-    alice = next(user["guid"] for user in simulator.entities("users") if user["email"] == "alice@example.com")
+    """Every variable is the query parameter of the same name; an empty one is not sent."""
+    guid = "0b6f0c1e-6f0e-4d6e-8a53-5b1f6a0f9c11"
     filters = {
+        "backup": guid,
         "direction": "desc",
-        "filter": "",
         "finished_mount": True,
         "mode": "CLOUD_DOWNLOAD",
         "name_like": "alice",
+        "node": guid,
         "order_by": "guid",
         "page": 0,
-        "protected_entity": alice,
+        "project_uuid": guid,
+        "protected_entity": guid,
         "protected_entity_type": "CLOUD_USER",
         "size": 1,
     }
-    simulator.clear_log()
-    run = ansible.playbook(
-        LIST, variables={f"list_downloads_{k}": v for k, v in filters.items()}, environment=_environment(simulator)
-    ).ok()
-    (request,) = [request for request in simulator.requests() if request["path"] == "/cloud-download"]
-    assert dict(request["query"]) == {
-        "direction": "desc",
-        "finished-mount": "true",
-        "mode": "CLOUD_DOWNLOAD",
-        "nameLike": "alice",
-        "orderBy": "guid",
-        "page": "0",
-        "protected-entity": alice,
-        "protected-entity-type": "CLOUD_USER",
-        "size": "1",
-    }
-    header, row, total = _shown(run, "Show the downloads")
-    assert header.split() == ["DOWNLOAD", "MODE", "STATE", "DATA", "OF", "ENTITY"]
-    assert row.split()[0] == max(guids)
-    assert row.endswith("Alice Archer")
-    assert total == "Downloads: 1"
-    assert simulator.counters()["writes"] == 0
+    for variables in ({**filters, "filter": "archer"}, {**filters, "filter": ""}):
+        simulator.clear_log()
+        run = ansible.playbook(
+            LIST,
+            variables={f"list_downloads_{name}": value for name, value in variables.items()},
+            environment=_environment(simulator),
+        ).ok()
+        (request,) = [request for request in simulator.requests() if request["path"] == "/cloud-download"]
+        assert dict(request["query"]) == {
+            "backup": guid,
+            "direction": "desc",
+            "finished-mount": "true",
+            "mode": "CLOUD_DOWNLOAD",
+            "nameLike": "alice",
+            "node": guid,
+            "orderBy": "guid",
+            "page": "0",
+            "project-uuid": guid,
+            "protected-entity": guid,
+            "protected-entity-type": "CLOUD_USER",
+            "size": "1",
+            **({"filter": "archer"} if variables["filter"] else {}),
+        }
+        assert _shown(run, "Show the downloads")[-1] == "Downloads: 0"
+        assert simulator.counters()["writes"] == 0
 
 
 @pytest.mark.matrix
@@ -139,7 +143,7 @@ def test_remove(ansible: Ansible, simulator: Simulator) -> None:
 
 def test_own_connection(ansible: Ansible, simulator: Simulator, tmp_path: pathlib.Path) -> None:
     """Without a credential in the environment, the connection is a variable; its secrets are not shown."""
-    (guid,) = simulator.seed(downloads=1)
+    (guid,) = simulator.seed(downloads=1, entity="alice@example.com")
     connection = {"url": simulator.url, "ca_path": simulator.ca_path, "token": simulator.token}
     variables = {"list_downloads_connection": connection, "remove_downloads_connection": connection}
     # A file, because Ansible itself shows its command line.
@@ -150,6 +154,10 @@ def test_own_connection(ansible: Ansible, simulator: Simulator, tmp_path: pathli
     removal = {"remove_downloads_guids": [guid], "remove_downloads_wait_interval": 0.1}
     removed = ansible.playbook(REMOVE, *given, variables=removal).ok()
     for run, task in ((listed, "Show the downloads"), (removed, "Show what was removed")):
-        assert [line.split()[0] for line in _shown(run, task)] == ["DOWNLOAD", guid, "Downloads:"]
+        header, row, total = _shown(run, task)
+        assert header.split() == ["DOWNLOAD", "MODE", "STATE", "DATA", "OF", "ENTITY"]
+        assert row.split()[:2] == [guid, "CLOUD_DOWNLOAD"]
+        assert row.endswith("Alice Archer")
+        assert total == "Downloads: 1"
         assert simulator.token not in run.output + str(run.results)
     assert simulator.downloads() == []
