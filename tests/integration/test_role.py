@@ -25,7 +25,7 @@ ROLE = "storware.backup.fetch_content"
 PREPARE = "Ensure that the downloads exist and are ready"
 FETCH = "Fetch and verify the content of each download"
 REMOVE = "Remove the downloads from the server"
-PEOPLE = ("alice@example.com", "bob@example.com")
+PEOPLE = ["alice@example.com", "bob@example.com"]
 ALICE = PEOPLE[:1]  # enough where the number of files does not matter
 NAMES = ["host-1", "host-2", "host-3"]
 
@@ -58,9 +58,9 @@ class Fleet:
             environment=self.credentials() if environment is None else environment,
         )
 
-    def mail(self, *arguments: str, people: t.Sequence[str] = PEOPLE, **settings: Json) -> Run:
-        """The same with the mailboxes of these people."""
-        return self.run(*arguments, protected_entities=list(people), protected_entity_type="CLOUD_USER", **settings)
+    def mail(self, *arguments: str, people: list[str] | None = None, **settings: Json) -> Run:
+        """The same with the mailboxes of these people, or of PEOPLE."""
+        return self.run(*arguments, protected_entities=people or PEOPLE, protected_entity_type="CLOUD_USER", **settings)
 
     def inventory(self, hosts: t.Mapping[str, t.Mapping[str, Json]] | None = None) -> dict[str, Json]:
         """Every host fetches to the directory that is named like it."""
