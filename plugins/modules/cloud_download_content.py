@@ -16,7 +16,7 @@ description:
   - Beside the file C(NAME), C(NAME.sha256) is written. It is valid input for C(sha256sum -c), and its comments hold the GUID of the
     download, its size, the time, and how the content was verified. With it a second run proves that nothing has to be fetched, without
     asking the server.
-  - Content is streamed in constant memory, first to a private file C(.NAME.HASH.part) in the same directory.
+  - Content is streamed in constant memory, first to a private file C(.NAME.*.part) in the same directory.
 author:
   - The storware.backup authors (@storware-backup)
 extends_documentation_fragment:
@@ -225,7 +225,7 @@ error:
     code:
       description:
         - A short constant that keeps its meaning. V(not_a_file) (such as a download that is not ready), V(transfer_interrupted), V(damaged),
-          V(digest_mismatch), V(checksum_mismatch), V(unverified), V(cannot_verify), V(disk_full), V(file_system), V(partial_refused),
+          V(digest_mismatch), V(checksum_mismatch), V(unverified), V(cannot_verify), V(disk_full), V(file_system),
           V(overtaken), V(name_taken), V(option), or a code for a call that failed, such as V(forbidden).
       type: str
       sample: not_a_file

@@ -125,6 +125,19 @@ _HINTS: t.Final = {
 }
 
 
+def kind_of(mode: int) -> str:
+    """What a file is, in words."""
+    kinds = (
+        (stat.S_ISLNK, "a symbolic link"),
+        (stat.S_ISDIR, "a directory"),
+        (stat.S_ISFIFO, "a FIFO"),
+        (stat.S_ISSOCK, "a socket"),
+        (stat.S_ISBLK, "a block device"),
+        (stat.S_ISCHR, "a character device"),
+    )
+    return next((words for matches, words in kinds if matches(mode)), "a regular file")
+
+
 def fitted(name: str, suffix: str, prefix: str = "") -> str:
     """prefix + name + suffix, the name shortened and told apart by a digest where the whole would be too long."""
     whole = prefix + name + suffix

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 
 from .._errors import OptionError, StorwareError
 from . import names, publish, receipt, source, verify
-from .directory import Directory, explaining
-from .partial import Partial, check_space, kind_of, partial_name
+from .directory import Directory, explaining, kind_of
+from .partial import Partial, check_space, partial_stem, remove_stale
 from .publish import Dress
 from .receipt import Receipt
 from .source import NotAFile, Opener, Source
@@ -188,11 +188,12 @@ def describe(job: Job, finding: Finding) -> File:
 def fetch(job: Job, finding: Finding) -> Outcome:
     """Fetch, prove and publish. Raises StorwareError; the file that was there is then as it was."""
     started = time.monotonic()
+    stem = _stem(job, finding)
     try:
-        _rehearse(job, finding)
+        _rehearse(job, finding, stem)
         label, answer = _first_file(job, finding)
         with answer:
-            file = _receive(job, finding, answer)
+            file = _receive(job, finding, answer, stem)
     except StorwareError as error:
         _complete(error, job, finding)
         raise
@@ -257,14 +258,16 @@ def _facts(finding: Finding) -> Facts:
     return Facts(old is not None, old.st_size if old else None, finding.receipt, digest)
 
 
-def _partial_name(job: Job, finding: Finding) -> str:
-    # In a directory the server's name comes only with the answer; a partial has to be found before that.
-    return partial_name(finding.name or job.guid.lower(), job.identity)
+def _stem(job: Job, finding: Finding) -> str:
+    # In a directory the server's name comes only with the answer; what was left has to be found before that.
+    return partial_stem(finding.name or job.guid.lower(), job.identity)
 
 
-def _rehearse(job: Job, finding: Finding) -> None:
+def _rehearse(job: Job, finding: Finding, stem: str) -> None:
     """Make and dress an empty partial: what cannot be written or owned is found before anything is sent."""
-    with Partial(finding.directory, _partial_name(job, finding)) as scratch:
+    with explaining(f"read {finding.directory.path}"):
+        remove_stale(finding.directory, stem)
+    with Partial(finding.directory, stem) as scratch:
         publish.put_on(scratch, finding.name or job.guid, finding.old, job.dress)
 
 
@@ -302,13 +305,13 @@ def _check_format(answer: Source, name: str) -> None:
         raise NotAFile(f"sent something that is no {promised.upper()} file as {name} (it starts with {start!r})")
 
 
-def _receive(job: Job, finding: Finding, answer: Source) -> File:
+def _receive(job: Job, finding: Finding, answer: Source, stem: str) -> File:
     if answer.claims.length is not None:
         check_space(finding.directory, answer.claims.length)
     format = verify.detect(answer.head)
     algorithms = [checksum.algorithm for checksum in (job.checksum, answer.claims.digest) if checksum]
     digests = Digests(algorithms)
-    with Partial(finding.directory, _partial_name(job, finding)) as partial:
+    with Partial(finding.directory, stem) as partial:
         _copy(answer, partial, digests)
         with explaining(f"read {partial.path}"):
             verified = verify.prove(
@@ -322,7 +325,10 @@ def _receive(job: Job, finding: Finding, answer: Source) -> File:
             )
         sha256 = digests.hex("sha256") or ""
         finding.name = name = finding.name or _free_name(job, finding, answer, sha256)
-        _publish(job, finding, partial, Receipt(name, job.guid.lower(), answer.count, sha256, verified))
+        note = Receipt(name, job.guid.lower(), answer.count, sha256, verified)
+        with Partial(finding.directory, stem) as note_partial:
+            note_partial.write(receipt.render(note, datetime.datetime.now(datetime.timezone.utc)))
+            publish.publish(partial, note_partial, name, finding.old, job.dress)
     return File(finding.path, answer.count, sha256, verified, format)
 
 
@@ -331,13 +337,6 @@ def _copy(answer: Source, partial: Partial, digests: Digests) -> None:
     for piece in answer.pieces():
         digests.update(piece)
         partial.write(piece)
-
-
-def _publish(job: Job, finding: Finding, partial: Partial, note: Receipt) -> None:
-    note_name = partial_name(receipt.receipt_name(note.name), job.identity)
-    with Partial(finding.directory, note_name) as note_partial:
-        note_partial.write(receipt.render(note, datetime.datetime.now(datetime.timezone.utc)))
-        publish.publish(partial, note_partial, note.name, finding.old, job.dress)
 
 
 def _free_name(job: Job, finding: Finding, answer: Source, sha256: str) -> str:

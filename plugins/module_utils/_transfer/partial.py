@@ -3,37 +3,66 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The private partial: where the bytes lie until they are proved, beside the place where they will go.
 
-Readable by its owner only from its first instant, made anew and never through a link (R9).
+Readable by its owner only from its first instant, and made anew under a name that no other run has: two runs never
+write into one file, whether locks work or not. A lock only tells a partial at work from one that was left behind.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import fcntl
 import os
-import pwd
-import stat
+import re
+import secrets
 import typing as t
 
 from .._errors import StorwareError
 from .directory import Directory, digest_of, explaining, fitted
 
 _SUFFIX: t.Final = ".part"
+_TOKEN_SIZE: t.Final = 4  # bytes; twice as many hex digits
 
 
-def partial_name(name: str, identity: str) -> str:
-    """``.NAME.HASH.part``; identity tells downloads apart (server and guid), also where NAME has to be shortened."""
-    return fitted(name, f".{digest_of(identity, 16)}{_SUFFIX}", prefix=".")
+def partial_stem(name: str, identity: str) -> str:
+    """``.NAME.HASH.``: what the names of all partials of a download for NAME start with.
+
+    identity tells downloads apart (server and guid), also where NAME has to be shortened.
+    """
+    rest = "0" * 2 * _TOKEN_SIZE + _SUFFIX
+    return fitted(name, f".{digest_of(identity, 16)}.{rest}", prefix=".").removesuffix(rest)
+
+
+def remove_stale(directory: Directory, stem: str) -> None:
+    """Remove what killed runs have left. Anything but a plain file is neither used nor touched (F12)."""
+    pattern = re.compile(f"{re.escape(stem)}[0-9a-f]{{{2 * _TOKEN_SIZE}}}{re.escape(_SUFFIX)}")
+    for name in filter(pattern.fullmatch, directory.names()):
+        with contextlib.suppress(OSError), directory.reading(name) as fd:
+            if _lock(fd):
+                directory.remove(name)
+
+
+def _lock(fd: int) -> bool:
+    """Whether nobody else holds this file. Where there are no locks, nobody can."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # some network file systems have none, or only for writers
+        return True
+    return True
 
 
 class Partial:
     """A new file that is removed at the end of the ``with`` block, unless it was given its final name by then."""
 
-    def __init__(self, directory: Directory, name: str) -> None:
+    def __init__(self, directory: Directory, stem: str) -> None:
         self.directory = directory
-        self.name = name
-        self.path = directory.path_of(name)
+        self.name = stem + secrets.token_hex(_TOKEN_SIZE) + _SUFFIX
+        self.path = directory.path_of(self.name)
         with explaining(f"create {self.path}"):
-            self.fd = _create(directory, name)
+            self.fd = directory.open(self.name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+            _lock(self.fd)
 
     def __enter__(self) -> Partial:
         return self
@@ -72,28 +101,6 @@ class Partial:
             self.fd = -1
 
 
-def _create(directory: Directory, name: str) -> int:
-    _remove_stale(directory, name)
-    try:
-        return directory.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise _refused(directory, name, "another run is making it right now") from None
-
-
-def _remove_stale(directory: Directory, name: str) -> None:
-    """Remove what an earlier run has left. Anything that no run of ours can have made is refused (F12)."""
-    there = directory.stat(name)
-    if there is None:
-        return
-    if not stat.S_ISREG(there.st_mode):
-        raise _refused(directory, name, f"it is {kind_of(there.st_mode)}")
-    if there.st_uid != os.geteuid():
-        raise _refused(directory, name, f"it belongs to {_user(there.st_uid)}")
-    if there.st_nlink != 1:
-        raise _refused(directory, name, "it has another name elsewhere (a hard link)")
-    directory.remove(name)
-
-
 def check_space(directory: Directory, size: int) -> None:
     """Raise StorwareError (``disk_full``) if so many bytes do not fit."""
     with explaining(f"ask for the free space of {directory.path}"):
@@ -105,31 +112,3 @@ def check_space(directory: Directory, size: int) -> None:
             hint="Free some space or choose another dest.",
             details={"needed": size, "free": free, "errno": errno.errorcode[errno.ENOSPC]},
         )
-
-
-def kind_of(mode: int) -> str:
-    """What a file is, in words."""
-    kinds = (
-        (stat.S_ISLNK, "a symbolic link"),
-        (stat.S_ISDIR, "a directory"),
-        (stat.S_ISFIFO, "a FIFO"),
-        (stat.S_ISSOCK, "a socket"),
-        (stat.S_ISBLK, "a block device"),
-        (stat.S_ISCHR, "a character device"),
-    )
-    return next((words for matches, words in kinds if matches(mode)), "a regular file")
-
-
-def _refused(directory: Directory, name: str, why: str) -> StorwareError:
-    return StorwareError(
-        f"Refusing to use {directory.path_of(name)}: {why}",
-        code="partial_refused",
-        hint="If no other run is at work, remove it by hand and find out who made it.",
-    )
-
-
-def _user(uid: int) -> str:
-    try:
-        return f"the user {pwd.getpwuid(uid).pw_name}"
-    except KeyError:
-        return f"the user with the number {uid}"

@@ -54,7 +54,10 @@ def publish(partial: Partial, note: Partial, name: str, old: os.stat_result | No
     _place(partial, name)
     _place(note, receipt_name(name))
     with explaining(f"bring {directory.path} to the disk"):
+        if not partial.is_in_place(name):  # another run came in between; its file stays, without our receipt
+            directory.remove(receipt_name(name))
         directory.sync()
+    _check_in_place(partial, name)
 
 
 def put_on(partial: Partial, name: str, old: os.stat_result | None, dress: Dress) -> None:
@@ -104,7 +107,7 @@ def _place(partial: Partial, name: str) -> None:
 def _check_in_place(partial: Partial, name: str) -> None:
     if not partial.is_in_place(name):
         raise StorwareError(
-            f"Another run has put its own file at {partial.directory.path_of(name)}, or the directory was exchanged",
+            f"{partial.directory.path_of(name)} was exchanged or removed, by another run or by somebody else",
             code="overtaken",
             hint="Let one task at a time fetch to a dest, and run it again.",
         )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import fcntl
 import hashlib
 import itertools
 import os
@@ -22,6 +23,7 @@ import pytest
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError, StorwareError
 from ansible_collections.storware.backup.plugins.module_utils._transfer import engine, receipt
 from ansible_collections.storware.backup.plugins.module_utils._transfer.directory import Directory
+from ansible_collections.storware.backup.plugins.module_utils._transfer.partial import partial_stem
 from ansible_collections.storware.backup.plugins.module_utils._transfer.publish import Dress
 from ansible_collections.storware.backup.plugins.module_utils._transfer.verify import Checksum
 from tests.unit.transfer.fetching import job, opener, reason, run
@@ -541,24 +543,15 @@ def test_an_interruption_cleans_up(tmp_path: pathlib.Path) -> None:
     assert files_in(tmp_path) == {}
 
 
-def test_a_planted_partial_is_refused_before_anything_is_sent(tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize("dest", ["x", "."])
+def test_what_a_killed_run_has_left_is_removed_by_the_next_one(tmp_path: pathlib.Path, dest: str) -> None:
+    stem = partial_stem("x" if dest == "x" else GUID, f"server {GUID}")
+    (tmp_path / f"{stem}0123abcd.part").write_bytes(b"half a file")
+    (tmp_path / f"{stem}89abcdef.part").symlink_to("precious")
     (tmp_path / "precious").write_bytes(b"precious")
-    with engine.inspect(job(tmp_path / "x")) as finding:
-        name = engine._partial_name(job(tmp_path / "x"), finding)
-    (tmp_path / name).symlink_to("precious")
-    with scripted(reply(ZIP)) as server:
-        with pytest.raises(StorwareError) as caught:
-            run(job(tmp_path / "x", server.url()))
-        assert server.requests == []
-    assert caught.value.code == "partial_refused"
+    fetch(tmp_path / dest, reply(ZIP, named("x")))
+    assert set(os.listdir(tmp_path)) == {"x", "x.sha256", "precious", f"{stem}89abcdef.part"}
     assert (tmp_path / "precious").read_bytes() == b"precious"
-
-
-def test_a_killed_run_leaves_a_partial_that_the_next_one_replaces(tmp_path: pathlib.Path) -> None:
-    with engine.inspect(job(tmp_path / "x")) as finding:
-        (tmp_path / engine._partial_name(job(tmp_path / "x"), finding)).write_bytes(b"half a file")
-    fetch(tmp_path / "x", reply(ZIP))
-    assert set(files_in(tmp_path)) == {"x", "x.sha256"}
 
 
 def test_a_failure_after_the_file_has_its_name_says_so(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -581,25 +574,40 @@ def test_a_failure_after_the_file_has_its_name_says_so(tmp_path: pathlib.Path, m
     assert set(files_in(tmp_path)) == {"x"}
 
 
-@pytest.mark.parametrize("writers", [2, 5])
-def test_writers_of_one_dest_never_mix(tmp_path: pathlib.Path, writers: int) -> None:
-    """Each sends other bytes; the last one to make its partial wins, and the others say what happened."""
-    bodies = [zip_bytes({"a": noise(200_000, seed)}) for seed in range(writers)]
-    failures: list[StorwareError] = []
+@pytest.mark.parametrize("locks", ["real", "lying"])
+@pytest.mark.parametrize("writers", [2, 8])
+def test_writers_of_one_dest_never_mix(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, writers: int, locks: str
+) -> None:
+    """Each sends other bytes: one file is there in the end, whole, and nobody says that it is his when it is not."""
+    if locks == "lying":
+        monkeypatch.setattr(fcntl, "flock", lambda fd, operation: None)
+    for number in range(5):
+        dest = tmp_path / str(number)
+        bodies = [zip_bytes({"a": noise(200_000, seed)}) for seed in range(writers)]
+        codes = _write_at_once(dest, [[reply(body)[0], body[:1000], Pause(0.05), body[1000:]] for body in bodies])
+        assert dest.read_bytes() in bodies
+        assert len(codes) < writers
+        assert set(codes) <= {"overtaken"}
+        with Directory(str(tmp_path)) as directory:
+            beside = receipt.read(directory, dest.name)
+        assert beside is None or beside.sha256 == sha256(dest.read_bytes())
+    assert not list(tmp_path.glob(".*"))
 
-    def work(body: bytes) -> None:
+
+def _write_at_once(dest: pathlib.Path, scripts: t.Sequence[Script]) -> list[str]:
+    """The codes of those that failed."""
+    codes: list[str] = []
+
+    def work(script: Script) -> None:
         try:
-            fetch(tmp_path / "x", [reply(body)[0], body[:1000], Pause(0.2), body[1000:]])
+            fetch(dest, script)
         except StorwareError as error:
-            failures.append(error)
+            codes.append(error.code)
 
-    threads = [threading.Thread(target=work, args=(body,)) for body in bodies]
+    threads = [threading.Thread(target=work, args=(script,)) for script in scripts]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert (tmp_path / "x").read_bytes() in bodies
-    assert set(files_in(tmp_path)) == {"x", "x.sha256"}
-    assert len(failures) < writers
-    assert {error.code for error in failures} <= {"overtaken", "partial_refused"}
-    assert reason(job(tmp_path / "x")) == "unchanged"
+    return codes

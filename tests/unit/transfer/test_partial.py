@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import pathlib
+import secrets
 import stat
 import typing as t
 
@@ -17,10 +19,14 @@ from hypothesis import strategies as st
 
 from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
 from ansible_collections.storware.backup.plugins.module_utils._transfer import partial
-from ansible_collections.storware.backup.plugins.module_utils._transfer.directory import Directory, fitted
-from ansible_collections.storware.backup.plugins.module_utils._transfer.partial import Partial, partial_name
+from ansible_collections.storware.backup.plugins.module_utils._transfer.directory import Directory, fitted, kind_of
+from ansible_collections.storware.backup.plugins.module_utils._transfer.partial import (
+    Partial,
+    partial_stem,
+    remove_stale,
+)
 
-NAME = partial_name("mail.zip", "https://server/api guid")
+STEM = partial_stem("mail.zip", "https://server/api guid")
 
 
 @pytest.fixture
@@ -40,25 +46,25 @@ def mode_of(path: str) -> int:
     return stat.S_IMODE(os.stat(path).st_mode)
 
 
-def refused(directory: Directory) -> str:
-    with pytest.raises(StorwareError) as caught:
-        Partial(directory, NAME)
-    assert caught.value.code == "partial_refused"
-    return caught.value.message
+def stale(directory: Directory, token: str = "0123abcd") -> pathlib.Path:
+    """Where a killed run has left its partial."""
+    return pathlib.Path(directory.path_of(f"{STEM}{token}.part"))
 
 
-def test_the_name_is_hidden_and_tells_downloads_apart() -> None:
-    assert NAME.startswith(".mail.zip.")
-    assert NAME.endswith(".part")
-    assert partial_name("mail.zip", "a") != partial_name("mail.zip", "b")
-    assert partial_name("mail.zip", "a") == partial_name("mail.zip", "a")
+def test_the_name_is_hidden_and_tells_downloads_apart(directory: Directory) -> None:
+    assert STEM.startswith(".mail.zip.")
+    assert partial_stem("mail.zip", "a") != partial_stem("mail.zip", "b")
+    assert partial_stem("mail.zip", "a") == partial_stem("mail.zip", "a")
+    with Partial(directory, STEM) as first, Partial(directory, STEM) as second:
+        assert first.name != second.name
+        assert all(made.name.startswith(STEM) and made.name.endswith(".part") for made in (first, second))
 
 
 @given(st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=255))
 def test_every_name_of_a_file_has_a_name_for_its_partial(name: str) -> None:
-    made = partial_name(name, "identity")
-    assert len(os.fsencode(made)) <= 255
-    assert made != partial_name(name[:-1] + ("x" if name[-1] != "x" else "y"), "identity")
+    made = partial_stem(name, "identity")
+    assert len(os.fsencode(f"{made}01234567.part")) <= 255
+    assert made != partial_stem(name[:-1] + ("x" if name[-1] != "x" else "y"), "identity")
 
 
 def test_long_names_are_told_apart_and_stay_valid_utf_8() -> None:
@@ -70,13 +76,13 @@ def test_long_names_are_told_apart_and_stay_valid_utf_8() -> None:
 
 
 def test_it_is_private_whatever_the_umask(directory: Directory, umask: int) -> None:
-    with Partial(directory, NAME) as made:
+    with Partial(directory, STEM) as made:
         assert mode_of(made.path) == 0o600
         assert not os.get_inheritable(made.fd)
 
 
 def test_it_holds_what_was_written_and_goes_when_it_was_not_published(directory: Directory) -> None:
-    with Partial(directory, NAME) as made:
+    with Partial(directory, STEM) as made:
         made.write(b"one")
         made.write(b"")
         made.write(b"two")
@@ -87,7 +93,7 @@ def test_it_holds_what_was_written_and_goes_when_it_was_not_published(directory:
 
 
 def test_it_goes_when_the_work_fails(directory: Directory) -> None:
-    with pytest.raises(KeyboardInterrupt), Partial(directory, NAME):
+    with pytest.raises(KeyboardInterrupt), Partial(directory, STEM):
         raise KeyboardInterrupt
     assert directory.names() == []
 
@@ -95,44 +101,76 @@ def test_it_goes_when_the_work_fails(directory: Directory) -> None:
 def test_short_writes_are_continued(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
     write = os.write
     monkeypatch.setattr(os, "write", lambda fd, data: write(fd, bytes(data[:3])))
-    with Partial(directory, NAME) as made:
+    with Partial(directory, STEM) as made:
         made.write(b"0123456789")
         assert pathlib.Path(made.path).read_bytes() == b"0123456789"
 
 
-def test_what_an_earlier_run_left_is_replaced_by_a_new_file(directory: Directory) -> None:
-    left = pathlib.Path(directory.path_of(NAME))
-    left.write_bytes(b"old bytes")
-    left.chmod(0o666)
-    with open(left, "rb") as eavesdropper, Partial(directory, NAME) as made:
-        made.write(b"secret")
-        assert mode_of(made.path) == 0o600
-        assert eavesdropper.read() == b"old bytes"
-        assert left.read_bytes() == b"secret"
+@pytest.mark.parametrize("mode", [0o600, 0o666, 0o000])
+def test_what_killed_runs_left_is_removed(directory: Directory, mode: int) -> None:
+    for token in ("0123abcd", "fedcba98"):
+        stale(directory, token).write_bytes(b"old bytes")
+        stale(directory, token).chmod(mode)
+    remove_stale(directory, STEM)
+    assert directory.names() == []
 
 
-def test_a_symbolic_link_is_refused(directory: Directory, tmp_path: pathlib.Path) -> None:
-    target = tmp_path / "target"
-    target.write_bytes(b"precious")
-    (tmp_path / NAME).symlink_to(target)
-    assert "symbolic link" in refused(directory)
-    assert target.read_bytes() == b"precious"
-    target.unlink()
-    assert "symbolic link" in refused(directory)
-    assert not target.exists()
+def test_a_partial_at_work_is_left_alone(directory: Directory) -> None:
+    with Partial(directory, STEM) as made:
+        remove_stale(directory, STEM)
+        assert made.is_in_place(made.name)
 
 
-def test_a_hard_link_is_refused(directory: Directory, tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize("error", [errno.ENOLCK, errno.EOPNOTSUPP, errno.EBADF])
+def test_without_locks_the_last_one_wins(directory: Directory, monkeypatch: pytest.MonkeyPatch, error: int) -> None:
+    def fail(fd: int, operation: int) -> t.NoReturn:
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+    with Partial(directory, STEM) as first:
+        remove_stale(directory, STEM)
+        with Partial(directory, STEM) as second:
+            assert not first.is_in_place(first.name)
+            assert second.is_in_place(second.name)
+
+
+def test_only_what_is_named_exactly_so_is_removed(directory: Directory) -> None:
+    others = [
+        partial_stem("mail.zip", "another server") + "0123abcd.part",
+        partial_stem("mail.zi", "https://server/api guid") + "0123abcd.part",
+        f"{STEM}0123abc.part", f"{STEM}0123abcde.part", f"{STEM}0123abcd.part.part", f"{STEM}0123abcX.part",
+        STEM, "mail.zip", f"x{STEM}0123abcd.part",
+    ]  # fmt: skip
+    for name in others:
+        pathlib.Path(directory.path_of(name)).touch()
+    remove_stale(directory, STEM)
+    assert directory.names() == sorted(others)
+
+
+def test_a_name_is_no_pattern(directory: Directory) -> None:
+    stem = partial_stem("a[b](c)*.+", "x")
+    pathlib.Path(directory.path_of(f"{stem}0123abcd.part")).touch()
+    remove_stale(directory, stem)
+    assert directory.names() == []
+
+
+@pytest.mark.parametrize("kind", ["a FIFO", "a directory", "a socket", "a character device", "a symbolic link"])
+def test_what_was_planted_is_not_touched(directory: Directory, tmp_path: pathlib.Path, kind: str) -> None:
     (tmp_path / "precious").write_bytes(b"precious")
-    os.link(tmp_path / "precious", tmp_path / NAME)
-    assert "hard link" in refused(directory)
+    _make(kind, stale(directory))
+    remove_stale(directory, STEM)
+    with Partial(directory, STEM) as made:
+        made.write(b"secret")
+    assert kind_of(stale(directory).lstat().st_mode) == kind
     assert (tmp_path / "precious").read_bytes() == b"precious"
 
 
-@pytest.mark.parametrize("kind", ["a FIFO", "a directory", "a socket", "a character device"])
-def test_what_is_no_file_is_refused(directory: Directory, tmp_path: pathlib.Path, kind: str) -> None:
-    _make(kind, tmp_path / NAME)
-    assert kind in refused(directory)
+def test_a_hard_link_loses_its_name_and_nothing_else(directory: Directory, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "precious").write_bytes(b"precious")
+    os.link(tmp_path / "precious", stale(directory))
+    remove_stale(directory, STEM)
+    assert (tmp_path / "precious").read_bytes() == b"precious"
+    assert directory.names() == ["precious"]
 
 
 def _make(kind: str, path: pathlib.Path) -> None:
@@ -142,38 +180,31 @@ def _make(kind: str, path: pathlib.Path) -> None:
         path.mkdir()
     elif kind == "a socket":
         os.mknod(path, stat.S_IFSOCK | 0o600)
+    elif kind == "a symbolic link":
+        path.symlink_to("precious")
     elif os.geteuid() == 0:
         os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, 3))
     else:
         pytest.skip("only root makes devices")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-@pytest.mark.parametrize(("uid", "owner"), [(54321, "the user with the number 54321"), (1, "the user daemon")])
-def test_the_file_of_another_user_is_refused(
-    directory: Directory, tmp_path: pathlib.Path, uid: int, owner: str
-) -> None:
-    (tmp_path / NAME).write_bytes(b"theirs")
-    os.chown(tmp_path / NAME, uid, -1)
-    assert owner in refused(directory)
-    assert (tmp_path / NAME).read_bytes() == b"theirs"
+def test_a_name_that_is_taken_is_not_used(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is there, a link or a file that somebody reads: O_EXCL refuses it."""
+    monkeypatch.setattr(secrets, "token_hex", lambda size: "0123abcd")
+    for plant in (lambda: stale(directory).symlink_to("nowhere"), lambda: stale(directory).write_bytes(b"planted")):
+        plant()
+        with pytest.raises(StorwareError, match="File exists"):
+            Partial(directory, STEM)
+        stale(directory).unlink()
+    assert directory.names() == []
 
 
-def test_what_appears_in_between_is_not_used(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between the look and the making somebody plants a file: O_EXCL refuses it."""
-    (pathlib.Path(directory.path) / NAME).write_bytes(b"planted")
-    monkeypatch.setattr(partial, "_remove_stale", lambda directory, name: None)
-    assert "another run" in refused(directory)
-
-
-def test_a_file_of_another_run_is_not_removed(directory: Directory) -> None:
-    with Partial(directory, NAME) as first:
-        with Partial(directory, NAME) as second:
-            assert not first.is_in_place(NAME)
-            assert second.is_in_place(NAME)
-            first.close()
-            assert second.is_in_place(NAME)
-        assert directory.names() == []
+def test_only_its_own_file_is_removed(directory: Directory, tmp_path: pathlib.Path) -> None:
+    with Partial(directory, STEM) as made:
+        path = pathlib.Path(made.path)
+        path.unlink()
+        path.write_bytes(b"theirs")
+    assert path.read_bytes() == b"theirs"
 
 
 def test_the_directory_is_the_one_that_was_opened(tmp_path: pathlib.Path) -> None:
@@ -184,10 +215,10 @@ def test_the_directory_is_the_one_that_was_opened(tmp_path: pathlib.Path) -> Non
     with Directory(str(real)) as opened:
         real.rename(tmp_path / "moved")
         real.symlink_to(elsewhere)
-        with Partial(opened, NAME) as made:
+        with Partial(opened, STEM) as made:
             made.write(b"secret")
             assert list(elsewhere.iterdir()) == []
-            assert (tmp_path / "moved" / NAME).read_bytes() == b"secret"
+            assert (tmp_path / "moved" / made.name).read_bytes() == b"secret"
 
 
 @pytest.mark.parametrize(
@@ -206,7 +237,7 @@ def test_errors_name_the_file_and_the_reason(
     def fail(*_arguments: object) -> t.NoReturn:
         raise OSError(number, os.strerror(number))
 
-    with Partial(directory, NAME) as made:
+    with Partial(directory, STEM) as made:
         monkeypatch.setattr(os, call, fail)
         with pytest.raises(StorwareError) as caught:
             made.sync() if call == "fsync" else made.write(b"x")

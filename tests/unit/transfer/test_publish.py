@@ -48,7 +48,7 @@ def put_old(directory: Directory, *, mode: int = 0o640, uid: int = -1, gid: int 
 def run(directory: Directory, old: os.stat_result | None = None, dress: Dress = PLAIN) -> os.stat_result:
     """Publish the new content; returns what the file is then."""
     note = Receipt("mail.zip", GUID, len(NEW), sha256(NEW), "full")
-    with Partial(directory, ".mail.part") as partial, Partial(directory, ".note.part") as note_partial:
+    with Partial(directory, ".mail.") as partial, Partial(directory, ".note.") as note_partial:
         partial.write(NEW)
         note_partial.write(receipt.render(note, NOW))
         publish.publish(partial, note_partial, "mail.zip", old, dress)
@@ -143,7 +143,7 @@ def seen(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> set[Look]:
     def look() -> None:
         with os.scandir(directory.path) as entries:
             stats = ((entry.name, entry.stat()) for entry in entries if entry.name.startswith("."))
-            looks.update((name, mode(result), result.st_uid, result.st_gid) for name, result in stats)
+            looks.update((name[:6], mode(result), result.st_uid, result.st_gid) for name, result in stats)
 
     def watched(real: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
         def call(*arguments: t.Any, **options: t.Any) -> t.Any:
@@ -165,7 +165,7 @@ def test_a_mode_that_is_asked_for_is_never_exceeded(directory: Directory, seen: 
         os.chmod(path, 0o640)
 
     run(directory, put_old(directory, mode=0o666), Dress(("owner", "group", "mode"), apply))
-    assert {look[:2] for look in seen} == {(name, m) for name in (".mail.part", ".note.part") for m in (0o600, 0o640)}
+    assert {look[:2] for look in seen} == {(name, m) for name in (".mail.", ".note.") for m in (0o600, 0o640)}
 
 
 @root_only
@@ -201,6 +201,24 @@ def test_another_run_that_is_faster_is_noticed(directory: Directory, monkeypatch
         run(directory)
     assert caught.value.code == "overtaken"
     assert receipt.read(directory, "mail.zip") is None
+
+
+def test_another_run_between_file_and_receipt_gets_no_receipt_of_ours(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Directory.rename
+
+    def rename(self: Directory, old: str, new: str) -> None:
+        if new.endswith(".sha256"):
+            pathlib.Path(self.path_of("theirs")).write_bytes(b"theirs")
+            real(self, "theirs", "mail.zip")
+        real(self, old, new)
+
+    monkeypatch.setattr(Directory, "rename", rename)
+    with pytest.raises(StorwareError) as caught:
+        run(directory)
+    assert caught.value.code == "overtaken"
+    assert directory.names() == ["mail.zip"]
 
 
 class Crash(BaseException):
@@ -239,8 +257,6 @@ def test_a_crash_at_any_step_leaves_no_receipt_beside_other_bytes(
     beside = receipt.read(directory, "mail.zip")
     assert beside is None or beside.sha256 == sha256(content)
     assert beside is None or beside.guid == (GUID if content == NEW else OTHER_GUID)
-    for name_left in (".mail.part", ".note.part"):
-        Partial(directory, name_left).close()  # the next run can go on
 
 
 def test_the_order_of_the_steps(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
