@@ -34,7 +34,8 @@ class Reset:
     """End the connection with RST instead of FIN."""
 
 
-Script = t.Sequence["bytes | Repeat | Pause | Reset"]
+# An event is waited for, ten seconds at the most.
+Script = t.Sequence["bytes | Repeat | Pause | Reset | threading.Event"]
 
 
 def head(*fields: str, status: str = "200 OK") -> bytes:
@@ -119,6 +120,8 @@ def _play(connection: socket.socket, script: Script) -> None:
                 connection.sendall(step.data)
         elif isinstance(step, Pause):
             time.sleep(step.seconds)
+        elif isinstance(step, threading.Event):
+            step.wait(10)
         else:
             time.sleep(0.1)  # RST overtakes data that is under way; here it shall come after it
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

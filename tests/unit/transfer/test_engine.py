@@ -285,13 +285,14 @@ def test_a_changed_file_in_a_directory_is_replaced_in_place(tmp_path: pathlib.Pa
 
 
 def test_a_name_that_becomes_taken_during_the_transfer_is_left_alone(tmp_path: pathlib.Path) -> None:
-    script = [*reply(ZIP, named("mail.zip"))[:1], ZIP[:100], Pause(0.5), ZIP[100:]]
-    with scripted(script) as server:
+    other_is_there = threading.Event()
+    with scripted([reply(ZIP, named("mail.zip"))[0], ZIP[:100], other_is_there, ZIP[100:]]) as server:
         thread = threading.Thread(target=run, args=(job(tmp_path, server.url()),))
         thread.start()
         while not server.requests:
             time.sleep(0.01)
         fetch(tmp_path, reply(NEWER, named("mail.zip")), guid=OTHER_GUID)
+        other_is_there.set()
         thread.join()
     assert (tmp_path / "mail.zip").read_bytes() == NEWER
     assert (tmp_path / "mail-f8f73bf9.zip").read_bytes() == ZIP
