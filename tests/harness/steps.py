@@ -9,12 +9,15 @@ Standard library only: it makes the environments that everything else runs in.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import fcntl
 import functools
 import os
 import pathlib
 import re
 import shutil
 import sys
+import typing as t
 
 from tests.harness import archive, cores, pythons, tree
 from tests.harness.runner import Log, Step, StepFailed, StepSkipped, inherited, run
@@ -215,7 +218,21 @@ def main() -> int:
     steps = [Step("environment", functools.partial(_environment, requirements), needed=True)]
     for name in _GROUPS if "test" in groups else groups:
         steps += _GROUPS.get(name, [])
-    return run(steps)
+    with _alone():
+        return run(steps)
+
+
+@contextlib.contextmanager
+def _alone() -> t.Iterator[None]:
+    """Two runs in one work tree would take each other's copies away: the second waits."""
+    tree.BUILD.mkdir(exist_ok=True)
+    with (tree.BUILD / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("Waiting for another run in this work tree ...", flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 if __name__ == "__main__":
