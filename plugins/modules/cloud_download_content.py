@@ -298,7 +298,7 @@ from ansible_collections.storware.backup.plugins.module_utils import _module
 from ansible_collections.storware.backup.plugins.module_utils._api import entities
 from ansible_collections.storware.backup.plugins.module_utils._api.failures import ApiError
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError
-from ansible_collections.storware.backup.plugins.module_utils._transfer import engine
+from ansible_collections.storware.backup.plugins.module_utils._transfer import engine, inspection
 from ansible_collections.storware.backup.plugins.module_utils._transfer.publish import Dress
 from ansible_collections.storware.backup.plugins.module_utils._transfer.receipt import receipt_name
 from ansible_collections.storware.backup.plugins.module_utils._transfer.source import NotAFile, Opener, Response
@@ -311,9 +311,9 @@ _ATTRIBUTES = ("owner", "group", "mode", "seuser", "serole", "setype", "selevel"
 def fetch(context: _module.Context) -> _module.Result:
     """Bring the content to dest, unless it is there."""
     job = _job(context)
-    with engine.inspect(job) as finding:
+    with inspection.inspect(job) as finding:
         if not finding.needs_content:
-            file = engine.describe(job, finding)
+            file = inspection.describe(job, finding)
             changed = context.adjust(file.path)
             return {"changed": changed, "diff": _diff(context, job, finding, changed), **_result(job, finding, file)}
         result: _module.Result = {"changed": True, "diff": _diff(context, job, finding, True)}
@@ -330,13 +330,13 @@ def fetch(context: _module.Context) -> _module.Result:
         return {**result, "seconds": round(outcome.seconds, 3), "source": outcome.source}
 
 
-def _job(context: _module.Context) -> engine.Job:
+def _job(context: _module.Context) -> inspection.Job:
     params = context.params
     guid = params["guid"].strip().lower()
     if not entities.is_guid(guid):
         raise OptionError("guid", f"must be a GUID of 36 characters, not {params['guid']!r}")
     sources = list(_PATHS) if params["source"] == "auto" else [params["source"]]
-    return engine.Job(
+    return inspection.Job(
         guid=guid,
         dest=params["dest"],
         identity=f"{context.connection.url} {guid}",
@@ -364,7 +364,7 @@ def _opener(context: _module.Context, path: str, guid: str) -> Opener:
     return open_content
 
 
-def _diff(context: _module.Context, job: engine.Job, finding: engine.Finding, changed: bool) -> dict[str, t.Any]:
+def _diff(context: _module.Context, job: inspection.Job, finding: inspection.Finding, changed: bool) -> dict[str, t.Any]:
     """Only what is known before anything is fetched, so that check mode shows the same."""
     dest = context.params["dest"]
     guid = finding.receipt.guid if finding.receipt and finding.old else None
@@ -376,7 +376,7 @@ def _diff(context: _module.Context, job: engine.Job, finding: engine.Finding, ch
     }
 
 
-def _result(job: engine.Job, finding: engine.Finding, file: engine.File) -> _module.Result:
+def _result(job: inspection.Job, finding: inspection.Finding, file: inspection.File) -> _module.Result:
     return {
         "guid": job.guid,
         "reason": finding.reason,

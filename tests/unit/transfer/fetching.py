@@ -13,8 +13,9 @@ import typing as t
 
 import requests
 
-from ansible_collections.storware.backup.plugins.module_utils._transfer import engine
-from ansible_collections.storware.backup.plugins.module_utils._transfer.engine import File, Job, Outcome
+from ansible_collections.storware.backup.plugins.module_utils._transfer import engine, inspection
+from ansible_collections.storware.backup.plugins.module_utils._transfer.engine import Outcome
+from ansible_collections.storware.backup.plugins.module_utils._transfer.inspection import File, Job
 from ansible_collections.storware.backup.plugins.module_utils._transfer.source import Opener, Response
 from tests.unit.transfer.material import GUID
 
@@ -40,15 +41,15 @@ def job(dest: object, *urls: str, **wishes: t.Any) -> Job:
 
 def reason(wanted: Job) -> str:
     """What would be done."""
-    with engine.inspect(wanted) as finding:
+    with inspection.inspect(wanted) as finding:
         return finding.reason
 
 
 def run(wanted: Job) -> tuple[str, File, Outcome | None]:
     """What a module does: the reason, the file in the end, and what was fetched, if anything."""
-    with engine.inspect(wanted) as finding:
+    with inspection.inspect(wanted) as finding:
         if not finding.needs_content:
-            return finding.reason, engine.describe(wanted, finding), None
+            return finding.reason, inspection.describe(wanted, finding), None
         outcome = engine.fetch(wanted, finding)
         return finding.reason, outcome.file, outcome
 

@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.storware.backup.plugins.module_utils._transfer.engine import Facts, Job, decide
+from ansible_collections.storware.backup.plugins.module_utils._transfer.inspection import Facts, Job, decide
 from ansible_collections.storware.backup.plugins.module_utils._transfer.receipt import Receipt
 from ansible_collections.storware.backup.plugins.module_utils._transfer.verify import Checksum
 from tests.unit.transfer.material import GUID, OTHER_GUID, sha256

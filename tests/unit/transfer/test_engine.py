@@ -21,7 +21,7 @@ import typing as t
 import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError, StorwareError
-from ansible_collections.storware.backup.plugins.module_utils._transfer import engine, receipt
+from ansible_collections.storware.backup.plugins.module_utils._transfer import engine, inspection, receipt
 from ansible_collections.storware.backup.plugins.module_utils._transfer.directory import Directory
 from ansible_collections.storware.backup.plugins.module_utils._transfer.partial import partial_stem
 from ansible_collections.storware.backup.plugins.module_utils._transfer.publish import Dress
@@ -39,7 +39,7 @@ def named(name: str) -> str:
     return f'Content-Disposition: attachment; filename="{name}"'
 
 
-def fetch(dest: object, script: Script, **wishes: t.Any) -> tuple[str, engine.File, engine.Outcome | None]:
+def fetch(dest: object, script: Script, **wishes: t.Any) -> tuple[str, inspection.File, engine.Outcome | None]:
     with scripted(script) as server:
         return run(job(dest, server.url(), **wishes))
 
@@ -60,7 +60,7 @@ def failure(dest: object, *scripts: Script, **wishes: t.Any) -> StorwareError:
 def test_a_new_file(tmp_path: pathlib.Path, body: bytes, name: str, verified: str, format: str | None) -> None:
     why, file, outcome = fetch(tmp_path / name, reply(body))
     assert why == "missing"
-    assert file == engine.File(str(tmp_path / name), len(body), sha256(body), verified, format)
+    assert file == inspection.File(str(tmp_path / name), len(body), sha256(body), verified, format)
     assert outcome is not None
     assert (outcome.source, outcome.seconds > 0) == ("1", True)
     assert set(files_in(tmp_path)) == {name, f"{name}.sha256"}
@@ -270,7 +270,7 @@ def test_a_run_that_died_before_its_receipt_leaves_no_second_copy(tmp_path: path
 def test_a_file_that_is_gone_comes_back_under_its_name(tmp_path: pathlib.Path) -> None:
     fetch(tmp_path, reply(ZIP, named("first.zip")))
     (tmp_path / "first.zip").unlink()
-    with engine.inspect(job(tmp_path)) as finding:
+    with inspection.inspect(job(tmp_path)) as finding:
         assert (finding.reason, finding.path) == ("missing", str(tmp_path / "first.zip"))
     assert fetch(tmp_path, reply(ZIP, named("second.zip")))[1].path == str(tmp_path / "first.zip")
 
@@ -383,7 +383,7 @@ def test_where_nothing_can_be_written_nothing_is_asked_for(
 
     with scripted(reply(ZIP)) as server:
         wanted = job(tmp_path / "x", server.url())
-        with engine.inspect(wanted) as finding, monkeypatch.context() as patched:
+        with inspection.inspect(wanted) as finding, monkeypatch.context() as patched:
             patched.setattr(Directory, "open", refuse)
             with pytest.raises(StorwareError, match="Read-only file system") as caught:
                 engine.fetch(wanted, finding)
