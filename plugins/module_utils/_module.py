@@ -137,7 +137,7 @@ def _failure(error: StorwareError, scrubber: Scrubber) -> Result:
 
 
 def _interruptible() -> None:
-    """Turn signals into an exception, so that the session is closed and files are left in order (R5)."""
+    """Turn signals into an exception, so that the session is closed and files are left in order."""
 
     def interrupt(number: int, _frame: object) -> None:
         name = signal.Signals(number).name

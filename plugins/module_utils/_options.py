@@ -123,7 +123,7 @@ def secrets(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> set[
 def base_url(url: str | None, *, allow_http: bool) -> str:
     """The server's API root, without a slash at the end: ``https://host:8181/api``.
 
-    ``/api`` is added where it is missing (the API lies there: storware-api 1.1). Raises OptionError.
+    ``/api`` is added where it is missing (the vendor's integration guide). Raises OptionError.
     """
     if not url:
         raise OptionError("url", "is missing", hint="Set the option url or the environment variable STORWARE_URL.")

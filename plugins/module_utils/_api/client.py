@@ -3,8 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One session with the server: log in, call, retry what is safe, log out.
 
-The only place that sends anything to the API. The rule numbers are those of the project's design: per-request
-policy instead of library defaults (R1), retry classes (R3, R4), sessions (R5).
+The only place that sends anything to the API, with its own policy for every request instead of library defaults.
 """
 
 from __future__ import annotations
@@ -224,7 +223,7 @@ class Client:
         headers: t.Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> requests.Response:
-        """Send once. Every policy is given with the request, where the environment cannot override it (R1)."""
+        """Send once. Every policy is given with the request, where the environment cannot override it."""
         connection = self._connection
         url = connection.url + attempt.path
         verify: bool | str = (connection.ca_path or True) if connection.validate_certs else False
@@ -259,7 +258,7 @@ class Client:
         return response
 
     def _pause(self, retry: int, response: requests.Response | None) -> None:
-        """Wait before the next try: full jitter, and at least what the server asks for, within bounds (R4)."""
+        """Wait before the next try: full jitter, and at least what the server asks for, within bounds."""
         ceiling = min(LONGEST_PAUSE, FIRST_PAUSE * 2**retry)
         asked = failures.retry_after(response) if response is not None else 0.0
         self._sleep(max(random.uniform(0, ceiling), min(asked, LONGEST_PAUSE)))

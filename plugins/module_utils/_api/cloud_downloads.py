@@ -90,7 +90,7 @@ def list_all(client: Client, *, size: int | None = None, **filters: t.Any) -> li
     """All downloads that match the filters (options of ``wire.DOWNLOAD_FILTERS`` but page and size), each once.
 
     Records of modes that are no downloads are dropped unless that mode is asked for: the server's list may hold
-    other mounts (unknown 5 of storware-api 10).
+    other mounts; whether it does is not documented.
     """
     query = wire.download_query(filters)
     records = paging.drain(client, "/cloud-download", query, "list cloud downloads", size or paging.PAGE_SIZE)
@@ -144,7 +144,7 @@ def delete(client: Client, guid: str) -> wire.Task | None:
         if error.status == 404:
             return None
         raise
-    # The vendor's page prints a task under "204 No Content": it may or may not come (storware-api 1.3).
+    # The vendor's page prints a task under "204 No Content": it may or may not come.
     is_task = isinstance(answer.body, dict) and answer.body.get("guid")
     return wire.task(answer.body, f"DELETE {_path(guid)}") if is_task else None
 

@@ -12,7 +12,7 @@ from .._errors import OptionError
 from . import paging, wire
 from .client import Client
 
-# Teams have no page of their own in the API reference; asking the groups for them is an inference (storware-api 7.4).
+# Teams have no page of their own in the API reference; asking the groups for them is an inference.
 _INVENTORY: t.Final[dict[str, tuple[str, wire.Query]]] = {
     "CLOUD_USER": ("/cloud-users", []),
     "CLOUD_SITE": ("/cloud-sites", []),
@@ -66,7 +66,7 @@ def resolve_node(client: Client, node: str) -> str:
 
 
 def _look_up(client: Client, names: t.Sequence[str], entity_type: str) -> dict[str, wire.Reference]:
-    """The filter first, then once the whole inventory: the filter may not search addresses (storware-api 1.4)."""
+    """The filter first, then once the whole inventory: the filter may not search addresses."""
     index: dict[str, list[wire.Entity]] = {}
     if len(names) <= _FEW_NAMES:
         for name in names:

@@ -104,7 +104,7 @@ def from_status(response: requests.Response, attempt: Attempt, body: bytes) -> A
 
 
 def from_login_status(response: requests.Response, attempt: Attempt, body: bytes) -> ApiError:
-    """A login that is no success. Both 400 and 401 stand for wrong credentials (storware-api 1.5)."""
+    """A login that is no success. The vendor's own role shows that 400, too, stands for wrong credentials."""
     error = from_status(response, attempt, body)
     if error.status in (400, 401, 403):
         error.code = "login_refused"

@@ -248,7 +248,7 @@ def timestamp(value: Json) -> str | None:
 
 
 def server_message(body: Json) -> str | None:
-    """The words of an error body: ``{"message"}`` or ``{"error": {"message"}}`` (storware-api 1.5)."""
+    """The words of an error body: ``{"message"}`` or ``{"error": {"message"}}``, as the vendor's clients read them."""
     if not isinstance(body, dict):
         return None
     nested = body.get("error")

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One directory, opened once: every file in it is reached through its descriptor and never through a symbolic link.
 
-Somebody who exchanges the directory or a name in it during the run cannot redirect what is written (F12 to F14).
+Somebody who exchanges the directory or a name in it during the run cannot redirect what is written.
 """
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ def _opened(opener: Opener, finding: Finding) -> Source:
 
 
 def _check_format(answer: Source, name: str) -> None:
-    """A file whose name promises a known format must start like one (C5)."""
+    """A file whose name promises a known format must start like one."""
     promised = names.extension_of(name)
     if answer.head and promised in ("zip", "pst") and verify.detect(answer.head) != promised:
         start = answer.head[:8]
@@ -165,7 +165,7 @@ def _holds(directory: Directory, name: str, size: int, sha256: str) -> bool:
 
 
 def _complete(error: StorwareError, job: Job, finding: Finding) -> None:
-    """Say what was tried, what is there now and what to do next (I10)."""
+    """Say what was tried, what is there now and what to do next."""
     error.message = f"Cannot fetch the cloud download {job.guid} to {finding.path}: {error.message}"
     error.hint = f"{_state(finding)} {error.hint or 'Run the task again.'}"
     error.details = {"path": finding.path, **error.details}

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Names for files: one safe path component out of whatever a server sends (RFC 6266 4.3, fault A13). No I/O."""
+"""Names for files: one safe path component out of whatever a server sends (RFC 6266 4.3). No I/O."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LONGEST_EXTENSION: t.Final = 16
 _RECEIPT_SUFFIX: t.Final = ".sha256"
 # Categories of characters that show nothing or reorder what is shown: control, format, separators of lines.
 _INVISIBLE: t.Final = ("Cc", "Cf", "Zl", "Zp")
-# Some servers leave a quote character, or the underscore that replaced one, around the name (storware-api 3.4).
+# Some servers leave a quote character, or the underscore that replaced one, around the name: the vendor's client cuts it.
 _AROUND: t.Final = " _'\"`\t"
 # Not allowed on the systems that restored mail is often copied to.
 _FORBIDDEN: t.Final = re.compile(r'[<>:"|?*]')

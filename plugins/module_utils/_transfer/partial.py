@@ -34,7 +34,7 @@ def partial_stem(name: str, identity: str) -> str:
 
 
 def remove_stale(directory: Directory, stem: str) -> None:
-    """Remove what killed runs have left. Anything but a plain file is neither used nor touched (F12)."""
+    """Remove what killed runs have left. Anything but a plain file is neither used nor touched."""
     pattern = re.compile(f"{re.escape(stem)}[0-9a-f]{{{2 * _TOKEN_SIZE}}}{re.escape(_SUFFIX)}")
     for name in filter(pattern.fullmatch, directory.names()):
         with contextlib.suppress(OSError), directory.reading(name) as fd:
@@ -78,7 +78,7 @@ class Partial:
                 rest = rest[os.write(self.fd, rest) :]
 
     def sync(self) -> None:
-        """Make the bytes and attributes durable. After a failure they are not to be trusted (R14)."""
+        """Make the bytes and attributes durable. After a failure they are not to be trusted."""
         with explaining(f"bring {self.path} to the disk"):
             os.fsync(self.fd)
 

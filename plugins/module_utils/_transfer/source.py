@@ -4,7 +4,7 @@
 """The answer of a server, judged: is it a file at all, what does it say about itself, and then its bytes.
 
 Trust as little as possible: the versions of the HTTP libraries differ in what they notice, so bytes are counted and
-compared here (R6), and an answer must prove that it is no login page or error (R7).
+compared here, and an answer must prove that it is no login page or error.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
 
 The levels, strongest first: ``digest`` (equal to a digest that the user or the server gave), ``full`` (every CRC of a
 ZIP), ``structure`` (a ZIP's directory and headers, the size in a PST's header), ``length`` (as many bytes as
-announced), ``none``. The result always names the level that was reached, never the one that was asked for (R12).
+announced), ``none``. The result always names the level that was reached, never the one that was asked for.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The private partial: made anew, readable by nobody else, never through what somebody has planted (F12)."""
+"""The private partial: made anew, readable by nobody else, never through what somebody has planted."""
 
 from __future__ import annotations
 
@@ -208,7 +208,7 @@ def test_only_its_own_file_is_removed(directory: Directory, tmp_path: pathlib.Pa
 
 
 def test_the_directory_is_the_one_that_was_opened(tmp_path: pathlib.Path) -> None:
-    """Exchanged for a symbolic link in the middle: nothing lands behind it (F14)."""
+    """Exchanged for a symbolic link in the middle: nothing lands behind it."""
     real, elsewhere = tmp_path / "real", tmp_path / "elsewhere"
     real.mkdir()
     elsewhere.mkdir()
