@@ -17,7 +17,7 @@ _LONGEST_EXTENSION: t.Final = 16
 _RECEIPT_SUFFIX: t.Final = ".sha256"
 # Categories of characters that show nothing or reorder what is shown: control, format, separators of lines.
 _INVISIBLE: t.Final = ("Cc", "Cf", "Zl", "Zp")
-# Some servers leave a quote character, or the underscore that replaced one, around the name: the vendor's client cuts it.
+# Some servers leave a quote character around the name, or the underscore that replaced one.
 _AROUND: t.Final = " _'\"`\t"
 # Not allowed on the systems that restored mail is often copied to.
 _FORBIDDEN: t.Final = re.compile(r'[<>:"|?*]')
