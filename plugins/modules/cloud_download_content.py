@@ -364,7 +364,9 @@ def _opener(context: _module.Context, path: str, guid: str) -> Opener:
     return open_content
 
 
-def _diff(context: _module.Context, job: inspection.Job, finding: inspection.Finding, changed: bool) -> dict[str, t.Any]:
+def _diff(
+    context: _module.Context, job: inspection.Job, finding: inspection.Finding, changed: bool
+) -> dict[str, t.Any]:
     """Only what is known before anything is fetched, so that check mode shows the same."""
     dest = context.params["dest"]
     guid = finding.receipt.guid if finding.receipt and finding.old else None
