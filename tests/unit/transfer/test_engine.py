@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import dataclasses
 import fcntl
 import hashlib
@@ -529,6 +530,17 @@ def test_connections_are_given_back(tmp_path: pathlib.Path) -> None:
         with pytest.raises(StorwareError):
             run(dataclasses.replace(wanted, overwrite="always"))
         assert closed == [first, second, first]
+
+
+def test_no_descriptor_stays_open(tmp_path: pathlib.Path) -> None:
+    fetch(tmp_path / "good", reply(ZIP))
+    failure(tmp_path / "bad", _CUT)
+    (tmp_path / "taken.sha256").mkdir()
+    with pytest.raises(OptionError):
+        reason(job(tmp_path / "taken"))
+    for entry in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):  # the list's own descriptor is gone by now
+            assert not os.readlink(f"/proc/self/fd/{entry}").startswith(str(tmp_path))
 
 
 def test_an_interruption_cleans_up(tmp_path: pathlib.Path) -> None:

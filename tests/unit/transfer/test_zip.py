@@ -82,11 +82,13 @@ def test_a_comment_at_the_end(comment: bytes) -> None:
     assert check(buffer.getvalue()) == len(FILES)
 
 
-def test_entry_comments_and_extra_fields() -> None:
+@pytest.mark.parametrize("comment", [b"a comment", b"PK\6\7" + bytes(16)])
+def test_entry_comments_and_extra_fields(comment: bytes) -> None:
+    """The second comment looks like a ZIP64 record, and lies where one would."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         info = zipfile.ZipInfo("a.txt")
-        info.comment, info.extra = b"a comment", struct.pack("<2HI", 0x9999, 4, 7)
+        info.comment, info.extra = comment, struct.pack("<2HI", 0x9999, 4, 7)
         archive.writestr(info, b"hello")
     assert check(buffer.getvalue()) == 1
 
