@@ -430,7 +430,7 @@ def test_4_gib_pass_through_less_than_80_mib(simulator: Simulator, tmp_path: pat
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_it_in_order(simulator: Simulator, tmp_path: pathlib.Path, number: signal.Signals) -> None:
     simulator.switch(content_length=False)  # or the free space would be looked at first
-    guid = simulator.seed(users=1, downloads=1, content_size=2**36)[0]
+    guid = simulator.seed(users=1, downloads=1, content_size=2**32)[0]  # seconds at least, and room for it everywhere
     running = program(connect(simulator, guid=guid, dest=str(tmp_path)))
     try:
         while not any(path.stat().st_size > 2**20 for path in tmp_path.glob(".*.part")):
