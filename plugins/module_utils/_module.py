@@ -63,6 +63,7 @@ class Context:
     def dress(self, path: str, dest: str) -> None:
         """Give the file at path the owner, group, mode and security context that are asked for dest."""
         arguments = self._attributes(path)
+        arguments["attributes"] = None  # an immutable file could not be renamed any more; adjust() sets them
         if arguments["secontext"] and not any(self.params[name] for name in _SELINUX):
             arguments["secontext"] = self._module.selinux_default_context(dest)
         self._module.set_fs_attributes_if_different(arguments, False, expand=False)
