@@ -350,9 +350,9 @@ def _job(context: _module.Context) -> inspection.Job:
 
 
 def _opener(context: _module.Context, path: str, guid: str) -> Opener:
-    def open_content(headers: t.Mapping[str, str]) -> Response:
+    def open_content(headers: t.Mapping[str, str], deadline: float | None) -> Response:
         try:
-            return context.client.open(path, headers, f"fetch the cloud download {guid}")
+            return context.client.open(path, headers, f"fetch the cloud download {guid}", deadline)
         except ApiError as error:
             # The other address may be the one that works; not so where the account or the load is what is refused.
             is_answer = error.details["path"] == path and 400 <= (error.status or 0) < 500

@@ -106,9 +106,14 @@ class Client:
         """Delete."""
         return self._answer("DELETE", path, doing)
 
-    def open(self, path: str, headers: t.Mapping[str, str], doing: str) -> requests.Response:
-        """The answer to a GET with its body unread; any 2xx. The caller closes it."""
-        return self._call("GET", path, doing, headers=headers)
+    def open(
+        self, path: str, headers: t.Mapping[str, str], doing: str, deadline: float | None = None
+    ) -> requests.Response:
+        """The answer to a GET with its body unread: any 2xx, or 416 to a Range. The caller closes it.
+
+        deadline: the instant of ``time.monotonic()`` by which it must have begun.
+        """
+        return self._call("GET", path, doing, headers=headers, accept=(416,), deadline=deadline)
 
     def _answer(
         self, method: str, path: str, doing: str, *, query: wire.Query | None = None, body: wire.Json = None
@@ -134,6 +139,8 @@ class Client:
         query: wire.Query | None = None,
         body: wire.Json = None,
         headers: t.Mapping[str, str] | None = None,
+        accept: t.Collection[int] = (),
+        deadline: float | None = None,
     ) -> requests.Response:
         """The successful answer to one call, with a session opened when needed and with the retries its verb allows."""
         attempt = self._attempt(doing, method, path)
@@ -160,7 +167,7 @@ class Client:
                 response.close()
                 retry += 1
                 continue
-            if 200 <= response.status_code < 300:
+            if 200 <= response.status_code < 300 or response.status_code in accept:
                 return response
             with response:
                 raise failures.from_status(response, attempt, _excerpt_of(response, attempt))

@@ -82,7 +82,7 @@ def _first_file(job: Job, finding: Finding) -> tuple[str, Source]:
 
 
 def _opened(opener: Opener, finding: Finding) -> Source:
-    response = opener(source.REQUEST_HEADERS)
+    response = opener(source.REQUEST_HEADERS, None)
     try:
         answer = source.judge(response)
         _check_format(answer, finding.name or names.safe_name(answer.claims.name, ""))

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from .._errors import OptionError
 from . import receipt, verify
 from .directory import Directory, explaining, kind_of
+from .pace import Limits
 from .publish import Dress
 from .receipt import Receipt
 from .source import Opener
@@ -47,6 +48,7 @@ class Job:
     dest: a file, or a directory that exists. identity: tells this download from any other (server and guid).
     openers: who can send the content, by label; tried in this order while the answer is no file.
     level: how much of the content is verified: full, structure or length. overwrite: never, different or always.
+    tmp_dest: where bytes lie until they are proved; the directory of dest if None. connections: ranges at a time.
     """
 
     guid: str
@@ -58,6 +60,9 @@ class Job:
     level: str = "structure"
     overwrite: str = DIFFERENT
     allow_unverified: bool = False
+    tmp_dest: str | None = None
+    connections: int = 1
+    limits: Limits = Limits()
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,9 @@ class Response(t.Protocol):
         """Give the connection back."""
 
 
-Opener = t.Callable[[t.Mapping[str, str]], Response]
+# Takes header fields, and the instant of the monotonic clock by which the answer must have begun (None: any time).
+# Returns the answer with any 2xx or 416, whatever it holds; raises StorwareError for all else.
+Opener = t.Callable[[t.Mapping[str, str], t.Optional[float]], Response]
 
 
 class NotAFile(StorwareError):

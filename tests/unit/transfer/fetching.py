@@ -23,7 +23,7 @@ from tests.unit.transfer.material import GUID
 def opener(url: str, *, timeout: float = 5.0) -> Opener:
     """Asks this address, without anything from the environment."""
 
-    def open_content(headers: t.Mapping[str, str]) -> Response:
+    def open_content(headers: t.Mapping[str, str], deadline: float | None) -> Response:
         with requests.Session() as session:
             session.trust_env = False
             response = session.get(url, headers=headers, stream=True, timeout=timeout, allow_redirects=False)

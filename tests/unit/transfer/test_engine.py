@@ -509,8 +509,8 @@ def test_connections_are_given_back(tmp_path: pathlib.Path) -> None:
     closed = []
 
     def watched(url: str) -> t.Any:
-        def open_content(headers: t.Mapping[str, str]) -> t.Any:
-            response: t.Any = opener(url)(headers)
+        def open_content(headers: t.Mapping[str, str], deadline: float | None) -> t.Any:
+            response: t.Any = opener(url)(headers, deadline)
             close = response.close
 
             def note() -> None:
