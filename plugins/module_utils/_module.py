@@ -14,7 +14,7 @@ from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_requ
 
 from . import _options
 from ._api.client import REQUESTS_IMPORT_ERROR, Client
-from ._errors import StorwareError
+from ._errors import Interrupted, StorwareError
 from ._secrets import Scrubber
 
 Result = dict[str, t.Any]
@@ -77,6 +77,7 @@ class Context:
         return arguments
 
 
+_SIGNALS: t.Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _SELINUX: t.Final = ("seuser", "serole", "setype", "selevel")
 
 
@@ -144,7 +145,9 @@ def _interruptible() -> None:
 
     def interrupt(number: int, _frame: object) -> None:
         name = signal.Signals(number).name
-        raise StorwareError(f"Interrupted by {name}", code="interrupted", hint="Run the task again.")
+        for other in _SIGNALS:
+            signal.signal(other, signal.SIG_IGN)  # one is enough, and cleaning up shall come to its end
+        raise Interrupted(f"Interrupted by {name}", hint="Run the task again.", retryable=True)
 
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in _SIGNALS:
         signal.signal(number, interrupt)
