@@ -11,7 +11,7 @@ import hashlib
 import typing as t
 
 from tests.faults.cases import NEVER_WRONG, OK, Case, case, clean
-from tests.faults.cases_http import CUT, LOST, PAGE
+from tests.faults.cases_http import CUT, PAGE
 from tests.faults.files import BIN, BIN_SHA256, OLD, PST, SMALL, ZIP, named
 from tests.faults.replies import broken, closing, digest, flipped, in_pieces, saying, serve, shortened, whole
 from tests.unit.transfer.material import noise, pst_bytes, zip_bytes
@@ -62,7 +62,7 @@ def _mail_stores() -> t.Iterator[Case]:
         yield case(f"pst_without_{what}", "C3", _DAMAGED, PST, answer, old=OLD, filename="a.pst")
     yield case("pst_and_more", "C3", _DAMAGED, PST, serve(PST, whole, then(b"\0" * 512)), filename="a.pst")
     yield case("pst_without_its_header", "C3", _DAMAGED, PST, serve(PST, whole, shortened(100)), filename="a.pst")
-    unknown = dataclasses.replace(PST, body=pst_bytes(5000, version=99))
+    unknown = dataclasses.replace(PST, body=pst_bytes(5000, version=5))
     yield case("pst_of_unknown_version", "C3", _DAMAGED, PST, serve(unknown), filename="a.pst", into=True)
     old_form = dataclasses.replace(PST, body=pst_bytes(5000, version=14))
     yield case("pst_ansi", "control C3", OK, old_form, serve(old_form), filename="a.pst", into=True)
@@ -165,4 +165,5 @@ def _server_digests() -> t.Iterator[Case]:
     yield case("digest_of_a_part_only", "C7 N6", OK, ZIP, CUT, honest)
     wrong_whole = saying(f"Repr-Digest: sha-256=:{zeros['sha256']}:")
     late = serve(ZIP, whole, wrong_whole)
-    yield case("digest_wrong_on_resume", "C7 N6", clean("digest_mismatch", *LOST), ZIP, CUT, late, old=OLD)
+    # What the server said first counts; the bytes are right, and only a digest that comes late is not.
+    yield case("digest_wrong_on_resume", "C7 N6", NEVER_WRONG, ZIP, CUT, late, old=OLD)

@@ -49,7 +49,9 @@ def _cut() -> t.Iterator[Case]:
     for end, (fault, step) in _ENDS.items():
         for where, at in _POSITIONS.items():
             yield case(f"{end}_{where}", fault, OK, ZIP, serve(ZIP, broken(at, step)), serve(ZIP))
-        yield case(f"{end}_in_the_head", fault, OK, ZIP, serve(ZIP, in_head(40, step)), serve(ZIP))
+        # http.client takes a head that breaks off for all of it: an answer without content, which is not tried again.
+        expected = OK if end == "rst" else NEVER_WRONG
+        yield case(f"{end}_in_the_head", fault, expected, ZIP, serve(ZIP, in_head(40, step)), serve(ZIP), old=OLD)
         yield case(f"{end}_instead_of_an_answer", fault, OK, ZIP, [step], serve(ZIP))
         yield case(f"{end}_twice", fault, OK, ZIP, *[serve(ZIP, broken(0.8, step))] * 2, serve(ZIP))
         yield case(f"{end}_always", fault, resumable(*LOST), ZIP, serve(ZIP, broken(0.8, step)), old=OLD)
@@ -94,7 +96,10 @@ def _chunks() -> t.Iterator[Case]:
         "size_line_endless": in_pieces(b"1" * 100_000, share=0.9),
     }.items():
         yield case(f"chunked_{what}", "N7", OK, ZIP, serve(ZIP, wire), serve(ZIP))
-    yield case("chunked_cut_always", "N7", fails(*LOST), ZIP, serve(ZIP, in_pieces(b"")), old=OLD)
+    cut = in_pieces(b"", share=0.8)
+    yield case("chunked_cut_always", "N7", fails(*LOST), ZIP, serve(ZIP, cut), old=OLD)
+    # All bytes come, and only the end does not: once a Range has told the size, that is known, too.
+    yield case("chunked_never_ended", "N7", NEVER_WRONG, ZIP, serve(ZIP, in_pieces(b"")), old=OLD)
     yield case("chunked_last_chunk_without_its_end", "N7", NEVER_WRONG, ZIP, serve(ZIP, in_pieces(b"0\r\n")))
     ended_early = in_pieces(share=0.6)  # a proxy that closes the chunks properly
     yield case("chunked_ended_early", "N7 C1", clean("damaged", *LOST), ZIP, serve(ZIP, ended_early), old=OLD)

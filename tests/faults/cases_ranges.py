@@ -11,7 +11,19 @@ import typing as t
 
 from tests.faults.cases import NEVER_WRONG, OK, Case, Expected, case, clean, fails
 from tests.faults.cases_http import CUT, LOST, PAGE
-from tests.faults.files import BIN, LONGER, MIXED, NEWER, OLD, PST, SMALL, ZIP, without_validators
+from tests.faults.files import (
+    BIN,
+    LONGER,
+    MIXED_BIN,
+    MIXED_PST,
+    MIXED_ZIP,
+    NEWER,
+    OLD,
+    PST,
+    SMALL,
+    ZIP,
+    without_validators,
+)
 from tests.faults.replies import (
     JUST_NOW,
     LONG_AGO,
@@ -196,17 +208,17 @@ def _replaced() -> t.Iterator[Case]:
         yield case(f"replaced_by_{name}_with_the_same_etag", "H27 N6", OK, after, CUT, serve(same), truth=both)
         blank, cut = without_validators(after), serve(without_validators(ZIP), broken(0.8))
         yield case(f"replaced_by_{name}_without_validators", "H27 H28", OK, after, cut, serve(blank), truth=both)
-    # The overlap is the same in both: only the digests inside the archive show a mixture.
-    plain, cut = without_validators(MIXED), serve(without_validators(ZIP), broken(0.55))
-    mixed = Expected(None)
-    yield case("replaced_but_for_the_overlap", "H27 C2", mixed, plain, cut, serve(plain), truth=(ZIP.body, MIXED.body))
-    deaf = dataclasses.replace(MIXED, if_range=False)
-    cut = serve(ZIP, broken(0.55))
-    yield case(
-        "replaced_but_for_the_overlap_etag_shown", "H27", OK, MIXED, cut, serve(deaf), truth=(ZIP.body, MIXED.body)
-    )
-    growing = [dataclasses.replace(LONGER, etag=f'"{n}"', body=LONGER.body) for n in range(9)]
-    cuts = [serve(file, broken(0.8)) for file in growing]
+    # The overlap is the same in both: only digests inside the file, or a validator, show a mixture.
+    for kind, before, after in (("zip", ZIP, MIXED_ZIP), ("pst", PST, MIXED_PST), ("bin", BIN, MIXED_BIN)):
+        mine: t.Any = {"truth": (before.body, after.body), "filename": f"a.{kind}"}
+        plain, cut = without_validators(after), serve(without_validators(before), broken(0.65))
+        yield case(f"replaced_but_for_the_overlap_{kind}", "H27 C2", NEVER_WRONG, plain, cut, serve(plain), **mine)
+        deaf = dataclasses.replace(after, if_range=False)
+        cut = serve(before, broken(0.65))
+        yield case(f"replaced_but_for_the_overlap_etag_{kind}", "H27", OK, after, cut, serve(deaf), **mine)
+        shut = serve(without_validators(before), broken(0.65)), reply(b"", status="503 Busy")
+        yield case(f"replaced_but_for_the_overlap_run_{kind}", "H27 C2", fails(), plain, *shut, **mine)
+    cuts = [serve(dataclasses.replace(LONGER, etag=f'"{n}"'), broken(0.8)) for n in range(9)]
     yield case("replaced_before_every_try", "H26 H28", fails(), LONGER, *itertools.islice(itertools.cycle(cuts), 40))
 
 

@@ -32,14 +32,19 @@ BIN_SHA256 = sha256(BIN.body)
 LONGER = Resource(_archive(3, count=5), etag='"3"', fields=(named("a.zip"),))
 OLD = zip_bytes({"old.eml": noise(5000, 8)})
 
-# An entry at each end is another one, and what lies between is the same: an overlap in the middle proves nothing.
-MIXED = Resource(
-    zip_bytes(
-        {f"Inbox/{n}.eml": noise(650_000, 100 + n + (50 if n in (0, 3) else 0)) for n in range(4)},
-        method=zipfile.ZIP_STORED,
-    ),
-    etag='"mixed"',
-    fields=(named("a.zip"),),
+
+def _both_ends_differ() -> bytes:
+    entries = {f"Inbox/{n}.eml": noise(650_000, 100 + n + (50 if n in (0, 3) else 0)) for n in range(4)}
+    return zip_bytes(entries, method=zipfile.ZIP_STORED)
+
+
+# Another file at both ends, and the same between: an overlap in the middle proves nothing.
+MIXED_ZIP = dataclasses.replace(ZIP, body=_both_ends_differ(), etag='"mixed"')
+MIXED_BIN = dataclasses.replace(
+    BIN, body=noise(300_000, 3) + BIN.body[300_000:-300_000] + noise(300_000, 4), etag='"mixed"'
+)
+MIXED_PST = dataclasses.replace(
+    PST, body=PST.body[:200] + noise(300_000, 3) + PST.body[300_200:-300_000] + noise(300_000, 4), etag='"mixed"'
 )
 
 

@@ -140,7 +140,7 @@ def _unexpected(case: Case, run: Run, directory: pathlib.Path) -> t.Iterator[str
     code = run.told.get("code")
     if code == "uncaught" or (expected.codes and code not in expected.codes):
         yield f"the code is {code}, not one of {', '.join(sorted(expected.codes)) or 'the known ones'}: {_shown(run)}"
-    if not run.told.get("hint"):
+    if not run.told.get("hint") and code != "option":  # what is wrong with an option says what to do
         yield f"no hint says what to do: {_shown(run)}"
     kept = {name for name in os.listdir(directory) if name.startswith(".")}
     if expected.kept is False and kept:
