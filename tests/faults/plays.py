@@ -50,6 +50,10 @@ class Interpreter:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process."""
         assert self._process.stdin
         self._process.stdin.close()
         self._process.wait(10)
@@ -91,11 +95,11 @@ def play(case: Case, interpreter: Interpreter, directory: pathlib.Path) -> Verdi
     order = _order(case.order, str(directory) if case.into else str(dest))
     deadline = order["limits"]["max_time"]
     truth = Truth.of(*case.contents, name=case.filename, old=case.old, deadline=deadline)
-    with _server(case, case.replies) as server:
-        first = interpreter.run({**order, "urls": _urls(case, server)}, deadline, directory)
+    with serving(case, case.replies) as server:
+        first = interpreter.run({**order, "urls": urls(case, server)}, deadline, directory)
     problems = [*violations(first, truth, directory), *_unexpected(case, first, directory)]
 
-    with _server(case, [case.healthy], healed=True) as server:
+    with serving(case, [case.healthy], healed=True) as server:
         order = _order({**case.order, **case.second}, order["dest"])
         second = interpreter.run({**order, "urls": [server.url()]}, deadline, directory)
     if not first.ok:
@@ -116,13 +120,13 @@ def _order(own: Order, dest: str) -> dict[str, t.Any]:
 
 
 @contextlib.contextmanager
-def _server(case: Case, replies: t.Sequence[Reply], *, healed: bool = False) -> t.Iterator[ScriptServer]:
+def serving(case: Case, replies: t.Sequence[Reply], *, healed: bool = False) -> t.Iterator[ScriptServer]:
     context = certificates.context("good" if healed else case.tls) if case.tls else None
     with ScriptServer({"/file": replies, "/second": case.backup, "/login": replies}, context).running() as server:
         yield server
 
 
-def _urls(case: Case, server: ScriptServer) -> list[str]:
+def urls(case: Case, server: ScriptServer) -> list[str]:
     return [server.url(), *([server.url("/second")] if case.backup else [])]
 
 
