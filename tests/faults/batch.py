@@ -1,11 +1,12 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Many runs of the driver from one interpreter: each in a child of its own, forked after the imports.
+"""Many runs of a client from one interpreter: each in a child of its own, forked after the imports.
 
 A run has its own process, memory and process number, as a module has, and none pays for the start of Python.
 Reads orders from standard input, one JSON object a line: ``{"order": {...}, "seconds": 30}``. Answers each with a line:
 ``{"told": {...}, "seconds": 1.5}``; told is null when the run was still going after that many seconds and was killed.
+An order is the driver's, or ``{"naive": {"url": ..., "path": ..., "ca_path": ...}}`` for the loop in ``naive``.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import time
 import traceback
 import typing as t
 
-from tests.faults import driver
+from tests.faults import driver, naive
 
 
 def run(order: dict[str, t.Any], seconds: float) -> dict[str, t.Any]:
@@ -41,13 +42,21 @@ def run(order: dict[str, t.Any], seconds: float) -> dict[str, t.Any]:
 def _fetch(order: dict[str, t.Any], writing: int) -> t.NoReturn:
     """In the child: fetch, tell and end."""
     try:
-        told = driver.fetch(order)
+        told = _do(order)
     except Exception as error:  # noqa: BLE001  # what the engine did not foresee is a result, too
-        traceback.print_exc()
+        if "naive" not in order:
+            traceback.print_exc()
         told = {"ok": False, "code": "uncaught", "message": f"{type(error).__name__}: {error}"}
     with os.fdopen(writing, "w") as pipe:
         pipe.write(json.dumps({**told, "peak_mib": driver._peak()}))
     os._exit(0)
+
+
+def _do(order: dict[str, t.Any]) -> dict[str, t.Any]:
+    if "naive" not in order:
+        return driver.fetch(order)
+    naive.fetch(**order["naive"])
+    return {"ok": True}
 
 
 def _read(reading: int, deadline: float) -> bytes:

@@ -29,14 +29,19 @@ LIMITS: t.Final = {
     "lock_timeout": 1.0,
 }
 USUAL: t.Final = {"timeout": 1.0, "tries": 1}
+# Nothing in the environment may lead the engine away from the server, or to other certificates.
+HOSTILE: t.Final[t.Mapping[str, str]] = {
+    **dict.fromkeys(("http_proxy", "https_proxy", "all_proxy"), "http://127.0.0.1:1"),
+    "REQUESTS_CA_BUNDLE": os.devnull,
+}
 _KILLED_AFTER: t.Final = 30.0  # seconds beyond the deadline
 
 
 class Interpreter:
     """A Python with its client library, started once; each run is a process of its own (see ``batch``)."""
 
-    def __init__(self, python: pathlib.Path) -> None:
-        environment = {**runner.inherited(), "PYTHONDONTWRITEBYTECODE": "1", **_hostile()}
+    def __init__(self, python: pathlib.Path, variables: t.Mapping[str, str] = HOSTILE) -> None:
+        environment = {**runner.inherited(), "PYTHONDONTWRITEBYTECODE": "1", **variables}
         self._process = subprocess.Popen(
             [python, "-m", "tests.faults.batch"],
             cwd=tree.ROOT,
@@ -58,22 +63,16 @@ class Interpreter:
         self._process.stdin.close()
         self._process.wait(10)
 
-    def run(self, order: Order, deadline: float, *watched: pathlib.Path) -> Run:
-        """One run of the driver, watched."""
+    def run(self, order: Order, longest: float, *watched: pathlib.Path) -> Run:
+        """One run, watched; longest: seconds, after which it is killed."""
         assert self._process.stdin
         assert self._process.stdout
-        request = {"order": dict(order), "seconds": deadline + _KILLED_AFTER}
+        request = {"order": dict(order), "seconds": longest}
         with Watch(*watched) as watch:
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
             answer = json.loads(self._process.stdout.readline())
         return Run(answer["told"], answer["seconds"], watch.widest)
-
-
-def _hostile() -> dict[str, str]:
-    """Nothing in the environment leads the engine away from the server, or to other certificates."""
-    nowhere = "http://127.0.0.1:1"
-    return {"http_proxy": nowhere, "https_proxy": nowhere, "all_proxy": nowhere, "REQUESTS_CA_BUNDLE": os.devnull}
 
 
 @dataclass
@@ -96,12 +95,12 @@ def play(case: Case, interpreter: Interpreter, directory: pathlib.Path) -> Verdi
     deadline = order["limits"]["max_time"]
     truth = Truth.of(*case.contents, name=case.filename, old=case.old, deadline=deadline)
     with serving(case, case.replies) as server:
-        first = interpreter.run({**order, "urls": urls(case, server)}, deadline, directory)
+        first = interpreter.run({**order, "urls": urls(case, server)}, deadline + _KILLED_AFTER, directory)
     problems = [*violations(first, truth, directory), *_unexpected(case, first, directory)]
 
     with serving(case, [case.healthy], healed=True) as server:
         order = _order({**case.order, **case.second}, order["dest"])
-        second = interpreter.run({**order, "urls": [server.url()]}, deadline, directory)
+        second = interpreter.run({**order, "urls": [server.url()]}, deadline + _KILLED_AFTER, directory)
     if not first.ok:
         truth = Truth.of(case.file.body, name=case.filename, old=case.old, deadline=deadline)
     problems += [f"second run: {text}" for text in violations(second, truth, directory, last=True)]

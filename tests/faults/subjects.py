@@ -17,20 +17,14 @@ from dataclasses import dataclass
 
 from tests.faults import certificates
 from tests.faults.cases import Case
-from tests.faults.plays import serving, urls
+from tests.faults.plays import Interpreter, serving, urls
 from tests.harness import tree
 
 _LONGEST: t.Final = 12  # seconds; then a client is stopped, and has failed
 
+# Fetches a URL to a file, and tells whether it thinks that it succeeded.
+Fetch = t.Callable[[str, pathlib.Path], bool]
 Command = t.Callable[[str, pathlib.Path], t.Sequence["str | os.PathLike[str]"]]
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A client. command: what fetches a URL to a file."""
-
-    name: str
-    command: Command
 
 
 @dataclass(frozen=True)
@@ -47,23 +41,22 @@ class Outcome:
     right: bool
 
 
-def installed(old_python: pathlib.Path | None = None) -> list[Subject]:
-    """Those that are there. old_python: one with the oldest client library."""
-    found = [_naive("requests, newest", pathlib.Path(sys.executable))]
-    if old_python:
-        found.append(_naive("requests, oldest", old_python))
-    found.append(Subject("get_url", _get_url))
-    programs = {
-        "curl -fL": ("curl", _curl()),
-        "curl -C - --retry": ("curl", _curl("-C", "-", "--retry", "3", "--retry-all-errors", "--retry-delay", "1")),
-        "wget -c": ("wget", _wget),
-        "aria2c -c": ("aria2c", _aria2),
-    }
-    return found + [Subject(name, command) for name, (program, command) in programs.items() if shutil.which(program)]
+def naive(interpreter: Interpreter) -> Fetch:
+    """The loop, with the client library of this interpreter."""
+
+    def fetch(url: str, path: pathlib.Path) -> bool:
+        order = {"naive": {"url": url, "path": str(path), "ca_path": certificates.ca_path()}}
+        return interpreter.run(order, _LONGEST).ok
+
+    return fetch
 
 
-def _naive(name: str, python: pathlib.Path) -> Subject:
-    return Subject(name, lambda url, path: [python, "-m", "tests.faults.naive", url, path, certificates.ca_path()])
+def program(name: str) -> Fetch | None:
+    """A program by the name of its row in the table, if it is installed."""
+    executable, command = _PROGRAMS[name]
+    if not shutil.which(executable):
+        return None
+    return lambda url, path: _succeeds(command(url, path))
 
 
 def _get_url(url: str, path: pathlib.Path) -> t.Sequence[str | os.PathLike[str]]:
@@ -88,7 +81,18 @@ def _aria2(url: str, path: pathlib.Path) -> t.Sequence[str | os.PathLike[str]]:
     return ["aria2c", *usual, f"--ca-certificate={certificates.ca_path()}", "-d", path.parent, "-o", path.name, url]
 
 
-def try_on(subject: Subject, case: Case, directory: pathlib.Path) -> Outcome:
+# name -> the program, and how a user would call it
+_PROGRAMS: t.Final[t.Mapping[str, tuple[str, Command]]] = {
+    "get_url": (sys.executable, _get_url),
+    "curl -fL": ("curl", _curl()),
+    "curl -C - --retry": ("curl", _curl("-C", "-", "--retry", "3", "--retry-all-errors", "--retry-delay", "1")),
+    "wget -c": ("wget", _wget),
+    "aria2c -c": ("aria2c", _aria2),
+}
+PROGRAMS: t.Final = tuple(_PROGRAMS)
+
+
+def try_on(fetch: Fetch, case: Case, directory: pathlib.Path) -> Outcome:
     """Two runs, as of a play that is repeated: with the fault, and with the fault gone."""
     path = directory / case.filename
     if case.old is not None:
@@ -97,10 +101,10 @@ def try_on(subject: Subject, case: Case, directory: pathlib.Path) -> Outcome:
     left = {None, hashlib.sha256(case.old).digest() if case.old is not None else None}
     with serving(case, case.replies) as server:
         # A generic client is told where the file is; ours finds that out.
-        told_first = _succeeds(subject.command(urls(case, server)[-1], path))
+        told_first = fetch(urls(case, server)[-1], path)
     first = _digest(path)
     with serving(case, [case.healthy], healed=True) as server:
-        told_second = _succeeds(subject.command(server.url(), path))
+        told_second = fetch(server.url(), path)
     second = _digest(path)
     return Outcome(
         wrong=(told_first and first not in right) or (told_second and second not in right),

@@ -193,9 +193,14 @@ def _client(requirements: str, versions: tuple[str, ...], log: Log) -> pathlib.P
 
 
 def _other_clients(log: Log) -> None:
-    oldest_python = pythons.find().get(_OLDEST_PYTHON)
-    old = [pythons.environment("python39", "python39.txt", oldest_python, log.run) / "python"] if oldest_python else []
-    _faulty(log, "others", *map(str, old))
+    """What users would pick instead; those that are not installed are left out."""
+    for name, requirements, versions in (_CLIENTS[0], _CLIENTS[-1]):
+        with contextlib.suppress(StepSkipped):
+            python = _client(requirements, versions, log) / "python" if requirements else _PYTHON
+            _faulty(log, "naive", name, str(python))
+    for program in ("get_url", "curl -fL", "curl -C - --retry", "wget -c", "aria2c -c"):
+        _faulty(log, "program", program)
+    log.note = ""
 
 
 def _fault_table(log: Log) -> None:
