@@ -77,7 +77,7 @@ def _job(order: dict[str, t.Any], clients: t.Sequence[Client]) -> inspection.Job
         identity=f"server {guid}",
         openers=[
             (str(number), _opener(client, urllib.parse.urlsplit(url).path))
-            for number, (client, url) in enumerate(zip(clients, order["urls"]), 1)  # noqa: B905  # also for Python 3.9
+            for number, (client, url) in enumerate(zip(clients, order["urls"]), 1)  # also for Python 3.9
         ],
         checksum=Checksum.parse(order["checksum"]) if order.get("checksum") else None,
         limits=Limits(**order.get("limits", {})),

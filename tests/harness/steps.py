@@ -29,6 +29,12 @@ _COVERAGE = tree.BUILD / "coverage"  # a file for each kind of tests
 _OLDEST_PYTHON = "3.9"  # on a managed host
 _LEAST_PYTHON = (3, 11)  # of those who develop
 _WORKERS = "2"
+# Of the fault suite: a name, what is installed, and the Pythons to choose from. Nothing: the main environment.
+_CLIENTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("requests 2.25.1", "python39.txt", (_OLDEST_PYTHON,)),
+    ("requests 2.31.0", "requests231.txt", ("3.12", "3.11", "3.13", "3.10")),
+    ("requests, newest", "", ()),
+)
 
 
 def _environment(requirements: str, log: Log) -> None:
@@ -167,6 +173,46 @@ def _oldest_python(log: Log) -> None:
             log.count(report)
 
 
+def _fault_tests(log: Log) -> None:
+    _pytest(log, "faults", "tests/faults")
+
+
+def _faults(name: str, requirements: str, versions: tuple[str, ...], log: Log) -> None:
+    """The catalogue of faults with one client library, in the first of these Pythons that is there."""
+    python = _PYTHON if not requirements else _client(requirements, versions, log) / "python"
+    _faulty(log, "engine", name, str(python))
+
+
+def _client(requirements: str, versions: tuple[str, ...], log: Log) -> pathlib.Path:
+    found = pythons.find()
+    version = next((version for version in versions if version in found), None)
+    if version is None:
+        raise StepSkipped(f"there is no Python {' or '.join(versions)}")
+    log.note = f"Python {version}"
+    return pythons.environment(requirements.removesuffix(".txt"), requirements, found[version], log.run)
+
+
+def _other_clients(log: Log) -> None:
+    """What users would pick instead; those that are not installed are left out."""
+    for name, requirements, versions in (_CLIENTS[0], _CLIENTS[-1]):
+        with contextlib.suppress(StepSkipped):
+            python = _client(requirements, versions, log) / "python" if requirements else _PYTHON
+            _faulty(log, "naive", name, str(python))
+    for program in ("get_url", "curl -fL", "curl -C - --retry", "wget -c", "aria2c -c"):
+        _faulty(log, "program", program)
+    log.note = ""
+
+
+def _fault_table(log: Log) -> None:
+    log.telling = r"\||faults:"
+    log.show = True
+    _faulty(log, "table")
+
+
+def _faulty(log: Log, *arguments: str) -> None:
+    log.run(_PYTHON, "-m", "tests.faults", *arguments)
+
+
 def _clean() -> dict[str, str]:
     """An environment without this machine's settings: what users have, not what the developer has."""
     return {
@@ -177,6 +223,7 @@ def _clean() -> dict[str, str]:
     }
 
 
+_LONG = ("faults",)  # not part of `test`
 _GROUPS = {
     "lint": [
         Step("versions of tools are pinned", _pins),
@@ -195,11 +242,19 @@ _GROUPS = {
         Step("tests: unit", functools.partial(_covering, "unit")),
         Step("tests: unit, Python 3.9 and requests 2.25.1", _oldest_python),
     ],
+    "fault-tests": [Step("tests: faults", _fault_tests)],
     "integration": [
         Step("tests: simulator's contract", _contract),
         Step("tests: integration", functools.partial(_covering, "integration")),
         Step("tests: oldest ansible-core", functools.partial(_matrix, cores.OLDEST)),
         Step("tests: newest ansible-core", functools.partial(_matrix, cores.NEWEST)),
+    ],
+    "faults": [
+        Step("faults: Python 3.9 and requests 2.25.1", functools.partial(_faults, *_CLIENTS[0])),
+        Step("faults: requests 2.31.0 and urllib3 2.0.7", functools.partial(_faults, *_CLIENTS[1])),
+        Step("faults: newest client library", functools.partial(_faults, *_CLIENTS[2])),
+        Step("faults: other clients", _other_clients),
+        Step("faults: side by side", _fault_table),
     ],
     "coverage": [Step("coverage of plugins", _coverage)],
     "sanity": [
@@ -216,7 +271,7 @@ def main() -> int:
     groups = parser.parse_args().groups
     requirements = "demo.txt" if groups == ["demo-env"] else "test.txt"
     steps = [Step("environment", functools.partial(_environment, requirements), needed=True)]
-    for name in _GROUPS if "test" in groups else groups:
+    for name in [name for name in _GROUPS if name not in _LONG] if "test" in groups else groups:
         steps += _GROUPS.get(name, [])
     with _alone():
         return run(steps)
