@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Killed, or let down by the system, at every system call that touches the destination: ``python -m tests.faults.crash``.
+"""Killed or let down at every system call that touches the destination: ``python -m tests.faults.crash``.
 
 A run that nothing disturbs is traced first. Each call in it that concerns the directory, the partial, its state, the
 file or the receipt is a point, told by its name and its number in its thread. Then, for each point, a run is killed
@@ -36,7 +36,7 @@ KILL: t.Final = "KILL"
 NAME: t.Final = "mailbox.zip"
 SIZE: t.Final = 64 * MIB
 OLD: t.Final = Content(MIB, 9)
-_OLD_GUID: t.Final = "0b6f0c1e-6f0e-4d6e-8a53-5b1f6a0f9c11"
+OLD_GUID: t.Final = "0b6f0c1e-6f0e-4d6e-8a53-5b1f6a0f9c11"
 _OLD_MODE: t.Final = 0o640
 _BEGUN: t.Final = 45  # writes after which the run that is to be resumed was killed; later than the first commit
 _JOBS: t.Final = 2
@@ -222,7 +222,7 @@ class Bench:
 def _put_old(directory: pathlib.Path) -> None:
     for name, data in (
         (NAME, OLD.read(0, OLD.size)),
-        (f"{NAME}.sha256", f"# guid: {_OLD_GUID}\n# size: {OLD.size}\n{OLD.sha256}  {NAME}\n".encode()),
+        (f"{NAME}.sha256", f"# guid: {OLD_GUID}\n# size: {OLD.size}\n{OLD.sha256}  {NAME}\n".encode()),
     ):
         (directory / name).write_bytes(data)
         (directory / name).chmod(_OLD_MODE)
@@ -271,7 +271,7 @@ def work(points: t.Sequence[Point]) -> list[Outcome]:
 def report(outcomes: t.Sequence[Outcome]) -> str:
     """A line for each situation and call, the sums, and all violations."""
     ends = ("killed", "failed", "ok", "not reached")
-    lines = [f"{'situation':22}{'call':12}{'points':>7}" + "".join(f"{end:>12}" for end in ends) + f"{'violations':>12}"]
+    lines = [f"{'situation':22}{'call':12}{'points':>7}" + "".join(f"{title:>12}" for title in (*ends, "violations"))]
     rows: dict[tuple[str, str], list[Outcome]] = collections.defaultdict(list)
     for outcome in outcomes:
         rows[outcome.point.situation, outcome.point.call].append(outcome)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A process that has imported the driver and copies itself for each order: ``python -m tests.faults.crash_child SOCKET``.
+"""A process that has imported the driver and copies itself for each order; standard input ends it.
 
 Each connection brings one request and gets two lines: the process id of a stopped copy, and its exit status.
 """
@@ -70,7 +70,7 @@ def _become(request: dict[str, t.Any]) -> t.NoReturn:
     os.kill(os.getpid(), signal.SIGSTOP)
     try:
         status = driver.main()
-    except BaseException:
+    except BaseException:  # noqa: BLE001  # whatever it is, it is the driver's end
         sys.excepthook(*sys.exc_info())
         status = 70
     sys.stdout.flush()
@@ -89,7 +89,7 @@ def _set_up(constants: t.Mapping[str, t.Any] | None = None, lying_locks: bool = 
         assert hasattr(loaded, constant), name
         setattr(loaded, constant, value)
     if lying_locks:
-        fcntl.flock = fcntl.lockf = lambda *ignored: None  # type: ignore[assignment]
+        fcntl.flock = fcntl.lockf = lambda *ignored: None
     if short_writes:
         write, pwrite = os.write, os.pwrite
         os.write = lambda fd, data: write(fd, memoryview(data)[:short_writes])

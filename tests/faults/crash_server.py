@@ -85,12 +85,12 @@ class Content:
 
 @dataclass
 class Sent:
-    """One answer: the first byte that was asked for (None: no range), the status, and how many bytes went out."""
+    """One answer: the first byte that was asked for (None: no range), the status, and how many bytes went out (count)."""
 
     path: str
     asked: int | None
     status: int
-    bytes: int = 0
+    count: int = 0
 
 
 @dataclass
@@ -108,15 +108,15 @@ class Server:
         return f"http://127.0.0.1:{self.port}{path}"
 
     @property
-    def bytes(self) -> int:
+    def count(self) -> int:
         """How many bytes of contents went out in all."""
-        return sum(answer.bytes for answer in self.sent)
+        return sum(answer.count for answer in self.sent)
 
     def wait_for(self, count: int, seconds: float = 60.0) -> None:
         """Return when so many bytes have gone out."""
         ends = time.monotonic() + seconds
-        while self.bytes < count:
-            assert time.monotonic() < ends, f"{self.bytes} of {count} bytes were asked for in {seconds} s"
+        while self.count < count:
+            assert time.monotonic() < ends, f"{self.count} of {count} bytes were asked for in {seconds} s"
             time.sleep(0.002)
 
     @contextlib.contextmanager
@@ -180,10 +180,10 @@ class Server:
             rest = memoryview(piece)
             while rest:
                 count = connection.send(rest)
-                answer.bytes += count
+                answer.count += count
                 rest = rest[count:]
                 if self.rate:
-                    time.sleep(max(0.0, started + answer.bytes / self.rate - time.monotonic()))
+                    time.sleep(max(0.0, started + answer.count / self.rate - time.monotonic()))
 
 
 class _Listener(http.server.ThreadingHTTPServer):
