@@ -8,6 +8,7 @@ Each connection brings one request and gets two lines: the process id of a stopp
 
 from __future__ import annotations
 
+import codecs
 import fcntl
 import importlib
 import json
@@ -25,6 +26,8 @@ _TRANSFER: t.Final = "ansible_collections.storware.backup.plugins.module_utils._
 
 def main(path: str) -> None:
     """Serve until standard input is closed."""
+    for encoding in ("ascii", "idna", "latin-1", "cp437"):
+        codecs.lookup(encoding)  # loaded now, as another user may not read the file later
     threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX) as listener:
@@ -78,10 +81,16 @@ def _become(request: dict[str, t.Any]) -> t.NoReturn:
     os._exit(status)
 
 
-def _set_up(constants: t.Mapping[str, t.Any] | None = None, lying_locks: bool = False, short_writes: int = 0) -> None:
+def _set_up(
+    constants: t.Mapping[str, t.Any] | None = None,
+    lying_locks: bool = False,
+    short_writes: int = 0,
+    user: int | None = None,
+    umask: int | None = None,
+) -> None:
     """constants: of the engine, as ``{"partial.NAME": value}``. lying_locks: all locks are given, none is there.
 
-    short_writes: the system takes no more than so many bytes at a time.
+    short_writes: the system takes no more than so many bytes at a time. user: to be, with the group of that number.
     """
     for name, value in (constants or {}).items():
         module, _dot, constant = name.partition(".")
@@ -94,6 +103,12 @@ def _set_up(constants: t.Mapping[str, t.Any] | None = None, lying_locks: bool = 
         write, pwrite = os.write, os.pwrite
         os.write = lambda fd, data: write(fd, memoryview(data)[:short_writes])
         os.pwrite = lambda fd, data, offset: pwrite(fd, memoryview(data)[:short_writes], offset)
+    if umask is not None:
+        os.umask(umask)
+    if user is not None:
+        os.setgroups([])
+        os.setgid(user)
+        os.setuid(user)
 
 
 if __name__ == "__main__":

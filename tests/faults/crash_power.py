@@ -27,7 +27,10 @@ from tests.faults.crash_server import Content
 from tests.faults.crash_trace import Call
 from tests.faults.invariants import Run, Truth
 
-TRACED: t.Final = "trace=openat,write,pwrite64,ftruncate,fallocate,rename,renameat,renameat2,unlink,unlinkat,link,linkat,fsync,fdatasync"
+TRACED: t.Final = (
+    "trace=openat,write,pwrite64,ftruncate,fallocate,"
+    "rename,renameat,renameat2,unlink,unlinkat,link,linkat,fsync,fdatasync"
+)
 _SECTOR: t.Final = 512  # bytes that a disk writes in one piece
 
 Files = t.Mapping[str, bytes]  # a directory's content

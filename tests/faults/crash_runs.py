@@ -25,6 +25,7 @@ from tests.faults.invariants import Run
 
 Order = t.Mapping[str, t.Any]
 
+NOBODY: t.Final = 65534  # a user without any rights
 UNCAUGHT: t.Final = "uncaught"  # no code of the engine
 
 
@@ -85,6 +86,27 @@ def _told(output: str, errors: str, status: int) -> dict[str, t.Any] | None:
     if status in (-signal.SIGKILL, 128 + signal.SIGKILL):
         return None
     return {"ok": False, "code": UNCAUGHT, "message": f"ended with {status}: {errors}", "hint": "", "details": {}}
+
+
+def wait_until(condition: t.Callable[[], t.Any], seconds: float = 60.0) -> None:
+    """Return when it holds."""
+    ends = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < ends, "it never came true"
+        time.sleep(0.002)
+
+
+def partial_in(directory: pathlib.Path) -> pathlib.Path | None:
+    """The partial of the run that is under way, or that has ended."""
+    return next(directory.glob(".*.part"), None)
+
+
+def partial_size(directory: pathlib.Path) -> int:
+    """How many bytes have come; 0 without a partial."""
+    with contextlib.suppress(FileNotFoundError):
+        partial = partial_in(directory)
+        return partial.stat().st_size if partial else 0
+    return 0
 
 
 class Copy:

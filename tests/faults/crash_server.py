@@ -85,7 +85,7 @@ class Content:
 
 @dataclass
 class Sent:
-    """One answer: the first byte that was asked for (None: no range), the status, and how many bytes went out (count)."""
+    """One answer. asked: the first byte that was asked for (None: no range). count: how many bytes went out."""
 
     path: str
     asked: int | None
@@ -95,11 +95,15 @@ class Sent:
 
 @dataclass
 class Server:
-    """Serves contents by path. rate: bytes per second of each connection. name: what it calls every file."""
+    """Serves contents by path. rate: bytes per second of each connection. name: what it calls every file.
+
+    hold_at: an answer stops after so many bytes, until this is set to None.
+    """
 
     contents: dict[str, Content]
     rate: float | None = None
     name: str = ""
+    hold_at: int | None = None
     sent: list[Sent] = field(default_factory=list)
     port: int = 0
 
@@ -179,7 +183,11 @@ class Server:
         for piece in pieces:
             rest = memoryview(piece)
             while rest:
-                count = connection.send(rest)
+                while self.hold_at is not None and answer.count >= self.hold_at:
+                    time.sleep(0.002)
+                    if _has_gone(connection):
+                        return
+                count = connection.send(rest[: None if self.hold_at is None else self.hold_at - answer.count])
                 answer.count += count
                 rest = rest[count:]
                 if self.rate:
@@ -193,6 +201,12 @@ class _Listener(http.server.ThreadingHTTPServer):
 
     def handle_error(self, *connection: object) -> None:
         """A client that was killed is no error."""
+
+
+def _has_gone(connection: socket.socket) -> bool:
+    with contextlib.suppress(BlockingIOError):
+        return connection.recv(1, socket.MSG_DONTWAIT | socket.MSG_PEEK) == b""
+    return False
 
 
 def _span(content: Content, headers: t.Any) -> tuple[int | None, int]:
