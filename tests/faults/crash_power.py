@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 
 from tests.faults import crash_trace, invariants
 from tests.faults.crash_runs import Copies
-from tests.faults.crash_server import Content
+from tests.faults.crash_server import MIB, Content, Server
 from tests.faults.crash_trace import Call
 from tests.faults.invariants import Run, Truth
 
@@ -120,7 +120,7 @@ class _Fate:
 
     name: str
     applied: t.Callable[[int, int], bool]  # whether the n-th of so many is on the disk
-    damaged: t.Callable[[bytes], bytes] = lambda data: data  # what is there of the last one that is
+    damaged: t.Callable[[bytes], bytes] = bytes  # what is there of the last one that is
 
 
 _FATES: t.Final = (
@@ -135,18 +135,25 @@ _FATES: t.Final = (
 )
 
 
-def states(made: Record) -> t.Iterator[Files]:
+@dataclass(frozen=True)
+class _Piece:
+    """One file as it may be on the disk. digest: of the data."""
+
+    data: bytes
+    digest: bytes
+
+
+def states(made: Record) -> list[Files]:
     """All different directories that a power loss may leave, at any moment of the run."""
-    seen: set[bytes] = set()
+    found: dict[tuple[tuple[str, bytes], ...], Files] = {}
+    pieces: dict[t.Hashable, _Piece] = {}
     for count in range(len(made.steps) + 1):
         past = made.steps[:count]
         for names in _possible_names(made, past):
-            for files in _possible_files(made, past, sorted(set(names.values()))):
-                state = {name: files[number] for name, number in names.items()}
-                digest = _digest(state)
-                if digest not in seen:
-                    seen.add(digest)
-                    yield state
+            for files in _possible_files(made, past, sorted(set(names.values())), pieces):
+                key = tuple((name, files[number].digest) for name, number in sorted(names.items()))
+                found.setdefault(key, {name: files[number].data for name, number in names.items()})
+    return list(found.values())
 
 
 def _possible_names(made: Record, past: t.Sequence[Step]) -> list[dict[str, int]]:
@@ -171,10 +178,12 @@ def _possible_names(made: Record, past: t.Sequence[Step]) -> list[dict[str, int]
     return found
 
 
-def _possible_files(made: Record, past: t.Sequence[Step], numbers: t.Sequence[int]) -> t.Iterator[dict[int, bytes]]:
+def _possible_files(
+    made: Record, past: t.Sequence[Step], numbers: t.Sequence[int], pieces: dict[t.Hashable, _Piece]
+) -> t.Iterator[dict[int, _Piece]]:
     """One fate for all files, and each fate for one file while the others lost nothing, or all."""
     for fates in _fates(len(numbers)):
-        yield {number: _file(made, past, number, fate) for number, fate in zip(numbers, fates)}
+        yield {number: _file(made, past, number, fate, pieces) for number, fate in zip(numbers, fates, strict=True)}
 
 
 def _fates(count: int) -> t.Iterator[tuple[_Fate, ...]]:
@@ -185,18 +194,19 @@ def _fates(count: int) -> t.Iterator[tuple[_Fate, ...]]:
                 yield tuple(fate if number == place else others for number in range(count))
 
 
-def _file(made: Record, past: t.Sequence[Step], number: int, fate: _Fate) -> bytes:
+def _file(made: Record, past: t.Sequence[Step], number: int, fate: _Fate, pieces: dict[t.Hashable, _Piece]) -> _Piece:
     safe = max((step.begun for step in past if step.kind == "sync" and step.file == number), default=-1)
     changes = [step for step in past if step.file == number and step.kind in ("write", "size")]
-    data = bytearray(made.at_first.get(number, b""))
+    certain = [step for step in changes if step.done < safe]
     open_ones = [step for step in changes if step.done >= safe]
-    for step in changes:
-        if step.done < safe:
-            _change(data, step, step.data)
     some = [step for place, step in enumerate(open_ones) if fate.applied(place, len(open_ones))]
-    for step in some:
-        _change(data, step, fate.damaged(step.data) if step is some[-1] else step.data)
-    return bytes(data)
+    key = (number, *(step.done for step in (*certain, *some)), fate.damaged if some else None)
+    if key not in pieces:
+        data = bytearray(made.at_first.get(number, b""))
+        for step in (*certain, *some):
+            _change(data, step, fate.damaged(step.data) if some and step is some[-1] else step.data)
+        pieces[key] = _Piece(bytes(data), hashlib.sha256(data).digest())
+    return pieces[key]
 
 
 def _change(data: bytearray, step: Step, new: bytes) -> None:
@@ -206,13 +216,6 @@ def _change(data: bytearray, step: Step, new: bytes) -> None:
         return
     data.extend(bytes(max(0, step.offset - len(data))))
     data[step.offset : step.offset + len(new)] = new
-
-
-def _digest(files: Files) -> bytes:
-    digest = hashlib.sha256()
-    for name in sorted(files):
-        digest.update(f"{name}\0{len(files[name])}\0".encode() + hashlib.sha256(files[name]).digest())
-    return digest.digest()
 
 
 def lay(directory: pathlib.Path, files: Files) -> None:
@@ -284,6 +287,7 @@ def _end_before_names(steps: t.Sequence[Step]) -> t.Iterator[str]:
 class Replay:
     """One run, recorded with all that is needed to run again from what it may have left."""
 
+    server: Server
     copies: Copies
     order: t.Mapping[str, t.Any]
     truth: Truth
@@ -294,10 +298,12 @@ class Replay:
     def record(self, before: Files) -> Record:
         """Run from these files, traced, and check that it ends well."""
         lay(self.directory, before)
+        self.server.rate = 10 * MIB  # slow enough for the disk to keep up with the records
         with tempfile.TemporaryDirectory() as place:
             trace = pathlib.Path(place) / "trace"
             strace = ("-y", "-s", "16384", "-o", str(trace), "-e", TRACED)
             run = self.copies.run_under(self.order, *strace, **self.setup)
+            self.server.rate = None
             invariants.check(run, self.truth, self.directory, last=True)
             return record(trace, self.directory, before, self.content)
 

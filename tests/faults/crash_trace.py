@@ -41,7 +41,9 @@ class Call:
 
     def touches(self, *directories: pathlib.Path) -> bool:
         """Whether a file in these directories, or one of them, is concerned."""
-        return any(str(directory) in self.arguments for directory in directories)
+        # What is written may name anything.
+        arguments = self.arguments.partition(", ")[0] if "write" in self.name else self.arguments
+        return any(str(directory) in arguments for directory in directories)
 
     def kind(self, directory: pathlib.Path) -> str:
         """What is concerned: partial, state, receipt, file (any other in the directory) or directory."""

@@ -39,7 +39,7 @@ def replay(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Replay]:
         copies = stack.enter_context(Copies())
         order = {"urls": [server.url()], "dest": str(directory / NAME), "limits": {"first_pause": 0.01}}
         truth = Truth(frozenset([content.sha256]), NAME)
-        yield Replay(copies, order, truth, directory, content, _OFTEN)
+        yield Replay(server, copies, order, truth, directory, content, _OFTEN)
 
 
 def _before(replay: Replay, situation: str) -> tuple[Replay, Files]:
@@ -78,7 +78,7 @@ def test_the_order_is_one_that_a_power_loss_cannot_break(replay: Replay, situati
 @pytest.mark.parametrize("count", [_SAMPLE, pytest.param(None, marks=pytest.mark.full)])
 def test_from_whatever_a_power_loss_leaves_a_run_ends_well(replay: Replay, situation: str, count: int | None) -> None:
     replay, before = _before(replay, situation)
-    found = list(crash_power.states(replay.record(before)))
+    found = crash_power.states(replay.record(before))
     chosen = found[:: max(1, len(found) // count)] if count else found
     bad = {number: texts for number, state in enumerate(chosen) if (texts := replay.violations(state))}
     assert not bad, f"{len(bad)} of {len(chosen)} states: {next(iter(bad.values()))}"
@@ -124,13 +124,13 @@ def test_a_sync_that_began_before_a_write_was_done_does_not_cover_it() -> None:
 
 def test_what_was_not_synced_may_be_there_or_not() -> None:
     made = Record(list(_GOOD[:3]))
-    found = list(crash_power.states(made))
+    found = crash_power.states(made)
     assert {} in found
     assert {".x.part": b"", ".x.state": b""} in found
     assert {".x.part": b"abcd", ".x.state": b""} in found
     assert {".x.part": b"\0\0\0\0", ".x.state": b""} in found
     assert {".x.part": b"abcd"} in found
-    certain = list(crash_power.states(Record([*_GOOD[:4], Step(8, 8, "sync directory")])))
+    certain = crash_power.states(Record([*_GOOD[:4], Step(8, 8, "sync directory")]))
     assert {".x.part": b"abcd", ".x.state": b""} in certain
 
 
