@@ -40,6 +40,7 @@ OLD_GUID: t.Final = "0b6f0c1e-6f0e-4d6e-8a53-5b1f6a0f9c11"
 _OLD_MODE: t.Final = 0o640
 _BEGUN: t.Final = 45  # writes after which the run that is to be resumed was killed; later than the first commit
 _JOBS: t.Final = 2
+_ALIKE: t.Final = 16  # points with the same error at the same call on the same kind of file, in one situation
 
 _READ: t.Final = ("EIO", "EINTR")
 _LOOK: t.Final = ("EIO", "EPERM")
@@ -146,15 +147,28 @@ class Bench:
             return [(call, call.kind(directory)) for call in touching]
 
     def points(self, situation: Situation) -> list[Point]:
-        """All points of a situation, in the order of the run."""
+        """Each call of a situation to be killed at, and its errors, in the order of the run.
+
+        Of errors that are alike no more than ``_ALIKE`` are taken, evenly from all.
+        """
         kinds: dict[tuple[str, int], str] = {}
         for call, kind in self.calls(situation):
             kinds.setdefault((call.name, call.nth), kind)
-        return [
+        points = [
             Point(situation.name, name, nth, kind, fault)
             for (name, nth), kind in kinds.items()
             for fault in (KILL, *_ERRORS.get(name, ()))
         ]
+        alike: dict[tuple[str, ...], list[Point]] = collections.defaultdict(list)
+        for point in points:
+            alike[point.call, point.kind, point.fault].append(point)
+        left_out = {
+            point
+            for group in alike.values()
+            if group[0].fault != KILL
+            for point in set(group) - {*_some(group, _ALIKE)}
+        }
+        return [point for point in points if point not in left_out]
 
     def outcome(self, point: Point) -> Outcome:
         """Let the fault happen, look, run once more, look again."""
@@ -234,7 +248,9 @@ def _named(name: str) -> Situation:
 
 def _uncaught(run: Run) -> t.Iterator[str]:
     if run.told and run.told.get("code") == UNCAUGHT:
-        yield f"no error of ours, but {run.told['message'].strip().splitlines()[-1]}"
+        lines = run.told["message"].strip().splitlines()
+        where = [line.strip() for line in lines if "/plugins/" in line]
+        yield f"no error of ours, but {lines[-1]} ({' < '.join(reversed(where))})"
 
 
 def _end_of(run: Run, reached: bool) -> str:
@@ -253,8 +269,13 @@ def sample(points: t.Sequence[Point], count: int) -> list[Point]:
         alike[point.situation, point.call, point.kind, str(point.fault == KILL)].append(point)
     ends = [point for group in alike.values() for point in dict.fromkeys((group[0], group[-1]))]
     ends.sort(key=points.index)
-    count = min(count, len(ends))
-    return [ends[number * len(ends) // count] for number in range(count)]
+    return _some(ends, count)
+
+
+def _some(points: t.Sequence[Point], count: int) -> list[Point]:
+    """So many, evenly from all."""
+    count = min(count, len(points))
+    return [points[number * len(points) // count] for number in range(count)]
 
 
 def work(points: t.Sequence[Point]) -> list[Outcome]:

@@ -50,6 +50,7 @@ def fetch(order: dict[str, t.Any]) -> dict[str, t.Any]:
         with inspection.inspect(job) as finding:
             if not finding.needs_content:
                 file = inspection.describe(job, finding)
+                engine.tidy(job, finding)
                 return {"ok": True, "reason": finding.reason, **dataclasses.asdict(file)}
             outcome = engine.fetch(job, finding)
             return {
