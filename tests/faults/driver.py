@@ -51,6 +51,7 @@ def fetch(order: dict[str, t.Any]) -> dict[str, t.Any]:
             if not finding.needs_content:
                 engine.tidy(job, finding)
                 file = inspection.describe(job, finding)
+                engine.tidy(job, finding)
                 return {"ok": True, "reason": finding.reason, **dataclasses.asdict(file)}
             outcome = engine.fetch(job, finding)
             return {
