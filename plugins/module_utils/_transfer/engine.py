@@ -55,22 +55,21 @@ def fetch(job: Job, finding: Finding) -> Outcome:
     kept = 0
     try:
         # What has no better words of its own, such as a directory that cannot be read any more
-        with (
-            explaining(f"use {finding.directory.path}"),
-            _workplace(job, finding) as place,
-            claim.acquire(place, _stem(job), pace) as claimed,
-        ):
+        with explaining(f"use {finding.directory.path}"), contextlib.ExitStack() as stack:
+            place = stack.enter_context(_workplace(job, finding))
+            claimed = stack.enter_context(claim.acquire(place, _stem(job), pace))
             if claimed.waited:
                 inspection.look(job, finding)
                 if not finding.needs_content:
                     return Outcome(inspection.describe(job, finding), None, 0, pace.clock() - started)
             _rehearse(job, finding)
-            with contextlib.closing(Sink(claimed, job.checksum, allow_unverified=job.allow_unverified)) as target:
-                try:
-                    file, received = _fetch(job, finding, target, pace)
-                except BaseException:
-                    kept = target.offset if target.keep() else 0
-                    raise
+            target = Sink(claimed, job.checksum, allow_unverified=job.allow_unverified)
+            stack.callback(target.close)
+            try:
+                file, received = _fetch(job, finding, target, pace)
+            except BaseException:
+                kept = target.offset if target.keep() else 0
+                raise
     except StorwareError as error:
         _complete(error, job, finding, kept)
         raise

@@ -139,16 +139,22 @@ class Sink:
 
     def keep(self) -> bool:
         """Leave the bytes for the next run, recorded as they are now; False when they are no use."""
+        try:
+            return self._keep()
+        except (OSError, StorwareError):
+            return False
+
+    def _keep(self) -> bool:
         with contextlib.suppress(StorwareError):
             self._settle()
         claim = self.claim
         is_ours = claim.state.is_in_place() and claim.partial.is_in_place(claim.partial.name)
-        if not is_ours or not self.can_be_continued or self._is_spoiled:
+        if not is_ours or self._is_spoiled or not self.can_be_continued:
             return False
         try:
             claim.partial.truncate(self.offset)
             self._make_durable(dataclasses.replace(self._record(), writer=None))
-        except StorwareError:
+        except (OSError, StorwareError):
             if self._is_spoiled or not self._durable:
                 return False
         claim.keep()
