@@ -359,7 +359,7 @@ def _opener(context: _module.Context, path: str, guid: str) -> Opener:
             if not is_answer or error.status in (401, 403, 408, 429):
                 raise
             words = error.details["server_message"]
-            raise NotAFile(f"answered {error.status}{': ' + words if words else ''}") from error
+            raise NotAFile(f"answered {error.status}{': ' + words if words else ''}", status=error.status) from error
 
     return open_content
 

@@ -49,7 +49,9 @@ def fetch(order: dict[str, t.Any]) -> dict[str, t.Any]:
         job = _job(order, clients)
         with inspection.inspect(job) as finding:
             if not finding.needs_content:
+                engine.tidy(job, finding)
                 file = inspection.describe(job, finding)
+                engine.tidy(job, finding)
                 return {"ok": True, "reason": finding.reason, **dataclasses.asdict(file)}
             outcome = engine.fetch(job, finding)
             return {
@@ -110,7 +112,7 @@ def _opener(client: Client, path: str) -> Opener:
         except ApiError as error:
             if not 400 <= (error.status or 0) < 500 or error.status in (401, 403, 408, 429):
                 raise
-            raise NotAFile(f"answered {error.status}") from error
+            raise NotAFile(f"answered {error.status}", status=error.status) from error
 
     return open_content
 

@@ -15,8 +15,8 @@ from .headers import Claims
 from .inspection import Job
 from .pace import Pace, TransferInterrupted, Tries
 from .partial import check_space
-from .pump import pump
-from .ranges import BLOCK, Ranges
+from .pump import Pump
+from .ranges import BLOCK, BUFFER, Ranges
 from .resume import NotTheRest, Rest, check_overlap, judge_rest
 from .sink import Sink
 from .source import REQUEST_HEADERS, NotAFile, Opener, Response, Source, check_coding, check_content, judge
@@ -40,6 +40,11 @@ class Transfer:
         self._sink = sink
         self._pace = pace
         self._tries = Tries(pace)
+        self._pump = Pump(sink)
+        # Made once for all tries, as those of the pump.
+        self._buffers = [
+            memoryview(bytearray(BUFFER)) for _number in range(job.connections if job.connections > 1 else 0)
+        ]
         self._restarts = 0
         self._is_anew = False  # what is there does not count: the next request is for the whole
 
@@ -95,7 +100,10 @@ class Transfer:
         sink = self._sink
         if sink.offset and not self._is_anew:
             if not sink.can_be_continued:
-                raise NotTheRest("the transfer broke off, and the server gives nothing by which to continue it")
+                raise NotTheRest(
+                    "the transfer broke off, and nothing would prove that the rest belongs to what is there",
+                    hint="A checksum would prove it; with allow_unverified it is taken for granted.",
+                )
             self._continue(self._opener(sink.source))
         else:
             self._begin()
@@ -134,7 +142,7 @@ class Transfer:
             self._check_format(source.head, claims)
             self._check_provable(source.head, claims)
             self._accept(label, claims)
-            self._pump(source)
+            self._receive_from(source)
 
     def _probed(self, opener: Opener) -> Claims | None:
         """What the server says of a file that it sends in parts; None if it does not, or nothing is won by it."""
@@ -157,7 +165,7 @@ class Transfer:
         """A file whose name promises a known format must start like one."""
         name = self._name or names.safe_name(claims.name, "")
         promised = names.extension_of(name)
-        if head and promised in ("zip", "pst") and verify.detect(head) != promised:
+        if promised in ("zip", "pst") and verify.detect(head) != promised:
             raise NotAFile(f"sent something that is no {promised.upper()} file as {name} (it starts with {head[:8]!r})")
 
     def _check_provable(self, head: bytes, claims: Claims) -> None:
@@ -195,7 +203,7 @@ class Transfer:
             self.received += rest.offset - rest.start
             sink.join(answer.claims)
             if rest.end is None:
-                self._pump(answer.source)
+                self._receive_from(answer.source)
         if rest.end is not None:
             self._fetch_ranges(opener)
 
@@ -205,21 +213,21 @@ class Transfer:
         self._check_format(source.head, claims)
         self._check_provable(source.head, claims)
         self._accept(self._sink.source, claims)
-        self._pump(source)
+        self._receive_from(source)
 
     # --- bytes ---
 
     def _fetch_ranges(self, opener: Opener) -> None:
         before = self._sink.offset
         try:
-            Ranges(opener, self._sink, self._pace, self._job.connections).run()
+            Ranges(opener, self._sink, self._pace, self._buffers).run()
         finally:
             self.received += self._sink.offset - before
 
-    def _pump(self, source: Source) -> None:
+    def _receive_from(self, source: Source) -> None:
         before = self._sink.offset
         try:
-            pump(source, self._sink)
+            self._pump.run(source)
         finally:
             self.received += self._sink.offset - before
 
