@@ -11,7 +11,7 @@ import typing as t
 import zlib
 
 from tests.faults.cases import NEVER_WRONG, OK, Case, case, clean, fails, resumable
-from tests.faults.files import BIN, OLD, PST, SMALL, ZIP
+from tests.faults.files import BIN, OLD, PAGE, PST, SMALL, ZIP
 from tests.faults.replies import (
     Answer,
     after,
@@ -27,7 +27,6 @@ from tests.faults.replies import (
 )
 from tests.faults.script_server import Script, Stay, head, reply, until_close
 
-PAGE: t.Final = b"<!DOCTYPE html><html><head><title>Log in</title></head><body>Please log in</body></html>"
 PROBLEM: t.Final = b'{"message": "The download is not ready"}'
 LOST: t.Final = ("transfer_interrupted", "answer_lost")
 CUT: t.Final = serve(ZIP, broken(0.8))
@@ -144,7 +143,7 @@ def _redirects() -> t.Iterator[Case]:
     refused = clean("redirect")
     for what, location in {
         "login": "/login",
-        "relative": "second",
+        "relative": "login",
         "other_scheme": "https://127.0.0.1/file",
         "other_host": "http://192.0.2.1/file",
         "other_port": "http://127.0.0.1:1/file",
@@ -156,7 +155,7 @@ def _redirects() -> t.Iterator[Case]:
         yield case(f"redirect_{what}", "H20", refused, SMALL, answer, old=OLD)
     page = reply(PAGE, "Location: /login", status="302 Found", media_type="text/html")
     yield case("redirect_with_a_page", "H20 H18", refused, SMALL, page, into=True)
-    yield case("redirect_permanent", "H20", refused, SMALL, [head("Location: /x", status="308 Moved")], into=True)
+    yield case("redirect_permanent", "H20", refused, SMALL, [head("Location: /login", status="308 Moved")], into=True)
 
 
 def _lengths() -> t.Iterator[Case]:

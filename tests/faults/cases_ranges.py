@@ -10,7 +10,7 @@ import itertools
 import typing as t
 
 from tests.faults.cases import NEVER_WRONG, OK, Case, Expected, case, clean, fails
-from tests.faults.cases_http import CUT, LOST, PAGE
+from tests.faults.cases_http import CUT, LOST
 from tests.faults.files import (
     BIN,
     LONGER,
@@ -19,6 +19,7 @@ from tests.faults.files import (
     MIXED_ZIP,
     NEWER,
     OLD,
+    PAGE,
     PST,
     SMALL,
     ZIP,

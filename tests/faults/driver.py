@@ -41,8 +41,8 @@ GUID: t.Final = "f8f73bf9-2445-4bce-a7dd-753be3b40a67"
 def fetch(order: dict[str, t.Any]) -> dict[str, t.Any]:
     """Do what an order says and tell how it went.
 
-    order: urls and dest; optional: guid, ca_path, timeout (seconds), tries (of one request), limits (fields of
-    ``Limits``), checksum, and the fields of ``Job`` that are plain values.
+    order: urls and dest; optional: guid, ca_path, use_proxy, timeout (seconds), tries (of one request), limits (fields
+    of ``Limits``), checksum, and the fields of ``Job`` that are plain values.
     """
     clients = [_client(url, order) for url in order["urls"]]
     try:
@@ -98,7 +98,7 @@ def _client(url: str, order: dict[str, t.Any]) -> Client:
         ca_path=order.get("ca_path"),
         client_cert=None,
         client_key=None,
-        use_proxy=False,
+        use_proxy=order.get("use_proxy", False),
         timeout=order.get("timeout", 5.0),
         retries=order.get("tries", 2),
     )

@@ -30,6 +30,7 @@ PST = Resource(pst_bytes(2_600_000), fields=(named("a.pst"),), media_type="appli
 BIN = Resource(noise(2_600_000), fields=(named("a.bin"),), media_type="application/octet-stream")
 BIN_SHA256 = sha256(BIN.body)
 LONGER = Resource(_archive(3, count=5), etag='"3"', fields=(named("a.zip"),))
+PAGE = b"<!DOCTYPE html><html><head><title>Log in</title></head><body>Please log in</body></html>"
 OLD = zip_bytes({"old.eml": noise(5000, 8)})
 
 

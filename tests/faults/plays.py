@@ -15,8 +15,9 @@ from dataclasses import dataclass
 
 from tests.faults import certificates
 from tests.faults.cases import Case, Order
+from tests.faults.files import PAGE
 from tests.faults.invariants import Run, Truth, Watch, violations
-from tests.faults.script_server import Reply, ScriptServer
+from tests.faults.script_server import Reply, ScriptServer, reply
 from tests.harness import runner, tree
 
 LIMITS: t.Final = {
@@ -121,7 +122,11 @@ def _order(own: Order, dest: str) -> dict[str, t.Any]:
 @contextlib.contextmanager
 def serving(case: Case, replies: t.Sequence[Reply], *, healed: bool = False) -> t.Iterator[ScriptServer]:
     context = certificates.context("good" if healed else case.tls) if case.tls else None
-    with ScriptServer({"/file": replies, "/second": case.backup, "/login": replies}, context).running() as server:
+    # What a redirect to a login ends at, for clients that follow it.
+    scripts: dict[str, t.Sequence[Reply]] = {"/file": replies, "/login": [reply(PAGE, media_type="text/html")]}
+    if case.backup:
+        scripts["/second"] = case.backup
+    with ScriptServer(scripts, context).running() as server:
         yield server
 
 

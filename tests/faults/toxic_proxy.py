@@ -83,7 +83,7 @@ class FlipBit:
     at: int
 
 
-Toxic = t.Union[Latency, Bandwidth, SlowClose, Stop, ResetPeer, Slicer, LimitData, FlipBit]
+Toxic = Latency | Bandwidth | SlowClose | Stop | ResetPeer | Slicer | LimitData | FlipBit
 _T = t.TypeVar("_T")
 
 
