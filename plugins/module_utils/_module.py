@@ -13,7 +13,8 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
 
 from . import _options
-from ._api.client import REQUESTS_IMPORT_ERROR, Client
+from ._api.client import Client
+from ._api.transport import REQUESTS_IMPORT_ERROR
 from ._errors import StorwareError
 from ._secrets import Scrubber
 
