@@ -10,6 +10,8 @@ import signal
 import threading
 import typing as t
 
+_AGAIN: t.Final = 1.0  # seconds; what is raised inside a destructor is lost, so that once might be never
+
 
 class Expired(BaseException):
     """The time is over. Not an Exception, so that no library takes it for a fault of its own."""
@@ -21,15 +23,26 @@ def limit(seconds: float) -> t.Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-
-    def expire(number: int, frame: object) -> None:
-        raise Expired
-
-    before = signal.signal(signal.SIGALRM, expire)
+    before = signal.signal(signal.SIGALRM, _expire)
     try:
-        # Again and again: what is raised inside a destructor is lost.
-        signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001), 1.0)
+        signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001), _AGAIN)
         yield
     finally:
+        # What comes meanwhile, or is set by hurry(), must meet neither our handler nor the system's, which kills.
+        signal.signal(signal.SIGALRM, _ignore)
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+def hurry(seconds: float) -> None:
+    """Let the block that is limited, if any, end in this time."""
+    if signal.getsignal(signal.SIGALRM) is _expire:
+        signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN)
+
+
+def _ignore(_number: int, _frame: object) -> None:
+    pass
+
+
+def _expire(_number: int, _frame: object) -> None:
+    raise Expired
