@@ -112,7 +112,7 @@ def run(handler: Handler, argument_spec: t.Mapping[str, t.Any], **settings: t.An
     except Exception as error:  # noqa: BLE001  # uncaught, Ansible would show it without masking
         module.fail_json(
             msg=scrubber.text(f"Internal error, please report it: {type(error).__name__}: {error}"),
-            error={"code": "internal"},
+            error={"code": "internal", "retryable": False},
             exception=scrubber.text(traceback.format_exc()),
         )
     if not module._diff:
@@ -133,7 +133,9 @@ def _failure(error: StorwareError, scrubber: Scrubber) -> Result:
     return {
         **error.results,
         "msg": scrubber.text(message),
-        "error": scrubber.value({"code": error.code, "hint": error.hint, **error.details}),
+        "error": scrubber.value(
+            {"code": error.code, "hint": error.hint, "retryable": error.retryable, **error.details}
+        ),
     }
 
 
