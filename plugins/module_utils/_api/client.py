@@ -41,6 +41,7 @@ LONGEST_PAUSE: t.Final = 30.0
 LOGOUT_TIMEOUT: t.Final = 5.0
 MAX_BODY: t.Final = 256 * 1024 * 1024  # bytes of JSON; a list of 100,000 records has about a third of it
 _PIECE: t.Final = 64 * 1024
+_EMPTY: t.Final = (204, 304)  # these have no body and announce none
 
 
 @dataclass(frozen=True)
@@ -313,6 +314,9 @@ def _read(response: requests.Response, attempt: failures.Attempt, limit: int) ->
     announced = response.headers.get("Content-Length", "")
     if announced.isdigit() and response.raw.tell() < int(announced):
         raise failures.answer_lost(attempt, "the answer broke off")
+    # http.client takes headers that break off for all of them.
+    if not pieces and not announced and response.status_code not in _EMPTY and not response.raw.chunked:
+        raise failures.answer_lost(attempt, "the answer broke off in its headers")
     return b"".join(pieces)
 
 
