@@ -183,7 +183,7 @@ def _wanted(client: Client, params: Params) -> tuple[list[Wanted], dict[Wanted, 
     node = entities.resolve_node(client, params["node"]) if params["node"] else None
     if backup != LATEST:
         return [Wanted(entity, params["mode"], backup, node) for entity in references], {}
-    latest = backups.latest(client, references, entity_type)
+    latest = backups.latest(client, references, [entity_type] if entity_type else entities.DOWNLOADABLE_TYPES)
     wanted = [
         Wanted(entity, params["mode"], latest[entity.guid].guid, node) for entity in references if entity.guid in latest
     ]

@@ -14,18 +14,29 @@ from .client import Client
 _FEW_ENTITIES: t.Final = 5
 
 
-def latest(client: Client, entities: t.Sequence[wire.Reference], entity_type: str | None) -> dict[str, wire.Backup]:
-    """The latest backup with status SUCCESS for each entity guid; entities without one are left out."""
-    if entity_type is None or len(entities) <= _FEW_ENTITIES:
-        found = [backup for entity in entities for backup in _successful(client, "protected-entity", entity.guid)]
-    else:
-        found = _successful(client, "protected-entity-type", entity_type)
+def latest(client: Client, entities: t.Sequence[wire.Reference], types: t.Sequence[str]) -> dict[str, wire.Backup]:
+    """The latest backup with status SUCCESS for each entity guid; entities without one are left out.
+
+    The entities are of these types. The number of calls does not grow with theirs, only with the pages.
+    """
+    missing = {entity.guid for entity in entities}
+    if len(missing) <= _FEW_ENTITIES:
+        return _newest(missing, (_successful(client, "protected-entity", guid) for guid in sorted(missing)))
+    # Each entity is of one type: what is found needs no other list.
+    return _newest(missing, (_successful(client, "protected-entity-type", entity_type) for entity_type in types))
+
+
+def _newest(wanted: t.AbstractSet[str], lists: t.Iterable[list[wire.Backup]]) -> dict[str, wire.Backup]:
+    """Reads as many of the lists as are needed."""
     newest: dict[str, wire.Backup] = {}
-    for backup in found:
-        guid = backup.protected_entity.guid if backup.protected_entity else None
-        if guid is not None and _taken(backup) >= _taken(newest.get(guid)):
-            newest[guid] = backup
-    return {entity.guid: newest[entity.guid] for entity in entities if entity.guid in newest}
+    for backups in lists:
+        for backup in backups:
+            guid = backup.protected_entity.guid if backup.protected_entity else None
+            if guid in wanted and guid is not None and _taken(backup) >= _taken(newest.get(guid)):
+                newest[guid] = backup
+        if len(newest) == len(wanted):
+            break
+    return newest
 
 
 def _successful(client: Client, parameter: str, value: str) -> list[wire.Backup]:
