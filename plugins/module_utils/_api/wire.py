@@ -312,6 +312,14 @@ def server_message(body: Json) -> str | None:
     return (_text(nested.get("message")) if isinstance(nested, dict) else None) or _text(body.get("message"))
 
 
+def session_user(body: Json) -> dict[str, str | None] | None:
+    """Whose session it is (SessionInfoResponse), when the server says so."""
+    requester = body.get("requester") if isinstance(body, dict) else None
+    if not isinstance(requester, dict):
+        return None
+    return {"guid": _text(requester.get("guid")), "name": _text(requester.get("name"))}
+
+
 # --- to the server ---------------------------------------------------------------------------------------------------
 
 
