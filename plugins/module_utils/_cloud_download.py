@@ -151,15 +151,16 @@ def _delete(client: Client, params: Params, check_mode: bool, plan: _plan.Absenc
         tasks = [task for task in deleting.values() if task is not None]
         return {**result, "changed": bool(deleted), **_report(plan.doomed, deleted=deleted, tasks=tasks)}
 
+    waiting = _waiting(params)
     for download in plan.doomed:
         guid = str(download.guid)
         try:
-            deleting[guid] = cloud_downloads.delete(client, guid)
+            deleting[guid] = cloud_downloads.delete(client, guid, waiting.limit)
         except StorwareError as error:
             failed[guid] = error.message  # the others can still go
     with _told_on_failure(report):
         if params["wait"] and deleting:
-            failed.update(cloud_downloads.wait_gone(client, deleting, _waiting(params)))
+            failed.update(cloud_downloads.wait_gone(client, deleting, waiting))
     if failed:
         with contextlib.suppress(StorwareError):
             # A call that failed may have done its work all the same.
@@ -183,7 +184,8 @@ def _wanted(client: Client, params: Params) -> tuple[list[Wanted], dict[Wanted, 
     node = entities.resolve_node(client, params["node"]) if params["node"] else None
     if backup != LATEST:
         return [Wanted(entity, params["mode"], backup, node) for entity in references], {}
-    latest = backups.latest(client, references, [entity_type] if entity_type else entities.DOWNLOADABLE_TYPES)
+    types = [entity_type] if entity_type else entities.DOWNLOADABLE_TYPES
+    latest = backups.latest(client, [entity.guid for entity in references], types)
     wanted = [
         Wanted(entity, params["mode"], latest[entity.guid].guid, node) for entity in references if entity.guid in latest
     ]

@@ -13,6 +13,7 @@ from .._errors import OptionError, StorwareError
 from . import paging, tasks, wire
 from .client import Client
 from .failures import ApiError
+from .paging import Reader, Within
 from .waiter import Waiting
 
 # Modes the same list may hold that are mounts, not downloads (the vendor's closed list without the download modes).
@@ -74,28 +75,28 @@ class Catalogue:
         return frozenset(download.guid for download in candidates if wanted.undecided(download))
 
 
-def list_all(client: Client, *, size: int | None = None, **filters: t.Any) -> list[wire.CloudDownload]:
+def list_all(reader: Reader, *, size: int | None = None, **filters: t.Any) -> list[wire.CloudDownload]:
     """All downloads that match the filters (options of ``wire.DOWNLOAD_FILTERS`` but page and size), each once.
 
     Records of modes that are no downloads are dropped unless that mode is asked for: the server's list may hold
     other mounts; whether it does is not documented.
     """
     query = wire.download_query(filters)
-    records = paging.drain(client, "/cloud-download", query, "list cloud downloads", size or paging.PAGE_SIZE)
+    records = paging.drain(reader, "/cloud-download", query, "list cloud downloads", size or paging.PAGE_SIZE)
     return _decode(records, filters.get("mode"))
 
 
-def list_page(client: Client, **filters: t.Any) -> list[wire.CloudDownload]:
+def list_page(reader: Reader, **filters: t.Any) -> list[wire.CloudDownload]:
     """One page of the list, as the server cuts it."""
-    records, _total = paging.page(client, "/cloud-download", wire.download_query(filters), "list cloud downloads")
+    records, _total = paging.page(reader, "/cloud-download", wire.download_query(filters), "list cloud downloads")
     return _decode(records, filters.get("mode"))
 
 
 class Identifier:
     """Fills in what records leave out by asking the server's own filters, and remembers it."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
         self._told: dict[str | None, wire.CloudDownload] = {}
         self._asked: dict[Wanted, frozenset[str | None]] = {}
 
@@ -118,7 +119,7 @@ class Identifier:
 
     def _ask(self, want: Wanted) -> None:
         matches = list_all(
-            self._client, mode=want.mode, protected_entity=want.entity.guid, backup=want.backup, node=want.node
+            self._reader, mode=want.mode, protected_entity=want.entity.guid, backup=want.backup, node=want.node
         )
         self._told.update({match.guid: _told_by_filter(match, want) for match in matches})
 
@@ -131,10 +132,10 @@ def update(client: Client, guid: str, body: t.Mapping[str, wire.Json]) -> None:
     client.put(_path(guid), body, f"update the cloud download {guid}")
 
 
-def delete(client: Client, guid: str) -> wire.Task | None:
+def delete(client: Client, guid: str, deadline: float) -> wire.Task | None:
     """Ask for one to be deleted; returns the task when the server makes one. One that is gone already is fine."""
     try:
-        answer = client.delete(_path(guid), f"delete the cloud download {guid}")
+        answer = client.delete(_path(guid), f"delete the cloud download {guid}", deadline)
     except ApiError as error:
         if error.status == 404:
             return None
@@ -144,9 +145,9 @@ def delete(client: Client, guid: str) -> wire.Task | None:
     return wire.task(answer.body, f"DELETE {_path(guid)}") if is_task else None
 
 
-def select(client: Client, guids: t.Sequence[str]) -> list[wire.CloudDownload]:
+def select(reader: Reader, guids: t.Sequence[str]) -> list[wire.CloudDownload]:
     """The records of these downloads. Raises OptionError for a guid that the server does not list."""
-    listed = {(download.guid or "").lower(): download for download in list_all(client)}
+    listed = {(download.guid or "").lower(): download for download in list_all(reader)}
     wanted = list(dict.fromkeys(guid.lower() for guid in guids))
     missing = [guid for guid in wanted if guid not in listed]
     if missing:
@@ -161,9 +162,10 @@ def select(client: Client, guids: t.Sequence[str]) -> list[wire.CloudDownload]:
 def wait_finished(client: Client, guids: t.Sequence[str], waiting: Waiting) -> list[wire.CloudDownload]:
     """Wait until the list shows these downloads as finished; returns their records. Raises ``wait_timeout``."""
     finished: dict[str | None, wire.CloudDownload] = {}
+    reader = Within(client, waiting.limit)
 
     def all_finished() -> bool:
-        finished.update({download.guid: download for download in list_all(client, finished_mount=True)})
+        finished.update({download.guid: download for download in list_all(reader, finished_mount=True)})
         return all(guid in finished for guid in guids)
 
     result = waiting.until(all_finished)
@@ -180,7 +182,7 @@ def wait_finished(client: Client, guids: t.Sequence[str], waiting: Waiting) -> l
 
 def wait_gone(client: Client, deleting: t.Mapping[str, wire.Task | None], waiting: Waiting) -> dict[str, str]:
     """Wait until the list agrees that the downloads (guid: task or None) are gone. Returns why for those that stay."""
-    look = _GoneLook(client, deleting)
+    look = _GoneLook(Within(client, waiting.limit), deleting)
     result = waiting.until(look)
     otherwise = str(result) if isinstance(result, ApiError) else "the server still lists it at the end of wait_timeout"
     return {guid: look.failed.get(guid, otherwise) for guid in sorted(look.listed)}
@@ -189,15 +191,15 @@ def wait_gone(client: Client, deleting: t.Mapping[str, wire.Task | None], waitin
 class _GoneLook:
     """One look at the server after the other, until the list agrees."""
 
-    def __init__(self, client: Client, deleting: t.Mapping[str, wire.Task | None]) -> None:
-        self._client = client
+    def __init__(self, reader: Reader, deleting: t.Mapping[str, wire.Task | None]) -> None:
+        self._reader = reader
         self._download_of = {task.guid: guid for guid, task in deleting.items() if task is not None}
-        self._watch = tasks.Watch(client)
+        self._watch = tasks.Watch(reader)
         self.listed = set(deleting)
         self.failed: dict[str, str] = {}
 
     def __call__(self) -> bool:
-        self.listed &= {download.guid for download in list_all(self._client) if download.guid is not None}
+        self.listed &= {download.guid for download in list_all(self._reader) if download.guid is not None}
         if self.listed and self._download_of:
             self._watch.look()
             reasons = {guid: self._watch.failure(task) for task, guid in self._download_of.items()}

@@ -17,6 +17,7 @@ from . import cloud_downloads, tasks, wire
 from .client import Client
 from .cloud_downloads import Identifier, Wanted
 from .failures import ApiError
+from .paging import Reader, Within
 from .waiter import Waiting
 
 # What the server was asked for turns up in its lists within this time, or it has not acted. Seconds.
@@ -81,6 +82,7 @@ class Creator:
         backups = list(dict.fromkeys(want.backup for want in wanted if want.backup))
         entities = [want.entity.guid for want in wanted]
         body = wire.create_body(entities, wanted[0].mode, backups, wanted[0].node, self._request)
+        # No deadline: an answer that is not waited for would have to be found out.
         answer = self._client.post("/cloud-download", body, "create cloud downloads")
         records = answer.body if isinstance(answer.body, list) else [] if answer.body is None else [answer.body]
         made = [wire.task(record, f"POST /cloud-download: [{index}]") for index, record in enumerate(records)]
@@ -88,7 +90,9 @@ class Creator:
 
     def _find_out(self, wanted: t.Sequence[Wanted], waiting: Waiting, lost: StorwareError) -> list[Wanted]:
         """Look for what has come of a call whose answer says nothing; returns what has certainly not been made."""
-        look = _TraceLook(self._client, self._identifier, self._new_since(), wanted, waiting.clock)
+        look = _TraceLook(
+            Within(self._client, waiting.limit), self._identifier, self._new_since(), wanted, waiting.clock
+        )
         certain = waiting.until(look) is True
         found = [want for want in wanted if want in look.traces]
         self.asked.wanted += found
@@ -108,13 +112,18 @@ class Creator:
 class _Traces:
     """What is new on the server and may be the one download that was asked for."""
 
-    downloads: t.Sequence[wire.CloudDownload]
+    finished: t.Sequence[wire.CloudDownload]
+    unfinished: t.Sequence[wire.CloudDownload]
     tasks: t.Sequence[wire.Task]
 
     @property
     def count(self) -> int:
-        """How many downloads these are: each has a task until it is ready, and is listed once the task has begun."""
-        return max(len(self.downloads), len(self.tasks))
+        """How many downloads these are: one that is not finished has a task, and one that waits has nothing else."""
+        return len(self.finished) + max(len(self.unfinished), len(self.tasks))
+
+    def __str__(self) -> str:
+        downloads = [f"download {found.guid}" for found in (*self.finished, *self.unfinished)]
+        return ", ".join(downloads + [f"task {task.guid}" for task in self.tasks])
 
 
 class _TraceLook:
@@ -122,13 +131,13 @@ class _TraceLook:
 
     def __init__(
         self,
-        client: Client,
+        reader: Reader,
         identifier: Identifier,
         before: Before,
         wanted: t.Sequence[Wanted],
         clock: t.Callable[[], float],
     ) -> None:
-        self._client = client
+        self._reader = reader
         self._identifier = identifier
         self._before = before
         self._wanted = wanted
@@ -137,15 +146,20 @@ class _TraceLook:
         self.traces: dict[Wanted, _Traces] = {}
 
     def __call__(self) -> bool:
-        # Tasks first: a download that is ready in between is then found in one of the lists.
-        active = tasks.active(self._client).values()
+        # In the order of a download's life backwards: what goes on meanwhile is not seen twice.
+        mode = self._wanted[0].mode
+        finished = {found.guid for found in cloud_downloads.list_all(self._reader, mode=mode, finished_mount=True)}
+        catalogue = self._identifier.catalogue(cloud_downloads.list_all(self._reader, mode=mode), self._wanted)
+        active = tasks.active(self._reader).values()
         new = [task for task in active if task.guid not in self._before.tasks and tasks.may_prepare(task)]
         preparing = tasks.by_entity(new)
-        listed = cloud_downloads.list_all(self._client, mode=self._wanted[0].mode)
-        catalogue = self._identifier.catalogue(listed, self._wanted)
         for want in self._wanted:
             fitting = [found for found in catalogue.find(want) if found.guid not in self._before.downloads]
-            traces = _Traces(fitting, preparing(want.entity.guid))
+            traces = _Traces(
+                [found for found in fitting if found.guid in finished],
+                [found for found in fitting if found.guid not in finished],
+                preparing(want.entity.guid),
+            )
             if traces.count:
                 self.traces[want] = traces
         now = self._clock()
@@ -164,13 +178,7 @@ def _is_lost(error: ApiError | wire.Malformed) -> bool:
 
 
 def _ambiguous(several: t.Mapping[Wanted, _Traces]) -> StorwareError:
-    told = [
-        f"{want.entity.name or want.entity.guid}: "
-        + ", ".join(
-            [f"download {found.guid}" for found in traces.downloads] + [f"task {task.guid}" for task in traces.tasks]
-        )
-        for want, traces in several.items()
-    ]
+    told = [f"{want.entity.name or want.entity.guid}: {traces}" for want, traces in several.items()]
     return StorwareError(
         "The answer to POST /cloud-download was lost, and since then the server shows more than one new download that"
         f" may be the one asked for: {'; '.join(told[:10])}",
@@ -181,9 +189,9 @@ def _ambiguous(several: t.Mapping[Wanted, _Traces]) -> StorwareError:
                 {
                     "protected_entity": want.entity.guid,
                     "name": want.entity.name,
-                    "reason": "several new downloads may be the one asked for",
+                    "reason": f"these are new and may be what was asked for: {traces}",
                 }
-                for want in several
+                for want, traces in several.items()
             ]
         },
     )

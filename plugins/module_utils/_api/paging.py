@@ -11,10 +11,30 @@ from dataclasses import dataclass, field
 from .._errors import StorwareError
 from . import wire
 from .client import Client
+from .transport import Answer
 
 PAGE_SIZE: t.Final = 500  # the server may give fewer; nothing documents a limit
 MAX_PAGES: t.Final = 10_000
 MAX_DRAINS: t.Final = 3  # a list that changed while it was read is read again
+
+
+class Reader(t.Protocol):
+    """What lists are read with: a Client, or one with a deadline."""
+
+    def get(self, path: str, query: wire.Query, doing: str) -> Answer:
+        """Read."""
+
+
+@dataclass(frozen=True)
+class Within:
+    """Reads that end at a deadline of ``time.monotonic()``."""
+
+    client: Client
+    deadline: float
+
+    def get(self, path: str, query: wire.Query, doing: str) -> Answer:
+        """Read."""
+        return self.client.get(path, query, doing, self.deadline)
 
 
 class IncompleteList(StorwareError):
@@ -50,7 +70,7 @@ class _Drain:
         return len(set(self.totals)) <= 1
 
 
-def drain(client: Client, path: str, query: wire.Query, doing: str, size: int = PAGE_SIZE) -> list[wire.Json]:
+def drain(reader: Reader, path: str, query: wire.Query, doing: str, size: int = PAGE_SIZE) -> list[wire.Json]:
     """All records of a list, each guid once, in the server's order.
 
     Works with and without X-Total-Count, with a server that caps or ignores ``size``, and with pages that repeat.
@@ -58,7 +78,7 @@ def drain(client: Client, path: str, query: wire.Query, doing: str, size: int = 
     """
     drained = _Drain()
     for _attempt in range(MAX_DRAINS):
-        drained = _drain_once(client, path, query, doing, size)
+        drained = _drain_once(reader, path, query, doing, size)
         if drained.complete and drained.steady:
             break
     if drained.complete:  # a list that never stands still is good enough when nothing it counts is missing
@@ -69,20 +89,20 @@ def drain(client: Client, path: str, query: wire.Query, doing: str, size: int = 
     )
 
 
-def page(client: Client, path: str, query: wire.Query, doing: str) -> tuple[list[wire.Json], int | None]:
+def page(reader: Reader, path: str, query: wire.Query, doing: str) -> tuple[list[wire.Json], int | None]:
     """One call: the records and the server's total count, if it tells one."""
-    answer = client.get(path, query, doing)
+    answer = reader.get(path, query, doing)
     records = [] if answer.body is None else answer.body  # 204 stands for an empty list
     if not isinstance(records, list):
         raise wire.Malformed(f"GET {path}", "a list", records)
     return records, answer.total
 
 
-def _drain_once(client: Client, path: str, query: wire.Query, doing: str, size: int) -> _Drain:
+def _drain_once(reader: Reader, path: str, query: wire.Query, doing: str, size: int) -> _Drain:
     drained = _Drain()
     number, fruitless = 0, 0
     while number < MAX_PAGES:
-        records, total = page(client, path, [*query, ("page", str(number)), ("size", str(size))], doing)
+        records, total = page(reader, path, [*query, ("page", str(number)), ("size", str(size))], doing)
         if total is not None:
             drained.totals.append(total)
         new = drained.add(records, path)

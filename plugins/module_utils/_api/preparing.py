@@ -17,6 +17,7 @@ from .client import Client
 from .cloud_downloads import Catalogue, Identifier, Wanted
 from .creating import Before, Creator
 from .failures import ApiError
+from .paging import Reader, Within
 from .waiter import Waiting
 
 
@@ -31,20 +32,20 @@ class Survey:
     expected: t.Mapping[Wanted, t.Sequence[wire.Task]]
 
 
-def survey(client: Client, wanted: t.Sequence[Wanted], identifier: Identifier) -> Survey:
+def survey(reader: Reader, wanted: t.Sequence[Wanted], identifier: Identifier) -> Survey:
     """Two lists when everything is there; with the tasks under way when something may have to be made."""
     if not wanted:
         return Survey(Catalogue([]), frozenset(), Before(), {})
     mode = wanted[0].mode
-    listed = cloud_downloads.list_all(client, mode=mode)
-    finished = _guids(cloud_downloads.list_all(client, mode=mode, finished_mount=True))
+    listed = cloud_downloads.list_all(reader, mode=mode)
+    finished = _guids(cloud_downloads.list_all(reader, mode=mode, finished_mount=True))
     catalogue = identifier.catalogue(listed, wanted)
     if all(catalogue.find(want) for want in wanted):
         return Survey(catalogue, finished, Before(_guids(listed)), {})
     # Tasks first: what starts in between is then in the list. Both modes, because tasks do not tell theirs.
-    active = tasks.active(client)
-    listed = cloud_downloads.list_all(client)
-    finished = _guids(cloud_downloads.list_all(client, finished_mount=True))
+    active = tasks.active(reader)
+    listed = cloud_downloads.list_all(reader)
+    finished = _guids(cloud_downloads.list_all(reader, finished_mount=True))
     catalogue = identifier.catalogue(listed, wanted)
     preparing = tasks.by_entity(filter(tasks.may_prepare, active.values()))
     expected = {}
@@ -89,13 +90,13 @@ class _ReadyLook:
     """One look at the server after the other, until nothing is pending."""
 
     def __init__(self, client: Client, progress: Progress, seen: Survey, creator: Creator, waiting: Waiting) -> None:
-        self._client = client
+        self._reader = Within(client, waiting.limit)
         self._progress = progress
         self._seen = seen
         self._creator = creator
         self._waiting = waiting
-        self._identifier = Identifier(client)
-        self._watch = tasks.Watch(client)
+        self._identifier = Identifier(self._reader)
+        self._watch = tasks.Watch(self._reader)
         self._asked = creator.asked
         self._expected = progress.expected
         # Tasks that may be preparing what we wait for although nobody told us their guids.
@@ -114,7 +115,7 @@ class _ReadyLook:
 
     def _finished(self) -> Catalogue:
         pending = self._progress.pending
-        listed = cloud_downloads.list_all(self._client, mode=pending[0].mode, finished_mount=True)
+        listed = cloud_downloads.list_all(self._reader, mode=pending[0].mode, finished_mount=True)
         return self._identifier.catalogue(listed, pending)
 
     def _judge_all(self, finished: Catalogue) -> list[Wanted]:
@@ -150,7 +151,7 @@ class _ReadyLook:
 
     def _settle(self, doubtful: t.Sequence[Wanted]) -> None:
         """The list of all downloads decides, in the time that it may lag behind the tasks."""
-        listed = self._identifier.catalogue(cloud_downloads.list_all(self._client), doubtful)
+        listed = self._identifier.catalogue(cloud_downloads.list_all(self._reader), doubtful)
         missing = []
         for want in doubtful:
             if listed.find(want):

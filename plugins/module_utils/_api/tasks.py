@@ -9,7 +9,7 @@ import typing as t
 from dataclasses import replace
 
 from . import paging, wire
-from .client import Client
+from .paging import Reader
 
 # The vendor's closed list of states, in the parts that matter here.
 ACTIVE: t.Final = ("QUEUED", "RUNNING")
@@ -43,18 +43,18 @@ _SOMETHING_ELSE: t.Final = frozenset(
 )
 
 
-def unfinished(client: Client) -> dict[str, wire.Task]:
+def unfinished(reader: Reader) -> dict[str, wire.Task]:
     """All tasks that run, wait or went wrong, by guid, in one list.
 
     Finished ones are left out: the server purges them some time, so that "finished" and "vanished" must mean the
     same to whoever waits, and a busy server would have thousands of them.
     """
-    return _listed(client, (*ACTIVE, *FAILED))
+    return _listed(reader, (*ACTIVE, *FAILED))
 
 
-def active(client: Client) -> dict[str, wire.Task]:
+def active(reader: Reader) -> dict[str, wire.Task]:
     """All tasks that run or wait, by guid, in one list."""
-    return {guid: task for guid, task in _listed(client, ACTIVE).items() if task.state not in FAILED}
+    return {guid: task for guid, task in _listed(reader, ACTIVE).items() if task.state not in FAILED}
 
 
 def may_prepare(task: wire.Task) -> bool:
@@ -73,15 +73,15 @@ def by_entity(tasks: t.Iterable[wire.Task]) -> t.Callable[[str], list[wire.Task]
 class Watch:
     """The server's unfinished tasks, look by look, and what became of those that somebody watches."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
         self._suspects: set[str] = set()
         self._failed: set[str] = set()
         self.unfinished: dict[str, wire.Task] = {}
 
     def look(self) -> None:
         """Read the list once."""
-        self.unfinished = unfinished(self._client)
+        self.unfinished = unfinished(self._reader)
         failing = {guid for guid, task in self.unfinished.items() if task.state in FAILED}
         # Believed at the second look: the server may start a failed task again.
         self._failed = failing & self._suspects
@@ -107,9 +107,9 @@ class Watch:
         return self.unfinished.get(task.guid) or replace(task, state=FINISHED, progress=100.0)
 
 
-def _listed(client: Client, states: t.Sequence[str]) -> dict[str, wire.Task]:
+def _listed(reader: Reader, states: t.Sequence[str]) -> dict[str, wire.Task]:
     query = [("states", state) for state in states]
-    records = paging.drain(client, "/tasks", query, "list tasks")
+    records = paging.drain(reader, "/tasks", query, "list tasks")
     tasks = (wire.task(record, f"GET /tasks: [{index}]") for index, record in enumerate(records))
     # A server that ignores the filter shows them all the same; a state nobody knows counts as unfinished.
     return {task.guid: task for task in tasks if task.state != FINISHED}

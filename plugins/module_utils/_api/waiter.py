@@ -11,6 +11,7 @@ import typing as t
 
 from .failures import ApiError
 
+LAST_LOOK: t.Final = 4.0  # seconds; the last look begins at the deadline, and no call goes on for longer than this
 LONGEST_INTERVAL: t.Final = 60.0  # seconds, for a server that asks for fewer looks
 
 
@@ -29,6 +30,7 @@ class Waiting:
     ) -> None:
         self.clock = clock
         self.deadline = clock() + timeout
+        self.limit = self.deadline + LAST_LOOK
         self._interval = interval
         self._sleep = sleep
 
