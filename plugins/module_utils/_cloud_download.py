@@ -172,6 +172,7 @@ def _delete(client: Client, params: Params, check_mode: bool, plan: _plan.Absenc
             f"{len(failed)} of {len(plan.doomed)} downloads are not deleted: {_joined(failed)}",
             code="delete_failed",
             hint="Run the task again.",
+            retryable=True,
             results={**report(), "failures": [{"guid": guid, "reason": reason} for guid, reason in failed.items()]},
         )
     return report()
@@ -232,6 +233,7 @@ def _raise_failed(progress: Progress, result: Result, waited: bool = False) -> N
         + _joined(named),
         code=code,
         hint=hint,
+        retryable=code == "wait_timeout",
         results={
             **result,
             "failures": [

@@ -176,6 +176,7 @@ def wait_finished(client: Client, guids: t.Sequence[str], waiting: Waiting) -> l
             f"Not ready at the end of wait_timeout: {', '.join(pending)}{why}",
             code="wait_timeout",
             hint="Run the task again to go on waiting, or with a larger wait_timeout.",
+            retryable=True,
         )
     return [finished[guid] for guid in dict.fromkeys(guids)]
 

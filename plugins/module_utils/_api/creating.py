@@ -184,6 +184,7 @@ def _ambiguous(several: t.Mapping[Wanted, _Traces]) -> StorwareError:
         f" may be the one asked for: {'; '.join(told[:10])}",
         code="ambiguous_create",
         hint="Somebody else has asked for the same. Run the task again: it uses one of them; delete what nobody needs.",
+        retryable=True,
         results={
             "failures": [
                 {
