@@ -15,7 +15,8 @@ import typing as t
 import urllib.parse
 from dataclasses import dataclass
 
-USER: t.Final = "queen"  # who logs in with the secret
+# Who logs in with the secret. Five bytes with the colon, so that base64 of the pair shares nothing with that of the secret
+USER: t.Final = "king"
 
 
 @dataclass(frozen=True)
