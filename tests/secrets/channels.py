@@ -76,6 +76,15 @@ def descendants(pid: int) -> t.Iterator[int]:
             yield from descendants(int(child))
 
 
+def is_at_work(directory: pathlib.Path) -> bool:
+    """Whether any process has something of this directory on its command line, such as a task in the background."""
+    for title in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it has ended
+            if os.fsencode(directory) in title.read_bytes():
+                return True
+    return False
+
+
 def process_connected_from(port: int) -> int | None:
     """The descendant of this process that holds the client's end of a connection on loopback."""
     local = f"0100007F:{port:04X}"

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pathlib
 import signal
+import time
 import typing as t
 from dataclasses import dataclass, field
 
@@ -16,7 +18,7 @@ import yaml
 from tests.harness.ansible import Ansible, Run
 from tests.secrets import cases
 from tests.secrets.cases import Case
-from tests.secrets.channels import Channels, ProcessWatch, SystemLog, files, process_connected_from
+from tests.secrets.channels import Channels, ProcessWatch, SystemLog, files, is_at_work, process_connected_from
 from tests.secrets.server import Server
 
 Json = t.Any
@@ -31,15 +33,16 @@ class Style:
     variables: t.Mapping[str, str] = field(default_factory=dict)
 
 
+LOUD: t.Final = Style("default -vvvv --diff", ("-vvvv", "--diff"))
 STYLES: t.Final = (
+    LOUD,
     Style("default"),
-    Style("default -vvvv --diff", ("-vvvv", "--diff")),
     Style("yaml -vvvv --diff", ("-vvvv", "--diff"), {"ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml"}),
     Style("minimal -vvvv --diff", ("-vvvv", "--diff"), {"ANSIBLE_STDOUT_CALLBACK": "minimal"}),
     Style("oneline -vvv --check", ("-vvv", "--check"), {"ANSIBLE_STDOUT_CALLBACK": "oneline"}),
-    Style("default -v, pipelined", ("-v", "--diff"), {"ANSIBLE_PIPELINING": "1"}),
 )
-LOUD: t.Final = STYLES[1]
+# Half the time for a task; leaves no files on a managed host that could be looked at.
+FAST: t.Final = Style("default -vvvv --diff, pipelined", ("-vvvv", "--diff"), {"ANSIBLE_PIPELINING": "1"})
 
 
 @dataclass(frozen=True)
@@ -69,9 +72,7 @@ def run_cases(ansible: Ansible, server: Server, chosen: t.Sequence[Case], style:
     for case in chosen:
         options = cases.prepare(server, case, content, _interrupt)
         modules.setdefault((case.fault.module, case.fault.check), []).append(options)
-    groups = [
-        {"module": module, "check": check, "options": options} for (module, check), options in modules.items()
-    ]
+    groups = [{"module": module, "check": check, "options": options} for (module, check), options in modules.items()]
     tasks = [task for number, group in enumerate(groups) for task in _tasks(number, group)]
     variables = {"canary": [group["options"] for group in groups]}
     return run_tasks(ansible, tasks, style, variables)
@@ -126,11 +127,20 @@ def run_tasks(
     }
     with SystemLog.taken() as log, ProcessWatch().running() as processes:
         run = ansible.playbook(inputs[1], *style.arguments, *arguments, environment=settings, timeout=3600)
+        _wait_for_the_end(home)
     channels = {"stdout": run.stdout.encode(), "stderr": run.stderr.encode(), **processes.channels()}
     if log is not None:
         channels.update(log.channels())
     channels.update(files(home, inputs))
     return Overheard(run, channels)
+
+
+def _wait_for_the_end(home: pathlib.Path) -> None:
+    """Ansible's wrapper of asynchronous tasks looks every five seconds whether it can tidy up and end."""
+    deadline = time.monotonic() + 60
+    while is_at_work(home):
+        assert time.monotonic() < deadline, f"something is still at work in {home}"
+        time.sleep(0.05)
 
 
 def _unsafe(value: Json) -> Json:

@@ -43,20 +43,20 @@ class Scanner:
         self._common = [canary for canary in self._canaries.values() if canary.shape.common and canary.shape.masked]
 
     def scan(self, channel: str, data: str | bytes) -> list[Hit]:
-        """The hits in a channel, each canary and encoding once."""
+        """The hits in a channel, each canary once in each way of reading it."""
         text = data.decode("utf-8", "surrogateescape") if isinstance(data, bytes) else data
         found: dict[tuple[int, str], Hit] = {}
         for view, seen in _views(text):
             for match in _CORE.finditer(seen):
-                hit = self._hit(int(match.group(1) or match.group(2)), channel, view, seen, match.start(), match.end())
-                found.setdefault((hit.number, hit.encoding), hit)
+                number = int(match.group(1) or match.group(2))
+                if (number, view) not in found:
+                    found[number, view] = self._hit(number, channel, view, seen, match.start(), match.end())
             for canary in self._common:
                 for encoding, literal in _literals(canary):
                     start = seen.find(literal)
                     if start >= 0:
                         excerpt = _excerpt(seen, start, start + len(literal))
-                        hit = Hit(canary.number, canary.where, channel, encoding, excerpt)
-                        found.setdefault((hit.number, hit.encoding), hit)
+                        found[canary.number, encoding] = Hit(canary.number, canary.where, channel, encoding, excerpt)
         return list(found.values())
 
     def _hit(self, number: int, channel: str, view: str, seen: str, start: int, end: int) -> Hit:
@@ -69,10 +69,11 @@ class Scanner:
 def _views(text: str) -> t.Iterator[tuple[str, str]]:
     """The text as it may be read, with the name of the encoding that was undone, if any."""
     plain = _COLOURS.sub("", text).replace("\0", "")
+    whole = _LINE_END.sub("", plain)  # Ansible wraps long lines wherever they end
     yield "", plain
-    yield "", _LINE_END.sub("", plain)  # Ansible wraps long lines wherever they end
-    yield "base64", "\n".join(_decoded(_from_base64, _BASE64.findall(plain)))
-    yield "hex", "\n".join(_decoded(_from_hex, _HEX.findall(plain)))
+    yield "", whole
+    yield "base64", "\n".join(_decoded(_from_base64, _BASE64.findall(plain) + _BASE64.findall(whole)))
+    yield "hex", "\n".join(_decoded(_from_hex, _HEX.findall(plain) + _HEX.findall(whole)))
 
 
 def _decoded(decode: t.Callable[[str], bytes], runs: t.Iterable[str]) -> t.Iterator[str]:
@@ -97,8 +98,11 @@ def _from_hex(run: str) -> bytes:
 
 def _literals(canary: Canary) -> t.Iterator[tuple[str, str]]:
     """How a common word looks where it was planted, or as the value of an option."""
-    for encoding, encode in ENCODINGS.items():
-        yield encoding, f"[{canary.mark}{encode(canary.secret)}~"
+    planted: dict[str, str] = {}
+    for encoding in ENCODINGS:
+        planted.setdefault(canary.planted(encoding), encoding)  # most encodings leave a common word as it is
+    for literal, encoding in planted.items():
+        yield encoding, literal
     for option in ("password", "token"):
         for literal in (f'"{option}": "{canary.secret}"', f"{option}={canary.secret}", f"{option}: {canary.secret}"):
             yield f"as {option}", literal

@@ -29,7 +29,7 @@ class Reply:
 
 @dataclass(frozen=True)
 class Request:
-    """A request as it came in. ``path`` is below the script's own part, without query. ``peer`` is the client's port."""
+    """A request as it came in. path: below the script's own part, without query. peer: the client's port."""
 
     method: str
     path: str

@@ -15,7 +15,7 @@ import typing as t
 import urllib.parse
 from dataclasses import dataclass
 
-# Who logs in with the secret. Five bytes with the colon, so that base64 of the pair shares nothing with that of the secret
+# Who logs in with the secret. Five bytes with the colon: base64 of the pair shares nothing with base64 of the secret.
 USER: t.Final = "king"
 
 
