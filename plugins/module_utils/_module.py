@@ -14,7 +14,7 @@ from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_requ
 
 from . import _options
 from ._api.client import REQUESTS_IMPORT_ERROR, Client
-from ._errors import StorwareError
+from ._errors import Interrupted, StorwareError
 from ._secrets import Scrubber
 
 Result = dict[str, t.Any]
@@ -77,6 +77,7 @@ class Context:
         return arguments
 
 
+_SIGNALS: t.Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _SELINUX: t.Final = ("seuser", "serole", "setype", "selevel")
 
 
@@ -112,7 +113,7 @@ def run(handler: Handler, argument_spec: t.Mapping[str, t.Any], **settings: t.An
     except Exception as error:  # noqa: BLE001  # uncaught, Ansible would show it without masking
         module.fail_json(
             msg=scrubber.text(f"Internal error, please report it: {type(error).__name__}: {error}"),
-            error={"code": "internal"},
+            error={"code": "internal", "retryable": False},
             exception=scrubber.text(traceback.format_exc()),
         )
     if not module._diff:
@@ -133,7 +134,9 @@ def _failure(error: StorwareError, scrubber: Scrubber) -> Result:
     return {
         **error.results,
         "msg": scrubber.text(message),
-        "error": scrubber.value({"code": error.code, "hint": error.hint, **error.details}),
+        "error": scrubber.value(
+            {"code": error.code, "hint": error.hint, "retryable": error.retryable, **error.details}
+        ),
     }
 
 
@@ -142,7 +145,9 @@ def _interruptible() -> None:
 
     def interrupt(number: int, _frame: object) -> None:
         name = signal.Signals(number).name
-        raise StorwareError(f"Interrupted by {name}", code="interrupted", hint="Run the task again.")
+        for other in _SIGNALS:
+            signal.signal(other, signal.SIG_IGN)  # one is enough, and cleaning up shall come to its end
+        raise Interrupted(f"Interrupted by {name}", hint="Run the task again.", retryable=True)
 
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in _SIGNALS:
         signal.signal(number, interrupt)

@@ -24,7 +24,7 @@ tree.make_importable()
 
 from ansible_collections.storware.backup.plugins.module_utils._api.client import Client  # noqa: E402
 from ansible_collections.storware.backup.plugins.module_utils._api.failures import ApiError  # noqa: E402
-from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError  # noqa: E402
+from ansible_collections.storware.backup.plugins.module_utils._errors import Interrupted, StorwareError  # noqa: E402
 from ansible_collections.storware.backup.plugins.module_utils._options import Connection  # noqa: E402
 from ansible_collections.storware.backup.plugins.module_utils._transfer import engine, inspection  # noqa: E402
 from ansible_collections.storware.backup.plugins.module_utils._transfer.pace import Limits  # noqa: E402
@@ -76,7 +76,7 @@ def _job(order: dict[str, t.Any], clients: t.Sequence[Client]) -> inspection.Job
         identity=f"server {guid}",
         openers=[
             (str(number), _opener(client, urllib.parse.urlsplit(url).path))
-            for number, (client, url) in enumerate(zip(clients, order["urls"]), 1)
+            for number, (client, url) in enumerate(zip(clients, order["urls"]), 1)  # noqa: B905  # also for Python 3.9
         ],
         checksum=Checksum.parse(order["checksum"]) if order.get("checksum") else None,
         limits=Limits(**order.get("limits", {})),
@@ -118,7 +118,7 @@ def _opener(client: Client, path: str) -> Opener:
 def _interrupt(number: int, _frame: object) -> None:
     for other in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(other, signal.SIG_IGN)
-    raise StorwareError(f"Interrupted by {signal.Signals(number).name}", code="interrupted")
+    raise Interrupted(f"Interrupted by {signal.Signals(number).name}")
 
 
 def _peak() -> float:

@@ -63,11 +63,10 @@ class ApiError(StorwareError):
                 "path": attempt.path,
                 "status": status,
                 "server_message": server_message,
-                "retryable": retryable,
             },
+            retryable=retryable,
         )
         self.status = status
-        self.retryable = retryable
 
 
 # status -> (code, hint); other statuses are "http_status", 5xx "server_error".

@@ -76,9 +76,9 @@ class Directory:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=self.fd)
 
-    def rename(self, old: str, new: str) -> None:
-        """Give a file another name at once, in place of what has that name."""
-        os.rename(old, new, src_dir_fd=self.fd, dst_dir_fd=self.fd)
+    def rename(self, old: str, new: str, target: Directory | None = None) -> None:
+        """Give a file another name at once, here or in another directory, in place of what has that name."""
+        os.rename(old, new, src_dir_fd=self.fd, dst_dir_fd=(target or self).fd)
 
     def sync(self) -> None:
         """Make names durable, where the file system can (some network and FUSE file systems cannot)."""
