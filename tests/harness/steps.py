@@ -125,7 +125,7 @@ def _covering(name: str, log: Log) -> None:
 
 
 def _secrets(log: Log) -> None:
-    """What of the secrets canary runs in one process; its real playbooks are run with the oldest and the newest core."""
+    """What of the secrets canary runs in one process; its playbooks run with the oldest and the newest core."""
     _pytest(log, "secrets", "-m", "not canary and not matrix", "tests/secrets")
 
 
