@@ -40,6 +40,12 @@ class StorwareError(Exception):
         self.retryable = retryable
 
 
+class Interrupted(StorwareError):
+    """A signal tells the process to end. Whoever catches it cleans up and raises it again."""
+
+    code = "interrupted"
+
+
 class OptionError(StorwareError):
     """An option has a value that cannot work. Raised before anything is sent or written."""
 

@@ -10,7 +10,7 @@ import signal
 import typing as t
 
 from ._api import alarm
-from ._errors import StorwareError
+from ._errors import Interrupted, StorwareError
 
 _SIGNALS: t.Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _PATIENCE: t.Final = 1.0  # seconds that an answer may take which holds a signal back
@@ -48,7 +48,7 @@ class Interrupts:
     def _interrupt(self, number: int, _frame: object) -> None:
         self.ignore()
         name = signal.Signals(number).name
-        error = StorwareError(f"Interrupted by {name}", code="interrupted", hint="Run the task again.", retryable=True)
+        error = Interrupted(f"Interrupted by {name}", hint="Run the task again.", retryable=True)
         if not self._held_back:
             raise error
         self._waiting = error

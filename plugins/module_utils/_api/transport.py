@@ -33,6 +33,7 @@ except ImportError:
 
 MAX_BODY: t.Final = 256 * 1024 * 1024  # bytes of JSON; a list of 100,000 records has about a third of it
 MAX_TIME: t.Final = 20  # time-outs that a whole answer may take, where the call has no deadline
+_NEVER_A_BODY: t.Final = (204, 304)
 _PIECE: t.Final = 64 * 1024
 
 
@@ -154,6 +155,10 @@ class Transport:
         announced = _count(response, "Content-Length")
         if announced is not None and response.raw.tell() < announced:
             raise failures.answer_lost(attempt, "the answer broke off")
+        # http.client takes headers that break off for all of them; the answer then looks whole and empty.
+        is_framed = announced is not None or response.raw.chunked or response.status_code in _NEVER_A_BODY
+        if not pieces and not is_framed:
+            raise failures.answer_lost(attempt, "the answer broke off in its headers")
         return b"".join(pieces)
 
     @contextlib.contextmanager
