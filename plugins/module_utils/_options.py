@@ -104,8 +104,8 @@ def connection(params: t.Mapping[str, t.Any]) -> Connection:
         client_cert=params["client_cert"],
         client_key=_client_key(params),
         use_proxy=params["use_proxy"],
-        timeout=_in_range("timeout", params["timeout"], 0.1, MAX_TIMEOUT),
-        retries=int(_in_range("retries", params["retries"], 0, MAX_RETRIES)),
+        timeout=in_range("timeout", params["timeout"], 0.1, MAX_TIMEOUT),
+        retries=int(in_range("retries", params["retries"], 0, MAX_RETRIES)),
     )
 
 
@@ -197,7 +197,8 @@ def _client_key(params: t.Mapping[str, t.Any]) -> str | None:
     return key
 
 
-def _in_range(option: str, value: float, low: float, high: float) -> float:
+def in_range(option: str, value: float, low: float, high: float) -> float:
+    """The value, if it is in the range. Raises OptionError."""
     # Written so that NaN fails as well.
     if not low <= value <= high:
         raise OptionError(option, f"must be between {low:g} and {high:g}, not {value:g}")

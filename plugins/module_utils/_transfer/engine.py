@@ -164,7 +164,21 @@ def _publish(job: Job, finding: Finding, target: Sink, verified: str) -> File:
         note_partial.write_at(0, receipt.render(note, datetime.datetime.now(datetime.timezone.utc)))
         target.claim.check()
         publish.publish(partial, note_partial, name, finding.directory, finding.old, job.dress)
+    _check_path(finding, partial)
     return File(finding.path, size, sha256, verified, format)
+
+
+def _check_path(finding: Finding, partial: Partial) -> None:
+    """The path must lead to the file: somebody may have exchanged the directory during the run."""
+    there = None
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        there = os.lstat(finding.path)
+    if there is None or not os.path.samestat(there, os.fstat(partial.fd)):
+        raise StorwareError(
+            f"{finding.directory.path} is another directory now; the file is in the one that had this name before",
+            code="overtaken",
+            retryable=True,
+        )
 
 
 def _free_name(job: Job, finding: Finding, target: Sink, sha256: str, format: str | None) -> str:
