@@ -25,15 +25,15 @@ CUT: t.Final = serve(ZIP, broken(0.8))
 UNAUTHORIZED: t.Final = reply(b'{"message": "log in"}', status="401 Unauthorized", media_type="application/json")
 
 
-def fetch(directory: pathlib.Path, *replies: Reply) -> tuple[dict[str, t.Any], list[bytes]]:
-    """The module's result, and the requests; the server takes any login."""
+def fetch(directory: pathlib.Path, *replies: Reply, port: int = 0) -> tuple[dict[str, t.Any], ScriptServer]:
+    """The module's result, and the server, which has taken any login."""
     sessions = [reply(b"{}", f"Set-Cookie: JSESSIONID=session{n}; Path=/") for n in range(9)]
     scripts: dict[str, t.Sequence[Reply]] = {
         PATH: replies,
         "/api/session/login": sessions,
         "/api/session/logout": [reply(b"")],
     }
-    with ScriptServer(scripts, certificates.context("good")).running() as server:
+    with ScriptServer(scripts, certificates.context("good"), port=port).running() as server:
         result = run_module(
             "cloud_download_content",
             {
@@ -50,7 +50,7 @@ def fetch(directory: pathlib.Path, *replies: Reply) -> tuple[dict[str, t.Any], l
         )
     run = Run({"ok": not result.get("failed"), "sha256": result.get("sha256")}, 0.0)
     check(run, TRUTH, directory, last=run.ok)
-    return result, server.requests
+    return result, server
 
 
 @pytest.fixture
@@ -60,15 +60,15 @@ def directory(tmp_path: pathlib.Path) -> pathlib.Path:
     return tmp_path
 
 
-def asked(requests: list[bytes], what: bytes) -> list[bytes]:
-    return [request for request in requests if request.startswith(what)]
+def asked(server: ScriptServer, what: bytes) -> list[bytes]:
+    return [request for request in server.requests if request.startswith(what)]
 
 
 def test_h6_a_session_that_ends_in_the_middle_is_renewed_once_and_the_rest_is_fetched(directory: pathlib.Path) -> None:
-    result, requests = fetch(directory, CUT, UNAUTHORIZED, serve(ZIP))
+    result, server = fetch(directory, CUT, UNAUTHORIZED, serve(ZIP))
     assert result["changed"], result
-    assert len(asked(requests, b"POST /api/session/login")) == 2
-    first, refused, last = asked(requests, b"GET")
+    assert len(asked(server, b"POST /api/session/login")) == 2
+    first, refused, last = asked(server, b"GET")
     assert b"JSESSIONID=session0" in first
     assert b"Range: bytes=" in refused
     assert b"Range: bytes=" in last
@@ -76,11 +76,11 @@ def test_h6_a_session_that_ends_in_the_middle_is_renewed_once_and_the_rest_is_fe
 
 
 def test_h6_a_session_that_is_refused_again_ends_the_run_and_the_next_one_goes_on(directory: pathlib.Path) -> None:
-    result, requests = fetch(directory, CUT, UNAUTHORIZED)
+    result, server = fetch(directory, CUT, UNAUTHORIZED)
     assert result["error"]["code"] == "unauthorized"
-    assert len(asked(requests, b"POST /api/session/login")) == 2
-    _result, requests = fetch(directory, serve(ZIP))
-    assert b"Range: bytes=" in asked(requests, b"GET")[0]
+    assert len(asked(server, b"POST /api/session/login")) == 2
+    _result, server = fetch(directory, serve(ZIP), port=server.port)
+    assert b"Range: bytes=" in asked(server, b"GET")[0]
 
 
 def test_c8_a_size_in_the_record_is_not_believed(simulator: Simulator, tmp_path: pathlib.Path) -> None:
