@@ -13,7 +13,7 @@ import pytest
 
 from tests.faults import subjects
 from tests.faults.cases import Case
-from tests.faults.catalogue import CASES
+from tests.faults.catalogue import BY_NAME, CASES
 from tests.faults.plays import Interpreter, play
 
 
@@ -38,18 +38,14 @@ def test_every_fault_of_an_answer_has_a_case() -> None:
 
 
 def test_a_naive_loop_fails_where_the_engine_does_not(tmp_path: pathlib.Path) -> None:
-    names = (
-        "no_length_cut_zip",
-        "length_half_less_zip",
-        "login_page",
-        "json_error",
-        "flip_content_md5_md5",
-        "gzip_as_zip",
-    )
-    cases = [case for case in CASES if case.name in names]
     with Interpreter(pathlib.Path(sys.executable), {}) as interpreter:
-        for case in cases:
-            (tmp_path / case.name).mkdir()
-            outcome = subjects.try_on(subjects.naive(interpreter), case, tmp_path / case.name)
-            assert outcome.wrong, case
-    assert len(cases) == len(names)
+        for name in (
+            "no_length_cut_zip",
+            "length_half_less_zip",
+            "login_page",
+            "json_error",
+            "flip_bin",
+            "gzip_as_zip",
+        ):
+            (tmp_path / name).mkdir()
+            assert subjects.try_on(subjects.naive(interpreter), BY_NAME[name], tmp_path / name).wrong, name

@@ -26,6 +26,7 @@ from tests.faults.toxic_proxy import (
 from tests.unit.transfer.material import noise
 
 BODY: t.Final = noise(3_000_000)
+ANSWER: t.Final[Script] = (BODY, HangUp())
 REQUEST: t.Final = b"GET /file HTTP/1.1\r\n\r\n"
 
 
@@ -45,9 +46,9 @@ def received(port: int, wait: float = 5.0) -> tuple[bytes, str]:
     return data, "fin"
 
 
-def through(toxics: list[t.Any], script: Script = (BODY, HangUp()), wait: float = 5.0) -> tuple[bytes, str, float]:
-    """What comes of a script, how it ends, and the seconds that takes."""
-    with scripted(script) as server, ToxicProxy(("127.0.0.1", server.port), toxics) as proxy:
+def through(toxics: list[t.Any], wait: float = 5.0) -> tuple[bytes, str, float]:
+    """What comes of BODY, how it ends, and the seconds that takes."""
+    with scripted(ANSWER) as server, ToxicProxy(("127.0.0.1", server.port), toxics) as proxy:
         started = time.monotonic()
         data, end = received(proxy.port, wait)
         return data, end, time.monotonic() - started
@@ -76,11 +77,9 @@ def test_one_bit_is_another_one(at: int) -> None:
 
 
 def test_latency_delays_and_does_not_limit_the_bandwidth() -> None:
-    started = time.monotonic()
     data, _end, seconds = through([Latency(0.5)])
     assert data == BODY
     assert 0.5 <= seconds < 0.5 * 4  # not once for each of many pieces
-    assert time.monotonic() > started
 
 
 def test_bandwidth_is_limited() -> None:
@@ -98,19 +97,22 @@ def test_a_slow_close_is_slow_and_a_reset_comes_in_its_time() -> None:
 def test_a_stop_holds_everything_until_it_is_gone_or_ends_it() -> None:
     assert through([Stop()], wait=0.3)[:2] == (b"", "silence")
     assert through([Stop(0.2)])[:2] == (b"", "fin")
-    with scripted((BODY, HangUp())) as server, ToxicProxy(("127.0.0.1", server.port), [Stop()]) as proxy:
-        with socket.create_connection(("127.0.0.1", proxy.port)) as connection:
-            connection.sendall(REQUEST)
-            connection.settimeout(0.2)
-            with pytest.raises(TimeoutError):
-                connection.recv(1)
-            proxy.toxics = []
-            connection.settimeout(5)
-            assert connection.recv(1) == BODY[:1]
+    with (
+        scripted(ANSWER) as server,
+        ToxicProxy(("127.0.0.1", server.port), [Stop()]) as proxy,
+        socket.create_connection(("127.0.0.1", proxy.port)) as connection,
+    ):
+        connection.sendall(REQUEST)
+        connection.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            connection.recv(1)
+        proxy.toxics = []
+        connection.settimeout(5)
+        assert connection.recv(1) == BODY[:1]
 
 
 def test_down_refuses_and_ends_connections_and_up_is_at_the_same_port() -> None:
-    with scripted((BODY, HangUp())) as server, ToxicProxy(("127.0.0.1", server.port), [Stop()]) as proxy:
+    with scripted(ANSWER) as server, ToxicProxy(("127.0.0.1", server.port), [Stop()]) as proxy:
         with socket.create_connection(("127.0.0.1", proxy.port)) as connection:
             connection.sendall(REQUEST)
             while not server.requests:
