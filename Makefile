@@ -7,7 +7,7 @@ PYTHON ?= python3
 STEPS = $(PYTHON) -B -m tests.harness.steps
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo simulator lint types docs-lint sanity unit integration fault-tests faults test format clean
+.PHONY: help env demo simulator lint types docs-lint sanity unit integration fault-tests test faults canary format clean
 
 help:  ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 14
@@ -23,7 +23,7 @@ simulator:  ## Start the simulator; stop it with Ctrl-C. ARGS="--help" shows its
 	@$(STEPS) demo-env
 	@.build/venv/bin/python -m tests.simulator $(ARGS)
 
-lint types docs-lint sanity unit integration fault-tests faults:
+lint types docs-lint sanity unit integration fault-tests faults canary:
 	@$(STEPS) $@
 
 lint:  ## Style, licences, change log, ansible-lint, the collection archive
@@ -37,6 +37,8 @@ integration:  ## Tests of the simulator, and of modules, role and playbooks agai
 
 test:  ## All of these checks, and what is covered by the tests
 	@$(STEPS) test
+
+canary:  ## The whole secrets canary: every fault, shape and encoding, with the oldest and the newest ansible-core
 
 format:  ## Lay out the Python files
 	@$(STEPS) env

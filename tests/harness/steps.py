@@ -124,6 +124,24 @@ def _covering(name: str, log: Log) -> None:
     _pytest(log, name, f"tests/{name}", "--cov", "--cov-report=", COVERAGE_FILE=str(_COVERAGE / name))
 
 
+def _secrets(log: Log) -> None:
+    """What of the secrets canary runs in one process; its playbooks run with the oldest and the newest core."""
+    _pytest(log, "secrets", "-m", "not canary and not matrix", "tests/secrets")
+
+
+def _canary_of_results(log: Log) -> None:
+    """Every fault with every shape of secret in every encoding: what the modules say."""
+    _pytest(log, "canary", "-m", "canary", "tests/secrets/test_faults.py")
+
+
+def _canary(which: tuple[cores.Core, ...], log: Log) -> None:
+    """The whole secrets canary with real playbooks."""
+    core, version = cores.choose(which)
+    variables = {"STORWARE_TEST_ANSIBLE_BIN": str(cores.install(core, version, log))}
+    tests = ("tests/secrets", "--ignore=tests/secrets/test_faults.py")
+    _pytest(log, f"canary-{core.name}", "-m", "canary or matrix", *tests, **variables)
+
+
 def _pytest(log: Log, name: str, *arguments: str, **variables: str) -> None:
     report = tree.BUILD / "junit" / f"{name}.xml"
     report.unlink(missing_ok=True)
@@ -155,7 +173,7 @@ def _matrix(which: tuple[cores.Core, ...], log: Log) -> None:
         target = pythons.environment("python39", "python39.txt", oldest_python, log.run)
         variables["STORWARE_TEST_TARGET_PYTHON"] = str(target / "python")
         log.note += f", modules on {_OLDEST_PYTHON}"
-    _pytest(log, core.name, "-m", "matrix", "tests/integration", **variables)
+    _pytest(log, core.name, "-m", "matrix", "tests/integration", "tests/secrets", **variables)
 
 
 def _oldest_python(log: Log) -> None:
@@ -223,7 +241,6 @@ def _clean() -> dict[str, str]:
     }
 
 
-_LONG = ("faults",)  # not part of `test`
 _GROUPS = {
     "lint": [
         Step("versions of tools are pinned", _pins),
@@ -246,15 +263,9 @@ _GROUPS = {
     "integration": [
         Step("tests: simulator's contract", _contract),
         Step("tests: integration", functools.partial(_covering, "integration")),
+        Step("tests: secrets", _secrets),
         Step("tests: oldest ansible-core", functools.partial(_matrix, cores.OLDEST)),
         Step("tests: newest ansible-core", functools.partial(_matrix, cores.NEWEST)),
-    ],
-    "faults": [
-        Step("faults: Python 3.9 and requests 2.25.1", functools.partial(_faults, *_CLIENTS[0])),
-        Step("faults: requests 2.31.0 and urllib3 2.0.7", functools.partial(_faults, *_CLIENTS[1])),
-        Step("faults: newest client library", functools.partial(_faults, *_CLIENTS[2])),
-        Step("faults: other clients", _other_clients),
-        Step("faults: side by side", _fault_table),
     ],
     "coverage": [Step("coverage of plugins", _coverage)],
     "sanity": [
@@ -263,16 +274,32 @@ _GROUPS = {
     ],
 }
 
+# Not part of `make test`: these take long.
+_LONG_GROUPS = {
+    "faults": [
+        Step("faults: Python 3.9 and requests 2.25.1", functools.partial(_faults, *_CLIENTS[0])),
+        Step("faults: requests 2.31.0 and urllib3 2.0.7", functools.partial(_faults, *_CLIENTS[1])),
+        Step("faults: newest client library", functools.partial(_faults, *_CLIENTS[2])),
+        Step("faults: other clients", _other_clients),
+        Step("faults: side by side", _fault_table),
+    ],
+    "canary": [
+        Step("secrets canary: results", _canary_of_results),
+        Step("secrets canary: oldest ansible-core", functools.partial(_canary, cores.OLDEST)),
+        Step("secrets canary: newest ansible-core", functools.partial(_canary, cores.NEWEST)),
+    ],
+}
+
 
 def main() -> int:
     """Run the groups named on the command line, after the environment they need."""
     parser = argparse.ArgumentParser(description="Run checks of this repository.")
-    parser.add_argument("groups", nargs="+", choices=["env", "demo-env", "test", *_GROUPS])
+    parser.add_argument("groups", nargs="+", choices=["env", "demo-env", "test", *_GROUPS, *_LONG_GROUPS])
     groups = parser.parse_args().groups
     requirements = "demo.txt" if groups == ["demo-env"] else "test.txt"
     steps = [Step("environment", functools.partial(_environment, requirements), needed=True)]
-    for name in [name for name in _GROUPS if name not in _LONG] if "test" in groups else groups:
-        steps += _GROUPS.get(name, [])
+    for name in _GROUPS if "test" in groups else groups:
+        steps += {**_GROUPS, **_LONG_GROUPS}.get(name, [])
     with _alone():
         return run(steps)
 
