@@ -7,7 +7,7 @@ PYTHON ?= python3
 STEPS = $(PYTHON) -B -m tests.harness.steps
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo simulator lint types docs-lint sanity unit integration test format clean
+.PHONY: help env demo simulator lint types docs-lint sanity unit integration test mutation format clean
 
 help:  ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 14
@@ -35,6 +35,10 @@ integration:  ## Tests of the simulator, and of modules, role and playbooks agai
 
 test:  ## All of these checks, and what is covered by the tests
 	@$(STEPS) test
+
+mutation:  ## Break the code in a copy, one thing at a time: tests must notice. ARGS="--help" shows how to choose
+	@$(STEPS) env
+	@.build/venv/bin/python -m tests.mutation $(ARGS)
 
 format:  ## Lay out the Python files
 	@$(STEPS) env
