@@ -11,6 +11,7 @@ Started in a copy of the repository, never in the work tree.
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import pathlib
@@ -164,6 +165,8 @@ def main(tests: list[str]) -> None:
     # Two mutants of one size within a second would pass for the same file.
     sys.dont_write_bytecode = True
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    gc.collect()
+    gc.freeze()  # or each fork would look through, and so copy, the memory of all libraries
     with tempfile.TemporaryDirectory(prefix="mutation-") as scratch:
         for line in sys.stdin:
             print(json.dumps(_fork(json.loads(line), pathlib.Path(scratch))), file=answers, flush=True)

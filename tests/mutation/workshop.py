@@ -15,6 +15,7 @@ import sys
 import typing as t
 
 from tests.harness import tree
+from tests.harness.runner import inherited
 from tests.mutation.jobs import Job, Result
 
 FOLDER: t.Final = tree.BUILD / "mutation"
@@ -41,7 +42,9 @@ class Workshop:
             (root / ".build").mkdir()
             log = stack.enter_context((root / ".build" / "server.log").open("w"))
             pipe = subprocess.PIPE
-            server = subprocess.Popen(command, cwd=root, text=True, stdin=pipe, stdout=pipe, stderr=log)
+            server = subprocess.Popen(
+                command, cwd=root, env=inherited(), text=True, stdin=pipe, stdout=pipe, stderr=log
+            )
             stack.enter_context(server)  # closes its input, which ends it, and waits
             yield cls(server, root)
 
