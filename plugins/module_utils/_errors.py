@@ -16,6 +16,7 @@ class StorwareError(Exception):
     hint: the next step for the user, or an empty string.
     details: more facts about the failure (JSON types only), such as the HTTP status.
     results: what was done before it failed, in the shape of the module's return values.
+    retryable: whether the same attempt may succeed later.
     """
 
     code: str = "internal"
@@ -28,6 +29,7 @@ class StorwareError(Exception):
         hint: str = "",
         details: t.Mapping[str, t.Any] | None = None,
         results: t.Mapping[str, t.Any] | None = None,
+        retryable: bool = False,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -35,6 +37,13 @@ class StorwareError(Exception):
         self.hint = hint
         self.details: dict[str, t.Any] = dict(details or {})
         self.results: dict[str, t.Any] = dict(results or {})
+        self.retryable = retryable
+
+
+class Interrupted(StorwareError):
+    """A signal tells the process to end. Whoever catches it cleans up and raises it again."""
+
+    code = "interrupted"
 
 
 class OptionError(StorwareError):

@@ -38,7 +38,7 @@ class Directory:
     def close(self) -> None:
         """Give the descriptor back. May be called twice."""
         if self.fd >= 0:
-            os.close(self.fd)
+            close(self.fd)
             self.fd = -1
 
     def path_of(self, name: str) -> str:
@@ -69,16 +69,16 @@ class Directory:
                 raise OSError(errno.EINVAL, "not a regular file")
             yield fd
         finally:
-            os.close(fd)
+            close(fd)
 
     def remove(self, name: str) -> None:
         """Remove the name; fine if it is not there."""
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=self.fd)
 
-    def rename(self, old: str, new: str) -> None:
-        """Give a file another name at once, in place of what has that name."""
-        os.rename(old, new, src_dir_fd=self.fd, dst_dir_fd=self.fd)
+    def rename(self, old: str, new: str, target: Directory | None = None) -> None:
+        """Give a file another name at once, here or in another directory, in place of what has that name."""
+        os.rename(old, new, src_dir_fd=self.fd, dst_dir_fd=(target or self).fd)
 
     def sync(self) -> None:
         """Make names durable, where the file system can (some network and FUSE file systems cannot)."""
@@ -92,6 +92,12 @@ class Directory:
         """Bytes that may still be written here; None when the file system does not say."""
         space = os.statvfs(self.fd)
         return space.f_bavail * space.f_frsize if space.f_blocks else None
+
+
+def close(fd: int) -> None:
+    """Give a descriptor back. An error says nothing then: what matters was brought to the disk before."""
+    with contextlib.suppress(OSError):
+        os.close(fd)
 
 
 @contextlib.contextmanager

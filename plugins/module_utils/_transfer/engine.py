@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One download's bytes become one verified file, or nothing happens.
+"""One download's bytes become one verified file, or what was there stays as it was.
 
 Carries out what ``inspection`` has decided. Knows nothing of Ansible and nothing of the server's API: bytes come from
 openers, attributes from a function.
@@ -12,134 +12,180 @@ from __future__ import annotations
 import contextlib
 import datetime
 import os
+import secrets
 import stat
-import time
 import typing as t
 from dataclasses import dataclass
 
 from .._errors import StorwareError
-from . import names, publish, receipt, source, verify
+from . import claim, inspection, names, publish, receipt, sink, verify
 from .directory import Directory, explaining
 from .inspection import File, Finding, Job
-from .partial import Partial, check_space, partial_stem, remove_stale
+from .pace import Pace
+from .partial import SUFFIX, Partial
 from .receipt import Receipt
-from .source import NotAFile, Opener, Source
-from .verify import Digests
+from .sink import Sink
+from .transfer import Transfer
 
 _EXTENSIONS: t.Final = {"zip": ".zip", "pst": ".pst", None: ".bin"}
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was fetched. source: the label of the opener. seconds: from the request to the last sync."""
+    """What has come of it.
+
+    source: the label of the opener; None when another run has just fetched the file. received: bytes that came in this
+    run. seconds: from the beginning to the last sync.
+    """
 
     file: File
-    source: str
+    source: str | None
+    received: int
     seconds: float
 
 
 def fetch(job: Job, finding: Finding) -> Outcome:
-    """Fetch, prove and publish. Raises StorwareError; the file that was there is then as it was."""
-    started = time.monotonic()
-    stem = _stem(job, finding)
+    """Fetch, prove and publish. Raises StorwareError; the file that was there is then as it was.
+
+    A run that was interrupted is continued. While another run fetches the same, it is waited for, and what it brings is
+    enough.
+    """
+    pace = Pace(job.limits)
+    started = pace.clock()
+    kept = 0
     try:
-        _rehearse(job, finding, stem)
-        label, answer = _first_file(job, finding)
-        with answer:
-            file = _receive(job, finding, answer, stem)
+        # What has no better words of its own, such as a directory that cannot be read any more
+        with explaining(f"use {finding.directory.path}"), contextlib.ExitStack() as stack:
+            place = stack.enter_context(_workplace(job, finding))
+            claimed = stack.enter_context(claim.acquire(place, _stem(job), pace))
+            if claimed.waited:
+                inspection.look(job, finding)
+                if not finding.needs_content:
+                    return Outcome(inspection.describe(job, finding), None, 0, pace.clock() - started)
+            _rehearse(job, finding)
+            target = Sink(claimed, job.checksum, allow_unverified=job.allow_unverified)
+            stack.callback(target.close)
+            try:
+                file, received = _fetch(job, finding, target, pace)
+            except BaseException:
+                kept = target.offset if target.keep() else 0
+                raise
     except StorwareError as error:
-        _complete(error, job, finding)
+        _complete(error, job, finding, kept)
         raise
-    return Outcome(file, label, time.monotonic() - started)
+    return Outcome(file, target.source, received, pace.clock() - started)
 
 
-def _stem(job: Job, finding: Finding) -> str:
-    # In a directory the server's name comes only with the answer; what was left has to be found before that.
-    return partial_stem(finding.name or job.guid.lower(), job.identity)
+def tidy(job: Job, finding: Finding) -> None:
+    """When there is nothing to fetch: remove what a run has left that was killed after it had published."""
+    with explaining(f"use {finding.directory.path}"), _workplace(job, finding) as place:
+        claim.tidy(place, _stem(job))
+        if place is not finding.directory:
+            claim.remove_left(finding.directory, _stem(job))
 
 
-def _rehearse(job: Job, finding: Finding, stem: str) -> None:
-    """Make and dress an empty partial: what cannot be written or owned is found before anything is sent."""
-    with explaining(f"read {finding.directory.path}"):
-        remove_stale(finding.directory, stem)
-    with Partial(finding.directory, stem) as scratch:
-        publish.put_on(scratch, finding.name or job.guid, finding.old, job.dress)
+def _stem(job: Job) -> str:
+    # Not by the name of the file: in a directory that comes only with the answer.
+    return claim.stem_of(job.guid.lower(), job.identity)
 
 
-def _first_file(job: Job, finding: Finding) -> tuple[str, Source]:
-    """The first answer that is a file. Raises NotAFile with what each of them was."""
-    answers: dict[str, NotAFile] = {}
-    for label, opener in job.openers:
+@contextlib.contextmanager
+def _workplace(job: Job, finding: Finding) -> t.Iterator[Directory]:
+    """Where the partial lies: beside its final place, or in tmp_dest."""
+    if job.tmp_dest is None:
+        yield finding.directory
+    else:
+        with inspection.open_tmp_dest(job.tmp_dest, finding.directory) as place:
+            yield place
+
+
+def _rehearse(job: Job, finding: Finding) -> None:
+    """Make and dress an empty file: what cannot be written or owned is found before anything is sent."""
+    if job.tmp_dest is not None:
+        claim.remove_left(finding.directory, _stem(job))
+    with Partial.create(finding.directory, _scratch(job)) as scratch:
+        publish.put_on(scratch, finding.name or job.guid, finding.directory, finding.old, job.dress)
+
+
+def _scratch(job: Job) -> str:
+    return _stem(job) + secrets.token_hex(4) + SUFFIX
+
+
+def _fetch(job: Job, finding: Finding, target: Sink, pace: Pace) -> tuple[File, int]:
+    """The published file, and how many bytes came."""
+    transfer = Transfer(job, finding.name, target, pace)
+    target.recover()
+    while True:
+        transfer.receive()
+        target.finish()
         try:
-            return label, _opened(opener, finding)
-        except NotAFile as error:
-            answers[label] = error
-    raise NotAFile(
-        "; ".join(f"{label} {error.message}" for label, error in answers.items()),
-        hint="See whether storware.backup.cloud_download_info lists the download with finished_mount=true.",
-        details={"answers": {label: error.message for label, error in answers.items()}},
-    )
+            verified = _prove(job, target)
+        except StorwareError as error:
+            if not _may_be_mixed(error, job, target):
+                target.spoil(error.code != "cannot_verify")
+                raise
+            transfer.start_over(error)
+        else:
+            return _publish(job, finding, target, verified), transfer.received
 
 
-def _opened(opener: Opener, finding: Finding) -> Source:
-    response = opener(source.REQUEST_HEADERS, None)
-    try:
-        answer = source.judge(response)
-        _check_format(answer, finding.name or names.safe_name(answer.claims.name, ""))
-    except BaseException:
-        response.close()
-        raise
-    return answer
+def _prove(job: Job, target: Sink) -> str:
+    """Check what has come; returns the level that was reached."""
+    partial = target.claim.partial
+    format = verify.detect(partial.read_at(0, 16))
+    # What was put together without a validator may be of two files: only the checksums of its entries tell.
+    level = "full" if target.joined == sink.WEAK and format == "zip" else job.level
+    with explaining(f"read {partial.path}"):
+        return verify.prove(
+            partial.fd,
+            target.offset,
+            verify.Wanted(level, job.checksum, job.allow_unverified),
+            announced=target.claims.length,
+            digests=target.digests,
+            claimed=target.claims.digest,
+            format=format,
+        )
 
 
-def _check_format(answer: Source, name: str) -> None:
-    """A file whose name promises a known format must start like one."""
-    promised = names.extension_of(name)
-    if answer.head and promised in ("zip", "pst") and verify.detect(answer.head) != promised:
-        start = answer.head[:8]
-        raise NotAFile(f"sent something that is no {promised.upper()} file as {name} (it starts with {start!r})")
+def _may_be_mixed(error: StorwareError, job: Job, target: Sink) -> bool:
+    """Whether the content failed its proof for being put together, so that fetching it in one piece may help."""
+    if error.code == "checksum_mismatch" or (error.code == "cannot_verify" and job.level != "full"):
+        return target.joined == sink.WEAK
+    return bool(target.joined) and error.code in ("damaged", "digest_mismatch")
 
 
-def _receive(job: Job, finding: Finding, answer: Source, stem: str) -> File:
-    if answer.claims.length is not None:
-        check_space(finding.directory, answer.claims.length)
-    format = verify.detect(answer.head)
-    algorithms = [checksum.algorithm for checksum in (job.checksum, answer.claims.digest) if checksum]
-    digests = Digests(algorithms)
-    with Partial(finding.directory, stem) as partial:
-        _copy(answer, partial, digests)
-        with explaining(f"read {partial.path}"):
-            verified = verify.prove(
-                partial.fd,
-                answer.count,
-                verify.Wanted(job.level, job.checksum, job.allow_unverified),
-                announced=answer.claims.length,
-                digests=digests,
-                claimed=answer.claims.digest,
-                format=format,
-            )
-        sha256 = digests.hex("sha256") or ""
-        finding.name = name = finding.name or _free_name(job, finding, answer, sha256)
-        note = Receipt(name, job.guid.lower(), answer.count, sha256, verified)
-        with Partial(finding.directory, stem) as note_partial:
-            note_partial.write(receipt.render(note, datetime.datetime.now(datetime.timezone.utc)))
-            publish.publish(partial, note_partial, name, finding.old, job.dress)
-    return File(finding.path, answer.count, sha256, verified, format)
+def _publish(job: Job, finding: Finding, target: Sink, verified: str) -> File:
+    partial, size = target.claim.partial, target.offset
+    sha256 = target.digests.hex("sha256") or ""
+    format = verify.detect(partial.read_at(0, 16))
+    finding.name = name = finding.name or _free_name(job, finding, target, sha256, format)
+    note = Receipt(name, job.guid.lower(), size, sha256, verified)
+    with Partial.create(partial.directory, _scratch(job)) as note_partial:
+        note_partial.write_at(0, receipt.render(note, datetime.datetime.now(datetime.timezone.utc)))
+        target.claim.check()
+        publish.publish(partial, note_partial, name, finding.directory, finding.old, job.dress)
+    _check_path(finding, partial)
+    return File(finding.path, size, sha256, verified, format)
 
 
-def _copy(answer: Source, partial: Partial, digests: Digests) -> None:
-    """Read, hash, write: the one loop that all bytes pass."""
-    for piece in answer.pieces():
-        digests.update(piece)
-        partial.write(piece)
+def _check_path(finding: Finding, partial: Partial) -> None:
+    """The path must lead to the file: somebody may have exchanged the directory during the run."""
+    there = None
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        there = os.lstat(finding.path)
+    if there is None or not os.path.samestat(there, os.fstat(partial.fd)):
+        raise StorwareError(
+            f"{finding.directory.path} is another directory now; the file is in the one that had this name before",
+            code="overtaken",
+            retryable=True,
+        )
 
 
-def _free_name(job: Job, finding: Finding, answer: Source, sha256: str) -> str:
+def _free_name(job: Job, finding: Finding, target: Sink, sha256: str, format: str | None) -> str:
     """The name for a file in a directory, chosen when it is published: never that of anything else."""
-    fallback = job.guid.lower() + _EXTENSIONS[verify.detect(answer.head)]
-    wanted = names.safe_name(answer.claims.name, fallback)
+    wanted = names.safe_name(target.claims.name, job.guid.lower() + _EXTENSIONS[format])
     for name in names.names_for(wanted, job.guid.lower()):
-        if _is_free(finding.directory, name) or _holds(finding.directory, name, answer.count, sha256):
+        if _is_free(finding.directory, name) or _holds(finding.directory, name, target.offset, sha256):
             return name
     raise StorwareError(
         f"all names for the file are taken by others, such as {finding.directory.path_of(wanted)}",
@@ -164,16 +210,19 @@ def _holds(directory: Directory, name: str, size: int, sha256: str) -> bool:
     return False
 
 
-def _complete(error: StorwareError, job: Job, finding: Finding) -> None:
+def _complete(error: StorwareError, job: Job, finding: Finding, kept: int) -> None:
     """Say what was tried, what is there now and what to do next."""
     error.message = f"Cannot fetch the cloud download {job.guid} to {finding.path}: {error.message}"
-    error.hint = f"{_state(finding)} {error.hint or 'Run the task again.'}"
-    error.details = {"path": finding.path, **error.details}
+    error.hint = f"{_state(finding, kept)} {error.hint or 'Run the task again.'}"
+    error.details = {"path": finding.path, "kept": kept, **error.details}
 
 
-def _state(finding: Finding) -> str:
+def _state(finding: Finding, kept: int) -> str:
     now = finding.directory.stat(finding.name) if finding.name else None
-    if now is None:
-        return "Nothing was kept."
-    is_old = finding.old is not None and os.path.samestat(now, finding.old)
-    return "The file that was there is unchanged." if is_old else f"{finding.path} is a new file now."
+    is_old = now is not None and finding.old is not None and os.path.samestat(now, finding.old)
+    told = []
+    if now is not None:
+        told.append("The file that was there is unchanged." if is_old else f"{finding.path} is a new file now.")
+    if kept:
+        told.append(f"{kept} bytes are kept; the next run goes on from there.")
+    return " ".join(told) or "Nothing was kept."

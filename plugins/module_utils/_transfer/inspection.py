@@ -62,7 +62,7 @@ class Job:
     allow_unverified: bool = False
     tmp_dest: str | None = None
     connections: int = 1
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True)
@@ -89,11 +89,13 @@ class File:
 class Finding:
     """What ``inspect`` has found and decided; holds the directory open until ``close``.
 
-    name: of the file; None while only the directory is known. old: the file that is there.
+    name: of the file; None while only the directory is known. is_directory: whether dest is one. old: the file that is
+    there.
     """
 
     def __init__(self, directory: Directory, name: str | None) -> None:
         self.directory = directory
+        self.is_directory = name is None
         self.name = name
         self.old: os.stat_result | None = None
         self.receipt: Receipt | None = None
@@ -148,17 +150,42 @@ def inspect(job: Job) -> Finding:
     """
     finding = _locate(job)
     try:
-        with explaining(f"read {finding.path}"):
-            if finding.name is None:
-                finding.receipt = receipt.find(finding.directory, job.guid)
-                finding.name = finding.receipt.name if finding.receipt else None
-            if finding.name is not None:
-                _look(finding, finding.name)
-            finding.reason = decide(job, _facts(finding))
+        if job.tmp_dest is not None:
+            open_tmp_dest(job.tmp_dest, finding.directory).close()
+        look(job, finding)
     except BaseException:
         finding.close()
         raise
     return finding
+
+
+def look(job: Job, finding: Finding) -> None:
+    """Look at what is there and decide, for the first time or again."""
+    with explaining(f"read {finding.path}"):
+        if finding.is_directory:
+            finding.receipt = receipt.find(finding.directory, job.guid)
+            finding.name = finding.receipt.name if finding.receipt else None
+        if finding.name is not None:
+            _look_at(finding, finding.name)
+        finding.reason = decide(job, _facts(finding))
+
+
+def open_tmp_dest(path: str, directory: Directory) -> Directory:
+    """The directory for partials. The caller closes it. Raises OptionError."""
+    real = os.path.abspath(path)
+    _check_parent(real, "tmp_dest")
+    try:
+        place = Directory(real)
+    except OSError as error:
+        raise OptionError("tmp_dest", f"the directory {real} cannot be used: {error.strerror}") from error
+    if os.fstat(place.fd).st_dev != os.fstat(directory.fd).st_dev:
+        place.close()
+        raise OptionError(
+            "tmp_dest",
+            f"{real} is on another file system than {directory.path}",
+            hint="A file gets its name in one step only within a file system.",
+        )
+    return place
 
 
 def describe(job: Job, finding: Finding) -> File:
@@ -185,7 +212,7 @@ def _locate(job: Job) -> Finding:
     if not is_directory:
         _check_file(path, job.dest)
     parent = path if is_directory else os.path.dirname(path)
-    _check_parent(parent)
+    _check_parent(parent, "dest")
     try:
         directory = Directory(parent)
     except OSError as error:
@@ -206,16 +233,16 @@ def _check_file(path: str, dest: str) -> None:
         raise OptionError("dest", f"{dest} is no directory that exists", hint=_CREATE)
 
 
-def _check_parent(parent: str) -> None:
+def _check_parent(parent: str, option: str) -> None:
     if not os.path.isdir(parent):
         what = "is no directory" if os.path.lexists(parent) else "does not exist"
-        raise OptionError("dest", f"the directory {parent} {what}", hint=_CREATE)
+        raise OptionError(option, f"the directory {parent} {what}", hint=_CREATE)
     real = os.path.realpath(parent) + "/"
     if _PSEUDO.match(real):
-        raise OptionError("dest", f"{parent} is a directory of the kernel, not for files")
+        raise OptionError(option, f"{parent} is a directory of the kernel, not for files")
 
 
-def _look(finding: Finding, name: str) -> None:
+def _look_at(finding: Finding, name: str) -> None:
     finding.old = finding.directory.stat(name)
     if finding.old and not stat.S_ISREG(finding.old.st_mode):
         raise OptionError("dest", f"{finding.path} is {kind_of(finding.old.st_mode)}; it must be a regular file")

@@ -1,11 +1,21 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long a transfer may take and how fast it has to, or may, be. Every time is monotonic, in seconds."""
+"""How long a transfer may take and how fast it has to, or may, be.
+
+Every time is of the monotonic clock, in seconds: no wall clock, neither ours nor the server's, decides anything.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import random
+import time
+import typing as t
+from dataclasses import dataclass, replace
+
+from .._errors import StorwareError
+
+_NAP: t.Final = 0.25  # the longest sleep at a time while a rate is kept
 
 
 @dataclass(frozen=True)
@@ -25,3 +35,117 @@ class Limits:
     rate_window: float = 60.0
     max_rate: float | None = None
     lock_timeout: float = 60.0
+
+
+class TransferInterrupted(StorwareError):
+    """The transfer broke off. Trying again may help."""
+
+    code = "transfer_interrupted"
+
+
+class TooSlow(TransferInterrupted):
+    """Fewer bytes came than min_rate allows."""
+
+    code = "too_slow"
+
+
+class DeadlinePassed(StorwareError):
+    """max_time is over."""
+
+    code = "deadline"
+
+
+class Pace:
+    """One transfer's clock, or that of one of its connections."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        *,
+        clock: t.Callable[[], float] = time.monotonic,
+        sleep: t.Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.limits = limits
+        self.clock = clock
+        self._sleep = sleep
+        self.deadline = None if limits.max_time is None else clock() + limits.max_time
+        self._read_bytes = 0  # in the window of the minimum rate
+        self._read_seconds = 0.0
+        self._due = 0.0  # when the next byte may be read without exceeding the maximum rate
+
+    def share(self, connections: int) -> Pace:
+        """The clock for one of several connections that keep the maximum rate together."""
+        limits = self.limits
+        rate = None if limits.max_rate is None else limits.max_rate / connections
+        shared = Pace(replace(limits, max_rate=rate), clock=self.clock, sleep=self._sleep)
+        shared.deadline = self.deadline
+        return shared
+
+    def restart(self) -> None:
+        """A new connection: what came through the last one says nothing about it."""
+        self._read_bytes, self._read_seconds = 0, 0.0
+
+    @property
+    def longest_silence(self) -> float:
+        """How long a read may wait for its first byte."""
+        limits = self.limits
+        silence = limits.rate_window if limits.min_rate > 0 else float("inf")
+        return silence if self.deadline is None else max(0.001, min(silence, self.deadline - self.clock()))
+
+    def check(self) -> None:
+        """Raise DeadlinePassed when there is no time left."""
+        if self.deadline is not None and self.clock() >= self.deadline:
+            raise DeadlinePassed(
+                f"it is not done after max_time ({self.limits.max_time:g} seconds)",
+                hint="Run the task again, or with a larger max_time.",
+                retryable=True,
+            )
+
+    def note(self, size: int, seconds: float) -> None:
+        """So many bytes came within so much time of waiting for them. Raises TooSlow, DeadlinePassed."""
+        self.check()
+        self._read_bytes += size
+        self._read_seconds += seconds
+        if self._read_seconds >= self.limits.rate_window:
+            rate = self._read_bytes / self._read_seconds
+            self.restart()
+            if rate < self.limits.min_rate:
+                raise TooSlow(
+                    f"only {rate:.0f} bytes per second came, fewer than min_rate ({self.limits.min_rate:g})",
+                    retryable=True,
+                )
+        if self.limits.max_rate:
+            self._slow_down(size / self.limits.max_rate)
+
+    def pause(self, number: int) -> None:
+        """Wait before the next try; number counts the tries that brought nothing. Raises DeadlinePassed."""
+        self.check()
+        ceiling = min(self.limits.longest_pause, self.limits.first_pause * 2**number)
+        self.sleep(random.uniform(0, ceiling))
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep, but not beyond the deadline. Raises DeadlinePassed at its end."""
+        left = seconds if self.deadline is None else min(seconds, self.deadline - self.clock())
+        self._sleep(max(0.0, left))
+        self.check()
+
+    def _slow_down(self, seconds: float) -> None:
+        # A connection that was slow for a while does not get to make up for it.
+        self._due = max(self._due, self.clock() - _NAP) + seconds
+        while (wait := self._due - self.clock()) > 0:
+            self.sleep(min(wait, _NAP))
+
+
+class Tries:
+    """Counts how often in a row asking for content brought nothing."""
+
+    def __init__(self, pace: Pace) -> None:
+        self._pace = pace
+        self._fruitless = 0
+
+    def failed(self, error: StorwareError, *, progress: bool) -> None:
+        """Wait before the next try, or raise the error when there have been enough. progress: whether bytes came."""
+        self._fruitless = 0 if progress else self._fruitless + 1
+        if self._fruitless > self._pace.limits.retries:
+            raise error
+        self._pace.pause(max(0, self._fruitless - 1))

@@ -1,68 +1,58 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The private partial: where the bytes lie until they are proved, beside the place where they will go.
+"""A private file: where bytes lie until they are proved, in the directory where they will go or in another one.
 
-Readable by its owner only from its first instant, and made anew under a name that no other run has: two runs never
-write into one file, whether locks work or not. A lock only tells a partial at work from one that was left behind.
+Readable by its owner only from its first instant, and under a name that no other run has: two runs never write into
+one file, whether locks work or not. What an earlier run has left is taken over by giving it a new name, which can
+succeed only once.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
-import re
-import secrets
+import stat
 import typing as t
 
 from .._errors import StorwareError
-from .directory import Directory, digest_of, explaining, fitted
+from .directory import Directory, close, explaining
 
-_SUFFIX: t.Final = ".part"
-_TOKEN_SIZE: t.Final = 4  # bytes; twice as many hex digits
-
-
-def partial_stem(name: str, identity: str) -> str:
-    """``.NAME.HASH.``: what the names of all partials of a download for NAME start with.
-
-    identity tells downloads apart (server and guid), also where NAME has to be shortened.
-    """
-    rest = "0" * 2 * _TOKEN_SIZE + _SUFFIX
-    return fitted(name, f".{digest_of(identity, 16)}.{rest}", prefix=".").removesuffix(rest)
-
-
-def remove_stale(directory: Directory, stem: str) -> None:
-    """Remove what killed runs have left. Anything but a plain file is neither used nor touched."""
-    pattern = re.compile(f"{re.escape(stem)}[0-9a-f]{{{2 * _TOKEN_SIZE}}}{re.escape(_SUFFIX)}")
-    for name in filter(pattern.fullmatch, directory.names()):
-        with contextlib.suppress(OSError), directory.reading(name) as fd:
-            if _lock(fd):
-                directory.remove(name)
-
-
-def _lock(fd: int) -> bool:
-    """Whether nobody else holds this file. Where there are no locks, nobody can."""
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # some network file systems have none, or only for writers
-        return True
-    return True
+SUFFIX: t.Final = ".part"
 
 
 class Partial:
-    """A new file that is removed at the end of the ``with`` block, unless it was given its final name by then."""
+    """A private file that is removed at the end of the ``with`` block, unless it got its final name or is kept."""
 
-    def __init__(self, directory: Directory, stem: str) -> None:
+    def __init__(self, directory: Directory, name: str, fd: int) -> None:
         self.directory = directory
-        self.name = stem + secrets.token_hex(_TOKEN_SIZE) + _SUFFIX
-        self.path = directory.path_of(self.name)
-        with explaining(f"create {self.path}"):
-            self.fd = directory.open(self.name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-            _lock(self.fd)
+        self.name = name
+        self.path = directory.path_of(name)
+        self.fd = fd
+        self._kept = False
+
+    @classmethod
+    def create(cls, directory: Directory, name: str) -> Partial:
+        """A new and empty file."""
+        with explaining(f"create {directory.path_of(name)}"):
+            return cls(directory, name, directory.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+
+    @classmethod
+    def adopt(cls, directory: Directory, old: str, name: str) -> Partial | None:
+        """The file that an earlier run has left as old, renamed; None if it is not there or not such a file."""
+        with contextlib.suppress(OSError):
+            adopted = cls(directory, old, directory.open(old, os.O_RDWR))
+            found = os.fstat(adopted.fd)
+            if stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and found.st_nlink == 1:
+                with contextlib.suppress(OSError):
+                    directory.rename(old, name)
+                    adopted.name, adopted.path = name, directory.path_of(name)
+                    if adopted.is_in_place(name):
+                        os.fchmod(adopted.fd, 0o600)  # it may have been dressed for its final name already
+                        return adopted
+            close(adopted.fd)
+        return None
 
     def __enter__(self) -> Partial:
         return self
@@ -70,39 +60,73 @@ class Partial:
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    def write(self, data: bytes) -> None:
-        """Append all of it."""
+    @property
+    def size(self) -> int:
+        """Bytes that it takes already."""
+        return os.fstat(self.fd).st_size
+
+    def write_at(self, offset: int, data: bytes | memoryview) -> None:
+        """Write all of it there."""
         rest = memoryview(data)
         with explaining(f"write {self.path}"):
             while rest:
-                rest = rest[os.write(self.fd, rest) :]
+                written = os.pwrite(self.fd, rest, offset)
+                rest = rest[written:]
+                offset += written
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Up to size bytes; fewer only at the end of the file."""
+        pieces = []
+        with explaining(f"read {self.path}"):
+            while size and (piece := os.pread(self.fd, size, offset)):
+                pieces.append(piece)
+                offset += len(piece)
+                size -= len(piece)
+        return b"".join(pieces)
+
+    def truncate(self, size: int) -> None:
+        """Drop all behind so many bytes."""
+        with explaining(f"truncate {self.path}"):
+            os.ftruncate(self.fd, size)
+
+    def sync_data(self) -> None:
+        """Make the bytes durable, and as much of the attributes as reading them back needs."""
+        with explaining(f"bring {self.path} to the disk"):
+            os.fdatasync(self.fd)
 
     def sync(self) -> None:
         """Make the bytes and attributes durable. After a failure they are not to be trusted."""
         with explaining(f"bring {self.path} to the disk"):
             os.fsync(self.fd)
 
-    def is_in_place(self, name: str) -> bool:
+    def is_in_place(self, name: str, directory: Directory | None = None) -> bool:
         """Whether this very file has that name. Another run may have put its own there."""
-        there = self.directory.stat(name)
+        there = (directory or self.directory).stat(name)
         return there is not None and os.path.samestat(there, os.fstat(self.fd))
 
+    def keep(self) -> None:
+        """Leave it where it is at the end, as private as it was made."""
+        self._kept = True
+        with contextlib.suppress(OSError):
+            os.fchmod(self.fd, 0o600)
+            os.fchown(self.fd, os.geteuid(), os.getegid())
+
     def close(self) -> None:
-        """Remove the file if it still has its first name, and give the descriptor back. May be called twice."""
+        """Remove the file if it still has its first name and is not kept, and give the descriptor back."""
         if self.fd < 0:
             return
         try:
-            if self.is_in_place(self.name):
+            if not self._kept and self.is_in_place(self.name):
                 self.directory.remove(self.name)
         except OSError:
             pass  # what is left behind is private, and the next run replaces it
         finally:
-            os.close(self.fd)
+            close(self.fd)
             self.fd = -1
 
 
 def check_space(directory: Directory, size: int) -> None:
-    """Raise StorwareError (``disk_full``) if so many bytes do not fit."""
+    """Raise StorwareError (``disk_full``) if so many more bytes do not fit."""
     with explaining(f"ask for the free space of {directory.path}"):
         free = directory.free()
     if free is not None and free < size:

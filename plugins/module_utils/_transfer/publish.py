@@ -17,7 +17,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._errors import StorwareError
-from .directory import explaining
+from .directory import Directory, explaining
 from .partial import Partial
 from .receipt import receipt_name
 
@@ -36,40 +36,44 @@ class Dress:
     apply: t.Callable[[str, str], None]
 
 
-def publish(partial: Partial, note: Partial, name: str, old: os.stat_result | None, dress: Dress) -> None:
-    """Give the partial its name, and the note (its receipt, written) the name of the receipt.
+def publish(
+    partial: Partial, note: Partial, name: str, directory: Directory, old: os.stat_result | None, dress: Dress
+) -> None:
+    """Give the partial its name in the directory, and the note (its receipt, written) the name of the receipt.
 
     old: the file that is replaced. At no moment is anything readable beyond its mode, and never does a
     half-written file have the name. Raises StorwareError.
     """
-    directory = partial.directory
-    put_on(partial, name, old, dress)
-    put_on(note, receipt_name(name), old, dress)
+    partial.sync_data()  # takes the most time, and a partial that is still plain can be continued by the next run
+    put_on(partial, name, directory, old, dress)
+    put_on(note, receipt_name(name), directory, old, dress)
     partial.sync()
     note.sync()
     if directory.stat(receipt_name(name)) is not None:
         with explaining(f"remove {directory.path_of(receipt_name(name))}"):
             directory.remove(receipt_name(name))
             directory.sync()
-    _place(partial, name)
-    _place(note, receipt_name(name))
+    _place(partial, name, directory)
     with explaining(f"bring {directory.path} to the disk"):
-        if not partial.is_in_place(name):  # another run came in between; its file stays, without our receipt
+        directory.sync()  # not every file system keeps the order of two renames
+    _place(note, receipt_name(name), directory)
+    with explaining(f"bring {directory.path} to the disk"):
+        if not partial.is_in_place(name, directory):  # another run came in between; its file stays, without our receipt
             directory.remove(receipt_name(name))
         directory.sync()
-    _check_in_place(partial, name)
+    _check_in_place(partial, name, directory)
 
 
-def put_on(partial: Partial, name: str, old: os.stat_result | None, dress: Dress) -> None:
-    """Give the partial the attributes of its final name: owner and group before any mode."""
-    _check_in_place(partial, partial.name)
+def put_on(partial: Partial, name: str, directory: Directory, old: os.stat_result | None, dress: Dress) -> None:
+    """Give the partial the attributes of its final name in the directory: owner and group before any mode."""
+    _check_in_place(partial, partial.name, partial.directory)
     with explaining(f"set the attributes of {partial.path}"):
         if old:
             _keep_owner(partial, old, dress.given)
-        dress.apply(partial.path, partial.directory.path_of(name))
+        dress.apply(partial.path, directory.path_of(name))
         if old and "mode" not in dress.given:
-            _keep_mode(partial, name, old, dress.given)
-    _check_in_place(partial, partial.name)
+            _keep_mode(partial, directory.path_of(name), old, dress.given)
+    _check_in_place(partial, partial.name, partial.directory)
 
 
 def _keep_owner(partial: Partial, old: os.stat_result, given: t.Collection[str]) -> None:
@@ -82,10 +86,10 @@ def _keep_owner(partial: Partial, old: os.stat_result, given: t.Collection[str])
             os.fchown(partial.fd, -1, old.st_gid)
 
 
-def _keep_mode(partial: Partial, name: str, old: os.stat_result, given: t.Collection[str]) -> None:
+def _keep_mode(partial: Partial, path: str, old: os.stat_result, given: t.Collection[str]) -> None:
     mode = stat.S_IMODE(old.st_mode) & 0o777
     other_group = "group" not in given and os.fstat(partial.fd).st_gid != old.st_gid
-    if other_group or _has_acl(partial.directory.path_of(name)):
+    if other_group or _has_acl(path):
         mode &= ~_GROUP_BITS  # with an ACL, these bits are the limit for named users and not the group's rights
     os.fchmod(partial.fd, mode)
 
@@ -97,17 +101,18 @@ def _has_acl(path: str) -> bool:
         return False
 
 
-def _place(partial: Partial, name: str) -> None:
-    _check_in_place(partial, partial.name)
-    with explaining(f"put {partial.directory.path_of(name)} in its place"):
-        partial.directory.rename(partial.name, name)
-    _check_in_place(partial, name)
+def _place(partial: Partial, name: str, directory: Directory) -> None:
+    _check_in_place(partial, partial.name, partial.directory)
+    with explaining(f"put {directory.path_of(name)} in its place"):
+        partial.directory.rename(partial.name, name, directory)
+    _check_in_place(partial, name, directory)
 
 
-def _check_in_place(partial: Partial, name: str) -> None:
-    if not partial.is_in_place(name):
+def _check_in_place(partial: Partial, name: str, directory: Directory) -> None:
+    if not partial.is_in_place(name, directory):
         raise StorwareError(
-            f"{partial.directory.path_of(name)} was exchanged or removed, by another run or by somebody else",
+            f"{directory.path_of(name)} was exchanged or removed, by another run or by somebody else",
             code="overtaken",
             hint="Let one task at a time fetch to a dest, and run it again.",
+            retryable=True,
         )

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The answer of a server, judged: is it a file at all, what does it say about itself, and then its bytes.
+"""The answer of a server, judged: is it a file at all, and then its bytes.
 
 Trust as little as possible: the versions of the HTTP libraries differ in what they notice, so bytes are counted and
 compared here, and an answer must prove that it is no login page or error.
@@ -9,16 +9,17 @@ compared here, and an answer must prove that it is no login page or error.
 
 from __future__ import annotations
 
-import base64
-import binascii
+import contextlib
 import http.client
 import re
+import socket
 import typing as t
-import urllib.parse
-from dataclasses import dataclass
 
 from .._errors import StorwareError
-from .verify import Checksum, detect
+from . import headers as fields
+from .headers import Claims
+from .pace import Pace, TransferInterrupted
+from .verify import detect
 
 try:
     from urllib3.exceptions import HTTPError
@@ -26,13 +27,11 @@ except ImportError:  # without the library there is no answer either
     HTTPError = OSError  # type: ignore[assignment,misc]
 
 
-PIECE: t.Final = 1024 * 1024  # bytes; the best of what was measured for reading and hashing
 REQUEST_HEADERS: t.Final = {"Accept": "*/*", "Accept-Encoding": "identity"}
 
 _ENOUGH: t.Final = 512  # bytes; what shows a format, a web page or JSON
-_CLOSED: t.Final = "the connection was closed early"
 _EXCERPT: t.Final = 120  # characters of a body that are shown
-_LARGEST: t.Final = 2**63 - 1  # what a file can hold
+_LONGEST_FILL: t.Final = 0.5  # seconds; what a slow server sends is handed over now and then
 
 
 class Raw(t.Protocol):
@@ -67,39 +66,37 @@ Opener = t.Callable[[t.Mapping[str, str], t.Optional[float]], Response]
 
 
 class NotAFile(StorwareError):
-    """The answer is no file. The message is the rest of a sentence that starts with who answered."""
+    """The answer is no file. The message is the rest of a sentence that starts with who answered.
+
+    status: the HTTP status.
+    """
 
     code = "not_a_file"
 
-
-class TransferInterrupted(StorwareError):
-    """The body broke off. Trying again may help."""
-
-    code = "transfer_interrupted"
-
-
-@dataclass(frozen=True)
-class Claims:
-    """What the server says about the file. None: nothing, or nothing usable.
-
-    etag and last_modified: as sent, for asking for the rest of the same file.
-    """
-
-    length: int | None
-    name: str | None
-    digest: Checksum | None
-    etag: str | None
-    last_modified: str | None
+    def __init__(self, message: str, *, status: int | None = None, hint: str = "", **facts: t.Any) -> None:
+        super().__init__(message, hint=hint, **facts)
+        self.status = status
 
 
 class Source:
-    """The bytes of one file, with the first ones at hand. ``count`` is the number of bytes handed over so far."""
+    """The bytes of one answer, with the first ones at hand.
 
-    def __init__(self, response: Response, claims: Claims) -> None:
-        self._response = response
-        self.claims = claims
+    length: how many there shall be, None if the end of the answer is the only sign. count: how many have come.
+    """
+
+    def __init__(self, response: Response, length: int | None, pace: Pace) -> None:
+        pace.restart()
+        self.length = length
         self.count = 0
-        self.head = self._first()  # enough to judge by; empty for an empty file
+        self._response = response
+        self._pace = pace
+        self._receive = _receiver(response)
+        self._socket = _socket_of(response)
+        self._patience = self._socket.gettimeout() if self._socket else None
+        self._failure: StorwareError | None = None
+        self._ended = False
+        self._ahead = b""
+        self.head = self._ahead = self.read(_ENOUGH)  # enough to judge by; empty for an empty file
 
     def __enter__(self) -> Source:
         return self
@@ -111,134 +108,146 @@ class Source:
         """Give the connection back."""
         self._response.close()
 
-    def pieces(self) -> t.Iterator[bytes]:
-        """All bytes, from the first. Raises TransferInterrupted when there are fewer (or more) than announced."""
-        piece = self.head
-        while piece:
-            self.count += len(piece)
-            yield piece
-            piece = self._read()
-        length = self.claims.length
-        if length is not None and self.count != length:
-            raise self._interrupted(self.count, _CLOSED)
+    def abort(self) -> None:
+        """End the transfer from another thread, also while it waits for bytes."""
+        if self._socket:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
 
-    def _first(self) -> bytes:
-        head = piece = self._read()
-        while piece and len(head) < _ENOUGH:
-            piece = self._read()
-            head += piece
-        length = self.claims.length
-        if length is not None and len(head) < min(length, _ENOUGH):
-            raise self._interrupted(len(head), _CLOSED)
-        return head
+    def read(self, size: int) -> bytes:
+        """So many bytes, fewer only at the end. Raises as ``fill``."""
+        data = bytearray(size)
+        got = 0
+        with memoryview(data) as view:
+            while got < size and (more := self.fill(view[got:])):
+                got += more
+        return bytes(data[:got])
 
-    def _read(self) -> bytes:
+    def fill(self, view: memoryview) -> int:
+        """Put the next bytes there and return how many; 0 at the end.
+
+        Raises TransferInterrupted where the body breaks off or ends too early, TooSlow and DeadlinePassed; what had
+        come until then was handed over before.
+        """
+        ready = min(len(self._ahead), len(view))
+        if ready:
+            view[:ready] = self._ahead[:ready]
+            self._ahead = self._ahead[ready:]
+            return ready
+        filled = 0
+        until = self._pace.clock() + _LONGEST_FILL
+        while filled < len(view) and not self._ended and self._pace.clock() < until:
+            filled += self._receive_into(view[filled:])
+        if not filled and self._failure:
+            raise self._failure
+        return filled
+
+    def _receive_into(self, view: memoryview) -> int:
+        """What one read brings; at the end, and after a failure, ``_ended`` is set."""
+        clock = self._pace.clock
+        started = clock()
+        size = 0
         try:
-            return self._response.raw.read(PIECE, decode_content=False)
+            self._be_patient()
+            size = self._receive(view if self.length is None else view[: self.length - self.count])
+            self._pace.note(size, clock() - started)
         # ValueError: http.client takes the size of a chunk as it comes, also a negative one.
         except (HTTPError, http.client.HTTPException, OSError, ValueError) as error:
-            raise self._interrupted(self.count, _reason(error)) from error
+            self._failure = self._broken(error, clock() - started)
+        except StorwareError as error:
+            self._failure = error
+        self.count += size
+        short = self.length is not None and self.count < self.length
+        if not size and short and not self._failure:
+            self._failure = self._interrupted("the connection was closed early")
+        self._ended = self._failure is not None or not size or self.count == self.length
+        return size
 
-    def _interrupted(self, received: int, why: str) -> TransferInterrupted:
-        length = self.claims.length
-        of = "" if length is None else f" of {length}"
+    def _be_patient(self) -> None:
+        if self._socket:
+            longest = self._pace.longest_silence
+            if self._patience is None or longest < self._patience:
+                self._socket.settimeout(longest)
+
+    def _broken(self, error: BaseException, seconds: float) -> StorwareError:
+        if isinstance(error, socket.timeout):
+            try:
+                self._pace.check()
+            except StorwareError as passed:
+                return passed
+            return self._interrupted(f"nothing came for {seconds:.0f} seconds")
+        return self._interrupted(_reason(error))
+
+    def _interrupted(self, why: str) -> TransferInterrupted:
+        of = "" if self.length is None else f" of {self.length}"
         return TransferInterrupted(
-            f"the transfer broke off after {received}{of} bytes ({why})",
-            details={"received": received, "expected": length},
+            f"the transfer broke off after {self.count}{of} bytes ({why})",
+            details={"received": self.count, "expected": self.length},
+            retryable=True,
         )
 
 
-def judge(response: Response) -> Source:
-    """The file in this answer to a request without Range. Raises NotAFile, or TransferInterrupted at its first bytes.
+def judge(response: Response, pace: Pace) -> tuple[Source, Claims]:
+    """The whole file in this answer. Raises NotAFile, or TransferInterrupted at its first bytes.
 
     The caller closes the answer when this raises.
     """
-    media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if response.status_code != 200:
-        raise NotAFile(f"answered {response.status_code} where a file comes with 200")
+    status = response.status_code
+    if status != 200:
+        raise NotAFile(f"answered {status} where a file comes with 200", status=status)
+    check_coding(response)
+    claims = fields.claims(response.headers)
+    source = Source(response, claims.length, pace)
+    check_content(response, source, claims)
+    return source, claims
+
+
+def check_coding(response: Response) -> None:
+    """Raise NotAFile for a body that would have to be decoded."""
     coding = response.headers.get("Content-Encoding", "").strip().lower()
     if coding not in ("", "identity"):
-        raise NotAFile(f"answered with the content coding {_shown(coding)}, which was not asked for")
-    source = Source(response, claims(response.headers))
+        message = f"answered with the content coding {_shown(coding)}, which was not asked for"
+        raise NotAFile(message, status=response.status_code)
+
+
+def check_content(response: Response, source: Source, claims: Claims) -> None:
+    """Raise NotAFile for an answer whose beginning is that of a web page or JSON, or that holds nothing."""
     # Known first bytes decide: the vendor's page prints JSON as the media type of an address that may send a file.
     if detect(source.head) is not None:
-        return source
+        return
+    media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     kind = _MEDIA_TYPES.get(media_type) or _kind_of_text(source.head)
+    status = response.status_code
     if kind:
-        raise NotAFile(f"answered with {kind} ({media_type or 'no media type'}): {_shown(_text(source.head))}")
-    if not source.head and not (source.claims.length == 0 and source.claims.name):
+        text = _shown(_text(source.head))
+        raise NotAFile(f"answered with {kind} ({media_type or 'no media type'}): {text}", status=status)
+    if not source.head and not (claims.length == 0 and claims.name):
         # A server whose file is not ready answers just so; an empty file has at least a name.
-        raise NotAFile(f"answered {response.status_code} without any content")
-    return source
+        raise NotAFile(f"answered {status} without any content", status=status)
 
 
-def claims(headers: t.Mapping[str, str]) -> Claims:
-    """What the header fields say, each only if it is well-formed."""
-    return Claims(
-        length=_length(headers),
-        name=file_name(headers.get("Content-Disposition", "")),
-        digest=_digest(headers),
-        etag=headers.get("ETag"),
-        last_modified=headers.get("Last-Modified"),
-    )
+def _receiver(response: Response) -> t.Callable[[memoryview], int]:
+    """What puts the bytes of one read into a buffer: without copying, where the HTTP library lets one."""
+    body = getattr(response.raw, "_fp", None)
+    if isinstance(body, http.client.HTTPResponse) and not body.chunked and hasattr(body.fp, "readinto1"):
+        into: t.Callable[[memoryview], int] = body.fp.readinto1
+        return into
+    # One that returns what is there; a read of so many bytes would wait until all have come.
+    read1 = body.read1 if isinstance(body, http.client.HTTPResponse) else None
+
+    def copy(view: memoryview) -> int:
+        data = read1(len(view)) if read1 else response.raw.read(len(view), decode_content=False)
+        view[: len(data)] = data
+        return len(data)
+
+    return copy
 
 
-def file_name(disposition: str) -> str | None:
-    """The file name in a Content-Disposition field, as sent: it may be hostile (RFC 6266, RFC 8187)."""
-    parameters = {name.lower(): value for name, value in _PARAMETER.findall(disposition)}
-    extended = _EXTENDED.fullmatch(parameters.get("filename*", "").strip())
-    if extended:
-        try:
-            return urllib.parse.unquote(extended.group(2), encoding=extended.group(1), errors="strict")
-        except (LookupError, UnicodeDecodeError):
-            pass  # unusable; there may be a plain one
-    plain = parameters.get("filename")
-    if plain is None:
-        return None
-    plain = plain.strip()
-    if plain.startswith('"'):
-        plain = re.sub(r"\\(.)", r"\1", plain[1:].removesuffix('"'))
-    try:
-        # Header fields come as Latin-1, and servers write UTF-8 into them.
-        return plain.encode("latin-1").decode("utf-8")
-    except UnicodeError:
-        return plain
-
-
-_PARAMETER: t.Final = re.compile(r";\s*([\w!#$&+.^`|~*-]+)\s*=\s*(\"(?:[^\"\\]|\\.)*\"|[^;]*)")
-_EXTENDED: t.Final = re.compile(r"(?i)(utf-8|iso-8859-1)'[^']*'(.*)")
-
-
-def _length(headers: t.Mapping[str, str]) -> int | None:
-    if headers.get("Transfer-Encoding"):
-        return None  # RFC 9112 6.3: it overrides Content-Length
-    value = headers.get("Content-Length", "").strip()
-    if not re.fullmatch(r"[0-9]{1,19}", value, re.ASCII) or int(value) > _LARGEST:
-        return None
-    return int(value)
-
-
-_DIGEST: t.Final = re.compile(r"([a-z0-9-]+)\s*=\s*:([A-Za-z0-9+/=]*):")
-
-
-def _digest(headers: t.Mapping[str, str]) -> Checksum | None:
-    """One digest of the file: SHA-256 first, because it is computed anyway."""
-    found = {"md5": headers.get("Content-MD5", "").strip()}
-    # RFC 9530; for a whole file without coding both fields are about the same bytes.
-    for field in ("Content-Digest", "Repr-Digest"):
-        found.update(_DIGEST.findall(headers.get(field, "")))
-    for name, algorithm, size in (("sha-256", "sha256", 32), ("sha-512", "sha512", 64), ("md5", "md5", 16)):
-        digest = _from_base64(found.get(name, ""))
-        if len(digest) == size:
-            return Checksum(algorithm, digest.hex())
-    return None
-
-
-def _from_base64(text: str) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        return b""
+def _socket_of(response: Response) -> socket.socket | None:
+    """The connection of an answer, for its time-outs; None where the HTTP library hides it."""
+    body = getattr(getattr(response.raw, "_fp", None), "fp", None)
+    found = getattr(getattr(body, "raw", None), "_sock", None)
+    return found if isinstance(found, socket.socket) else None
 
 
 _MEDIA_TYPES: t.Final = {
@@ -253,15 +262,14 @@ _JSON: t.Final = re.compile(rb"\s*(\{\s*[\"}]|\[\s*[\[\]{\"])")
 
 
 def _kind_of_text(head: bytes) -> str | None:
-    start = head[:_ENOUGH].lstrip(b"\xef\xbb\xbf")
+    start = head.lstrip(b"\xef\xbb\xbf")
     if _WEB_PAGE.match(start):
         return "a web page"
     return "JSON" if _JSON.match(start) else None
 
 
 def _text(data: bytes) -> str:
-    text = data[: _EXCERPT * 20].decode("utf-8", "replace")
-    return re.sub(r"(?is)<(script|style).*?</\1>|<[^>]*>", " ", text)
+    return re.sub(r"(?is)<(script|style).*?</\1>|<[^>]*>", " ", data.decode("utf-8", "replace"))
 
 
 def _shown(text: str) -> str:

@@ -29,7 +29,7 @@ _BLOCK: t.Final = 1024 * 1024
 class Hash(t.Protocol):
     """What hashlib makes."""
 
-    def update(self, data: bytes) -> None:
+    def update(self, data: bytes | memoryview) -> None:
         """More bytes."""
 
     def hexdigest(self) -> str:
@@ -75,7 +75,7 @@ class Digests:
         hashers = {algorithm: _hasher(algorithm) for algorithm in ("sha256", *algorithms)}
         self._hashers: dict[str, Hash] = {name: hasher for name, hasher in hashers.items() if hasher is not None}
 
-    def update(self, data: bytes) -> None:
+    def update(self, data: bytes | memoryview) -> None:
         """More bytes."""
         for hasher in self._hashers.values():
             hasher.update(data)
@@ -89,13 +89,20 @@ class Digests:
 def digest_of_file(fd: int, algorithm: str) -> str | None:
     """The digest of the whole file, in lower case."""
     digests = Digests([algorithm])
+    digest_blocks(fd, None, digests)
+    return digests.hex(algorithm)
+
+
+def digest_blocks(fd: int, size: int | None, digests: Digests) -> int:
+    """Hash so many bytes from the start (None: all); returns how many there were."""
     offset = 0
-    while True:
-        block = os.pread(fd, _BLOCK, offset)
+    while size is None or offset < size:
+        block = os.pread(fd, _BLOCK if size is None else min(_BLOCK, size - offset), offset)
         if not block:
-            return digests.hex(algorithm)
+            break
         digests.update(block)
         offset += len(block)
+    return offset
 
 
 def _hasher(algorithm: str) -> Hash | None:
@@ -150,13 +157,18 @@ def prove(
     if has_digest:
         return "digest"
     if reached == "none" and not wanted.allow_unverified:
-        raise StorwareError(
-            f"nothing proves that the {size} bytes received are the whole file: "
-            "the server announced no length and no digest, and the format is not known",
-            code="unverified",
-            hint="Give a checksum, or set allow_unverified to true.",
-        )
+        raise unverified()
     return reached
+
+
+def unverified() -> StorwareError:
+    """The error for content that nothing can prove."""
+    return StorwareError(
+        "nothing can prove that the bytes which come are the whole file: "
+        "the server announces no length and no digest, and the format is not known",
+        code="unverified",
+        hint="Give a checksum, or set allow_unverified to true.",
+    )
 
 
 def _check_structure(fd: int, size: int, level: str, format: str | None) -> str | None:

@@ -1,0 +1,197 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The right to fetch one download into one directory: one run at a time, and the next one goes on where it stopped.
+
+What is right never rests on locks, which do nothing on some file systems. Names are made exclusively and exchanged at
+once, each run writes into a file of its own, and what a run has left is only continued when its process is surely
+gone or has ended in order. A lock and the process number merely tell whom to wait for. Whoever is overtaken all the
+same notices it at the next record (``Claim.check``) and stops.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import secrets
+import typing as t
+
+from .._errors import StorwareError
+from .directory import Directory, digest_of, explaining
+from .life import Writer
+from .pace import Pace
+from .partial import SUFFIX, Partial
+from .state import TOKEN, Planted, Record, StateFile
+
+_STATE: t.Final = "state"
+_LOOK_AGAIN: t.Final = 0.2  # seconds between two looks at another run
+
+
+class Claim:
+    """A sidecar that is ours and, in the ``with`` block, the partial that it is about.
+
+    left: what an earlier run has recorded about the bytes in the partial; None when it is new. waited: whether another
+    run had the claim before, and may have changed everything.
+    """
+
+    def __init__(self, stem: str, state: StateFile, partial: Partial, left: Record | None) -> None:
+        self.stem = stem
+        self.state = state
+        self.partial = partial
+        self.left = left
+        self.waited = False
+        self.token = partial.name.removesuffix(SUFFIX).rpartition(".")[2]
+        self._kept = False
+
+    def __enter__(self) -> Claim:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Remove both files, unless they are kept for the next run."""
+        self.partial.close()
+        try:
+            if not self._kept:
+                remove_left(self.state.directory, self.stem)
+                self.state.remove()
+        finally:
+            self.state.close()
+
+    def keep(self) -> None:
+        """Leave the partial and its sidecar for the next run."""
+        self._kept = True
+        self.partial.keep()
+
+    def check(self) -> None:
+        """Raise StorwareError (``overtaken``) when another run has taken the claim."""
+        if not self.state.is_in_place():
+            raise StorwareError(
+                f"another run has taken over {self.state.directory.path_of(self.state.name)}",
+                code="overtaken",
+                hint="Let one task at a time fetch to a dest, and run it again.",
+                retryable=True,
+            )
+
+
+def stem_of(guid: str, identity: str) -> str:
+    """``.GUID.HASH.``: what the names of all files of a transfer start with. identity: server and guid."""
+    return f".{guid}.{digest_of(identity, 16)}."
+
+
+def acquire(directory: Directory, stem: str, pace: Pace) -> Claim:
+    """The claim, after waiting for a run that has it. Raises StorwareError (``busy``, ``deadline``)."""
+    token = secrets.token_hex(4)
+    give_up = pace.clock() + pace.limits.lock_timeout
+    waited = False
+    while True:
+        with explaining(f"use {directory.path_of(stem + _STATE)}"):
+            holder = _take(directory, stem, token)
+        if isinstance(holder, Claim):
+            holder.waited = waited
+            return holder
+        if pace.clock() >= give_up:
+            raise _busy(directory, holder)
+        waited = True
+        pace.sleep(_LOOK_AGAIN)
+
+
+def tidy(directory: Directory, stem: str) -> None:
+    """Remove what a run has left that ended just before it could do so itself."""
+    if directory.stat(stem + _STATE) is None and not _others(directory, stem):
+        return
+    with explaining(f"use {directory.path_of(stem + _STATE)}"):
+        claim = _take(directory, stem, secrets.token_hex(4))
+    if isinstance(claim, Claim):
+        with claim:
+            pass
+
+
+def _take(directory: Directory, stem: str, token: str) -> Claim | Record | None:
+    """The claim or, when another run has it, what that run says of itself."""
+    while True:
+        fresh = Record(token, Writer.me())
+        try:
+            return _begun(StateFile.create(directory, stem + _STATE, fresh), stem, fresh)
+        except FileExistsError:
+            pass
+        try:
+            found = StateFile.open(directory, stem + _STATE)
+        except FileNotFoundError:
+            continue  # its run has just ended
+        except Planted as what:
+            _remove_planted(directory, stem + _STATE, str(what))
+            continue
+        try:
+            has_lock, record = found.lock(), found.read()
+            if not found.is_in_place():
+                continue  # it was exchanged before it was locked
+            if not has_lock or (record and record.writer and record.writer.is_alive):
+                return record
+            if record and (record.writer is None or record.writer.is_gone):
+                fresh = dataclasses.replace(record, token=token, writer=fresh.writer)
+            return _begun(_exchanged(found, stem, fresh), stem, fresh, record.token if record else "")
+        finally:
+            found.close()
+
+
+def _exchanged(old: StateFile, stem: str, record: Record) -> StateFile:
+    """A new sidecar in place of the old one: whoever still has the old one open cannot write into ours."""
+    made = StateFile.create(old.directory, f"{stem}{record.token}.{_STATE}", record)
+    try:
+        made.rename(old.name)
+    except BaseException:
+        made.remove()
+        made.close()
+        raise
+    return made
+
+
+def _begun(state: StateFile, stem: str, record: Record, before: str = "") -> Claim:
+    """The claim with its partial: that of the run with the token before, if it may be continued, or a new one."""
+    directory, name = state.directory, stem + record.token + SUFFIX
+    try:
+        others = _others(directory, stem, record.token)
+        adopted = None
+        if record.can_be_continued:
+            # Its own first; a run that ended while it took over from another may have left that one's name.
+            theirs = sorted((other for other in others if other.endswith(SUFFIX)), key=lambda n: before not in n)
+            adopted = next((p for p in (Partial.adopt(directory, other, name) for other in theirs) if p), None)
+        remove_left(directory, stem, record.token)
+        return Claim(stem, state, adopted or Partial.create(directory, name), record if adopted else None)
+    except BaseException:
+        state.remove()
+        state.close()
+        raise
+
+
+def remove_left(directory: Directory, stem: str, token: str = "") -> None:
+    """Remove what runs other than the one with the token have left. The claim must be ours."""
+    for name in _others(directory, stem, token):
+        directory.remove(name)
+
+
+def _others(directory: Directory, stem: str, token: str = "") -> list[str]:
+    """The names of what other runs have left."""
+    pattern = re.compile(rf"{re.escape(stem)}({TOKEN.pattern})({re.escape(SUFFIX)}|\.{_STATE})")
+    matches = (pattern.fullmatch(name) for name in directory.names())
+    return [match.group() for match in matches if match and match.group(1) != token]
+
+
+def _remove_planted(directory: Directory, name: str, what: str) -> None:
+    try:
+        directory.remove(name)
+    except OSError as error:
+        raise StorwareError(
+            f"{directory.path_of(name)} is {what}, is in the way and cannot be removed ({error.strerror})",
+            code="file_system",
+            hint="Remove it, or let its owner run the task.",
+        ) from error
+
+
+def _busy(directory: Directory, holder: Record | None) -> StorwareError:
+    who = f"process {holder.writer.pid}" if holder and holder.writer else "another process"
+    return StorwareError(
+        f"{who} is fetching this download to {directory.path}, also at the end of lock_timeout",
+        code="busy",
+        hint="Wait for it or end it; then run the task again, which goes on where it stopped.",
+        retryable=True,
+    )

@@ -1,0 +1,225 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where the bytes of a transfer go: written and hashed in their order, and recorded now and then.
+
+The order of a record is what a crash or power loss cannot break: first the bytes are brought to the disk, then the
+sidecar says how many they are and which digest they have.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import time
+import typing as t
+
+from .._errors import StorwareError
+from . import names
+from .claim import Claim
+from .directory import explaining
+from .headers import Claims
+from .life import Writer
+from .state import Record
+from .verify import Checksum, Digests, detect, digest_blocks
+
+COMMIT_BYTES: t.Final = 32 * 1024 * 1024  # a record at the latest after so many bytes,
+COMMIT_SECONDS: t.Final = 5.0  # or after so long
+
+_READ: t.Final = 256 * 1024  # bytes
+STRONG: t.Final = "strong"
+WEAK: t.Final = "weak"
+
+_NOTHING: t.Final = Claims(None, None, None, None)
+
+
+class Sink:
+    """The partial of a claim as it grows.
+
+    offset: how many bytes are written and hashed. claims: what is known of the content; source: which address sends
+    it. joined: how the parts of several answers were proved to belong together (empty, STRONG or WEAK).
+    """
+
+    def __init__(self, claim: Claim, checksum: Checksum | None, *, allow_unverified: bool = False) -> None:
+        self.claim = claim
+        self.claims = _NOTHING
+        self.source = ""
+        self.joined = ""
+        self.offset = 0
+        self._checksum = checksum
+        self._allow_unverified = allow_unverified
+        self._digests = Digests()
+        self._failure: StorwareError | None = None
+        self._committer = concurrent.futures.ThreadPoolExecutor(1)
+        self._commit: concurrent.futures.Future[None] | None = None
+        self._recorded = 0  # the offset of the newest record that was asked for
+        self._recorded_at = time.monotonic()
+        self._durable = 0  # the offset of the newest record that is on the disk
+        self._is_spoiled = False  # after a failed sync nobody knows which bytes the disk has
+
+    @property
+    def digests(self) -> Digests:
+        """Of all bytes up to the offset."""
+        return self._digests
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all bytes that the server has announced are there."""
+        return self.claims.length is not None and self.offset == self.claims.length
+
+    @property
+    def can_be_continued(self) -> bool:
+        """Whether a later request or run can go on from here, and its result be proved."""
+        return self._record().can_be_continued and (
+            self.claims.validator is not None
+            # Otherwise the parts may be of two files, and only a proof of the whole would show it.
+            or self._checksum is not None
+            or self.claims.digest is not None
+            or detect(self.claim.partial.read_at(0, 16)) == "zip"
+            or self._allow_unverified
+        )
+
+    def recover(self) -> None:
+        """Go on with what an earlier run has left, if it still has the digest that was recorded."""
+        left = self.claim.left
+        if left is None:
+            return
+        digest = Checksum.parse(left.digest) if left.digest else None
+        digests = self._new_digests(digest)
+        partial = self.claim.partial
+        with explaining(f"read {partial.path}"):
+            if digest_blocks(partial.fd, left.offset, digests) == left.offset and digests.hex("sha256") == left.sha256:
+                partial.truncate(left.offset)
+                self.claims = Claims(left.length, left.name, digest, left.validator)
+                self.source, self.joined = left.source, left.joined
+                self.offset = self._recorded = self._durable = left.offset
+                self._digests = digests
+
+    def begin(self, source: str, claims: Claims) -> None:
+        """A new answer with all of the content: what is there counts no more."""
+        self.source, self.claims, self.joined, self._failure = source, claims, "", None
+        self._digests = self._new_digests(claims.digest)
+        if self.offset or self.claim.left:
+            self._settle()
+            self.offset = self._recorded = self._durable = 0
+            self._write_record(Record(self.claim.token, Writer.me()))
+        self.claim.partial.truncate(0)
+
+    def join(self, claims: Claims) -> None:
+        """A new answer with the rest of the content."""
+        self.claims = claims
+        is_weak = claims.validator is None or self.joined == WEAK
+        self.joined = WEAK if is_weak else STRONG
+
+    def take(self, data: memoryview) -> None:
+        """Put these bytes behind those that are there."""
+        if self._failure:
+            raise self._failure  # after a hole nothing has its place
+        try:
+            self.claim.partial.write_at(self.offset, data)
+        except StorwareError as error:
+            self._failure = error
+            raise
+        self._count(data)
+
+    def absorb(self, end: int) -> None:
+        """Count bytes up to end that are in the partial already."""
+        while self.offset < end:
+            piece = self.claim.partial.read_at(self.offset, min(_READ, end - self.offset))
+            if not piece:
+                raise StorwareError(f"{self.claim.partial.path} became shorter", code="overtaken", retryable=True)
+            self._count(memoryview(piece))
+
+    def finish(self) -> None:
+        """All bytes are there: wait for the record that is being written, and drop what may lie behind them."""
+        self._settle()
+        self.claim.check()
+        self.claim.partial.truncate(self.offset)
+
+    def keep(self) -> bool:
+        """Leave the bytes for the next run, recorded as they are now; False when they are no use."""
+        try:
+            return self._keep()
+        except (OSError, StorwareError):
+            return False
+
+    def _keep(self) -> bool:
+        with contextlib.suppress(StorwareError):
+            self._settle()
+        claim = self.claim
+        is_ours = claim.state.is_in_place() and claim.partial.is_in_place(claim.partial.name)
+        if not is_ours or self._is_spoiled or not self.can_be_continued:
+            return False
+        try:
+            claim.partial.truncate(self.offset)
+            self._make_durable(dataclasses.replace(self._record(), writer=None))
+        except (OSError, StorwareError):
+            if self._is_spoiled or not self._durable:
+                return False
+        claim.keep()
+        return True
+
+    def spoil(self, is_spoiled: bool = True) -> None:
+        """What is there is worth nothing: it is not kept."""
+        self._is_spoiled = self._is_spoiled or is_spoiled
+
+    def close(self) -> None:
+        """End the thread."""
+        self._committer.shutdown()
+
+    def _count(self, data: memoryview) -> None:
+        self._digests.update(data)
+        self.offset += len(data)
+        now = time.monotonic()
+        if self.offset - self._recorded >= COMMIT_BYTES or now - self._recorded_at >= COMMIT_SECONDS:
+            if self._commit is not None:
+                if not self._commit.done():
+                    return  # the disk is behind; the next record holds more
+                self._commit.result()
+            self._recorded, self._recorded_at = self.offset, now
+            if self.can_be_continued:
+                self._commit = self._committer.submit(self._make_durable, self._record())
+
+    def _settle(self) -> None:
+        """Wait for the record that is being written; raise what went wrong with it."""
+        commit, self._commit = self._commit, None
+        if commit is not None:
+            commit.result()
+
+    def _make_durable(self, record: Record) -> None:
+        """The bytes, then the record. Raises StorwareError."""
+        self.claim.check()
+        try:
+            self.claim.partial.sync_data()
+        except StorwareError:
+            self._is_spoiled = True
+            raise
+        self._write_record(record)
+        if not self._durable:
+            with explaining(f"bring {self.claim.partial.directory.path} to the disk"):
+                self.claim.partial.directory.sync()
+        self._durable = record.offset
+
+    def _write_record(self, record: Record) -> None:
+        state = self.claim.state
+        with explaining(f"write {state.directory.path_of(state.name)}"):
+            state.write(record)
+
+    def _record(self) -> Record:
+        claims = self.claims
+        return Record(
+            self.claim.token,
+            Writer.me(),
+            source=self.source,
+            validator=claims.validator,
+            length=claims.length,
+            name=names.safe_name(claims.name, "") or None,
+            digest=str(claims.digest) if claims.digest else None,
+            offset=self.offset,
+            sha256=self._digests.hex("sha256") or "",
+            joined=self.joined,
+        )
+
+    def _new_digests(self, claimed: Checksum | None) -> Digests:
+        return Digests([checksum.algorithm for checksum in (self._checksum, claimed) if checksum])
