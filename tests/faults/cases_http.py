@@ -134,8 +134,9 @@ def _busy() -> t.Iterator[Case]:
         "words": "soon",
     }.items():
         busy = reply(b"", f"Retry-After: {value}", status="503 Busy")
+        expected = NEVER_WRONG if what == "huge" else OK  # but in time
         order = {"limits": {"max_time": 3}}
-        yield case(f"retry_after_{what}", "H2 N6", OK, ZIP, CUT, busy, serve(ZIP), order=order)
+        yield case(f"retry_after_{what}", "H2 N6", expected, ZIP, CUT, busy, serve(ZIP), order=order)
 
 
 def _redirects() -> t.Iterator[Case]:
