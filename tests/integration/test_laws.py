@@ -66,7 +66,7 @@ def start(simulator: Simulator, switches: t.Mapping[str, t.Any], there: t.Iterab
     simulator.step(60)
 
 
-@examples(15, 300)
+@examples(8, 300)
 @given(switches=_SWITCHES, there=st.sets(st.sampled_from(PEOPLE)), wanted=_WISH)
 def test_check_mode_predicts_and_the_second_run_changes_nothing(
     simulator_process: Simulator, switches: Json, there: set[str], wanted: Json
@@ -152,7 +152,7 @@ def _params(people: list[str], mode: str, state: str) -> Json:
     }
 
 
-@examples(12, 300)
+@examples(8, 300)
 @given(
     first=_PEOPLE,
     second=_PEOPLE,
