@@ -215,9 +215,11 @@ def test_fewer_bytes_than_announced_are_noticed(cut: int, end: t.Any) -> None:
 def test_all_that_came_is_handed_over_before_the_cut_is_told(end: t.Any) -> None:
     body = noise(2 * 2**20 + 100)
     came = received([reply(body)[0], body[:-50], end])
-    assert came.body == body[:-50]
+    if not end:
+        assert len(came.body) == len(body) - 50
+    assert body.startswith(came.body)  # a reset overtakes what has not been read yet
     assert came.failure
-    assert came.failure.details == {"received": len(body) - 50, "expected": len(body)}
+    assert came.failure.details == {"received": len(came.body), "expected": len(body)}
     assert came.failure.retryable
     with pytest.raises(TransferInterrupted):  # and it stays so
         came.source.fill(memoryview(bytearray(10)))
