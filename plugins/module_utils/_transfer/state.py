@@ -195,7 +195,7 @@ def _record(fields: dict[str, t.Any]) -> Record:
     if record.digest is not None:
         Checksum.parse(record.digest)
     has_digest = _typed(record.offset, int) == 0 or _DIGEST.fullmatch(record.sha256)
-    fits = 0 <= record.offset and (_typed(record.length, int, type(None)) or 0) >= 0
+    fits = record.offset >= 0 and (_typed(record.length, int, type(None)) or 0) >= 0
     if not TOKEN.fullmatch(record.token) or not _FIELD.fullmatch(record.validator or "") or not has_digest or not fits:
         raise ValueError("no record")
     return record
