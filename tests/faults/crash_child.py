@@ -9,6 +9,7 @@ Each connection brings one request and gets two lines: the process id of a stopp
 from __future__ import annotations
 
 import codecs
+import concurrent.futures.thread  # noqa: F401  # loaded now, as another user may not read the file later
 import fcntl
 import importlib
 import json
@@ -27,7 +28,7 @@ _TRANSFER: t.Final = "ansible_collections.storware.backup.plugins.module_utils._
 def main(path: str) -> None:
     """Serve until standard input is closed."""
     for encoding in ("ascii", "idna", "latin-1", "cp437"):
-        codecs.lookup(encoding)  # loaded now, as another user may not read the file later
+        codecs.lookup(encoding)  # the same
     threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX) as listener:

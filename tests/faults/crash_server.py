@@ -97,7 +97,7 @@ class Sent:
 class Server:
     """Serves contents by path. rate: bytes per second of each connection. name: what it calls every file.
 
-    hold_at: an answer stops after so many bytes, until this is set to None.
+    hold_at: an answer stops at this offset of the content, until this is set to None.
     """
 
     contents: dict[str, Content]
@@ -179,19 +179,24 @@ class Server:
         handler.close_connection = True  # the client has gone
 
     def _send(self, connection: socket.socket, pieces: t.Iterable[bytes], answer: Sent) -> None:
-        started = time.monotonic()
+        started, first = time.monotonic(), answer.asked or 0
         for piece in pieces:
             rest = memoryview(piece)
             while rest:
-                while self.hold_at is not None and answer.count >= self.hold_at:
+                while (room := self._room(first + answer.count)) == 0:
                     time.sleep(0.002)
                     if _has_gone(connection):
                         return
-                count = connection.send(rest[: None if self.hold_at is None else self.hold_at - answer.count])
+                count = connection.send(rest[:room])
                 answer.count += count
                 rest = rest[count:]
                 if self.rate:
                     time.sleep(max(0.0, started + answer.count / self.rate - time.monotonic()))
+
+    def _room(self, at: int) -> int | None:
+        """How many bytes may be sent from this offset on."""
+        hold_at = self.hold_at
+        return None if hold_at is None else max(0, hold_at - at)
 
 
 class _Listener(http.server.ThreadingHTTPServer):
