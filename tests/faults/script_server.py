@@ -61,7 +61,7 @@ Script = t.Sequence[Step]
 
 @dataclass(frozen=True)
 class Request:
-    """A request as it came. number: how many there were before it for its path."""
+    """A request as it came, with its body, if any. number: how many there were before it for its path."""
 
     head: bytes
     number: int
@@ -174,11 +174,14 @@ class ScriptServer:
     def _script(self, connection: socket.socket) -> Script | None:
         """The script for the next request on a connection; None when there is no next one."""
         received = b""
-        while not received.endswith(b"\r\n\r\n"):
+        missing = 1
+        while missing > 0:
             data = connection.recv(65536)
             if not data:
                 return None
             received += data
+            start, end, body = received.partition(b"\r\n\r\n")
+            missing = int(Request(start + end, 0).field("Content-Length") or 0) - len(body) if end else 1
         path = Request(received, 0).path
         with self._lock:
             number = self._played.get(path, 0)

@@ -20,7 +20,7 @@ import stat
 import typing as t
 from dataclasses import dataclass
 
-from .directory import Directory, kind_of
+from .directory import Directory, close, kind_of
 from .life import Writer
 
 _SLOT: t.Final = 4096  # bytes; written in one piece by the usual file systems
@@ -149,7 +149,7 @@ class StateFile:
     def close(self) -> None:
         """Give the descriptor and the lock back. May be called twice."""
         if self.fd >= 0:
-            os.close(self.fd)
+            close(self.fd)
             self.fd = -1
 
 
