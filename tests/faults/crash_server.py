@@ -106,6 +106,7 @@ class Server:
     hold_at: int | None = None
     sent: list[Sent] = field(default_factory=list)
     port: int = 0
+    _open: list[socket.socket] = field(default_factory=list)
 
     def url(self, path: str = "/file") -> str:
         """The address of a path."""
@@ -115,6 +116,12 @@ class Server:
     def count(self) -> int:
         """How many bytes of contents went out in all."""
         return sum(answer.count for answer in self.sent)
+
+    def drop(self) -> None:
+        """Break off all answers that are under way."""
+        for connection in self._open:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def wait_for(self, count: int, seconds: float = 60.0) -> None:
         """Return when so many bytes have gone out."""
@@ -173,6 +180,7 @@ class Server:
         with contextlib.suppress(OSError):
             handler.end_headers()
             handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+            self._open.append(handler.connection)
             if length:
                 self._send(handler.connection, content.pieces(start or 0, stop), answer)
             return
