@@ -7,7 +7,7 @@ PYTHON ?= python3
 STEPS = $(PYTHON) -B -m tests.harness.steps
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo simulator lint types docs-lint sanity unit integration test format clean
+.PHONY: help env demo simulator lint types docs-lint sanity unit integration test laws format clean
 
 help:  ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 14
@@ -23,7 +23,7 @@ simulator:  ## Start the simulator; stop it with Ctrl-C. ARGS="--help" shows its
 	@$(STEPS) demo-env
 	@.build/venv/bin/python -m tests.simulator $(ARGS)
 
-lint types docs-lint sanity unit integration:
+lint types docs-lint sanity unit integration laws:
 	@$(STEPS) $@
 
 lint:  ## Style, licences, change log, ansible-lint, the collection archive
@@ -35,6 +35,8 @@ integration:  ## Tests of the simulator, and of modules, role and playbooks agai
 
 test:  ## All of these checks, and what is covered by the tests
 	@$(STEPS) test
+
+laws:  ## Generated tests at length: 500 random schedules, 100,000 hostile answers and more; half an hour
 
 format:  ## Lay out the Python files
 	@$(STEPS) env

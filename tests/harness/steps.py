@@ -130,6 +130,14 @@ def _pytest(log: Log, name: str, *arguments: str, **variables: str) -> None:
             log.count(report)
 
 
+def _laws(log: Log) -> None:
+    """The generated tests with many more examples, other ones each time."""
+    files = sorted(
+        str(path) for path in (tree.ROOT / "tests").rglob("test_*.py") if "harness.examples" in path.read_text()
+    )
+    _pytest(log, "laws", *files, STORWARE_TEST_LONG="1")
+
+
 def _coverage(log: Log) -> None:
     files = sorted(_COVERAGE.glob("[a-z]*"))
     combined = tree.BUILD / "coverage.combined"
@@ -201,6 +209,7 @@ _GROUPS = {
         Step("tests: oldest ansible-core", functools.partial(_matrix, cores.OLDEST)),
         Step("tests: newest ansible-core", functools.partial(_matrix, cores.NEWEST)),
     ],
+    "laws": [Step("tests: laws, at length", _laws)],
     "coverage": [Step("coverage of plugins", _coverage)],
     "sanity": [
         Step("ansible-test sanity: oldest core", functools.partial(cores.sanity, cores.OLDEST)),
@@ -216,7 +225,7 @@ def main() -> int:
     groups = parser.parse_args().groups
     requirements = "demo.txt" if groups == ["demo-env"] else "test.txt"
     steps = [Step("environment", functools.partial(_environment, requirements), needed=True)]
-    for name in _GROUPS if "test" in groups else groups:
+    for name in [name for name in _GROUPS if name != "laws"] if "test" in groups else groups:
         steps += _GROUPS.get(name, [])
     with _alone():
         return run(steps)
