@@ -76,6 +76,7 @@ class Context:
         self.check_mode: bool = module.check_mode
         self.connection = _options.connection(module.params)
         self.hands_out_session = False
+        self.scrub = masks.text
 
     @property
     def client(self) -> Client:

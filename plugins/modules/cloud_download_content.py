@@ -421,6 +421,7 @@ def _job(context: _module.Context) -> inspection.Job:
         tmp_dest=params["tmp_dest"],
         connections=int(in_range("connections", params["connections"], 1, 16)),
         limits=_limits(context),
+        scrub=context.scrub,
     )
 
 

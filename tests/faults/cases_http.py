@@ -134,7 +134,7 @@ def _busy() -> t.Iterator[Case]:
         "words": "soon",
     }.items():
         busy = reply(b"", f"Retry-After: {value}", status="503 Busy")
-        expected = fails("server_error", "deadline") if what == "huge" else OK
+        expected = NEVER_WRONG if what == "huge" else OK  # but in time
         order = {"limits": {"max_time": 3}}
         yield case(f"retry_after_{what}", "H2 N6", expected, ZIP, CUT, busy, serve(ZIP), order=order)
 

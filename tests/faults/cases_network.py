@@ -11,11 +11,13 @@ import typing as t
 from tests.faults.cases import NEVER_WRONG, OK, Case, case, clean, fails, resumable
 from tests.faults.files import BIN, BIN_SHA256, OLD, PST, SMALL, STEADY, ZIP
 from tests.faults.replies import (
+    Answer,
     Resource,
     after,
     broken,
     closing,
     digest,
+    dripping,
     flipped,
     in_head,
     in_pieces,
@@ -24,7 +26,7 @@ from tests.faults.replies import (
     silent,
     whole,
 )
-from tests.faults.script_server import HangUp, Pause, Reset, Sliced, Stay, Step, head
+from tests.faults.script_server import HangUp, Pause, Reset, Script, Sliced, Stay, Step, head, in_chunks
 
 LOST: t.Final = ("transfer_interrupted", "answer_lost")
 SLOW: t.Final = (*LOST, "too_slow")
@@ -146,13 +148,11 @@ def _stalls() -> t.Iterator[Case]:
 
 
 def _slow() -> t.Iterator[Case]:
-    drip = broken(0.8, Sliced(b"\0" * 1000, 1, 0.05))
+    drip = dripping(0.8)
     yield case("drip_once", "N11", OK, ZIP, serve(ZIP, drip), serve(ZIP))
     yield case("drip_always", "N11", resumable(*SLOW), ZIP, serve(ZIP, drip), old=OLD)
     yield case("drip_in_chunks", "N11", OK, ZIP, serve(ZIP, in_drips), serve(ZIP))
-    yield case(
-        "drip_from_the_start", "N11", fails(*SLOW, "deadline"), ZIP, serve(ZIP, broken(0, Sliced(b"PK" * 999, 1, 0.05)))
-    )
+    yield case("drip_from_the_start", "N11", fails(*SLOW, "deadline"), ZIP, serve(ZIP, dripping(0)))
     endless = Sliced(b"X-Padding: more and more\r\n" * 1000, 5, 0.1)
     yield case(
         "drip_in_the_head",
@@ -191,10 +191,11 @@ def _slow() -> t.Iterator[Case]:
     )
 
 
-def in_drips(answer: t.Any) -> list[t.Any]:
+def in_drips(answer: Answer) -> Script:
     """Most of it in proper chunks, then a chunk of one byte now and then."""
-    start = in_pieces(b"", share=0.8)(answer)[:2]
-    return [*start, Sliced(b"1\r\n\0\r\n" * 500, 6, 0.05)]
+    size = 40 * 50_000  # whole chunks
+    start = [*in_pieces(b"")(answer.with_body(answer.body[:size]))[:2]]
+    return [*start, Sliced(in_chunks(answer.body[size : size + 500], 1), 6, 0.05)]
 
 
 def _connections() -> t.Iterator[Case]:

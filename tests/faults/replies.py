@@ -15,7 +15,7 @@ import hashlib
 import typing as t
 from dataclasses import dataclass
 
-from tests.faults.script_server import HangUp, Pause, Reply, Request, Script, Step, head, in_chunks
+from tests.faults.script_server import HangUp, Pause, Reply, Request, Script, Sliced, Step, head, in_chunks
 
 DATE: t.Final = "Wed, 25 Nov 2026 10:00:00 GMT"
 LONG_AGO: t.Final = "Wed, 25 Nov 2026 08:00:00 GMT"  # more than a minute before DATE: a strong validator
@@ -166,6 +166,16 @@ def after(*steps: Step, wire: Wire = whole) -> Wire:
 def silent(at: float) -> Wire:
     """So much of it, and then nothing, with the connection open."""
     return broken(at, Pause(60))
+
+
+def dripping(at: float) -> Wire:
+    """So much of it, and then a byte now and then."""
+
+    def wire(answer: Answer) -> Script:
+        start = _start(answer.body, at)
+        return [*broken(at, b"")(answer), Sliced(answer.body[len(start) : len(start) + 1000], 1, 0.05)]
+
+    return wire
 
 
 # --- changes ---

@@ -382,18 +382,6 @@ def test_n2_n5_a_server_that_restarts_in_the_middle(fetch: Fetch, origin: int, d
         restarting.join()
 
 
-def test_n14_what_has_come_is_not_sent_again(fetch: Fetch) -> None:
-    with scripted(serve(ZIP)) as server:
-        with ToxicProxy(("127.0.0.1", server.port), [LimitData(2_200_000)]) as proxy:
-            failure = told(fetch(url_of(proxy), limits={"retries": 0}))
-            assert failure["code"] == "transfer_interrupted"
-            server.sent = 0
-            proxy.toxics = []
-            fetch(url_of(proxy), last=True)
-        # What was missing, the MiB that is asked for again, and a head.
-        assert server.sent < len(ZIP.body) - 2_190_000 + 2**20 + 1000
-
-
 @pytest.mark.parametrize("at", [2_000, 1_300_000, len(ZIP.body) - 63])
 def test_n19_a_flipped_bit_is_noticed_by_the_digest_of_the_server(
     fetch: Fetch, directory: pathlib.Path, at: int

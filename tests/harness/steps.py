@@ -112,7 +112,7 @@ def _types_of_plugins(log: Log) -> None:
 
 
 def _types_of_tests(log: Log) -> None:
-    log.run(_PROGRAMS / "mypy", *(name for name in ("tests", "demo") if (tree.ROOT / name).is_dir()))
+    log.run(_PROGRAMS / "mypy", *(name for name in ("tests", "demo", "benchmarks") if (tree.ROOT / name).is_dir()))
 
 
 def _contract(log: Log) -> None:

@@ -20,12 +20,14 @@ FETCH = "Fetch and verify the content of each download"
 LARGE = "STORWARE_TEST_LARGE"  # set it to run what takes minutes
 
 # Hosts that Ansible takes for other machines: commands and files go through this in the place of ssh, which notes them.
+# Nothing of the controller's environment is known there.
 SSH = """#!/bin/sh
 for last; do :; done
 echo "$last" >> {log}
+elsewhere='env -i PATH=/usr/bin:/bin HOME=/nonexistent /bin/sh -c'
 case "$last" in
-*"dd of="*) tee -a {log} | /bin/sh -c "$last" ;;
-*) exec /bin/sh -c "$last" ;;
+*"dd of="*) tee -a {log} | $elsewhere "$last" ;;
+*) exec $elsewhere "$last" ;;
 esac
 """
 
@@ -113,6 +115,7 @@ def test_a_refused_login_is_tried_once_for_all_hosts(fleet: Fleet) -> None:
     run = fleet.mail(people=ALICE, environment={**fleet.credentials(), "STORWARE_PASSWORD": "wrong-word"})
     assert run.rc != 0
     assert fleet.calls() == ["POST /session/login"]
+    assert "POST /session/login answered 400: wrong user name or password" in run.stdout
     assert "wrong-word" not in run.output
 
 
@@ -137,7 +140,7 @@ def test_sessions_of_hosts_at_their_own_pace(fleet: Fleet) -> None:
     """The strategy free runs everything on each host."""
     fleet.mail(people=ALICE, keywords={"strategy": "free"}).ok()
     logins, logouts, still_open = sessions(fleet.simulator)
-    assert 1 <= logins <= 2  # two when hosts come first together
+    assert 1 <= logins <= len(fleet.names)  # more than one when hosts do not know yet of each other
     assert logouts >= logins
     assert still_open == 0
 
@@ -151,7 +154,7 @@ def test_a_session_that_ends_in_the_middle(fleet: Fleet, remote: dict[str, str])
     """The controller opens a new one; hosts cannot, and go on with the next run."""
     simulator = fleet.simulator
     environment = {**remote, **fleet.credentials()}
-    fleet.mail(people=ALICE, environment=environment, hosts={"host-2": {}, "host-3": {}}).ok()
+    fleet.mail(people=ALICE, environment=environment).ok()
     content = next(number for number, call in enumerate(fleet.calls()) if call.startswith("GET /cloud-download/"))
     for name in fleet.names:
         for path in (fleet.directory / name).iterdir():

@@ -58,7 +58,7 @@ class Client:
             self._transport.cookies = connection.session
         self._owns_session = False  # whoever opened a session closes it
         self._doubtful = False  # just logged in, and no call has shown yet that this was of use
-        self._refused: ApiError | None = None
+        self._refused: ApiError | None = None  # why no login is tried any more
 
     def __enter__(self) -> Client:
         return self
@@ -123,6 +123,8 @@ class Client:
             if error.status != 401:
                 raise
             self._forget_session()
+            if not self._can_log_in():
+                self._refused = error
         return self._has_session
 
     def log_out(self) -> None:
@@ -215,8 +217,8 @@ class Client:
 
     def _log_in_once(self, attempt: Attempt, body: wire.Json, deadline: float | None) -> None:
         with self._undisturbed(), self._transport.send(attempt, body=body, deadline=deadline) as response:
+            words = self._transport.start_of_body(response, attempt, deadline)  # the connection can be used again
             if not 200 <= response.status_code < 300:
-                words = self._transport.start_of_body(response, attempt, deadline)
                 error = failures.from_login_status(response, attempt, words)
                 if error.code == "login_refused":
                     self._refused = error

@@ -27,6 +27,8 @@ try:
     import requests.utils
     import urllib3
 
+    from .http import Session
+
     REQUESTS_IMPORT_ERROR: str | None = None
 except ImportError:
     REQUESTS_IMPORT_ERROR = traceback.format_exc()
@@ -53,8 +55,7 @@ class Transport:
         self._connection = connection
         self._on_secret = on_secret
         self._known: set[str] = set()
-        self._http = requests.Session()
-        self._http.trust_env = False  # no netrc, no CA bundle or proxy of the environment behind our back
+        self._http = Session()
         if not connection.validate_certs:
             urllib3.disable_warnings()  # the user is warned once, by the module
 

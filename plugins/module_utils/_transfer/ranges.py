@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from .pace import Pace, TransferInterrupted, Tries
 from .resume import NotTheRest, Rest, claims_of_rest, refusal
 from .sink import Sink
-from .source import Opener, Source
+from .source import Opener, Scrub, Source
 
 BLOCK: t.Final = 16 * 1024 * 1024  # bytes
 BUFFER: t.Final = 256 * 1024  # bytes, for each connection
@@ -35,12 +35,13 @@ class _Block:
 class Ranges:
     """The blocks behind the sink's offset, fetched by several threads and counted by the one that calls ``run``."""
 
-    def __init__(self, opener: Opener, sink: Sink, pace: Pace, buffers: t.Sequence[memoryview]) -> None:
+    def __init__(self, opener: Opener, sink: Sink, pace: Pace, buffers: t.Sequence[memoryview], scrub: Scrub) -> None:
         length = sink.claims.length or 0
         self._blocks = [_Block(start, min(start + BLOCK, length)) for start in range(sink.offset, length, BLOCK)]
         self._opener = opener
         self._sink = sink
         self._pace = pace
+        self._scrub = scrub
         self._buffers = buffers[: len(self._blocks)]  # one for each connection
         self._changed = threading.Condition()
         self._opening = threading.Lock()  # a session asks one thing at a time
@@ -119,7 +120,7 @@ class Ranges:
                 raise refusal(response, rest)
             if response.headers.get("ETag") != rest.claims.validator:
                 raise NotTheRest("the file on the server is another one now")
-            _claims, size = claims_of_rest(response, rest)
+            _claims, size = claims_of_rest(response, rest, self._scrub)
             source = Source(response, size, pace)
             with self._listed(source):
                 while got := source.fill(buffer):

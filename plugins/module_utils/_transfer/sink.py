@@ -112,12 +112,16 @@ class Sink:
         is_weak = claims.validator is None or self.joined == WEAK
         self.joined = WEAK if is_weak else STRONG
 
-    def take(self, data: memoryview) -> None:
-        """Put these bytes behind those that are there."""
+    def write(self, offset: int, data: memoryview) -> None:
+        """Put these bytes there, behind those that are under way; ``count`` makes them a part of the content."""
+        self.claim.partial.write_at(offset, data)
+
+    def count(self, data: memoryview, written: concurrent.futures.Future[None]) -> None:
+        """Take these bytes, once they are written, as the next ones behind the offset."""
         if self._failure:
-            raise self._failure  # after a hole nothing has its place
+            raise self._failure  # behind a hole nothing has its place
         try:
-            self.claim.partial.write_at(self.offset, data)
+            written.result()
         except StorwareError as error:
             self._failure = error
             raise

@@ -13,7 +13,7 @@ from . import headers as fields
 from . import names, verify
 from .headers import Claims
 from .inspection import Job
-from .pace import Pace, TransferInterrupted, Tries
+from .pace import Pace, TooSlow, TransferInterrupted, Tries
 from .partial import check_space
 from .pump import Pump
 from .ranges import BLOCK, BUFFER, Ranges
@@ -64,7 +64,7 @@ class Transfer:
             except StorwareError as error:
                 if not self._may_help_again(error):
                     raise
-                self._wait(error, progress=self._sink.offset > reached)
+                self._wait(error, progress=self._is_progress(error, self._sink.offset - reached))
 
     def start_over(self, error: StorwareError) -> None:
         """Let the next request be for the whole. Raises the error when that was done often enough."""
@@ -81,6 +81,11 @@ class Transfer:
         return isinstance(error, TransferInterrupted) or (
             self._sink.offset > 0 and (error.retryable or isinstance(error, NotAFile))
         )
+
+    def _is_progress(self, error: StorwareError, gained: int) -> bool:
+        """A server that drips brings some bytes each time, and would never be given up."""
+        limits = self._pace.limits
+        return gained > (limits.min_rate * limits.rate_window if isinstance(error, TooSlow) else 0)
 
     def _wait(self, error: StorwareError, *, progress: bool) -> None:
         try:
@@ -138,7 +143,7 @@ class Transfer:
             self._fetch_ranges(opener)
             return
         with self._response(opener, REQUEST_HEADERS) as response:
-            source, claims = judge(response, self._pace)
+            source, claims = judge(response, self._pace, self._job.scrub)
             self._check_format(source.head, claims)
             self._check_provable(source.head, claims)
             self._accept(label, claims)
@@ -155,9 +160,9 @@ class Transfer:
             claims = fields.claims_of_range(response.headers, found.total)
             if found.total <= BLOCK or not (claims.validator or "").startswith('"'):
                 return None
-            check_coding(response)
+            check_coding(response, self._job.scrub)
             source = Source(response, found.end + 1, self._pace)
-            check_content(response, source, claims)
+            check_content(response, source, claims, self._job.scrub)
             self._check_format(source.head, claims)
         return claims
 
@@ -166,7 +171,8 @@ class Transfer:
         name = self._name or names.safe_name(claims.name, "")
         promised = names.extension_of(name)
         if promised in ("zip", "pst") and verify.detect(head) != promised:
-            raise NotAFile(f"sent something that is no {promised.upper()} file as {name} (it starts with {head[:8]!r})")
+            start = head[:8]
+            raise NotAFile(f"sent something that is no {promised.upper()} file as {name} (it starts with {start!r})")
 
     def _check_provable(self, head: bytes, claims: Claims) -> None:
         """What nothing could prove in the end is not fetched in the first place."""
@@ -192,7 +198,7 @@ class Transfer:
             # The bytes that are there must still be the server's; the rest is asked for in blocks.
             rest = Rest(sink.offset, sink.claims, sink.offset)
         with self._response(opener, rest.request()) as response:
-            answer = judge_rest(response, rest, self._pace)
+            answer = judge_rest(response, rest, self._pace, self._job.scrub)
             if answer.source is None:
                 sink.claims = answer.claims
                 return
@@ -220,7 +226,7 @@ class Transfer:
     def _fetch_ranges(self, opener: Opener) -> None:
         before = self._sink.offset
         try:
-            Ranges(opener, self._sink, self._pace, self._buffers).run()
+            Ranges(opener, self._sink, self._pace, self._buffers, self._job.scrub).run()
         finally:
             self.received += self._sink.offset - before
 
