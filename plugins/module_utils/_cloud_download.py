@@ -61,9 +61,8 @@ def ensure(client: Client, params: Params, check_mode: bool, warn: t.Callable[[s
     present = params["state"] == "present"
     if params["guid"] is not None:
         return _update_selected(client, params, check_mode) if present else _delete_selected(client, params, check_mode)
-    return (
-        _create_missing(client, params, check_mode, warn) if present else _delete_matching(client, params, check_mode)
-    )
+    by_entity = _create_missing if present else _delete_matching
+    return by_entity(client, params, check_mode, warn)
 
 
 def _create_missing(client: Client, params: Params, check_mode: bool, warn: t.Callable[[str], None]) -> Result:
@@ -131,11 +130,12 @@ def _delete_selected(client: Client, params: Params, check_mode: bool) -> Result
     return _delete(client, params, check_mode, plan)
 
 
-def _delete_matching(client: Client, params: Params, check_mode: bool) -> Result:
+def _delete_matching(client: Client, params: Params, check_mode: bool, warn: t.Callable[[str], None]) -> Result:
     wanted, _without_backup = _wanted(client, params)  # without that backup there is no download of it either
-    listed = cloud_downloads.list_all(client, mode=params["mode"])
-    plan = _plan.absence(wanted, Identifier(client).catalogue(listed, wanted))
-    return _delete(client, params, check_mode, plan)
+    seen = preparing.survey(client, wanted, Identifier(client))
+    for want, tasks in seen.expected.items():
+        warn(f"{_name(want)} may come to have a download that cannot be deleted yet: {_may_be(tasks)}.")
+    return _delete(client, params, check_mode, _plan.absence(wanted, seen.catalogue))
 
 
 def _delete(client: Client, params: Params, check_mode: bool, plan: _plan.Absence) -> Result:
@@ -254,7 +254,7 @@ def _why(progress: Progress, want: Wanted) -> str:
 
 def _may_be(tasks: t.Sequence[wire.Task]) -> str:
     told = ", ".join(f"{task.guid} ({task.type}, {task.state})" for task in tasks)
-    return f"it may be what is being prepared already by {told}"
+    return f"it may be what the server is preparing already with {told}"
 
 
 def _name(want: Wanted) -> str:

@@ -112,7 +112,7 @@ def _types_of_plugins(log: Log) -> None:
 
 
 def _types_of_tests(log: Log) -> None:
-    log.run(_PROGRAMS / "mypy", *(name for name in ("tests", "demo") if (tree.ROOT / name).is_dir()))
+    log.run(_PROGRAMS / "mypy", *(name for name in ("tests", "demo", "benchmarks") if (tree.ROOT / name).is_dir()))
 
 
 def _contract(log: Log) -> None:
@@ -152,6 +152,13 @@ def _pytest(log: Log, name: str, *arguments: str, **variables: str) -> None:
     finally:
         if report.exists():
             log.count(report)
+
+
+def _mutation_sample(log: Log) -> None:
+    """Some mutants of files whose tests are fast; `make mutation` takes all of all files, which takes an hour."""
+    only = ("_transfer/names.py", "_transfer/receipt.py", "_transfer/verify.py", "_plan.py")
+    tests = ("test_names.py", "test_receipt.py", "test_verify.py", "test_plan.py")
+    log.run(_PYTHON, "-m", "tests.mutation", "--sample", "25", "--only", *only, "--tests", *tests)
 
 
 def _coverage(log: Log) -> None:
@@ -268,6 +275,7 @@ _GROUPS = {
         Step("tests: newest ansible-core", functools.partial(_matrix, cores.NEWEST)),
     ],
     "coverage": [Step("coverage of plugins", _coverage)],
+    "mutation-sample": [Step("mutation testing, a sample", _mutation_sample)],
     "sanity": [
         Step("ansible-test sanity: oldest core", functools.partial(cores.sanity, cores.OLDEST)),
         Step("ansible-test sanity: newest core", functools.partial(cores.sanity, cores.NEWEST)),
