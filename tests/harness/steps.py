@@ -243,7 +243,7 @@ def _fault_table(log: Log) -> None:
 
 
 def _faulty(log: Log, *arguments: str) -> None:
-    log.run(_PYTHON, "-m", "tests.faults", *arguments)
+    log.run(_PYTHON, "-m", "tests.faults", *arguments, longest=3600)
 
 
 def _clean() -> dict[str, str]:
