@@ -7,7 +7,7 @@ PYTHON ?= python3
 STEPS = $(PYTHON) -B -m tests.harness.steps
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo simulator lint types docs-lint sanity unit integration test canary format clean
+.PHONY: help env demo simulator lint types docs-lint sanity unit integration fault-tests test faults canary format clean bench mutation
 
 help:  ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 14
@@ -23,7 +23,7 @@ simulator:  ## Start the simulator; stop it with Ctrl-C. ARGS="--help" shows its
 	@$(STEPS) demo-env
 	@.build/venv/bin/python -m tests.simulator $(ARGS)
 
-lint types docs-lint sanity unit integration canary:
+lint types docs-lint sanity unit integration fault-tests faults canary:
 	@$(STEPS) $@
 
 lint:  ## Style, licences, change log, ansible-lint, the collection archive
@@ -31,12 +31,22 @@ types:  ## mypy, strict
 docs-lint:  ## The modules' documentation
 sanity:  ## ansible-test sanity with the oldest and the newest ansible-core
 unit:  ## Tests of single layers, also on the oldest Python of managed hosts
+fault-tests:  ## Each fault once: servers that break, lie and stall, and killed runs
+faults:  ## All faults with three client libraries, and other clients beside ours (takes long)
 integration:  ## Tests of the simulator, and of modules, role and playbooks against it
+
+bench:  ## Downloads side by side with what a user would pick instead (takes long). ARGS="--help" shows its options
+	@$(STEPS) env
+	@.build/venv/bin/python -m benchmarks $(ARGS)
 
 test:  ## All of these checks, and what is covered by the tests
 	@$(STEPS) test
 
 canary:  ## The whole secrets canary: every fault, shape and encoding, with the oldest and the newest ansible-core
+
+mutation:  ## Break the code in a copy, one thing at a time: tests must notice. ARGS="--help" shows how to choose
+	@$(STEPS) env
+	@.build/venv/bin/python -m tests.mutation $(ARGS)
 
 format:  ## Lay out the Python files
 	@$(STEPS) env

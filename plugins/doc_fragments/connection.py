@@ -20,7 +20,8 @@ options:
     description:
       - Name of the account to log in with; goes with O(password).
       - If not set, the environment variable E(STORWARE_USERNAME) is used.
-      - Of O(username) with O(password), O(token) and O(session) give exactly one. When none is given, the environment decides.
+      - Give either O(username) with O(password), or O(token), or O(session), which may be given together with one of the others.
+        When none is given, the environment decides.
     type: str
   password:
     description:
@@ -34,7 +35,11 @@ options:
     type: str
   session:
     description:
-      - Cookie of a session that is open already, as C(NAME=VALUE). It is used, and neither renewed nor closed.
+      - Cookie of a session that is open already, as C(NAME=VALUE), such as M(storware.backup.session) returns it. Several are joined by C(;).
+      - It is used and not closed. When it turns out to have ended, a new session is opened for the rest of the task, if O(username) with
+        O(password), or O(token), is given too or set in the environment; otherwise the task fails with the code V(unauthorized).
+      - Where the module runs on another host than the controller, only the session goes there. The password and the token stay on the controller,
+        and no new session is opened.
       - If not set, the environment variable E(STORWARE_SESSION) is used.
     type: str
   validate_certs:

@@ -9,9 +9,11 @@ import contextlib
 import typing as t
 
 from . import _plan
-from ._api import backups, cloud_downloads, entities, wire
+from ._api import backups, cloud_downloads, entities, preparing, wire
 from ._api.client import Client
-from ._api.cloud_downloads import Progress, Wanted
+from ._api.cloud_downloads import Identifier, Wanted
+from ._api.creating import Creator
+from ._api.preparing import Progress
 from ._api.waiter import Waiting
 from ._errors import OptionError, StorwareError
 
@@ -51,7 +53,7 @@ def check(params: Params) -> None:
             raise OptionError(option, f"must be between {low:g} and {MAX_WAIT:g} seconds, not {params[option]:g}")
 
 
-def ensure(client: Client, params: Params, check_mode: bool) -> Result:
+def ensure(client: Client, params: Params, check_mode: bool, warn: t.Callable[[str], None]) -> Result:
     """Bring the downloads into the wanted state; returns the module's result, with "diff".
 
     Raises StorwareError, with what was done so far in ``results``.
@@ -59,36 +61,46 @@ def ensure(client: Client, params: Params, check_mode: bool) -> Result:
     present = params["state"] == "present"
     if params["guid"] is not None:
         return _update_selected(client, params, check_mode) if present else _delete_selected(client, params, check_mode)
-    return _create_missing(client, params, check_mode) if present else _delete_matching(client, params, check_mode)
+    by_entity = _create_missing if present else _delete_matching
+    return by_entity(client, params, check_mode, warn)
 
 
-def _create_missing(client: Client, params: Params, check_mode: bool) -> Result:
+def _create_missing(client: Client, params: Params, check_mode: bool, warn: t.Callable[[str], None]) -> Result:
     wanted, without_backup = _wanted(client, params)
-    listed = cloud_downloads.list_all(client, mode=params["mode"])
-    finished = {found.guid for found in cloud_downloads.list_all(client, mode=params["mode"], finished_mount=True)}
-    plan = _plan.presence(wanted, cloud_downloads.identified(client, listed, wanted), finished)
-    result: Result = {"changed": bool(plan.missing), "diff": plan.diff}
-    progress = Progress(wanted, {}, failed=without_backup)
+    identifier = Identifier(client)
+    seen = preparing.survey(client, wanted, identifier)
+    plan = _plan.presence(wanted, seen.catalogue, seen.finished, seen.expected)
+    expected = {want: seen.expected[want] for want in plan.expected}
+    progress = Progress(wanted, expected, failed=without_backup)
     if check_mode:
-        result.update(_report([*plan.adopted.values(), *plan.predicted]))
+        result: Result = {"changed": bool(plan.missing), "diff": plan.diff, **_report(plan.predicted)}
         _raise_failed(progress, result)
         return result
 
-    if plan.missing:
-        progress.tasks = cloud_downloads.create(client, plan.missing, params["request"] or {})
-    progress.ready = {want: found for want, found in plan.adopted.items() if found.guid in finished}
-    before = {download.guid for download in listed}
+    creator = Creator(client, seen.before, identifier, params["request"] or {})
+    asked = creator.asked
+    progress.ready = {want: found for want, found in plan.adopted.items() if found.guid in seen.finished}
 
     def report() -> Result:
         downloads = [progress.ready[want] for want in wanted if want in progress.ready]
-        created = [download.guid for download in downloads if download.guid not in before]
-        return {**result, **_report(downloads, created=created, tasks=progress.tasks.values())}
+        new = {download.guid for download in downloads} - seen.before.downloads
+        created = [progress.ready[want].guid for want in asked.wanted if want in progress.ready]
+        return {
+            "changed": bool(asked.wanted),
+            "diff": plan.diff_when_made(asked.wanted),
+            **_report(downloads, created=[guid for guid in created if guid in new], tasks=asked.tasks.values()),
+        }
 
+    waiting = _waiting(params)
     with _told_on_failure(report):
+        if plan.missing:
+            creator.create(plan.missing, waiting)
         if params["wait"]:
-            cloud_downloads.wait_ready(client, progress, _waiting(params))
+            preparing.wait_ready(client, progress, seen, creator, waiting)
         else:
-            progress.ready = _known_now(client, wanted, plan)
+            progress.ready = _known_now(client, plan)
+            for want, tasks in expected.items():
+                warn(f"{_name(want)} was not asked for: {_may_be(tasks)}. Run the task with wait=true to be sure.")
     _raise_failed(progress, report(), waited=params["wait"])
     return report()
 
@@ -107,7 +119,7 @@ def _update_selected(client: Client, params: Params, check_mode: bool) -> Result
             cloud_downloads.update(client, guid, body)
             updated.append(guid)
         if params["wait"]:
-            selected = cloud_downloads.wait_finished(client, params["guid"], _waiting(params))
+            selected = cloud_downloads.wait_finished(client, [str(found.guid) for found in selected], _waiting(params))
         elif updated:
             selected = cloud_downloads.select(client, params["guid"])
     return {**result, **_report(selected, updated=updated)}
@@ -118,11 +130,12 @@ def _delete_selected(client: Client, params: Params, check_mode: bool) -> Result
     return _delete(client, params, check_mode, plan)
 
 
-def _delete_matching(client: Client, params: Params, check_mode: bool) -> Result:
+def _delete_matching(client: Client, params: Params, check_mode: bool, warn: t.Callable[[str], None]) -> Result:
     wanted, _without_backup = _wanted(client, params)  # without that backup there is no download of it either
-    listed = cloud_downloads.list_all(client, mode=params["mode"])
-    plan = _plan.absence(wanted, cloud_downloads.identified(client, listed, wanted))
-    return _delete(client, params, check_mode, plan)
+    seen = preparing.survey(client, wanted, Identifier(client))
+    for want, tasks in seen.expected.items():
+        warn(f"{_name(want)} may come to have a download that cannot be deleted yet: {_may_be(tasks)}.")
+    return _delete(client, params, check_mode, _plan.absence(wanted, seen.catalogue))
 
 
 def _delete(client: Client, params: Params, check_mode: bool, plan: _plan.Absence) -> Result:
@@ -138,20 +151,28 @@ def _delete(client: Client, params: Params, check_mode: bool, plan: _plan.Absenc
         tasks = [task for task in deleting.values() if task is not None]
         return {**result, "changed": bool(deleted), **_report(plan.doomed, deleted=deleted, tasks=tasks)}
 
+    waiting = _waiting(params)
     for download in plan.doomed:
         guid = str(download.guid)
         try:
-            deleting[guid] = cloud_downloads.delete(client, guid)
+            deleting[guid] = cloud_downloads.delete(client, guid, waiting.limit)
         except StorwareError as error:
             failed[guid] = error.message  # the others can still go
     with _told_on_failure(report):
         if params["wait"] and deleting:
-            failed.update(cloud_downloads.wait_gone(client, deleting, _waiting(params)))
+            failed.update(cloud_downloads.wait_gone(client, deleting, waiting))
+    if failed:
+        with contextlib.suppress(StorwareError):
+            # A call that failed may have done its work all the same.
+            listed = {download.guid for download in cloud_downloads.list_all(client)}
+            deleting.update({guid: None for guid in failed if guid not in listed})
+            failed = {guid: why for guid, why in failed.items() if guid in listed}
     if failed:
         raise StorwareError(
             f"{len(failed)} of {len(plan.doomed)} downloads are not deleted: {_joined(failed)}",
             code="delete_failed",
             hint="Run the task again.",
+            retryable=True,
             results={**report(), "failures": [{"guid": guid, "reason": reason} for guid, reason in failed.items()]},
         )
     return report()
@@ -164,7 +185,8 @@ def _wanted(client: Client, params: Params) -> tuple[list[Wanted], dict[Wanted, 
     node = entities.resolve_node(client, params["node"]) if params["node"] else None
     if backup != LATEST:
         return [Wanted(entity, params["mode"], backup, node) for entity in references], {}
-    latest = backups.latest(client, references, entity_type)
+    types = [entity_type] if entity_type else entities.DOWNLOADABLE_TYPES
+    latest = backups.latest(client, [entity.guid for entity in references], types)
     wanted = [
         Wanted(entity, params["mode"], latest[entity.guid].guid, node) for entity in references if entity.guid in latest
     ]
@@ -176,12 +198,12 @@ def _wanted(client: Client, params: Params) -> tuple[list[Wanted], dict[Wanted, 
     return wanted, without
 
 
-def _known_now(client: Client, wanted: t.Sequence[Wanted], plan: _plan.Presence) -> dict[Wanted, wire.CloudDownload]:
+def _known_now(client: Client, plan: _plan.Presence) -> dict[Wanted, wire.CloudDownload]:
     """Without waiting: what is listed right after the request; the server may list new downloads later only."""
     known = dict(plan.adopted)
     if plan.missing:
-        listed = cloud_downloads.list_all(client, mode=wanted[0].mode)
-        now = cloud_downloads.identified(client, listed, wanted)
+        listed = cloud_downloads.list_all(client, mode=plan.missing[0].mode)
+        now = Identifier(client).catalogue(listed, plan.missing)
         known.update({want: found[0] for want in plan.missing for found in [now.find(want)] if found})
     return known
 
@@ -202,16 +224,16 @@ def _raise_failed(progress: Progress, result: Result, waited: bool = False) -> N
     code, hint = "prepare_failed", "Mend what the reasons name and run the task again; what is ready is used."
     if waited and progress.pending:
         code, hint = "wait_timeout", "Run the task again to go on waiting, or with a larger wait_timeout."
-        why = f"last error: {progress.last_error.message}" if progress.last_error else "it is still being prepared"
-        bad.update(dict.fromkeys(progress.pending, f"not ready at the end of wait_timeout; {why}"))
+        bad.update({want: f"not ready at the end of wait_timeout; {_why(progress, want)}" for want in progress.pending})
     if not bad:
         return
-    named = {want.entity.name or want.entity.guid: why for want, why in bad.items()}
+    named = {_name(want): why for want, why in bad.items()}
     raise StorwareError(
         f"{len(bad)} of {len(progress.wanted) + len(set(bad) - set(progress.wanted))} downloads are not ready: "
         + _joined(named),
         code=code,
         hint=hint,
+        retryable=code == "wait_timeout",
         results={
             **result,
             "failures": [
@@ -220,6 +242,23 @@ def _raise_failed(progress: Progress, result: Result, waited: bool = False) -> N
             ],
         },
     )
+
+
+def _why(progress: Progress, want: Wanted) -> str:
+    if progress.last_error:
+        return f"last error: {progress.last_error.message}"
+    if want in progress.expected:
+        return f"it was not asked for: {_may_be(progress.expected[want])}"
+    return "it is still being prepared"
+
+
+def _may_be(tasks: t.Sequence[wire.Task]) -> str:
+    told = ", ".join(f"{task.guid} ({task.type}, {task.state})" for task in tasks)
+    return f"it may be what the server is preparing already with {told}"
+
+
+def _name(want: Wanted) -> str:
+    return want.entity.name or want.entity.guid
 
 
 def _report(

@@ -6,16 +6,24 @@
 from __future__ import annotations
 
 import os
-import signal
+import sys
 import traceback
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
 
 from . import _options
-from ._api.client import REQUESTS_IMPORT_ERROR, Client
-from ._errors import Interrupted, StorwareError
-from ._secrets import Scrubber
+from ._api.client import Client
+from ._api.transport import REQUESTS_IMPORT_ERROR
+from ._errors import StorwareError
+from ._interrupts import Interrupts
+from ._secrets import SHORTEST, Scrubber, corrupted
+
+try:
+    # ansible-core 2.22: masks what is shown, and leaves alone what is returned
+    from ansible.module_utils.secrets import register_secrets
+except ImportError:
+    register_secrets = None
 
 Result = dict[str, t.Any]
 Handler = t.Callable[["Context"], Result]
@@ -27,16 +35,48 @@ WAIT_SPEC: t.Final = {
 }
 
 
+class Masks:
+    """The secrets of one run: kept out of everything that is said, by us and, where it can, by Ansible."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self._module = module
+        self._scrubber = Scrubber()
+        self.text = self._scrubber.text
+        self.value = self._scrubber.value
+
+    def learn(self, secret: str) -> None:
+        """Mask this secret from now on."""
+        forms = self._scrubber.learn(secret)
+        if register_secrets is not None:
+            register_secrets(forms)
+        else:
+            self._module.no_log_values.update(forms)
+
+    def needles(self) -> set[str]:
+        """What Ansible replaces in results, wherever it stands."""
+        return set() if register_secrets is not None else {str(value) for value in self._module.no_log_values}
+
+    def reveal(self, result: Result, key: str) -> Result:
+        """The result with one secret in the clear, under this key only."""
+        secret = result[key]
+        self._module.no_log_values.difference_update({value for value in self.needles() if value in secret})
+        result = {**result, "invocation": {"module_args": self._module.params}}
+        return {**self.value(result), key: secret}
+
+
 class Context:
     """What a module's handler works with."""
 
-    def __init__(self, module: AnsibleModule, scrubber: Scrubber) -> None:
+    def __init__(self, module: AnsibleModule, masks: Masks, interrupts: Interrupts) -> None:
         self._module = module
-        self._scrubber = scrubber
+        self._masks = masks
+        self._interrupts = interrupts
         self._client: Client | None = None
         self.params: dict[str, t.Any] = module.params
         self.check_mode: bool = module.check_mode
         self.connection = _options.connection(module.params)
+        self.hands_out_session = False
+        self.scrub = masks.text
 
     @property
     def client(self) -> Client:
@@ -44,7 +84,12 @@ class Context:
         if self._client is None:
             if not self.connection.validate_certs:
                 self.warn("validate_certs is false: anybody on the network may read and change what is transferred.")
-            self._client = Client(self.connection, on_secret=self.learn_secret)
+            self._client = Client(
+                self.connection,
+                on_secret=self._masks.learn,
+                scrub=self._masks.text,
+                undisturbed=self._interrupts.held_back,
+            )
         return self._client
 
     def close(self) -> None:
@@ -52,13 +97,14 @@ class Context:
         if self._client is not None:
             self._client.close()
 
-    def learn_secret(self, secret: str) -> None:
-        """Mask this secret in everything that is returned from now on."""
-        self._module.no_log_values.update(self._scrubber.learn(secret))
+    def hand_out_session(self) -> str:
+        """The session, to be returned as ``session``. When the caller gets it, it stays open."""
+        self.hands_out_session = True
+        return self.client.session
 
     def warn(self, message: str) -> None:
         """Warn the user. Ansible itself does not mask warnings (core 2.19 to 2.21)."""
-        self._module.warn(self._scrubber.text(message))
+        self._module.warn(self._masks.text(message))
 
     def dress(self, path: str, dest: str) -> None:
         """Give the file at path the owner, group, mode and security context that are asked for dest."""
@@ -77,7 +123,6 @@ class Context:
         return arguments
 
 
-_SIGNALS: t.Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _SELINUX: t.Final = ("seuser", "serole", "setype", "selevel")
 
 
@@ -93,61 +138,97 @@ def connection_spec() -> dict[str, t.Any]:
     return spec
 
 
-def run(handler: Handler, argument_spec: t.Mapping[str, t.Any], **settings: t.Any) -> None:
+def run(handler: Handler, argument_spec: t.Mapping[str, t.Any], **settings: t.Any) -> t.NoReturn:
     """Run a module: connection options added, handler called, session closed, everything said without secrets.
 
     settings are those of AnsibleModule. Ends the process as Ansible wants it.
     """
     module = AnsibleModule(argument_spec={**connection_spec(), **argument_spec}, supports_check_mode=True, **settings)
-    module.params.update(_options.from_environment(module.params, os.environ))
-    scrubber = Scrubber()
-    for secret in _options.secrets(module.params, os.environ):
-        module.no_log_values.update(scrubber.learn(secret))
     if REQUESTS_IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("requests"), exception=REQUESTS_IMPORT_ERROR)
-    _interruptible()
+    module.params.update(_options.from_environment(module.params, os.environ))
+    masks = Masks(module)
     try:
-        result = _handled(handler, module, scrubber)
+        sys.exit(_carried_out(handler, module, masks))
     except StorwareError as error:
-        module.fail_json(**_failure(error, scrubber))
+        failure = _failure(error, masks)
     except Exception as error:  # noqa: BLE001  # uncaught, Ansible would show it without masking
-        module.fail_json(
-            msg=scrubber.text(f"Internal error, please report it: {type(error).__name__}: {error}"),
-            error={"code": "internal", "retryable": False},
-            exception=scrubber.text(traceback.format_exc()),
-        )
-    if not module._diff:
-        result.pop("diff", None)
-    module.exit_json(**result)
+        failure = _internal_error(error, masks)
+    Interrupts.ignore()
+    # Not while the exception is being handled: Ansible would add it as it is.
+    sys.exit(_said(module.fail_json, failure))
 
 
-def _handled(handler: Handler, module: AnsibleModule, scrubber: Scrubber) -> Result:
-    context = Context(module, scrubber)
+def _carried_out(handler: Handler, module: AnsibleModule, masks: Masks) -> int:
+    """Call the handler and say its result; the exit status."""
+    for secret in _options.secrets(module.params, os.environ):
+        masks.learn(secret)
+    interrupts = Interrupts()
+    context = Context(module, masks, interrupts)
+    for option in _options.CONNECTION:
+        if option.secret and 0 < len(module.params[option.name] or "") < SHORTEST:
+            context.warn(f"{option.name} has fewer than {SHORTEST} characters and cannot be masked everywhere.")
     try:
-        return handler(context)
+        try:
+            result = _returnable(handler(context), context, masks)
+        finally:
+            interrupts.ignore()
+        if not module._diff:
+            result.pop("diff", None)
+        status = _said(module.exit_json, result)
+        if context.hands_out_session and status == 0:
+            context.client.leave_open()
+        return status
     finally:
         context.close()
 
 
-def _failure(error: StorwareError, scrubber: Scrubber) -> Result:
-    message = f"{error.message.rstrip('.')}. {error.hint}".strip() if error.hint else error.message
+def _returnable(result: Result, context: Context, masks: Masks) -> Result:
+    """The result, unless Ansible's masking would corrupt an id in it (core 2.21 and earlier)."""
+    if context.hands_out_session:
+        result = masks.reveal(result, "session")
+    masked = corrupted(result, masks.needles())
+    if not masked:
+        return result
+    raise StorwareError(
+        f"It is done, but not all of it can be returned: a secret turns up in {', '.join(masked)}, where Ansible "
+        "would replace it and so make another value of it",
+        code="masked_id",
+        hint="Change the password, token or session that is so short or so common, or use ansible-core 2.22.",
+        results={key: value for key, value in result.items() if key not in masked},
+    )
+
+
+def _failure(error: StorwareError, masks: Masks) -> Result:
+    masked = corrupted(error.results, masks.needles())
+    note = f"Not returned, because a secret turns up in it: {', '.join(masked)}." if masked else ""
+    message = error.message
+    for more in filter(None, (error.hint, note)):
+        message = f"{message.rstrip('.')}. {more}"
     return {
-        **error.results,
-        "msg": scrubber.text(message),
-        "error": scrubber.value(
-            {"code": error.code, "hint": error.hint, "retryable": error.retryable, **error.details}
-        ),
+        **{key: value for key, value in error.results.items() if key not in masked},
+        "msg": masks.text(message),
+        "error": masks.value({"code": error.code, "hint": error.hint, "retryable": error.retryable, **error.details}),
     }
 
 
-def _interruptible() -> None:
-    """Turn signals into an exception, so that the session is closed and files are left in order."""
+def _internal_error(error: Exception, masks: Masks) -> Result:
+    return {
+        "msg": masks.text(f"Internal error, please report it: {type(error).__name__}: {error}"),
+        "error": {"code": "internal", "hint": "", "retryable": False},
+        "exception": masks.text(traceback.format_exc()),
+    }
 
-    def interrupt(number: int, _frame: object) -> None:
-        name = signal.Signals(number).name
-        for other in _SIGNALS:
-            signal.signal(other, signal.SIG_IGN)  # one is enough, and cleaning up shall come to its end
-        raise Interrupted(f"Interrupted by {name}", hint="Run the task again.", retryable=True)
 
-    for number in _SIGNALS:
-        signal.signal(number, interrupt)
+def _said(say: t.Callable[..., None], result: Result) -> int:
+    """Give the result to Ansible by exit_json or fail_json; the exit status, 1 when nobody listens any more."""
+    try:
+        try:
+            say(**result)
+        except SystemExit as end:
+            status = 0 if end.code in (0, None) else 1
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python would complain when it ends
+        return 1
+    return status

@@ -8,9 +8,11 @@ No Ansible and no I/O in here, so that modules, action plugins and tools read th
 
 from __future__ import annotations
 
+import re
 import typing as t
 import urllib.parse
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from ._errors import OptionError
 
@@ -49,9 +51,12 @@ CONNECTION: t.Final = (
     Option("retries", "STORWARE_RETRIES", "int", 5),
 )
 
-# The ways to prove who one is; a live session comes first because using it costs no login.
-CREDENTIALS: t.Final = (("session",), ("token",), ("username", "password"))
-CREDENTIAL_NAMES: t.Final = frozenset(name for method in CREDENTIALS for name in method)
+# The ways to log in. A session may come with one of them: it is used as long as it lives.
+LOGINS: t.Final = (("token",), ("username", "password"))
+LOGIN_NAMES: t.Final = frozenset(name for login in LOGINS for name in login)
+CREDENTIAL_NAMES: t.Final = LOGIN_NAMES | {"session"}
+
+_COOKIE: t.Final = re.compile(r"[!#-'*+.0-9A-Z^-z|~-]+=[!-~]+")  # what a header can carry
 
 MAX_TIMEOUT: t.Final = 3600.0
 MAX_RETRIES: t.Final = 100
@@ -78,46 +83,72 @@ class Connection:
 def from_environment(given: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> dict[str, str]:
     """The connection options that are not given but set in the environment, as strings.
 
-    Credentials count as one: those of a task are completed, never mixed with another way to log in, and of several
-    ways in the environment the first of CREDENTIALS is taken.
+    Those of one login count as one: what a task gives is completed, never mixed with another way to log in, and of
+    several in the environment the first of LOGINS is taken. Who gives a login means no session of the environment.
     """
     offered = {
         option.name: environ[option.environment]
         for option in CONNECTION
         if given.get(option.name) is None and environ.get(option.environment)
     }
-    method = _method_from(given, offered)
-    return {name: value for name, value in offered.items() if name in method or name not in CREDENTIAL_NAMES}
+    begun = [login for login in LOGINS if any(given.get(name) is not None for name in login)]
+    complete = [login for login in LOGINS if all(name in offered for name in login)]
+    # An incomplete pair is passed on too, for the error that names what is missing; beside a session it is no fault.
+    partly = [] if _is_set("session", given, offered) else [login for login in LOGINS if set(login) & set(offered)]
+    wanted = {name for login in (begun or complete or partly)[:1] for name in login}
+    if not begun:
+        wanted.add("session")
+    return {name: value for name, value in offered.items() if name in wanted or name not in CREDENTIAL_NAMES}
+
+
+def for_another_host(arguments: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """What may travel to a managed host: a session takes the place of everything that opens new ones."""
+    if not arguments.get("session"):
+        return dict(arguments)
+    return {name: value for name, value in arguments.items() if name not in LOGIN_NAMES}
 
 
 def connection(params: t.Mapping[str, t.Any]) -> Connection:
     """The checked connection for module parameters, to which the environment was added. Raises OptionError."""
-    method = _choose_credentials(params)
+    login = _choose_login(params)
     return Connection(
         url=base_url(params["url"], allow_http=params["allow_http"]),
-        username=params["username"] if "username" in method else None,
-        password=params["password"] if "password" in method else None,
-        token=params["token"] if "token" in method else None,
-        session=_session(params["session"]) if "session" in method else None,
+        username=params["username"] if "username" in login else None,
+        password=params["password"] if "password" in login else None,
+        token=params["token"] if "token" in login else None,
+        session=_session(params["session"]) if params["session"] else None,
         validate_certs=params["validate_certs"],
         ca_path=params["ca_path"],
         client_cert=params["client_cert"],
         client_key=_client_key(params),
         use_proxy=params["use_proxy"],
-        timeout=_in_range("timeout", params["timeout"], 0.1, MAX_TIMEOUT),
-        retries=int(_in_range("retries", params["retries"], 0, MAX_RETRIES)),
+        timeout=in_range("timeout", params["timeout"], 0.1, MAX_TIMEOUT),
+        retries=int(in_range("retries", params["retries"], 0, MAX_RETRIES)),
     )
 
 
 def secrets(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> set[str]:
     """Everything in the parameters and the proxy variables that nobody may read, also where it does not belong."""
     found = {params[option.name] for option in CONNECTION if option.secret}
-    found.add((params["session"] or "").partition("=")[2])
+    found |= cookie_values(params["session"] or "")
+    if params["username"] and params["password"]:
+        found.add(f"{params['username']}:{params['password']}")  # what Basic authentication encodes
     proxies = (value for name, value in environ.items() if name.lower().endswith("_proxy"))
     for url in (params["url"], *proxies):
-        # Not by urlsplit: what is no URL may hold a password as well.
-        found.add((url or "").rpartition("@")[0].rpartition("/")[2].partition(":")[2])
+        found |= _secrets_of_url(url or "")
     return {secret for secret in found if secret}
+
+
+def cookie_values(session: str) -> set[str]:
+    """The values of all cookies in a session."""
+    return {cookie.partition("=")[2].strip() for cookie in session.split(";")}
+
+
+def _secrets_of_url(url: str) -> set[str]:
+    # Not by urlsplit: what is no URL may hold a password as well, and a password may hold any character.
+    user, _colon, rest = url.rpartition("://")[2].partition(":")
+    words = [rest[:position] for position, character in enumerate(rest) if character == "@"]
+    return {form for word in words for form in (word, unquote(word), f"{unquote(user)}:{unquote(word)}")}
 
 
 def base_url(url: str | None, *, allow_http: bool) -> str:
@@ -153,41 +184,36 @@ def base_url(url: str | None, *, allow_http: bool) -> str:
     return urllib.parse.urlunsplit((parts.scheme, parts.netloc, path, "", ""))
 
 
-def _method_from(given: t.Mapping[str, t.Any], offered: t.Mapping[str, str]) -> tuple[str, ...]:
-    """Which way to log in the environment may contribute to."""
-    begun = [method for method in CREDENTIALS if any(given.get(name) is not None for name in method)]
-    complete = [method for method in CREDENTIALS if all(name in offered for name in method)]
-    # An incomplete pair is passed on too, for the error that names what is missing.
-    candidates = begun or complete or [method for method in CREDENTIALS if any(name in offered for name in method)]
-    return candidates[0] if candidates else ()
+def _is_set(name: str, given: t.Mapping[str, t.Any], offered: t.Mapping[str, str]) -> bool:
+    return bool(given.get(name) or offered.get(name))
 
 
-def _choose_credentials(params: t.Mapping[str, t.Any]) -> tuple[str, ...]:
-    begun = [method for method in CREDENTIALS if any(params[name] for name in method)]
+def _choose_login(params: t.Mapping[str, t.Any]) -> tuple[str, ...]:
+    begun = [login for login in LOGINS if any(params[name] for name in login)]
     if len(begun) > 1:
         raise OptionError(
             begun[0][0],
             f"is given together with {begun[1][0]}; give one way to log in",
-            hint="Use either username and password, or token, or session.",
+            hint="Use either username and password, or token.",
         )
-    if not begun:
+    if not begun and not params["session"]:
         raise OptionError(
             "username",
             "no credentials are given",
             hint="Set username and password, or token, or session (or STORWARE_USERNAME and STORWARE_PASSWORD, "
             "STORWARE_TOKEN, STORWARE_SESSION in the environment).",
         )
-    for name in begun[0]:
+    for name in begun[0] if begun else ():
         if not params[name]:
             raise OptionError(name, "is missing; username and password go together")
-    return begun[0]
+    return begun[0] if begun else ()
 
 
 def _session(value: str) -> str:
-    name, separator, content = value.strip().partition("=")
-    if not (name and separator and content) or any(c.isspace() or c in ",;" for c in value.strip()):
+    cookies = [cookie.strip() for cookie in value.split(";")]
+    if not all(_COOKIE.fullmatch(cookie) for cookie in cookies):
         raise OptionError("session", "must have the form NAME=VALUE, as the server's session cookie has")
-    return value.strip()
+    return "; ".join(cookies)
 
 
 def _client_key(params: t.Mapping[str, t.Any]) -> str | None:
@@ -197,7 +223,8 @@ def _client_key(params: t.Mapping[str, t.Any]) -> str | None:
     return key
 
 
-def _in_range(option: str, value: float, low: float, high: float) -> float:
+def in_range(option: str, value: float, low: float, high: float) -> float:
+    """The value, if it is in the range. Raises OptionError."""
     # Written so that NaN fails as well.
     if not low <= value <= high:
         raise OptionError(option, f"must be between {low:g} and {high:g}, not {value:g}")

@@ -19,33 +19,29 @@ Diff = dict[str, t.Any]
 
 @dataclass(frozen=True)
 class Presence:
-    """Which wanted downloads exist, and which have to be made."""
+    """Which wanted downloads exist, which seem to be coming, and which have to be made."""
 
+    wanted: t.Sequence[Wanted]
     adopted: t.Mapping[Wanted, wire.CloudDownload]
+    expected: t.Collection[Wanted]
     missing: t.Sequence[Wanted]
 
     @property
     def diff(self) -> Diff:
+        """The diff as it is foreseen."""
+        return self.diff_when_made(self.missing)
+
+    def diff_when_made(self, made: t.Collection[Wanted]) -> Diff:
         """Only what is asked for is shown: guids that do not exist yet cannot be predicted."""
-        wanted = [*self.adopted, *self.missing]
         return {
-            "before": {"cloud_downloads": _shown(want for want in wanted if want in self.adopted)},
-            "after": {"cloud_downloads": _shown(wanted)},
+            "before": {"cloud_downloads": _shown(want for want in self.wanted if want not in made)},
+            "after": {"cloud_downloads": _shown(self.wanted)},
         }
 
     @property
     def predicted(self) -> list[wire.CloudDownload]:
-        """The records that would be made, as far as they are known beforehand."""
-        return [
-            wire.CloudDownload(
-                guid=None,
-                mode=want.mode,
-                protected_entity=want.entity,
-                backup=wire.Backup(want.backup) if want.backup else None,
-                node=wire.Reference(want.node) if want.node else None,
-            )
-            for want in self.missing
-        ]
+        """The records that will be there in the end, as far as they are known beforehand."""
+        return [self.adopted.get(want) or _predicted(want) for want in self.wanted]
 
 
 @dataclass(frozen=True)
@@ -82,14 +78,20 @@ class Absence:
         return {"before": {"cloud_downloads": before}, "after": {"cloud_downloads": []}}
 
 
-def presence(wanted: t.Sequence[Wanted], existing: Catalogue, finished: t.Collection[str | None]) -> Presence:
+def presence(
+    wanted: t.Sequence[Wanted],
+    existing: Catalogue,
+    finished: t.Collection[str | None],
+    expected: t.Collection[Wanted] = (),
+) -> Presence:
     """Adopt what exists, make the rest. Of several that fit, a finished one is taken: it is there already."""
     adopted = {}
     for want in wanted:
         fitting = existing.find(want)
         if fitting:
             adopted[want] = min(fitting, key=lambda download: download.guid not in finished)
-    return Presence(adopted, [want for want in wanted if want not in adopted])
+    coming = [want for want in wanted if want in expected and want not in adopted]
+    return Presence(wanted, adopted, coming, [want for want in wanted if want not in adopted and want not in coming])
 
 
 def update(downloads: t.Sequence[wire.CloudDownload], body: t.Mapping[str, t.Any]) -> Update:
@@ -108,6 +110,16 @@ def absence_of_guids(guids: t.Sequence[str], existing: t.Sequence[wire.CloudDown
     """The selected downloads that are listed; nothing else is ever deleted."""
     selected = {guid.lower() for guid in guids}
     return Absence([download for download in existing if (download.guid or "").lower() in selected])
+
+
+def _predicted(want: Wanted) -> wire.CloudDownload:
+    return wire.CloudDownload(
+        guid=None,
+        mode=want.mode,
+        protected_entity=want.entity,
+        backup=wire.Backup(want.backup) if want.backup else None,
+        node=wire.Reference(want.node) if want.node else None,
+    )
 
 
 def _shown(wanted: t.Iterable[Wanted]) -> list[dict[str, t.Any]]:

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
+import re
 import typing as t
 import urllib.parse
 
@@ -16,20 +18,30 @@ SHORTEST: t.Final = 4
 
 
 def forms(secret: str) -> set[str]:
-    """The secret itself and the encodings that URLs, JSON, headers and tracebacks give it."""
-    raw = secret.encode("utf-8", "surrogateescape")
-    found = {
-        secret,
-        urllib.parse.quote(raw, safe=""),
-        urllib.parse.quote(raw),
-        urllib.parse.quote_plus(raw),
-        json.dumps(secret)[1:-1],
-        json.dumps(secret, ensure_ascii=False)[1:-1],
-        repr(secret)[1:-1],
-        base64.b64encode(raw).decode(),
-        raw.hex(),
-    }
+    """The secret itself and the encodings that URLs, JSON, HTML, headers and tracebacks give it."""
+    found = {form for text in (secret, secret.strip()) for form in _encodings(text)}
     return {form for form in found if len(form) >= SHORTEST}
+
+
+def _encodings(secret: str) -> t.Iterator[str]:
+    raw = secret.encode("utf-8", "surrogateescape")
+    yield secret
+    for quoted in (urllib.parse.quote(raw, safe=""), urllib.parse.quote(raw), urllib.parse.quote_plus(raw)):
+        yield quoted
+        yield re.sub("%..", lambda code: code[0].lower(), quoted)
+    for as_json in (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]):
+        yield as_json
+        yield as_json.replace("/", r"\/")
+    yield html.escape(secret)
+    yield html.escape(secret, quote=False)
+    yield repr(secret)[1:-1]
+    yield repr(raw)[2:-1]
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        encoded = encode(raw).decode()
+        yield encoded
+        yield encoded.rstrip("=")
+    yield raw.hex()
+    yield raw.hex().upper()
 
 
 class Scrubber:
@@ -60,3 +72,24 @@ class Scrubber:
         if isinstance(value, (list, tuple)):
             return [self.value(item) for item in value]
         return value
+
+
+_GUID: t.Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+# What later tasks use or decide by; masked, it would lead them astray.
+_EXACT: t.Final = frozenset({"guid", "path", "receipt", "session", "state", "mode", "status", "type"})
+
+
+def corrupted(result: t.Mapping[str, t.Any], needles: t.Collection[str]) -> list[str]:
+    """The keys of a result under which masking the needles would change an id, a path or a constant."""
+    return [key for key, value in result.items() if _holds(key, value, needles)]
+
+
+def _holds(key: str, value: t.Any, needles: t.Collection[str]) -> bool:
+    if isinstance(value, str):
+        exact = key in _EXACT or _GUID.fullmatch(value) is not None
+        return exact and any(needle in value for needle in needles)
+    if isinstance(value, dict):
+        return any(_holds(name, item, needles) for name, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return any(_holds(key, item, needles) for item in value)
+    return False

@@ -341,7 +341,7 @@ from ansible_collections.storware.backup.plugins.module_utils._api import entiti
 def ensure(context: _module.Context) -> _module.Result:
     """Bring the downloads into the wanted state."""
     _cloud_download.check(context.params)
-    return _cloud_download.ensure(context.client, context.params, context.check_mode)
+    return _cloud_download.ensure(context.client, context.params, context.check_mode, context.warn)
 
 
 def main() -> None:

@@ -16,7 +16,11 @@ description:
   - Beside the file C(NAME), C(NAME.sha256) is written. It is valid input for C(sha256sum -c), and its comments hold the GUID of the
     download, its size, the time, and how the content was verified. With it a second run proves that nothing has to be fetched, without
     asking the server.
-  - Content is streamed in constant memory, first to a private file C(.NAME.*.part) in the same directory.
+  - Content is streamed in constant memory, first to a private file C(.GUID.*.part) beside a small C(.GUID.*.state).
+  - What broke off is continued, within a task and by the next one, also after the host or the controller was restarted. Bytes are only
+    put together where something proves that they belong together, a strong validator of the server (C(ETag), or a C(Last-Modified) that is
+    old enough), a digest, or the checksums inside of a ZIP archive; otherwise the content is fetched anew.
+  - Two tasks that fetch the same to the same directory do not disturb each other; the second one waits for the first.
 author:
   - The storware.backup authors (@storware-backup)
 extends_documentation_fragment:
@@ -71,8 +75,40 @@ options:
   allow_unverified:
     description:
       - Accept content that nothing proves to be whole, because the server sends neither length nor digest, and the format is not known.
+      - It also accepts that what broke off is continued where only the last MiB, compared again, and the length show that it is still the
+        same content.
     type: bool
     default: false
+  tmp_dest:
+    description:
+      - Directory for the private files while content comes. It must exist, on the same file system as O(dest).
+      - When not set, the directory of O(dest) is used.
+    type: path
+  connections:
+    description:
+      - How many connections are used at a time for one file, 16 at the most. More than one helps where distance limits a single one.
+      - Used only where the server sends parts of a file and a strong C(ETag) with each, and only for files of more than 16 MiB.
+    type: int
+    default: 1
+  max_rate:
+    description:
+      - The most bytes per second that are asked for, all connections of the task together, such as V(10M).
+    type: bytes
+  min_rate:
+    description:
+      - A connection that brings fewer bytes per second, over a minute, is given up and asked for again. V(0) permits any rate.
+    type: bytes
+    default: 1024
+  max_time:
+    description:
+      - Seconds after which the task gives up, whatever it is doing. What has come is kept for the next one.
+      - When not set, the task takes as long as bytes come.
+    type: float
+  lock_timeout:
+    description:
+      - Seconds to wait for another task that fetches the same download into the same directory. What it brings is enough for this one, too.
+    type: float
+    default: 60
   mode:
     description:
       - The permissions of the file, for example V('0640') or V(u=rw,g=r). They are set before the file gets its name.
@@ -112,6 +148,14 @@ EXAMPLES = r"""
   loop: "{{ prepared.cloud_downloads }}"
   loop_control:
     label: "{{ item.guid }}"
+
+- name: Fetch over a slow and long line that others need as well, for six hours at the most
+  storware.backup.cloud_download_content:
+    guid: f8f73bf9-2445-4bce-a7dd-753be3b40a67
+    dest: /srv/restore/
+    connections: 4
+    max_rate: 20M
+    max_time: 21600
 
 - name: Fetch exactly these bytes
   storware.backup.cloud_download_content:
@@ -177,6 +221,11 @@ seconds:
   returned: when content was fetched
   type: float
   sample: 12.5
+received:
+  description: How many bytes of content came for this task. What an earlier one had brought is not among them.
+  returned: when content was fetched
+  type: int
+  sample: 73400320
 source:
   description: Which address sent the content, V(download) or V(content_download).
   returned: when content was fetched
@@ -225,8 +274,9 @@ error:
     code:
       description:
         - A short constant that keeps its meaning. V(not_a_file) (such as a download that is not ready), V(transfer_interrupted), V(damaged),
+          V(too_slow) (see O(min_rate)), V(deadline) (see O(max_time)), V(gone) (the server lost it in the middle), V(busy) (see O(lock_timeout)),
           V(digest_mismatch), V(checksum_mismatch), V(unverified), V(cannot_verify), V(disk_full), V(file_system),
-          V(overtaken), V(name_taken), V(option), or a code for a call that failed, such as V(forbidden).
+          V(overtaken), V(name_taken), V(interrupted), V(option), or a code for a call that failed, such as V(forbidden).
       type: str
       sample: not_a_file
     hint:
@@ -262,8 +312,12 @@ error:
       type: dict
       sample:
         download: "answered 404: not ready"
+    kept:
+      description: How many bytes are kept, with which the next task goes on.
+      type: int
+      sample: 1048576
     received:
-      description: With V(transfer_interrupted), the bytes that came.
+      description: With V(transfer_interrupted), the bytes that came in the last answer.
       type: int
       sample: 1048576
     expected:
@@ -298,13 +352,17 @@ from ansible_collections.storware.backup.plugins.module_utils import _module
 from ansible_collections.storware.backup.plugins.module_utils._api import entities
 from ansible_collections.storware.backup.plugins.module_utils._api.failures import ApiError
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError
+from ansible_collections.storware.backup.plugins.module_utils._options import in_range
 from ansible_collections.storware.backup.plugins.module_utils._transfer import engine, inspection
+from ansible_collections.storware.backup.plugins.module_utils._transfer.pace import Limits
 from ansible_collections.storware.backup.plugins.module_utils._transfer.publish import Dress
 from ansible_collections.storware.backup.plugins.module_utils._transfer.receipt import receipt_name
 from ansible_collections.storware.backup.plugins.module_utils._transfer.source import NotAFile, Opener, Response
 from ansible_collections.storware.backup.plugins.module_utils._transfer.verify import Checksum
 
 _PATHS = {"download": "/cloud-download/{}", "content_download": "/cloud-download/{}/content-download"}
+MAX_TIME = 30 * 24 * 3600.0
+MAX_RATE = 2.0**40
 _ATTRIBUTES = ("owner", "group", "mode", "seuser", "serole", "setype", "selevel", "attributes")
 
 
@@ -313,9 +371,9 @@ def fetch(context: _module.Context) -> _module.Result:
     job = _job(context)
     with inspection.inspect(job) as finding:
         if not finding.needs_content:
-            file = inspection.describe(job, finding)
-            changed = context.adjust(file.path)
-            return {"changed": changed, "diff": _diff(context, job, finding, changed), **_result(job, finding, file)}
+            if not context.check_mode:
+                engine.tidy(job, finding)
+            return _unchanged(context, job, finding, inspection.describe(job, finding))
         result: _module.Result = {"changed": True, "diff": _diff(context, job, finding, True)}
         if context.check_mode:
             return {
@@ -325,9 +383,23 @@ def fetch(context: _module.Context) -> _module.Result:
                 "path": finding.path if finding.name else None,
             }
         outcome = engine.fetch(job, finding)
+        if outcome.source is None:  # another task has just fetched it
+            return _unchanged(context, job, finding, outcome.file)
         context.adjust(outcome.file.path)  # what only a file with its final name can have
-        result.update(_result(job, finding, outcome.file))
-        return {**result, "seconds": round(outcome.seconds, 3), "source": outcome.source}
+        return {
+            **result,
+            **_result(job, finding, outcome.file),
+            "seconds": round(outcome.seconds, 3),
+            "source": outcome.source,
+            "received": outcome.received,
+        }
+
+
+def _unchanged(
+    context: _module.Context, job: inspection.Job, finding: inspection.Finding, file: inspection.File
+) -> _module.Result:
+    changed = context.adjust(file.path)
+    return {"changed": changed, "diff": _diff(context, job, finding, changed), **_result(job, finding, file)}
 
 
 def _job(context: _module.Context) -> inspection.Job:
@@ -346,6 +418,22 @@ def _job(context: _module.Context) -> inspection.Job:
         level=params["verify"],
         overwrite=params["overwrite"],
         allow_unverified=params["allow_unverified"],
+        tmp_dest=params["tmp_dest"],
+        connections=int(in_range("connections", params["connections"], 1, 16)),
+        limits=_limits(context),
+        scrub=context.scrub,
+    )
+
+
+def _limits(context: _module.Context) -> Limits:
+    params = context.params
+    max_rate, max_time = params["max_rate"], params["max_time"]
+    return Limits(
+        retries=context.connection.retries,
+        max_time=None if max_time is None else in_range("max_time", max_time, 0.1, MAX_TIME),
+        min_rate=in_range("min_rate", params["min_rate"], 0, MAX_RATE),
+        max_rate=None if max_rate is None else in_range("max_rate", max_rate, 1, MAX_RATE),
+        lock_timeout=in_range("lock_timeout", params["lock_timeout"], 0, MAX_TIME),
     )
 
 
@@ -359,7 +447,7 @@ def _opener(context: _module.Context, path: str, guid: str) -> Opener:
             if not is_answer or error.status in (401, 403, 408, 429):
                 raise
             words = error.details["server_message"]
-            raise NotAFile(f"answered {error.status}{': ' + words if words else ''}") from error
+            raise NotAFile(f"answered {error.status}{': ' + words if words else ''}", status=error.status) from error
 
     return open_content
 
@@ -404,6 +492,12 @@ def main() -> None:
             "verify": {"type": "str", "choices": ["full", "structure", "length"], "default": "structure"},
             "overwrite": {"type": "str", "choices": ["never", "different", "always"], "default": "different"},
             "allow_unverified": {"type": "bool", "default": False},
+            "tmp_dest": {"type": "path"},
+            "connections": {"type": "int", "default": 1},
+            "max_rate": {"type": "bytes"},
+            "min_rate": {"type": "bytes", "default": 1024},
+            "max_time": {"type": "float"},
+            "lock_timeout": {"type": "float", "default": 60.0},
         },
         add_file_common_args=True,
     )

@@ -17,6 +17,7 @@ class ConnectionActionModule(ActionBase):  # type: ignore[misc]  # ansible-core 
     """Runs the module of the same name with the connection options that the controller's environment sets.
 
     An AWX credential sets variables on the controller only; a module on another host would never see them.
+    A session is all that another host gets, where there is one: password and token stay on the controller.
     """
 
     _supports_check_mode = True
@@ -28,6 +29,8 @@ class ConnectionActionModule(ActionBase):  # type: ignore[misc]  # ansible-core 
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         given = self._task.args
         arguments = {**given, **_options.from_environment(given, os.environ)}
+        if self._connection.transport != "local":
+            arguments = _options.for_another_host(arguments)
         # Asynchronous tasks are wrapped as Ansible's own default action does it.
         wrap_async = bool(self._task.async_val) and not self._connection.has_native_async
         result.update(self._execute_module(module_args=arguments, task_vars=task_vars, wrap_async=wrap_async))

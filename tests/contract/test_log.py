@@ -52,6 +52,7 @@ def test_calls_are_counted(client: Client) -> None:
         },
         "content_bytes_sent": 110,
         "writes": 3,
+        "faults": 0,
     }
 
 

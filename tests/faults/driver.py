@@ -41,15 +41,17 @@ GUID: t.Final = "f8f73bf9-2445-4bce-a7dd-753be3b40a67"
 def fetch(order: dict[str, t.Any]) -> dict[str, t.Any]:
     """Do what an order says and tell how it went.
 
-    order: urls and dest; optional: guid, ca_path, timeout (seconds), tries (of one request), limits (fields of
-    ``Limits``), checksum, and the fields of ``Job`` that are plain values.
+    order: urls and dest; optional: guid, ca_path, use_proxy, timeout (seconds), tries (of one request), limits (fields
+    of ``Limits``), checksum, and the fields of ``Job`` that are plain values.
     """
     clients = [_client(url, order) for url in order["urls"]]
     try:
         job = _job(order, clients)
         with inspection.inspect(job) as finding:
             if not finding.needs_content:
+                engine.tidy(job, finding)
                 file = inspection.describe(job, finding)
+                engine.tidy(job, finding)
                 return {"ok": True, "reason": finding.reason, **dataclasses.asdict(file)}
             outcome = engine.fetch(job, finding)
             return {
@@ -76,7 +78,7 @@ def _job(order: dict[str, t.Any], clients: t.Sequence[Client]) -> inspection.Job
         identity=f"server {guid}",
         openers=[
             (str(number), _opener(client, urllib.parse.urlsplit(url).path))
-            for number, (client, url) in enumerate(zip(clients, order["urls"]), 1)  # noqa: B905  # also for Python 3.9
+            for number, (client, url) in enumerate(zip(clients, order["urls"]), 1)  # also for Python 3.9
         ],
         checksum=Checksum.parse(order["checksum"]) if order.get("checksum") else None,
         limits=Limits(**order.get("limits", {})),
@@ -96,7 +98,7 @@ def _client(url: str, order: dict[str, t.Any]) -> Client:
         ca_path=order.get("ca_path"),
         client_cert=None,
         client_key=None,
-        use_proxy=False,
+        use_proxy=order.get("use_proxy", False),
         timeout=order.get("timeout", 5.0),
         retries=order.get("tries", 2),
     )
@@ -110,7 +112,7 @@ def _opener(client: Client, path: str) -> Opener:
         except ApiError as error:
             if not 400 <= (error.status or 0) < 500 or error.status in (401, 403, 408, 429):
                 raise
-            raise NotAFile(f"answered {error.status}") from error
+            raise NotAFile(f"answered {error.status}", status=error.status) from error
 
     return open_content
 

@@ -42,14 +42,22 @@ class Request:
     body: bytes
 
 
-class AnsweringServer:
-    """Answers each "METHOD /path" from its list, the last entry for ever; logins succeed unless prepared otherwise."""
+Answers = t.Union[Answer, "list[Answer]", t.Callable[[Request], Answer]]
 
-    def __init__(self, answers: t.Mapping[str, Answer | list[Answer]]) -> None:
+
+class AnsweringServer:
+    """Answers each "METHOD /path" from its list, the last entry for ever, or as a function says.
+
+    Logins succeed unless prepared otherwise.
+    """
+
+    def __init__(self, answers: t.Mapping[str, Answers]) -> None:
         self.requests: list[Request] = []
-        self._answers = {key: value if isinstance(value, list) else [value] for key, value in answers.items()}
-        self._answers.setdefault("POST /api/session/login", [LOGIN])
-        self._answers.setdefault("POST /api/session/logout", [Answer(204)])
+        self._answers: dict[str, Answers] = {
+            "POST /api/session/login": LOGIN,
+            "POST /api/session/logout": Answer(204),
+            **answers,
+        }
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
 
     @property
@@ -79,7 +87,9 @@ class AnsweringServer:
         answers = self._answers.get(f"{request.method} {request.path.partition('?')[0]}")
         if not answers:
             return Answer.json({"message": "nothing is prepared here"}, 404)
-        return answers.pop(0) if len(answers) > 1 else answers[0]
+        if isinstance(answers, list):
+            return answers.pop(0) if len(answers) > 1 else answers[0]
+        return answers if isinstance(answers, Answer) else answers(request)
 
     def _handler(self) -> type[http.server.BaseHTTPRequestHandler]:
         server = self
@@ -111,7 +121,7 @@ class AnsweringServer:
 
 
 @contextlib.contextmanager
-def answering(answers: t.Mapping[str, Answer | list[Answer]]) -> t.Iterator[AnsweringServer]:
+def answering(answers: t.Mapping[str, Answers]) -> t.Iterator[AnsweringServer]:
     """A running server with these answers."""
     with AnsweringServer(answers).running() as server:
         yield server

@@ -11,6 +11,8 @@ import io
 import json
 import os
 import signal
+import subprocess
+import sys
 import typing as t
 from unittest import mock
 
@@ -55,20 +57,42 @@ def run_module(
     Real argument parsing, real HTTP, real files; only the way arguments come in and results go out is shortened.
     The environment holds no STORWARE_ variables but those given.
     """
-    module = importlib.import_module(f"ansible_collections.storware.backup.plugins.modules.{name}")
-    arguments = {**options, "_ansible_check_mode": check, "_ansible_diff": diff, "_ansible_remote_tmp": "/tmp"}
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("STORWARE_")}
+    arguments = {**options, "_ansible_check_mode": check, "_ansible_diff": diff}
     output = io.StringIO()
     with (
-        _arguments(arguments),
-        mock.patch.dict(os.environ, {**clean, **(environment or {})}, clear=True),
+        mock.patch.dict(os.environ, _clean(environment), clear=True),
         _signals_kept(),
         contextlib.redirect_stdout(output),
         contextlib.suppress(SystemExit),
     ):
-        module.main()
+        main(name, arguments)
     result: dict[str, t.Any] = json.loads(output.getvalue())
     return result
+
+
+def start_module(
+    name: str, options: t.Mapping[str, t.Any], environment: t.Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """The same in a process of its own, for what ends processes; what it says is on its real standard output."""
+    program = "import json, sys; from tests.harness.modules import main; main(sys.argv[1], json.loads(sys.argv[2]))"
+    return subprocess.Popen(
+        [sys.executable, "-c", program, name, json.dumps(dict(options))],
+        env={**_clean(environment), "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def main(name: str, arguments: t.Mapping[str, t.Any]) -> None:
+    """Call the module's main with these arguments."""
+    module = importlib.import_module(f"ansible_collections.storware.backup.plugins.modules.{name}")
+    with _arguments({**arguments, "_ansible_remote_tmp": "/tmp"}):
+        module.main()
+
+
+def _clean(environment: t.Mapping[str, str] | None) -> dict[str, str]:
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("STORWARE_")}
+    return {**clean, **(environment or {})}
 
 
 @contextlib.contextmanager

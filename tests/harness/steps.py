@@ -29,6 +29,12 @@ _COVERAGE = tree.BUILD / "coverage"  # a file for each kind of tests
 _OLDEST_PYTHON = "3.9"  # on a managed host
 _LEAST_PYTHON = (3, 11)  # of those who develop
 _WORKERS = "2"
+# Of the fault suite: a name, what is installed, and the Pythons to choose from. Nothing: the main environment.
+_CLIENTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("requests 2.25.1", "python39.txt", (_OLDEST_PYTHON,)),
+    ("requests 2.31.0", "requests231.txt", ("3.12", "3.11", "3.13", "3.10")),
+    ("requests, newest", "", ()),
+)
 
 
 def _environment(requirements: str, log: Log) -> None:
@@ -106,7 +112,7 @@ def _types_of_plugins(log: Log) -> None:
 
 
 def _types_of_tests(log: Log) -> None:
-    log.run(_PROGRAMS / "mypy", *(name for name in ("tests", "demo") if (tree.ROOT / name).is_dir()))
+    log.run(_PROGRAMS / "mypy", *(name for name in ("tests", "demo", "benchmarks") if (tree.ROOT / name).is_dir()))
 
 
 def _contract(log: Log) -> None:
@@ -119,7 +125,7 @@ def _covering(name: str, log: Log) -> None:
 
 
 def _secrets(log: Log) -> None:
-    """What of the secrets canary runs in one process; its real playbooks are run with the oldest and the newest core."""
+    """What of the secrets canary runs in one process; its playbooks run with the oldest and the newest core."""
     _pytest(log, "secrets", "-m", "not canary and not matrix", "tests/secrets")
 
 
@@ -146,6 +152,13 @@ def _pytest(log: Log, name: str, *arguments: str, **variables: str) -> None:
     finally:
         if report.exists():
             log.count(report)
+
+
+def _mutation_sample(log: Log) -> None:
+    """Some mutants of files whose tests are fast; `make mutation` takes all of all files, which takes an hour."""
+    only = ("_transfer/names.py", "_transfer/receipt.py", "_transfer/verify.py", "_plan.py")
+    tests = ("test_names.py", "test_receipt.py", "test_verify.py", "test_plan.py")
+    log.run(_PYTHON, "-m", "tests.mutation", "--sample", "25", "--only", *only, "--tests", *tests)
 
 
 def _coverage(log: Log) -> None:
@@ -185,6 +198,46 @@ def _oldest_python(log: Log) -> None:
             log.count(report)
 
 
+def _fault_tests(log: Log) -> None:
+    _pytest(log, "faults", "tests/faults")
+
+
+def _faults(name: str, requirements: str, versions: tuple[str, ...], log: Log) -> None:
+    """The catalogue of faults with one client library, in the first of these Pythons that is there."""
+    python = _PYTHON if not requirements else _client(requirements, versions, log) / "python"
+    _faulty(log, "engine", name, str(python))
+
+
+def _client(requirements: str, versions: tuple[str, ...], log: Log) -> pathlib.Path:
+    found = pythons.find()
+    version = next((version for version in versions if version in found), None)
+    if version is None:
+        raise StepSkipped(f"there is no Python {' or '.join(versions)}")
+    log.note = f"Python {version}"
+    return pythons.environment(requirements.removesuffix(".txt"), requirements, found[version], log.run)
+
+
+def _other_clients(log: Log) -> None:
+    """What users would pick instead; those that are not installed are left out."""
+    for name, requirements, versions in (_CLIENTS[0], _CLIENTS[-1]):
+        with contextlib.suppress(StepSkipped):
+            python = _client(requirements, versions, log) / "python" if requirements else _PYTHON
+            _faulty(log, "naive", name, str(python))
+    for program in ("get_url", "curl -fL", "curl -C - --retry", "wget -c", "aria2c -c"):
+        _faulty(log, "program", program)
+    log.note = ""
+
+
+def _fault_table(log: Log) -> None:
+    log.telling = r"\||faults:"
+    log.show = True
+    _faulty(log, "table")
+
+
+def _faulty(log: Log, *arguments: str) -> None:
+    log.run(_PYTHON, "-m", "tests.faults", *arguments)
+
+
 def _clean() -> dict[str, str]:
     """An environment without this machine's settings: what users have, not what the developer has."""
     return {
@@ -213,6 +266,7 @@ _GROUPS = {
         Step("tests: unit", functools.partial(_covering, "unit")),
         Step("tests: unit, Python 3.9 and requests 2.25.1", _oldest_python),
     ],
+    "fault-tests": [Step("tests: faults", _fault_tests)],
     "integration": [
         Step("tests: simulator's contract", _contract),
         Step("tests: integration", functools.partial(_covering, "integration")),
@@ -221,6 +275,7 @@ _GROUPS = {
         Step("tests: newest ansible-core", functools.partial(_matrix, cores.NEWEST)),
     ],
     "coverage": [Step("coverage of plugins", _coverage)],
+    "mutation-sample": [Step("mutation testing, a sample", _mutation_sample)],
     "sanity": [
         Step("ansible-test sanity: oldest core", functools.partial(cores.sanity, cores.OLDEST)),
         Step("ansible-test sanity: newest core", functools.partial(cores.sanity, cores.NEWEST)),
@@ -229,6 +284,13 @@ _GROUPS = {
 
 # Not part of `make test`: these take long.
 _LONG_GROUPS = {
+    "faults": [
+        Step("faults: Python 3.9 and requests 2.25.1", functools.partial(_faults, *_CLIENTS[0])),
+        Step("faults: requests 2.31.0 and urllib3 2.0.7", functools.partial(_faults, *_CLIENTS[1])),
+        Step("faults: newest client library", functools.partial(_faults, *_CLIENTS[2])),
+        Step("faults: other clients", _other_clients),
+        Step("faults: side by side", _fault_table),
+    ],
     "canary": [
         Step("secrets canary: results", _canary_of_results),
         Step("secrets canary: oldest ansible-core", functools.partial(_canary, cores.OLDEST)),

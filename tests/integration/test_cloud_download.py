@@ -123,10 +123,14 @@ def test_300_entities_cost_one_login_one_post_and_one_loop(simulator: Simulator)
     calls = counters["calls"]
     assert (counters["logins"], counters["logouts"], counters["writes"]) == (1, 1, 1)
     assert calls["GET /cloud-users"] == 1
-    looks = calls["GET /tasks"]
-    # The list, the finished ones, and one of each for each look.
-    assert calls["GET /cloud-download"] == 2 + looks
-    assert sum(calls.values()) == 1 + 1 + 1 + 2 + 2 * looks + 1
+    looks = calls["GET /tasks"] - 1
+    # Both lists, both again with the tasks when something is missing, and one list and the tasks for each look.
+    assert calls["GET /cloud-download"] == 4 + looks
+    assert sum(calls.values()) == 1 + 1 + 5 + 1 + 2 * looks + 1
+
+    simulator.clear_log()
+    assert not ensure(prepare(simulator, *names))["changed"]
+    assert sum(simulator.counters()["calls"].values()) == 1 + 1 + 2 + 1
 
 
 def test_a_backup_can_be_named_or_be_the_latest(simulator: Simulator) -> None:

@@ -201,6 +201,58 @@ def test_what_the_account_may_not_have_is_not_asked_for_twice(
     assert snapshot(tmp_path) == {}
 
 
+# --- how it comes ---
+
+
+@pytest.mark.parametrize("ranges", ["full", "none"])
+def test_several_connections(simulator: Simulator, tmp_path: pathlib.Path, ranges: str) -> None:
+    simulator.switch(ranges=ranges)
+    size = 40 * 2**20
+    guid = simulator.seed(users=1, downloads=1, content_size=size)[0]
+    simulator.clear_log()
+    result = good(fetch(simulator, tmp_path, guid, connections=4))
+    assert result["sha256"] == simulator.content(guid)["sha256"]
+    assert result["received"] == size
+    # A look at the first bytes, then three blocks; where the server has no ranges, the whole at once.
+    assert calls(simulator)[DOWNLOAD] == (4 if ranges == "full" else 2)
+
+
+def test_private_files_elsewhere(simulator: Simulator, tmp_path: pathlib.Path, guid: str) -> None:
+    for name in ("dest", "tmp"):
+        (tmp_path / name).mkdir()
+    result = good(fetch(simulator, tmp_path / "dest", guid, tmp_dest=f"{tmp_path}/tmp"))
+    assert hashlib.sha256(pathlib.Path(result["path"]).read_bytes()).hexdigest() == simulator.content(guid)["sha256"]
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_a_task_that_takes_too_long_keeps_what_has_come(simulator: Simulator, tmp_path: pathlib.Path) -> None:
+    size = 20 * 2**20
+    guid = simulator.seed(users=1, downloads=1, content_size=size)[0]
+    started = time.monotonic()
+    result = fetch(simulator, tmp_path, guid, max_time=2, max_rate="4M")
+    assert time.monotonic() - started < 7
+    assert (result["error"]["code"], result["error"]["retryable"]) == ("deadline", True)
+    kept = result["error"]["kept"]
+    assert 2**20 < kept < size
+    assert good(fetch(simulator, tmp_path, guid))["received"] == size - kept + 2**20
+
+
+def test_two_tasks_at_once_move_the_bytes_once(simulator: Simulator, tmp_path: pathlib.Path) -> None:
+    guid = simulator.seed(users=1, downloads=1, content_size=8 * 2**20)[0]
+    simulator.clear_log()
+    first = program(connect(simulator, guid=guid, dest=str(tmp_path), max_rate=4 * 2**20))
+    while not any(path.stat().st_size for path in tmp_path.glob(".*.part")):
+        assert first.poll() is None
+        time.sleep(0.02)
+    busy = fetch(simulator, tmp_path, guid, lock_timeout=0)
+    assert busy["error"]["code"] == "busy"
+    assert f"process {first.pid} is fetching" in busy["msg"]
+    second = good(fetch(simulator, tmp_path, guid))
+    assert (second["changed"], second["reason"]) == (False, "unchanged")
+    assert good(json.loads(first.communicate()[0]))["sha256"] == second["sha256"]
+    assert calls(simulator)[DOWNLOAD] == 1
+
+
 # --- check mode ---
 
 
@@ -340,6 +392,16 @@ def test_attributes_that_cannot_be_are_told_before_anything_is_sent(
         ({"dest": "/dev/null"}, "dest: /dev/null is a character device"),
         ({"dest": "/proc/self/environ"}, "dest: /proc/self is a directory of the kernel"),
         ({"dest": ""}, "dest: must not be empty"),
+        ({"tmp_dest": "/no/such/directory"}, "tmp_dest: the directory /no/such/directory does not exist"),
+        ({"tmp_dest": "/proc/self"}, "tmp_dest: /proc/self is a directory of the kernel"),
+        ({"tmp_dest": "/dev/shm"}, "tmp_dest: /dev/shm is on another file system than"),
+        ({"connections": 0}, "connections: must be between 1 and 16, not 0"),
+        ({"connections": 17}, "connections: must be between 1 and 16, not 17"),
+        ({"max_time": 0}, "max_time: must be between 0.1 and"),
+        ({"max_rate": 0}, "max_rate: must be between 1 and"),
+        ({"max_rate": "fast"}, "max_rate"),
+        ({"min_rate": "2000T"}, "min_rate: must be between 0 and"),
+        ({"lock_timeout": -1}, "lock_timeout: must be between 0 and"),
         ({"verify": "blindly"}, "value of verify must be one of: full, structure, length"),
         ({"source": "elsewhere"}, "value of source must be one of: auto, download, content_download"),
         ({"overwrite": "maybe"}, "value of overwrite must be one of: never, different, always"),
@@ -429,9 +491,9 @@ def test_4_gib_pass_through_less_than_80_mib(simulator: Simulator, tmp_path: pat
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_it_in_order(simulator: Simulator, tmp_path: pathlib.Path, number: signal.Signals) -> None:
-    simulator.switch(content_length=False)  # or the free space would be looked at first
-    guid = simulator.seed(users=1, downloads=1, content_size=2**32)[0]  # seconds at least, and room for it everywhere
-    running = program(connect(simulator, guid=guid, dest=str(tmp_path)))
+    size = 2**30
+    guid = simulator.seed(users=1, downloads=1, content_size=size)[0]
+    running = program(connect(simulator, guid=guid, dest=str(tmp_path), max_rate=size // 4))
     try:
         while not any(path.stat().st_size > 2**20 for path in tmp_path.glob(".*.part")):
             assert running.poll() is None
@@ -445,8 +507,14 @@ def test_a_signal_ends_it_in_order(simulator: Simulator, tmp_path: pathlib.Path,
     result = json.loads(output)
     assert result["error"]["code"] == "interrupted"
     assert f"Interrupted by {number.name}" in result["msg"]
-    assert snapshot(tmp_path) == {}
+    kept = result["error"]["kept"]
+    assert f"{kept} bytes are kept" in result["msg"]
     assert simulator.counters()["open_sessions"] == 0
+    # The next run brings the rest, and asks for a MiB again to compare it.
+    again = good(fetch(simulator, tmp_path, guid))
+    assert again["received"] == size - kept + min(kept, 2**20)
+    assert again["sha256"] == simulator.content(guid)["sha256"]
+    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in tmp_path.glob("[!.]*")}
 
 
 @pytest.mark.matrix

@@ -50,10 +50,11 @@ def test_what_is_returned_is_documented_to_the_leaf(simulator: Simulator) -> Non
     assert made["failures"], made
     _compare(made, _returns("cloud_download"))
     assert {"cloud_downloads", "tasks", "created", "updated", "deleted", "failures"} <= set(made)
-    _compare(run_module("cloud_download_info", connect(simulator)), _returns("cloud_download_info"))
+    for module in ("cloud_download_info", "protected_entity_info"):
+        _compare(run_module(module, connect(simulator)), _returns(module))
 
 
-@pytest.mark.parametrize("module", ["cloud_download", "cloud_download_info"])
+@pytest.mark.parametrize("module", ["cloud_download", "cloud_download_info", "protected_entity_info"])
 @pytest.mark.parametrize("wrong", [{"password": "wrong"}, {"url": "https://"}])
 def test_failures_are_documented_to_the_leaf(simulator: Simulator, module: str, wrong: dict[str, str]) -> None:
     selected = {"guid": ["f8f73bf9-2445-4bce-a7dd-753be3b40a67"]} if module == "cloud_download" else {}
@@ -82,6 +83,14 @@ def test_failures_of_the_content_module_are_documented_to_the_leaf(
 def test_both_modules_document_the_same_record() -> None:
     records = [_returns(module)["cloud_downloads"]["contains"] for module in ("cloud_download", "cloud_download_info")]
     assert records[0] == records[1]
+
+
+def test_a_backup_is_documented_the_same_everywhere() -> None:
+    backups = [
+        _returns("cloud_download")["cloud_downloads"]["contains"]["backup"]["contains"],
+        _returns("protected_entity_info")["protected_entities"]["contains"]["latest_backup"]["contains"],
+    ]
+    assert backups[0] == backups[1]
 
 
 @pytest.mark.parametrize("option", _options.CONNECTION, ids=lambda option: option.name)

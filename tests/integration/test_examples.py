@@ -27,6 +27,15 @@ def _examples(module: str) -> list[dict[str, t.Any]]:
     return t.cast("list[dict[str, t.Any]]", yaml.safe_load(text))
 
 
+def _tasks(entries: list[dict[str, t.Any]]) -> t.Iterator[str]:
+    """The names of tasks, those in blocks included."""
+    for entry in entries:
+        if "block" in entry:
+            yield from _tasks(entry["block"] + entry.get("always", []))
+        else:
+            yield entry["name"]
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_the_examples_run(ansible: Ansible, simulator: Simulator, tmp_path: pathlib.Path, module: str) -> None:
     # The server's answers come at once: an example looks at it in human intervals.
@@ -59,4 +68,5 @@ def test_the_examples_run(ansible: Ansible, simulator: Simulator, tmp_path: path
             "STORWARE_PASSWORD": simulator.password,
         },
     ).ok()
-    assert [result.task for result in run.results if not result.item] == [task["name"] for task in _examples(module)]
+    assert [result.task for result in run.results if not result.item] == list(_tasks(_examples(module)))
+    assert simulator.counters()["open_sessions"] == 0

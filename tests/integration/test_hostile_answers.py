@@ -67,8 +67,10 @@ def test_no_body_is_an_empty_list(answer: Answer) -> None:
     ],
 )
 def test_a_create_that_goes_wrong_names_the_call_and_is_not_repeated(answer: Answer) -> None:
-    with answering({LIST: Answer.json([]), CREATE: answer}) as server:
-        result = run("cloud_download", server, protected_entities=[GUID])
+    answers = {LIST: Answer.json([]), CREATE: answer, "GET /api/tasks": Answer.json([])}
+    with answering(answers) as server:
+        # Too short a time to be sure that nothing comes of it
+        result = run("cloud_download", server, protected_entities=[GUID], wait_interval=0.1, wait_timeout=0.5)
     assert result["failed"]
     assert "POST /cloud-download" in result["msg"]
     assert server.calls().count(CREATE) == 1
@@ -81,7 +83,7 @@ def test_a_create_without_usable_tasks_is_judged_by_the_list(answer: Answer) -> 
         "mode": "CLOUD_DOWNLOAD",
         "backup": {"guid": "b", "protectedEntity": {"guid": GUID}},
     }
-    lists = [Answer.json([]), Answer.json([]), Answer.json([record])]
+    lists = [*[Answer.json([])] * 4, Answer.json([record])]
     with answering({LIST: lists, CREATE: answer, "GET /api/tasks": Answer.json([])}) as server:
         result = run("cloud_download", server, protected_entities=[GUID], wait_interval=0.01, wait_timeout=5)
     assert not result.get("failed"), result

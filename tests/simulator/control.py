@@ -19,6 +19,7 @@ from tests.simulator.app import Api
 from tests.simulator.clock import Clock
 from tests.simulator.content import content_of
 from tests.simulator.exchange import Journal
+from tests.simulator.faults import Fault, Faults
 from tests.simulator.gate import Gate
 from tests.simulator.problems import Problem
 from tests.simulator.records import Records
@@ -33,12 +34,19 @@ class Control:
     """The handlers. ``defaults`` are the switches given at start-up: what a reset goes back to."""
 
     def __init__(
-        self, api: Api, gate: Gate, journal: Journal, violations: Violations, defaults: t.Mapping[str, t.Any]
+        self,
+        api: Api,
+        gate: Gate,
+        journal: Journal,
+        violations: Violations,
+        faults: Faults,
+        defaults: t.Mapping[str, t.Any],
     ) -> None:
         self._api = api
         self._gate = gate
         self._journal = journal
         self._violations = violations
+        self._faults = faults
         self._defaults = dict(defaults)
         self._clock: Clock = api.world.clock
         self._speed = self._clock.speed
@@ -59,6 +67,10 @@ class Control:
             Route("/entities/{kind}", self._entities, methods=["GET"]),
             Route("/content/{guid}", self._content, methods=["GET"]),
             Route("/sessions", self._drop_sessions, methods=["DELETE"]),
+            Route("/faults", self._add_fault, methods=["POST"]),
+            Route("/faults", self._clear_faults, methods=["DELETE"]),
+            Route("/tasks", self._add_task, methods=["POST"]),
+            Route("/restart", self._restart, methods=["POST"]),
         ]
 
     async def _reset(self, request: Request) -> Response:
@@ -68,6 +80,7 @@ class Control:
         self._gate.set_up()
         self._journal.clear()
         self._violations.clear()
+        self._faults.clear()
         return JSONResponse({})
 
     async def _get_switches(self, request: Request) -> Response:
@@ -117,6 +130,7 @@ class Control:
                 "calls": dict(journal.calls),
                 "content_bytes_sent": journal.content_bytes,
                 "writes": journal.writes,
+                "faults": self._faults.met,
             }
         )
 
@@ -150,6 +164,25 @@ class Control:
 
     async def _drop_sessions(self, request: Request) -> Response:
         self._api.world.sessions.drop_all()
+        return JSONResponse({})
+
+    async def _add_fault(self, request: Request) -> Response:
+        try:
+            self._faults.planned.append(Fault(**await _body(request)))
+        except TypeError as error:
+            raise ValueError(str(error)) from None
+        return JSONResponse({})
+
+    async def _clear_faults(self, request: Request) -> Response:
+        self._faults.clear()
+        return JSONResponse({})
+
+    async def _add_task(self, request: Request) -> Response:
+        self._api.world.add_task(**await _body(request))
+        return JSONResponse({})
+
+    async def _restart(self, request: Request) -> Response:
+        self._api.world.restart((await _body(request)).get("tasks", "kept"))
         return JSONResponse({})
 
 

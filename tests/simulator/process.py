@@ -117,6 +117,22 @@ class Simulator:
         """End every session now."""
         self._call("DELETE", "/sessions")
 
+    def add_task(self, entity: str, **task: Json) -> None:
+        """A task that makes no download: type, queue_seconds and run_seconds as in ``World.add_task``."""
+        self._call("POST", "/tasks", {"entity": entity, **task})
+
+    def fault(self, call: str, how: str, **more: Json) -> None:
+        """Let a call such as "POST /cloud-download" go wrong, once unless told otherwise; see ``faults.Fault``."""
+        self._call("POST", "/faults", {"call": call, "how": how, **more})
+
+    def clear_faults(self) -> None:
+        """From now on everything arrives."""
+        self._call("DELETE", "/faults")
+
+    def restart(self, tasks: str = "kept") -> None:
+        """The server has restarted: sessions are gone; tasks are "kept", "emptied" or "renumbered"."""
+        self._call("POST", "/restart", {"tasks": tasks})
+
     # Reading what happened
 
     def requests(self) -> list[dict[str, Json]]:

@@ -18,6 +18,7 @@ import uvicorn
 from tests.simulator import app, control
 from tests.simulator.clock import Clock
 from tests.simulator.exchange import Exchange, Journal, Observer
+from tests.simulator.faults import Faults, Protocol
 from tests.simulator.gate import Gate
 from tests.simulator.state import World
 from tests.simulator.switches import Switches
@@ -70,11 +71,12 @@ async def _serve(settings: Settings, announce: t.Callable[[Addresses], None]) ->
     gate = Gate(app.application(api), api)
     journal, violations = Journal(), Violations()
     observer = Observer(gate, journal, _validate(violations) if settings.validate else None)
-    controls = control.application(control.Control(api, gate, journal, violations, settings.switches))
+    faults = Faults(observer, api)
+    controls = control.application(control.Control(api, gate, journal, violations, faults, settings.switches))
 
     api_socket, control_socket = _listen(settings.port), _listen(settings.control_port)
     servers = [
-        (_Server(_api_config(observer, settings.ca_file)), api_socket),
+        (_Server(_api_config(faults, settings.ca_file)), api_socket),
         (_Server(_config(controls)), control_socket),
     ]
     loop = asyncio.get_running_loop()
@@ -94,20 +96,20 @@ def _validate(violations: Violations) -> t.Callable[[Exchange], None]:
     return Validator(violations).check
 
 
-def _api_config(observer: Observer, ca_file: str | None) -> uvicorn.Config:
+def _api_config(application: Faults, ca_file: str | None) -> uvicorn.Config:
     if ca_file is None:
-        return _config(observer)
+        return _config(application)
     from tests.simulator.tls import server_context  # costs a quarter of a second that plain HTTP does not need
 
     context, authority = server_context()
     pathlib.Path(ca_file).write_bytes(authority)
-    return _config(observer, ssl_context_factory=lambda config, default: context)
+    return _config(application, ssl_context_factory=lambda config, default: context)
 
 
 def _config(application: t.Any, **more: t.Any) -> uvicorn.Config:
     return uvicorn.Config(
         application,
-        http="h11",
+        http=Protocol,
         loop="asyncio",
         ws="none",
         lifespan="off",

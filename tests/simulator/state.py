@@ -232,6 +232,27 @@ class World:
             raise ValueError(f"no entity {entity!r}")
         return [self._add(mode, owners[number % len(owners)], size).guid for number in range(count)]
 
+    def add_task(self, entity: str, type: str = "EXPORT", queue_seconds: float = 3600, run_seconds: float = 60) -> None:
+        """A task that makes no download: a backup of the entity or a restore, say."""
+        (owner,) = (known for known in self.entities.values() if known.called([entity]))
+        task = self._task(type, run_seconds, [])
+        task.entity = owner
+        task.starts = task.created + queue_seconds
+        task.ends = task.planned_end = task.starts + run_seconds
+
+    def restart(self, tasks: str) -> None:
+        """What a server may have lost after a restart: its sessions, and its tasks or their guids. The work goes on."""
+        self.sessions.drop_all()
+        if tasks not in ("kept", "emptied", "renumbered"):
+            raise ValueError(f"tasks are kept, emptied or renumbered, not {tasks!r}")
+        for task in list(self._tasks.values()):
+            if tasks == "emptied":
+                task.deleted = True
+            elif tasks == "renumbered":
+                del self._tasks[task.guid]
+                task.guid = inventory.guid_of("task", f"again {task.guid}")
+                self._tasks[task.guid] = task
+
     def _purged(self, task: Task) -> bool:
         return task.deleted or task.ends <= self.clock.now() - self.switches.number("purge_after")
 

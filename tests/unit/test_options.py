@@ -87,9 +87,11 @@ def test_no_url_crashes(url: str) -> None:
         ({"password": None}, "password"),
         ({"username": None}, "username"),
         ({"token": "rabbit-hole"}, "token"),
-        ({"session": "JSESSIONID=abc"}, "session"),
         ({"username": None, "password": None, "session": "abc"}, "session"),
-        ({"username": None, "password": None, "session": "a=b; c=d"}, "session"),
+        ({"session": "a=b; c"}, "session"),
+        ({"session": "a=b c"}, "session"),
+        ({"session": "a=b\r\nX-Header: 1"}, "session"),
+        ({"session": "a=\u0436"}, "session"),
         ({"timeout": 0.0}, "timeout"),
         ({"timeout": float("nan")}, "timeout"),
         ({"timeout": 1e9}, "timeout"),
@@ -101,6 +103,23 @@ def test_bad_connection_names_the_option(changes: dict[str, t.Any], option: str)
     with pytest.raises(OptionError) as caught:
         _options.connection({**GIVEN, **changes})
     assert caught.value.option == option
+
+
+@pytest.mark.parametrize("session", ["JSESSIONID=abc", "A=1; B=a/b+c==", " A=1;B=2 "])
+def test_a_session_may_come_with_a_login_for_the_time_after_it(session: str) -> None:
+    connection = _options.connection({**GIVEN, "session": session})
+    assert connection.session == "; ".join(part.strip() for part in session.split(";"))
+    assert connection.password == "wonderland"
+
+
+def test_what_opens_sessions_does_not_travel_with_a_session() -> None:
+    assert "password" in _options.for_another_host(GIVEN)
+    travelling = _options.for_another_host({**GIVEN, "token": "rabbit-hole", "session": "S=1"})
+    assert travelling == {
+        name: value
+        for name, value in {**GIVEN, "session": "S=1"}.items()
+        if name not in ("username", "password", "token")
+    }
 
 
 def test_one_way_to_log_in_is_kept() -> None:
@@ -127,11 +146,11 @@ EVERYTHING = {
 @pytest.mark.parametrize(
     ("given_options", "added"),
     [
-        ({}, {"session": "S=1"}),
+        ({}, {"session": "S=1", "token": "t"}),
         ({"username": "mine"}, {"password": "p"}),
         ({"username": "mine", "password": "mine"}, {}),
         ({"token": "mine"}, {}),
-        ({"session": "mine"}, {}),
+        ({"session": "mine"}, {"token": "t"}),
     ],
 )
 def test_credentials_of_task_and_environment_are_never_mixed(
@@ -146,6 +165,8 @@ def test_credentials_of_task_and_environment_are_never_mixed(
         ({"STORWARE_SESSION"}, {"token": "t"}),
         ({"STORWARE_SESSION", "STORWARE_TOKEN"}, {"username": "u", "password": "p"}),
         ({"STORWARE_SESSION", "STORWARE_TOKEN", "STORWARE_PASSWORD"}, {"username": "u"}),
+        ({"STORWARE_TOKEN"}, {"session": "S=1", "username": "u", "password": "p"}),
+        ({"STORWARE_TOKEN", "STORWARE_PASSWORD"}, {"session": "S=1"}),
     ],
 )
 def test_of_several_credentials_in_the_environment_one_is_taken(left_out: set[str], taken: dict[str, str]) -> None:
@@ -156,15 +177,27 @@ def test_of_several_credentials_in_the_environment_one_is_taken(left_out: set[st
 @pytest.mark.parametrize(
     ("changes", "environ", "expected"),
     [
-        ({}, {}, {"wonderland"}),
-        ({"session": "S=cookie-value"}, {}, {"wonderland", "S=cookie-value", "cookie-value"}),
-        ({"url": "https://u:in-url@host"}, {}, {"wonderland", "in-url"}),
-        ({"url": "u:in-no-url@host"}, {}, {"wonderland", "in-no-url"}),
-        ({"url": "https://u:p@ss@host/x"}, {}, {"wonderland", "p@ss"}),
-        ({}, {"HTTPS_PROXY": "http://u:proxy-word@p:3128", "no_proxy": "a,b"}, {"wonderland", "proxy-word"}),
+        ({}, {}, set()),
+        ({"session": "S=cookie-value"}, {}, {"S=cookie-value", "cookie-value"}),
+        ({"session": "A=one; B=two"}, {}, {"A=one; B=two", "one", "two"}),
+        ({"url": "https://u:in-url@host"}, {}, {"in-url", "u:in-url"}),
+        ({"url": "u:in-no-url@host"}, {}, {"in-no-url", "u:in-no-url"}),
+        ({"url": "https://u:p@ss@host/x"}, {}, {"p@ss", "u:p@ss", "p", "u:p"}),
+        ({"url": "https://u:p/ss@host/x"}, {}, {"p/ss", "u:p/ss"}),
+        ({"url": "https://host:8181/x"}, {}, set()),
+        (
+            {},
+            {"HTTPS_PROXY": "http://u:proxy%2Fword@p:3128", "no_proxy": "a,b"},
+            {
+                "proxy%2Fword",
+                "proxy/word",
+                "u:proxy/word",
+            },
+        ),
     ],
 )
 def test_secrets_are_known_wherever_they_are(
     changes: dict[str, t.Any], environ: dict[str, str], expected: set[str]
 ) -> None:
+    expected = {"wonderland", "admin:wonderland", *expected}  # those of GIVEN
     assert _options.secrets({**GIVEN, **changes}, environ) == expected

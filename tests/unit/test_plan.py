@@ -58,7 +58,7 @@ def test_a_record_without_entity_is_nobodys() -> None:
     wanted = Wanted(ALICE, "CLOUD_DOWNLOAD")
     existing = Catalogue([download("1", entity=None)])
     assert existing.find(wanted) == []
-    assert existing.may_hide(wanted)
+    assert existing.undecided(wanted) == {"1"}
 
 
 def test_the_diff_shows_what_is_asked_for_and_nothing_that_cannot_be_foreseen() -> None:

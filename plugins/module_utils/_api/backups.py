@@ -8,29 +8,40 @@ from __future__ import annotations
 import typing as t
 
 from . import paging, wire
-from .client import Client
+from .paging import Reader
 
 # Up to here one call an entity is cheaper than all backups of a type.
 _FEW_ENTITIES: t.Final = 5
 
 
-def latest(client: Client, entities: t.Sequence[wire.Reference], entity_type: str | None) -> dict[str, wire.Backup]:
-    """The latest backup with status SUCCESS for each entity guid; entities without one are left out."""
-    if entity_type is None or len(entities) <= _FEW_ENTITIES:
-        found = [backup for entity in entities for backup in _successful(client, "protected-entity", entity.guid)]
-    else:
-        found = _successful(client, "protected-entity-type", entity_type)
+def latest(reader: Reader, entities: t.Iterable[str], types: t.Sequence[str]) -> dict[str, wire.Backup]:
+    """The latest backup with status SUCCESS for each entity (guids); entities without one are left out.
+
+    The entities are of these types. The number of calls does not grow with theirs, only with the pages.
+    """
+    wanted = set(entities)
+    if len(wanted) <= _FEW_ENTITIES:
+        return _newest(wanted, (_successful(reader, "protected-entity", guid) for guid in sorted(wanted)))
+    # Each entity is of one type: what is found needs no other list.
+    return _newest(wanted, (_successful(reader, "protected-entity-type", entity_type) for entity_type in types))
+
+
+def _newest(wanted: t.AbstractSet[str], lists: t.Iterable[list[wire.Backup]]) -> dict[str, wire.Backup]:
+    """Reads as many of the lists as are needed."""
     newest: dict[str, wire.Backup] = {}
-    for backup in found:
-        guid = backup.protected_entity.guid if backup.protected_entity else None
-        if guid is not None and _taken(backup) >= _taken(newest.get(guid)):
-            newest[guid] = backup
-    return {entity.guid: newest[entity.guid] for entity in entities if entity.guid in newest}
+    for backups in lists:
+        for backup in backups:
+            guid = backup.protected_entity.guid if backup.protected_entity else None
+            if guid in wanted and guid is not None and _taken(backup) >= _taken(newest.get(guid)):
+                newest[guid] = backup
+        if len(newest) == len(wanted):
+            break
+    return newest
 
 
-def _successful(client: Client, parameter: str, value: str) -> list[wire.Backup]:
+def _successful(reader: Reader, parameter: str, value: str) -> list[wire.Backup]:
     query = [(parameter, value), ("status", "SUCCESS")]
-    records = paging.drain(client, "/backups", query, "list backups")
+    records = paging.drain(reader, "/backups", query, "list backups")
     backups = [wire.backup(record, f"GET /backups: [{index}]") for index, record in enumerate(records)]
     return [backup for backup in backups if backup.status == "SUCCESS"]
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 import typing as t
+from dataclasses import replace
 
 from .._errors import OptionError
 from . import paging, wire
-from .client import Client
+from .paging import Reader
 
 # Teams have no page of their own in the API reference; asking the groups for them is an inference.
 _INVENTORY: t.Final[dict[str, tuple[str, wire.Query]]] = {
@@ -20,6 +21,7 @@ _INVENTORY: t.Final[dict[str, tuple[str, wire.Query]]] = {
     "CLOUD_TEAMS": ("/cloud-groups", [("teams-group", "true")]),
 }
 DOWNLOADABLE_TYPES: t.Final = tuple(_INVENTORY)
+_TOGETHER: t.Final = ("CLOUD_GROUP", "CLOUD_TEAMS")
 # Up to here one filtered call a name is cheaper than the whole inventory.
 _FEW_NAMES: t.Final = 5
 _MAX_CANDIDATES: t.Final = 10
@@ -32,7 +34,26 @@ def is_guid(text: str) -> bool:
     return _GUID.fullmatch(text) is not None
 
 
-def resolve(client: Client, wanted: t.Sequence[str], entity_type: str | None) -> list[wire.Reference]:
+def list_all(reader: Reader, types: t.Sequence[str], filters: t.Mapping[str, t.Any]) -> list[wire.Entity]:
+    """The entities of these types that match the filters (options of ``wire.ENTITY_FILTERS``), each once."""
+    found: dict[str, wire.Entity] = {}
+    for entity_type in types:
+        for entity in _inventory(reader, entity_type, wire.entity_query(filters)):
+            if _is_of(entity, entity_type):
+                found.setdefault(entity.guid, entity)
+    return list(found.values())
+
+
+def handles(entities: t.Sequence[wire.Entity]) -> list[str]:
+    """For each entity what names it alone among these: its address, else its name, else its guid."""
+    index = _by_name(entities)
+    return [
+        next((name for name in (entity.email, entity.name) if name and len(index[name]) == 1), entity.guid)
+        for entity in entities
+    ]
+
+
+def resolve(reader: Reader, wanted: t.Sequence[str], entity_type: str | None) -> list[wire.Reference]:
     """The entity for each name, e-mail address or guid: each once, in the order asked.
 
     Names and addresses are compared exactly. Raises OptionError for a name that fits none or several entities.
@@ -46,17 +67,17 @@ def resolve(client: Client, wanted: t.Sequence[str], entity_type: str | None) ->
                 f"is needed to look up {names[0]!r}, which is no guid",
                 hint=f"Set it to one of {', '.join(DOWNLOADABLE_TYPES)}.",
             )
-        found = _look_up(client, names, entity_type)
+        found = _look_up(reader, names, entity_type)
     references = (found.get(name) or wire.Reference(name.lower(), type=entity_type) for name in wanted)
     # Two names may be one entity: an address and a guid, say.
     return list({reference.guid: reference for reference in references}.values())
 
 
-def resolve_node(client: Client, node: str) -> str:
+def resolve_node(reader: Reader, node: str) -> str:
     """The guid of a node given by name or guid. GET /nodes is seen in clients, not documented."""
     if is_guid(node):
         return node.lower()
-    records = paging.drain(client, "/nodes", [], "list nodes")
+    records = paging.drain(reader, "/nodes", [], "list nodes")
     nodes = [wire.reference(record, "GET /nodes") for record in records]
     matches = [candidate for candidate in nodes if candidate.name == node]
     if len(matches) != 1:
@@ -65,14 +86,14 @@ def resolve_node(client: Client, node: str) -> str:
     return matches[0].guid
 
 
-def _look_up(client: Client, names: t.Sequence[str], entity_type: str) -> dict[str, wire.Reference]:
+def _look_up(reader: Reader, names: t.Sequence[str], entity_type: str) -> dict[str, wire.Reference]:
     """The filter first, then once the whole inventory: the filter may not search addresses."""
     index: dict[str, list[wire.Entity]] = {}
     if len(names) <= _FEW_NAMES:
         for name in names:
-            index.setdefault(name, _by_name(_inventory(client, entity_type, name_like=name)).get(name, []))
+            index.setdefault(name, _by_name(_inventory(reader, entity_type, [("nameLike", name)])).get(name, []))
     if not all(index.get(name) for name in names):
-        everything = _inventory(client, entity_type)
+        everything = _inventory(reader, entity_type, [])
         index = _by_name(everything)
         unknown = [name for name in names if name not in index]
         if unknown:
@@ -83,12 +104,16 @@ def _look_up(client: Client, names: t.Sequence[str], entity_type: str) -> dict[s
     return {name: wire.Reference(index[name][0].guid, index[name][0].name, entity_type) for name in names}
 
 
-def _inventory(client: Client, entity_type: str, name_like: str | None = None) -> list[wire.Entity]:
+def _inventory(reader: Reader, entity_type: str, filters: wire.Query) -> list[wire.Entity]:
     path, query = _INVENTORY[entity_type]
-    if name_like is not None:
-        query = [*query, ("nameLike", name_like)]
-    records = paging.drain(client, path, query, f"list protected entities of type {entity_type}")
-    return [wire.entity(record, f"GET {path}: [{index}]") for index, record in enumerate(records)]
+    records = paging.drain(reader, path, [*query, *filters], f"list protected entities of type {entity_type}")
+    found = [wire.entity(record, f"GET {path}: [{index}]") for index, record in enumerate(records)]
+    return [replace(entity, type=entity.type or entity_type) for entity in found]
+
+
+def _is_of(entity: wire.Entity, entity_type: str) -> bool:
+    """Groups and teams share a list and are told apart by their records; the other lists hold one type each."""
+    return entity_type not in _TOGETHER or entity.type not in _TOGETHER or entity.type == entity_type
 
 
 def _by_name(entities: t.Iterable[wire.Entity]) -> dict[str, list[wire.Entity]]:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import datetime
 import email.utils
 import html
+import http.client
 import json
 import re
+import ssl
 import typing as t
 from dataclasses import dataclass
 
@@ -22,24 +24,41 @@ if t.TYPE_CHECKING:
 try:
     from requests import exceptions as requests_exceptions
     from urllib3 import exceptions as urllib3_exceptions
+
+    # MaxRetryError and ConnectionError wrap the reason.
+    _UNSENT: t.Final = (urllib3_exceptions.NewConnectionError, urllib3_exceptions.ConnectTimeoutError)
 except ImportError:
     pass  # reported by the module before anything is called
 
+# Not a fault of certificates: a server that goes down looks like this.
+_BROKEN_TLS: t.Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+SAFE_METHODS: t.Final = ("GET", "DELETE")  # a DELETE sent twice ends in the same state
 EXCERPT: t.Final = 200  # characters of a body that are shown
+
+Scrub = t.Callable[[str], str]
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """What was tried. doing completes the sentence "Cannot ..."; server is the base URL."""
+    """What was tried. doing completes the sentence "Cannot ..."; server is the base URL.
+
+    scrub removes secrets from what a server says: before it is shortened, when they can still be recognized.
+    """
 
     doing: str
     method: str
     path: str
     server: str
+    scrub: Scrub = str
 
 
 class ApiError(StorwareError):
-    """A call failed. status is the HTTP status, None when there was no answer."""
+    """A call failed.
+
+    status: the HTTP status, None when there was no answer.
+    unsent: nothing can have reached the server.
+    pause: seconds that the server asks to wait before the next try.
+    """
 
     code = "api"
 
@@ -53,7 +72,10 @@ class ApiError(StorwareError):
         status: int | None = None,
         server_message: str | None = None,
         retryable: bool = False,
+        unsent: bool = False,
+        pause: float = 0.0,
     ) -> None:
+        self.told = what
         super().__init__(
             f"Cannot {attempt.doing}: {attempt.method} {attempt.path} {what}",
             code=code,
@@ -67,6 +89,8 @@ class ApiError(StorwareError):
             retryable=retryable,
         )
         self.status = status
+        self.unsent = unsent
+        self.pause = pause
 
 
 # status -> (code, hint); other statuses are "http_status", 5xx "server_error".
@@ -78,6 +102,7 @@ _STATUSES: t.Final = {
     ),
     403: ("forbidden", "The account lacks a privilege for this; ask the administrator of the backup server."),
     404: ("not_found", ""),
+    408: ("server_error", ""),
     409: ("conflict", ""),
     422: ("bad_request", "The server refuses the parameters or the body; its words above say which."),
     429: ("rate_limited", "Try again later, or with fewer tasks at a time."),
@@ -90,15 +115,16 @@ def from_status(response: requests.Response, attempt: Attempt, body: bytes) -> A
     if 300 <= status < 400:
         return _redirected(response, attempt)
     code, hint = _STATUSES.get(status, ("server_error" if status >= 500 else "http_status", ""))
-    words = _server_words(body)
+    words = _server_words(body, attempt.scrub)
     return ApiError(
         attempt,
         f"answered {status}{': ' + words if words else ''}",
         code=code,
         hint=hint,
         status=status,
-        server_message=words,
-        retryable=status == 429 or status >= 500,
+        server_message=words or None,
+        retryable=status in (408, 425, 429) or status >= 500,
+        pause=_retry_after(response),
     )
 
 
@@ -146,54 +172,80 @@ def answer_lost(attempt: Attempt, why: str) -> ApiError:
     return ApiError(attempt, f"got no whole answer ({why}){acted}", code="answer_lost", hint=hint, retryable=True)
 
 
-def from_exception(error: Exception, attempt: Attempt) -> ApiError:
+def deadline_passed(attempt: Attempt, last: ApiError | None = None, *, sent: bool = False) -> ApiError:
+    """The time for a call is over. last: what the last try met, when there was one."""
+    if sent and attempt.method not in SAFE_METHODS:
+        return answer_lost(attempt, "its time was over")
+    why = f"; the last try: {last.told}" if last else ""
+    return ApiError(
+        attempt,
+        f"did not succeed in time{why}",
+        code="deadline",
+        hint="Run the task again, or give it more time.",
+        status=last.status if last else None,
+        server_message=last.details["server_message"] if last else None,
+        retryable=True,
+        unsent=not sent,
+    )
+
+
+def from_exception(error: BaseException, attempt: Attempt) -> ApiError:
     """What requests raised, sorted by whether anything can have reached the server."""
-    reason = _innermost(error)
+    causes = list(_causes(error))
+    reason = _innermost(causes)
+    unsent = any(isinstance(cause, _UNSENT) for cause in causes)
+    if any(isinstance(cause, _BROKEN_TLS) for cause in causes):
+        return answer_lost(attempt, "the TLS connection broke off")
     if isinstance(error, (requests_exceptions.SSLError, urllib3_exceptions.SSLError)):
         return ApiError(
             attempt,
             f"failed the TLS check of {attempt.server} ({reason})",
             code="tls",
             hint="Set ca_path to the CA that signed the server's certificate, and url to a name the certificate holds.",
-        )
-    if isinstance(error, requests_exceptions.ConnectTimeout):
-        return ApiError(
-            attempt,
-            f"got no connection to {attempt.server} in time",
-            code="timeout_connect",
-            hint=_REACH,
-            retryable=True,
+            unsent=True,
         )
     if isinstance(error, requests_exceptions.ProxyError):
         # The reason may repeat the proxy's URL with its password; it is not shown.
-        return ApiError(attempt, "could not pass the proxy", code="proxy", hint=_PROXY, retryable=True)
-    if isinstance(error, requests_exceptions.ConnectionError) and _never_sent(error):
+        return ApiError(attempt, "could not pass the proxy", code="proxy", hint=_PROXY, retryable=True, unsent=unsent)
+    if unsent:
+        in_time = isinstance(error, requests_exceptions.ConnectTimeout)
         return ApiError(
             attempt,
-            f"got no connection to {attempt.server} ({reason})",
-            code="unreachable",
-            hint=_REACH,
+            f"got no connection to {attempt.server} {'in time' if in_time else f'({reason})'}",
+            code="timeout_connect" if in_time else "unreachable",
+            hint="Check url, the network and that the server runs.",
             retryable=True,
+            unsent=True,
         )
     if isinstance(error, requests_exceptions.ReadTimeout):
         return answer_lost(attempt, "nothing came within the timeout")
+    if _speaks_no_http(causes) and (attempt.method in SAFE_METHODS or attempt.path.startswith("/session/")):
+        return ApiError(
+            attempt,
+            f"got something that is no HTTP from {attempt.server} ({reason})",
+            code="bad_answer",
+            hint="Check the port in url: something else than the API answers there.",
+        )
     if isinstance(error, (requests_exceptions.ConnectionError, requests_exceptions.ChunkedEncodingError)):
         return answer_lost(attempt, reason)
     if isinstance(error, OSError) and not isinstance(error, requests_exceptions.RequestException):
         return ApiError(
-            attempt, f"was not sent: {reason}", code="option", hint="Check ca_path, client_cert and client_key."
+            attempt,
+            f"was not sent: {reason}",
+            code="option",
+            hint="Check ca_path, client_cert and client_key.",
+            unsent=True,
         )
     return ApiError(attempt, f"failed ({reason})", code="bad_answer", hint="Check url, and what lies between.")
 
 
-_REACH: t.Final = "Check url, the network and that the server runs."
 _PROXY: t.Final = "Check the proxy variables of the environment, or set use_proxy to false."
 
 
-def retry_after(response: requests.Response) -> float:
+def _retry_after(response: requests.Response) -> float:
     """Seconds the server asks to wait, 0 when it asks nothing sensible (RFC 9110 10.2.3: seconds or a date)."""
     value = response.headers.get("Retry-After", "").strip()
-    if value.isdigit():
+    if re.fullmatch("[0-9]+", value):  # not isdigit, which is true of digits that float() does not take
         return float(value[:12])
     try:
         moment = email.utils.parsedate_to_datetime(value)
@@ -202,21 +254,20 @@ def retry_after(response: requests.Response) -> float:
         return 0.0
 
 
-def excerpt(data: bytes) -> str:
-    """The first words of a body, without markup, fit for one line of a message."""
-    text = data[: EXCERPT * 20].decode("utf-8", "replace")
-    text = re.sub(r"(?is)<(script|style).*?</\1>|<[^>]*>", " ", text)
-    text = "".join(character if character.isprintable() else " " for character in html.unescape(text))
-    text = " ".join(text.split())
+def excerpt(data: bytes, scrub: Scrub) -> str:
+    """The first words of a body, without markup and secrets, fit for one line of a message."""
+    text = scrub(data.decode("utf-8", "replace"))
+    text = scrub(html.unescape(re.sub(r"(?is)<(script|style).*?</\1>|<[^>]*>", " ", text)))
+    text = " ".join("".join(character if character.isprintable() else " " for character in text).split())
     return text if len(text) <= EXCERPT else text[:EXCERPT] + "..."
 
 
-def _server_words(body: bytes) -> str:
+def _server_words(body: bytes, scrub: Scrub) -> str:
     try:
         message = wire.server_message(json.loads(body))
     except (ValueError, RecursionError):
         message = None
-    return excerpt(message.encode()) if message else excerpt(body)
+    return excerpt(message.encode("utf-8", "replace") if message else body, scrub)
 
 
 def _redirected(response: requests.Response, attempt: Attempt) -> ApiError:
@@ -232,10 +283,13 @@ def _redirected(response: requests.Response, attempt: Attempt) -> ApiError:
     )
 
 
-def _never_sent(error: BaseException) -> bool:
-    # MaxRetryError wraps the reason; its name differs by urllib3 version only below NewConnectionError.
-    unsent = (urllib3_exceptions.NewConnectionError, urllib3_exceptions.ConnectTimeoutError)
-    return any(isinstance(cause, unsent) for cause in _causes(error))
+def _speaks_no_http(causes: t.Sequence[BaseException]) -> bool:
+    # RemoteDisconnected is a BadStatusLine to Python, but means that there was no answer.
+    return any(
+        isinstance(cause, http.client.HTTPException)
+        and not isinstance(cause, (http.client.RemoteDisconnected, http.client.IncompleteRead))
+        for cause in causes
+    )
 
 
 def _causes(error: BaseException) -> t.Iterator[BaseException]:
@@ -251,16 +305,16 @@ def _causes(error: BaseException) -> t.Iterator[BaseException]:
         todo += [*current.args, getattr(current, "reason", None), current.__cause__, current.__context__]
 
 
-def _innermost(error: BaseException) -> str:
+def _innermost(causes: t.Sequence[BaseException]) -> str:
     """The shortest true reason: the operating system's or TLS library's words, without addresses and object names."""
-    for cause in _causes(error):
+    for cause in causes:
         if type(cause).__name__ in ("SSLCertVerificationError", "CertificateError"):
             return str(getattr(cause, "verify_message", "") or cause)
-    for cause in _causes(error):
+    for cause in causes:
         if (
             isinstance(cause, OSError)
             and cause.strerror
             and not isinstance(cause, requests_exceptions.RequestException)
         ):
             return str(cause.strerror)
-    return type(list(_causes(error))[-1]).__name__
+    return type(causes[-1]).__name__

@@ -11,10 +11,30 @@ from dataclasses import dataclass, field
 from .._errors import StorwareError
 from . import wire
 from .client import Client
+from .transport import Answer
 
 PAGE_SIZE: t.Final = 500  # the server may give fewer; nothing documents a limit
 MAX_PAGES: t.Final = 10_000
 MAX_DRAINS: t.Final = 3  # a list that changed while it was read is read again
+
+
+class Reader(t.Protocol):
+    """What lists are read with: a Client, or one with a deadline."""
+
+    def get(self, path: str, query: wire.Query, doing: str) -> Answer:
+        """Read."""
+
+
+@dataclass(frozen=True)
+class Within:
+    """Reads that end at a deadline of ``time.monotonic()``."""
+
+    client: Client
+    deadline: float
+
+    def get(self, path: str, query: wire.Query, doing: str) -> Answer:
+        """Read."""
+        return self.client.get(path, query, doing, self.deadline)
 
 
 class IncompleteList(StorwareError):
@@ -29,6 +49,7 @@ class _Drain:
 
     records: dict[str, wire.Json] = field(default_factory=dict)  # by guid: a record seen twice is one record
     totals: list[int] = field(default_factory=list)  # as told page by page
+    pages: int = 0  # that brought something
 
     def add(self, page: list[wire.Json], path: str) -> int:
         """Take the page in; returns how many of its records are new."""
@@ -37,52 +58,66 @@ class _Drain:
             if not isinstance(record, dict) or not isinstance(record.get("guid"), str):
                 raise wire.Malformed(f"GET {path}: [{index}]", "an object with a guid", record)
             self.records[record["guid"]] = record
-        return len(self.records) - before
+        new = len(self.records) - before
+        self.pages += bool(new)
+        return new
 
     @property
     def complete(self) -> bool:
         """Whether the server's newest count is reached; without a count there is no contradiction."""
         return not self.totals or len(self.records) >= self.totals[-1]
 
-    @property
-    def steady(self) -> bool:
-        """Whether the count stayed the same: only then can no record have slipped from one page to another unseen."""
-        return len(set(self.totals)) <= 1
+    def is_proof(self, previous: _Drain | None) -> bool:
+        """Whether no record can have slipped from one page to another unseen.
+
+        The count stayed the same; where the server tells none, a second pass found the same.
+        """
+        if self.totals:
+            return len(set(self.totals)) == 1
+        return self.pages <= 1 or (previous is not None and previous.records.keys() == self.records.keys())
 
 
-def drain(client: Client, path: str, query: wire.Query, doing: str, size: int = PAGE_SIZE) -> list[wire.Json]:
+def drain(reader: Reader, path: str, query: wire.Query, doing: str, size: int = PAGE_SIZE) -> list[wire.Json]:
     """All records of a list, each guid once, in the server's order.
 
     Works with and without X-Total-Count, with a server that caps or ignores ``size``, and with pages that repeat.
-    A list whose count changes while it is read is read again. Raises IncompleteList, ApiError, Malformed.
+    A list that changes while it is read is read again. Raises IncompleteList, ApiError, Malformed.
     """
-    drained = _Drain()
+    passes: list[_Drain] = []
     for _attempt in range(MAX_DRAINS):
-        drained = _drain_once(client, path, query, doing, size)
-        if drained.complete and drained.steady:
-            break
-    if drained.complete:  # a list that never stands still is good enough when nothing it counts is missing
-        return list(drained.records.values())
+        drained = _drain_once(reader, path, query, doing, size)
+        if drained.complete and drained.is_proof(passes[-1] if passes else None):
+            return list(drained.records.values())
+        passes.append(drained)
+    last = passes[-1]
+    if last.complete:  # a list that never stands still is good enough when nothing it counts is missing
+        return list({guid: record for each in passes for guid, record in each.records.items()}.values())
     raise IncompleteList(
-        f"Cannot {doing}: GET {path} counts {drained.totals[-1]} records and shows {len(drained.records)}",
+        f"Cannot {doing}: GET {path} counts {last.totals[-1]} records and shows {len(last.records)}",
         hint="Run the task again; if it stays so, the server's X-Total-Count does not fit its list.",
+        retryable=True,
     )
 
 
-def page(client: Client, path: str, query: wire.Query, doing: str) -> tuple[list[wire.Json], int | None]:
+def page(reader: Reader, path: str, query: wire.Query, doing: str) -> tuple[list[wire.Json], int | None]:
     """One call: the records and the server's total count, if it tells one."""
-    answer = client.get(path, query, doing)
+    answer = reader.get(path, query, doing)
     records = [] if answer.body is None else answer.body  # 204 stands for an empty list
     if not isinstance(records, list):
         raise wire.Malformed(f"GET {path}", "a list", records)
     return records, answer.total
 
 
-def _drain_once(client: Client, path: str, query: wire.Query, doing: str, size: int) -> _Drain:
+def _drain_once(reader: Reader, path: str, query: wire.Query, doing: str, size: int) -> _Drain:
     drained = _Drain()
     number, fruitless = 0, 0
-    while number < MAX_PAGES:
-        records, total = page(client, path, [*query, ("page", str(number)), ("size", str(size))], doing)
+    while True:
+        if number >= MAX_PAGES:
+            raise IncompleteList(
+                f"Cannot {doing}: GET {path} still shows new records on page {number}",
+                hint="Narrow the list down with a filter; if it stays so, the server's pages have no end.",
+            )
+        records, total = page(reader, path, [*query, ("page", str(number)), ("size", str(size))], doing)
         if total is not None:
             drained.totals.append(total)
         new = drained.add(records, path)

@@ -1,29 +1,115 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tasks of the server. Their type is never looked at: the API has none for downloads."""
+"""Tasks of the server: which are under way, what became of those we watch, and which may be preparing a download."""
 
 from __future__ import annotations
 
 import typing as t
+from dataclasses import replace
 
 from . import paging, wire
-from .client import Client
+from .paging import Reader
 
 # The vendor's closed list of states, in the parts that matter here.
 ACTIVE: t.Final = ("QUEUED", "RUNNING")
 FAILED: t.Final = ("FAILED", "CANCELLED")
 FINISHED: t.Final = "FINISHED"
 
+# The vendor's closed list of types has none for downloads, so that no type proves that a task prepares one. These
+# have a documented meaning that is something else; RESTORE, MOUNT, UPLOAD and types nobody knows may be a download.
+_SOMETHING_ELSE: t.Final = frozenset(
+    (
+        "BACKUP_CLEANUP",
+        "BACKUP_DESTINATION_INIT",
+        "BACKUP_DESTINATION_SYNC",
+        "CONNECTIVITY_TEST",
+        "DELETE",
+        "EJECT_TAPE",
+        "EXPORT",
+        "IMPORT",
+        "IMPORT_TAPE",
+        "INVENTORY_SYNC",
+        "LIVE_MIGRATION",
+        "SCOPED_INVENTORY_SYNC",
+        "SNAPSHOT",
+        "SNAPSHOT_CLEANUP",
+        "SNAPSHOT_REVERSION",
+        "STAGING_CLEANUP",
+        "STORE",
+        "TAPE_MANAGER_INVENTORY_SYNC",
+        "UNMOUNT",
+    )
+)
 
-def unfinished(client: Client) -> dict[str, wire.Task]:
+
+def unfinished(reader: Reader) -> dict[str, wire.Task]:
     """All tasks that run, wait or went wrong, by guid, in one list.
 
     Finished ones are left out: the server purges them some time, so that "finished" and "vanished" must mean the
     same to whoever waits, and a busy server would have thousands of them.
     """
-    query = [("states", state) for state in (*ACTIVE, *FAILED)]
-    records = paging.drain(client, "/tasks", query, "list tasks")
+    return _listed(reader, (*ACTIVE, *FAILED))
+
+
+def active(reader: Reader) -> dict[str, wire.Task]:
+    """All tasks that run or wait, by guid, in one list."""
+    return {guid: task for guid, task in _listed(reader, ACTIVE).items() if task.state not in FAILED}
+
+
+def may_prepare(task: wire.Task) -> bool:
+    """Whether this task is under way and may be preparing a download."""
+    return task.state not in (*FAILED, FINISHED) and task.type not in _SOMETHING_ELSE
+
+
+def by_entity(tasks: t.Iterable[wire.Task]) -> t.Callable[[str], list[wire.Task]]:
+    """Finds the tasks of an entity; where none names it, those that name nobody: one task may stand for many."""
+    index: dict[str | None, list[wire.Task]] = {}
+    for task in tasks:
+        index.setdefault(task.protected_entity.guid if task.protected_entity else None, []).append(task)
+    return lambda entity: index.get(entity) or index.get(None) or []
+
+
+class Watch:
+    """The server's unfinished tasks, look by look, and what became of those that somebody watches."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._suspects: set[str] = set()
+        self._failed: set[str] = set()
+        self.unfinished: dict[str, wire.Task] = {}
+
+    def look(self) -> None:
+        """Read the list once."""
+        self.unfinished = unfinished(self._reader)
+        failing = {guid for guid, task in self.unfinished.items() if task.state in FAILED}
+        # Believed at the second look: the server may start a failed task again.
+        self._failed = failing & self._suspects
+        self._suspects = failing
+
+    def is_open(self, guid: str) -> bool:
+        """Whether the task is not over. One that is not among the unfinished ones has finished or was purged."""
+        return guid in self.unfinished and guid not in self._failed
+
+    def failure(self, guid: str) -> str | None:
+        """Why the task has failed, in the server's words where it has any; None when it has not."""
+        if guid not in self._failed:
+            return None
+        task = self.unfinished[guid]
+        return f"task {task.guid} is {task.state}: {task.status_info or 'the server gives no reason'}"
+
+    def preparing(self) -> t.Callable[[str], list[wire.Task]]:
+        """Finds the tasks under way that may be preparing a download of an entity."""
+        return by_entity(filter(may_prepare, self.unfinished.values()))
+
+    def renew(self, task: wire.Task) -> wire.Task:
+        """The task as it is now."""
+        return self.unfinished.get(task.guid) or replace(task, state=FINISHED, progress=100.0)
+
+
+def _listed(reader: Reader, states: t.Sequence[str]) -> dict[str, wire.Task]:
+    query = [("states", state) for state in states]
+    records = paging.drain(reader, "/tasks", query, "list tasks")
     tasks = (wire.task(record, f"GET /tasks: [{index}]") for index, record in enumerate(records))
     # A server that ignores the filter shows them all the same; a state nobody knows counts as unfinished.
     return {task.guid: task for task in tasks if task.state != FINISHED}

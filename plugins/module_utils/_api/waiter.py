@@ -8,19 +8,31 @@ from __future__ import annotations
 import random
 import time
 import typing as t
-from dataclasses import dataclass
 
 from .failures import ApiError
 
+LAST_LOOK: t.Final = 4.0  # seconds; the last look begins at the deadline, and no call goes on for longer than this
+LONGEST_INTERVAL: t.Final = 60.0  # seconds, for a server that asks for fewer looks
 
-@dataclass(frozen=True)
+
 class Waiting:
-    """How long to wait and how often to look; seconds. clock is monotonic: no wall clock decides anything."""
+    """How long to wait, counted from now, and how often to look; seconds.
 
-    timeout: float
-    interval: float
-    clock: t.Callable[[], float] = time.monotonic
-    sleep: t.Callable[[float], None] = time.sleep
+    clock is monotonic: no wall clock decides anything.
+    """
+
+    def __init__(
+        self,
+        timeout: float,
+        interval: float,
+        clock: t.Callable[[], float] = time.monotonic,
+        sleep: t.Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.clock = clock
+        self.deadline = clock() + timeout
+        self.limit = self.deadline + LAST_LOOK
+        self._interval = interval
+        self._sleep = sleep
 
     def until(self, done: t.Callable[[], bool]) -> ApiError | bool:
         """Call ``done`` now and then until it returns true.
@@ -28,19 +40,25 @@ class Waiting:
         Returns True when it did; at the end of the time False, or the error that the last look met. A server that
         is away for a while does not end the waiting; an error that trying again cannot mend does, by being raised.
         """
-        deadline = self.clock() + self.timeout
         while True:
             result: ApiError | bool
             try:
                 result = done()
             except ApiError as error:
-                if not error.retryable:
+                if not error.retryable and not _is_starting(error):
                     raise
                 result = error
+                if error.status == 429:
+                    self._interval = max(self._interval, min(2 * self._interval, LONGEST_INTERVAL))
             if result is True:
                 return True
-            left = deadline - self.clock()
+            left = self.deadline - self.clock()
             if left <= 0:
                 return result
             # A little jitter keeps many controllers from asking in step.
-            self.sleep(min(left, self.interval * random.uniform(0.9, 1.1)))
+            self._sleep(min(left, self._interval * random.uniform(0.9, 1.1)))
+
+
+def _is_starting(error: ApiError) -> bool:
+    """Whoever waits has seen the server's lists before: they are not found only while the server starts."""
+    return error.status == 404 and error.details["method"] == "GET"

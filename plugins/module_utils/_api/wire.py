@@ -115,7 +115,7 @@ class CloudDownload:
             "state": self.state,
             "protected_entity": self.protected_entity.result() if self.protected_entity else None,
             "backup": self.backup.result() if self.backup else None,
-            "node": {"guid": self.node.guid, "name": self.node.name} if self.node else None,
+            "node": _named(self.node),
             "mounted_file_count": self.mounted_file_count,
             "mounted_file_system_count": self.mounted_file_system_count,
             "other": {key: value for key, value in self.raw.items() if key not in _KNOWN_KEYS},
@@ -160,8 +160,53 @@ class Entity:
     """A user, site, group or team of the inventory."""
 
     guid: str
-    name: str | None
-    email: str | None
+    name: str | None = None
+    email: str | None = None
+    type: str | None = None
+    present: bool | None = None
+    restorable: bool | None = None
+    backup_up_to_date: bool | None = None
+    last_backup: str | None = None
+    policy: Reference | None = None
+    cloud_service_provider: Reference | None = None
+    raw: t.Mapping[str, Json] = field(default_factory=dict, compare=False, repr=False)
+
+    def result(self, latest_backup: Backup | None) -> dict[str, t.Any]:
+        """The record as modules return it."""
+        return {
+            "guid": self.guid,
+            "name": self.name,
+            "email": self.email,
+            "type": self.type,
+            "present": self.present,
+            "restorable": self.restorable,
+            "backup_up_to_date": self.backup_up_to_date,
+            "last_backup": self.last_backup,
+            "policy": _named(self.policy),
+            "cloud_service_provider": _named(self.cloud_service_provider),
+            "latest_backup": latest_backup.result() if latest_backup else None,
+            "other": {key: value for key, value in self.raw.items() if key not in _ENTITY_KEYS},
+        }
+
+
+_ENTITY_KEYS: t.Final = frozenset(
+    (
+        "guid",
+        "name",
+        "email",
+        "type",
+        "present",
+        "restorable",
+        "backupUpToDate",
+        "lastBackup",
+        "policy",
+        "cloudServiceProvider",
+    )
+)
+
+
+def _named(thing: Reference | None) -> dict[str, t.Any] | None:
+    return {"guid": thing.guid, "name": thing.name} if thing else None
 
 
 # --- from the server -------------------------------------------------------------------------------------------------
@@ -219,7 +264,19 @@ def task(record: Json, where: str) -> Task:
 def entity(record: Json, where: str) -> Entity:
     """A CloudUserListRecord, CloudSiteListRecord or CloudGroupListRecord."""
     fields = _object(record, where)
-    return Entity(guid=_guid(fields, where), name=_text(fields.get("name")), email=_text(fields.get("email")))
+    return Entity(
+        guid=_guid(fields, where),
+        name=_text(fields.get("name")),
+        email=_text(fields.get("email")),
+        type=enum(fields.get("type")),
+        present=_flag(fields.get("present")),
+        restorable=_flag(fields.get("restorable")),
+        backup_up_to_date=_flag(fields.get("backupUpToDate")),
+        last_backup=timestamp(fields.get("lastBackup")),
+        policy=_optional(fields, "policy", reference, where),
+        cloud_service_provider=_optional(fields, "cloudServiceProvider", reference, where),
+        raw=fields,
+    )
 
 
 def reference(record: Json, where: str) -> Reference:
@@ -253,6 +310,14 @@ def server_message(body: Json) -> str | None:
         return None
     nested = body.get("error")
     return (_text(nested.get("message")) if isinstance(nested, dict) else None) or _text(body.get("message"))
+
+
+def session_user(body: Json) -> dict[str, str | None] | None:
+    """Whose session it is (SessionInfoResponse), when the server says so."""
+    requester = body.get("requester") if isinstance(body, dict) else None
+    if not isinstance(requester, dict):
+        return None
+    return {"guid": _text(requester.get("guid")), "name": _text(requester.get("name"))}
 
 
 # --- to the server ---------------------------------------------------------------------------------------------------
@@ -305,11 +370,20 @@ def differences(record: t.Mapping[str, Json], body: t.Mapping[str, Json]) -> dic
 
 def download_query(filters: t.Mapping[str, Json]) -> Query:
     """The query of GET /cloud-download for options in snake_case; those that are None are left out."""
+    return _query(filters, DOWNLOAD_FILTERS)
+
+
+def entity_query(filters: t.Mapping[str, Json]) -> Query:
+    """The query of GET /cloud-users and its sisters for options in snake_case; those that are None are left out."""
+    return _query(filters, ENTITY_FILTERS)
+
+
+def _query(filters: t.Mapping[str, Json], keys: t.Mapping[str, str]) -> Query:
     query: Query = []
-    for option, key in DOWNLOAD_FILTERS.items():
+    for option, key in keys.items():
         value = filters.get(option)
-        if value is not None:
-            query.append((key, _plain(value)))
+        values = value if isinstance(value, list) else [] if value is None else [value]
+        query += [(key, _plain(each)) for each in values]
     return query
 
 
@@ -329,6 +403,18 @@ DOWNLOAD_FILTERS: t.Final = {
     "protected_entity_type": "protected-entity-type",
     "size": "size",
 }
+
+# The same for the users, sites and groups; those that all three pages print.
+ENTITY_FILTERS: t.Final = {
+    "backup_status": "backupStatus",
+    "cloud_service_provider": "cloud-service-provider",
+    "direction": "direction",
+    "filter": "filter",
+    "name_like": "nameLike",
+    "order_by": "orderBy",
+    "policy": "policy",
+}
+BACKUP_STATUSES: t.Final = ("IS_PROTECTED", "NOT_PROTECTED", "NO_SCHEDULE")
 
 
 def _plain(value: Json) -> str:
@@ -381,6 +467,10 @@ def _optional(
 
 def _text(value: Json) -> str | None:
     return value if isinstance(value, str) and value else None
+
+
+def _flag(value: Json) -> bool | None:
+    return value if isinstance(value, bool) else None
 
 
 def _number(value: Json) -> float | None:

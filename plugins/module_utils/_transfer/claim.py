@@ -34,7 +34,8 @@ class Claim:
     run had the claim before, and may have changed everything.
     """
 
-    def __init__(self, state: StateFile, partial: Partial, left: Record | None) -> None:
+    def __init__(self, stem: str, state: StateFile, partial: Partial, left: Record | None) -> None:
+        self.stem = stem
         self.state = state
         self.partial = partial
         self.left = left
@@ -48,12 +49,12 @@ class Claim:
     def __exit__(self, *exc_info: object) -> None:
         """Remove both files, unless they are kept for the next run."""
         self.partial.close()
-        with explaining(f"remove {self.state.directory.path_of(self.state.name)}"):
-            try:
-                if not self._kept:
-                    self.state.remove()
-            finally:
-                self.state.close()
+        try:
+            if not self._kept:
+                remove_left(self.state.directory, self.stem)
+                self.state.remove()
+        finally:
+            self.state.close()
 
     def keep(self) -> None:
         """Leave the partial and its sidecar for the next run."""
@@ -95,7 +96,7 @@ def acquire(directory: Directory, stem: str, pace: Pace) -> Claim:
 
 def tidy(directory: Directory, stem: str) -> None:
     """Remove what a run has left that ended just before it could do so itself."""
-    if directory.stat(stem + _STATE) is None:
+    if directory.stat(stem + _STATE) is None and not _others(directory, stem):
         return
     with explaining(f"use {directory.path_of(stem + _STATE)}"):
         claim = _take(directory, stem, secrets.token_hex(4))
@@ -154,16 +155,21 @@ def _begun(state: StateFile, stem: str, record: Record, before: str = "") -> Cla
             # Its own first; a run that ended while it took over from another may have left that one's name.
             theirs = sorted((other for other in others if other.endswith(SUFFIX)), key=lambda n: before not in n)
             adopted = next((p for p in (Partial.adopt(directory, other, name) for other in theirs) if p), None)
-        for other in others:
-            directory.remove(other)
-        return Claim(state, adopted or Partial.create(directory, name), record if adopted else None)
+        remove_left(directory, stem, record.token)
+        return Claim(stem, state, adopted or Partial.create(directory, name), record if adopted else None)
     except BaseException:
         state.remove()
         state.close()
         raise
 
 
-def _others(directory: Directory, stem: str, token: str) -> list[str]:
+def remove_left(directory: Directory, stem: str, token: str = "") -> None:
+    """Remove what runs other than the one with the token have left. The claim must be ours."""
+    for name in _others(directory, stem, token):
+        directory.remove(name)
+
+
+def _others(directory: Directory, stem: str, token: str = "") -> list[str]:
     """The names of what other runs have left."""
     pattern = re.compile(rf"{re.escape(stem)}({TOKEN.pattern})({re.escape(SUFFIX)}|\.{_STATE})")
     matches = (pattern.fullmatch(name) for name in directory.names())

@@ -38,7 +38,7 @@ class Directory:
     def close(self) -> None:
         """Give the descriptor back. May be called twice."""
         if self.fd >= 0:
-            os.close(self.fd)
+            close(self.fd)
             self.fd = -1
 
     def path_of(self, name: str) -> str:
@@ -69,7 +69,7 @@ class Directory:
                 raise OSError(errno.EINVAL, "not a regular file")
             yield fd
         finally:
-            os.close(fd)
+            close(fd)
 
     def remove(self, name: str) -> None:
         """Remove the name; fine if it is not there."""
@@ -92,6 +92,12 @@ class Directory:
         """Bytes that may still be written here; None when the file system does not say."""
         space = os.statvfs(self.fd)
         return space.f_bavail * space.f_frsize if space.f_blocks else None
+
+
+def close(fd: int) -> None:
+    """Give a descriptor back. An error says nothing then: what matters was brought to the disk before."""
+    with contextlib.suppress(OSError):
+        os.close(fd)
 
 
 @contextlib.contextmanager

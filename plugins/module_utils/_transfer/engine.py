@@ -54,18 +54,22 @@ def fetch(job: Job, finding: Finding) -> Outcome:
     started = pace.clock()
     kept = 0
     try:
-        with _workplace(job, finding) as place, claim.acquire(place, _stem(job), pace) as claimed:
+        # What has no better words of its own, such as a directory that cannot be read any more
+        with explaining(f"use {finding.directory.path}"), contextlib.ExitStack() as stack:
+            place = stack.enter_context(_workplace(job, finding))
+            claimed = stack.enter_context(claim.acquire(place, _stem(job), pace))
             if claimed.waited:
                 inspection.look(job, finding)
                 if not finding.needs_content:
                     return Outcome(inspection.describe(job, finding), None, 0, pace.clock() - started)
             _rehearse(job, finding)
-            with contextlib.closing(Sink(claimed, job.checksum)) as target:
-                try:
-                    file, received = _fetch(job, finding, target, pace)
-                except BaseException:
-                    kept = target.offset if target.keep() else 0
-                    raise
+            target = Sink(claimed, job.checksum, allow_unverified=job.allow_unverified)
+            stack.callback(target.close)
+            try:
+                file, received = _fetch(job, finding, target, pace)
+            except BaseException:
+                kept = target.offset if target.keep() else 0
+                raise
     except StorwareError as error:
         _complete(error, job, finding, kept)
         raise
@@ -74,8 +78,10 @@ def fetch(job: Job, finding: Finding) -> Outcome:
 
 def tidy(job: Job, finding: Finding) -> None:
     """When there is nothing to fetch: remove what a run has left that was killed after it had published."""
-    with _workplace(job, finding) as place:
+    with explaining(f"use {finding.directory.path}"), _workplace(job, finding) as place:
         claim.tidy(place, _stem(job))
+        if place is not finding.directory:
+            claim.remove_left(finding.directory, _stem(job))
 
 
 def _stem(job: Job) -> str:
@@ -95,6 +101,8 @@ def _workplace(job: Job, finding: Finding) -> t.Iterator[Directory]:
 
 def _rehearse(job: Job, finding: Finding) -> None:
     """Make and dress an empty file: what cannot be written or owned is found before anything is sent."""
+    if job.tmp_dest is not None:
+        claim.remove_left(finding.directory, _stem(job))
     with Partial.create(finding.directory, _scratch(job)) as scratch:
         publish.put_on(scratch, finding.name or job.guid, finding.directory, finding.old, job.dress)
 
@@ -156,7 +164,21 @@ def _publish(job: Job, finding: Finding, target: Sink, verified: str) -> File:
         note_partial.write_at(0, receipt.render(note, datetime.datetime.now(datetime.timezone.utc)))
         target.claim.check()
         publish.publish(partial, note_partial, name, finding.directory, finding.old, job.dress)
+    _check_path(finding, partial)
     return File(finding.path, size, sha256, verified, format)
+
+
+def _check_path(finding: Finding, partial: Partial) -> None:
+    """The path must lead to the file: somebody may have exchanged the directory during the run."""
+    there = None
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        there = os.lstat(finding.path)
+    if there is None or not os.path.samestat(there, os.fstat(partial.fd)):
+        raise StorwareError(
+            f"{finding.directory.path} is another directory now; the file is in the one that had this name before",
+            code="overtaken",
+            retryable=True,
+        )
 
 
 def _free_name(job: Job, finding: Finding, target: Sink, sha256: str, format: str | None) -> str:

@@ -21,7 +21,7 @@ from .directory import Directory, explaining, kind_of
 from .pace import Limits
 from .publish import Dress
 from .receipt import Receipt
-from .source import Opener
+from .source import Opener, Scrub
 from .verify import Checksum
 
 # Reasons. The first group means that content has to be fetched.
@@ -49,6 +49,7 @@ class Job:
     openers: who can send the content, by label; tried in this order while the answer is no file.
     level: how much of the content is verified: full, structure or length. overwrite: never, different or always.
     tmp_dest: where bytes lie until they are proved; the directory of dest if None. connections: ranges at a time.
+    scrub: takes secrets out of a text.
     """
 
     guid: str
@@ -63,6 +64,7 @@ class Job:
     tmp_dest: str | None = None
     connections: int = 1
     limits: Limits = field(default_factory=Limits)
+    scrub: Scrub = str
 
 
 @dataclass(frozen=True)

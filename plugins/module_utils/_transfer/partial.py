@@ -17,7 +17,7 @@ import stat
 import typing as t
 
 from .._errors import StorwareError
-from .directory import Directory, explaining
+from .directory import Directory, close, explaining
 
 SUFFIX: t.Final = ".part"
 
@@ -51,7 +51,7 @@ class Partial:
                     if adopted.is_in_place(name):
                         os.fchmod(adopted.fd, 0o600)  # it may have been dressed for its final name already
                         return adopted
-            os.close(adopted.fd)
+            close(adopted.fd)
         return None
 
     def __enter__(self) -> Partial:
@@ -121,7 +121,7 @@ class Partial:
         except OSError:
             pass  # what is left behind is private, and the next run replaces it
         finally:
-            os.close(self.fd)
+            close(self.fd)
             self.fd = -1
 
 

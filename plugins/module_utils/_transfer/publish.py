@@ -54,6 +54,8 @@ def publish(
             directory.remove(receipt_name(name))
             directory.sync()
     _place(partial, name, directory)
+    with explaining(f"bring {directory.path} to the disk"):
+        directory.sync()  # not every file system keeps the order of two renames
     _place(note, receipt_name(name), directory)
     with explaining(f"bring {directory.path} to the disk"):
         if not partial.is_in_place(name, directory):  # another run came in between; its file stays, without our receipt

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From one connection into the sink: one thread reads while another one writes and hashes, in a few reused buffers."""
+"""From one connection into the sink: one thread reads, one writes and one hashes, in a few reused buffers."""
 
 from __future__ import annotations
 
@@ -13,24 +13,35 @@ from .sink import Sink
 from .source import Source
 
 PIECE: t.Final = 1024 * 1024  # bytes
-_PIECES: t.Final = 4  # buffers; what is read ahead of the disk
+_PIECES: t.Final = 6  # buffers; what is read ahead of the disk
 
 
-def pump(source: Source, sink: Sink) -> None:
-    """All bytes of the source into the sink. What has come before a failure is in the sink, too."""
-    spare = [memoryview(bytearray(PIECE)) for _number in range(_PIECES)]
-    under_way: collections.deque[tuple[concurrent.futures.Future[None], memoryview]] = collections.deque()
-    # The end of the block waits for what is under way, also after an interruption: nothing that came is lost.
-    with concurrent.futures.ThreadPoolExecutor(1) as worker:
-        while True:
-            if spare:
-                buffer = spare.pop()
-            else:
-                written, buffer = under_way.popleft()
-                written.result()
-            size = source.fill(buffer)
-            if not size:
-                break
-            under_way.append((worker.submit(sink.take, buffer[:size]), buffer))
-        for written, _buffer in under_way:
-            written.result()
+class Pump:
+    """Moves what sources bring. One is enough for all tries of a transfer: its buffers are used again."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._buffers = [memoryview(bytearray(PIECE)) for _number in range(_PIECES)]
+
+    def run(self, source: Source) -> None:
+        """All bytes of the source into the sink. What has come before a failure is in the sink, too."""
+        sink = self._sink
+        offset = sink.offset
+        spare = list(self._buffers)
+        under_way: collections.deque[tuple[concurrent.futures.Future[None], memoryview]] = collections.deque()
+        # The end of the block waits for what is under way, also after an interruption: nothing that came is lost.
+        with concurrent.futures.ThreadPoolExecutor(1) as hasher, concurrent.futures.ThreadPoolExecutor(1) as writer:
+            while True:
+                if spare:
+                    buffer = spare.pop()
+                else:
+                    counted, buffer = under_way.popleft()
+                    counted.result()
+                size = source.fill(buffer)
+                if not size:
+                    break
+                written = writer.submit(sink.write, offset, buffer[:size])
+                under_way.append((hasher.submit(sink.count, buffer[:size], written), buffer))
+                offset += size
+            for counted, _buffer in under_way:
+                counted.result()

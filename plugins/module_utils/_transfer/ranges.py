@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from .pace import Pace, TransferInterrupted, Tries
 from .resume import NotTheRest, Rest, claims_of_rest, refusal
 from .sink import Sink
-from .source import Opener, Source
+from .source import Opener, Scrub, Source
 
 BLOCK: t.Final = 16 * 1024 * 1024  # bytes
-_BUFFER: t.Final = 256 * 1024  # bytes, for each connection
+BUFFER: t.Final = 256 * 1024  # bytes, for each connection
 _LAST_WAIT: t.Final = 1.0  # seconds for the threads to end; none of them writes any more by then
 
 
@@ -35,13 +35,14 @@ class _Block:
 class Ranges:
     """The blocks behind the sink's offset, fetched by several threads and counted by the one that calls ``run``."""
 
-    def __init__(self, opener: Opener, sink: Sink, pace: Pace, connections: int) -> None:
+    def __init__(self, opener: Opener, sink: Sink, pace: Pace, buffers: t.Sequence[memoryview], scrub: Scrub) -> None:
         length = sink.claims.length or 0
         self._blocks = [_Block(start, min(start + BLOCK, length)) for start in range(sink.offset, length, BLOCK)]
         self._opener = opener
         self._sink = sink
         self._pace = pace
-        self._connections = min(connections, len(self._blocks))
+        self._scrub = scrub
+        self._buffers = buffers[: len(self._blocks)]  # one for each connection
         self._changed = threading.Condition()
         self._opening = threading.Lock()  # a session asks one thing at a time
         self._next = 0  # the block that is handed out next
@@ -52,7 +53,7 @@ class Ranges:
     def run(self) -> None:
         """Raises what ended a connection, after all that came in order before is in the sink."""
         # Daemons: a process that is told to end does not wait for a server that is silent.
-        threads = [threading.Thread(target=self._work, daemon=True) for _number in range(self._connections)]
+        threads = [threading.Thread(target=self._work, args=(buffer,), daemon=True) for buffer in self._buffers]
         for thread in threads:
             thread.start()
         try:
@@ -79,9 +80,8 @@ class Ranges:
             for source in self._open:
                 source.abort()
 
-    def _work(self) -> None:
-        buffer = memoryview(bytearray(_BUFFER))
-        pace = self._pace.share(self._connections)
+    def _work(self, buffer: memoryview) -> None:
+        pace = self._pace.share(len(self._buffers))
         try:
             while (block := self._take()) is not None:
                 self._fetch(block, buffer, pace)
@@ -120,7 +120,7 @@ class Ranges:
                 raise refusal(response, rest)
             if response.headers.get("ETag") != rest.claims.validator:
                 raise NotTheRest("the file on the server is another one now")
-            _claims, size = claims_of_rest(response, rest)
+            _claims, size = claims_of_rest(response, rest, self._scrub)
             source = Source(response, size, pace)
             with self._listed(source):
                 while got := source.fill(buffer):

@@ -17,7 +17,7 @@ from .._errors import StorwareError
 from . import headers as fields
 from .headers import Claims
 from .pace import Pace, TransferInterrupted
-from .source import REQUEST_HEADERS, NotAFile, Response, Source, check_coding, judge
+from .source import REQUEST_HEADERS, NotAFile, Response, Scrub, Source, check_coding, judge
 
 OVERLAP: t.Final = 1024 * 1024  # bytes that are asked for again
 
@@ -61,15 +61,15 @@ class Answer:
     is_whole: bool = False
 
 
-def judge_rest(response: Response, rest: Rest, pace: Pace) -> Answer:
+def judge_rest(response: Response, rest: Rest, pace: Pace, scrub: Scrub) -> Answer:
     """What this answer to ``Rest.request`` is. Raises NotTheRest, NotAFile, TransferInterrupted.
 
     The caller closes the answer when this raises.
     """
     if response.status_code == 200:
-        return Answer(*judge(response, pace), is_whole=True)
+        return Answer(*judge(response, pace, scrub), is_whole=True)
     if response.status_code == 206:
-        claims, size = claims_of_rest(response, rest)
+        claims, size = claims_of_rest(response, rest, scrub)
         return Answer(Source(response, size, pace), claims)
     if response.status_code == 416:
         total = fields.unsatisfied_total(response.headers)
@@ -88,14 +88,14 @@ def refusal(response: Response, rest: Rest) -> StorwareError:
     return NotAFile(f"answered {status} where the rest of a file comes with 206", status=status)
 
 
-def claims_of_rest(response: Response, rest: Rest) -> tuple[Claims, int]:
+def claims_of_rest(response: Response, rest: Rest, scrub: Scrub) -> tuple[Claims, int]:
     """What a 206 says of the whole file, and how many bytes it holds, after checking that it is the part asked for.
 
     Raises NotTheRest.
     """
     headers, known = response.headers, rest.claims
     try:
-        check_coding(response)
+        check_coding(response, scrub)
     except NotAFile as error:
         raise NotTheRest(error.message) from error
     found = fields.content_range(headers)

@@ -22,7 +22,7 @@ from .directory import explaining
 from .headers import Claims
 from .life import Writer
 from .state import Record
-from .verify import Checksum, Digests, digest_blocks
+from .verify import Checksum, Digests, detect, digest_blocks
 
 COMMIT_BYTES: t.Final = 32 * 1024 * 1024  # a record at the latest after so many bytes,
 COMMIT_SECONDS: t.Final = 5.0  # or after so long
@@ -41,13 +41,14 @@ class Sink:
     it. joined: how the parts of several answers were proved to belong together (empty, STRONG or WEAK).
     """
 
-    def __init__(self, claim: Claim, checksum: Checksum | None) -> None:
+    def __init__(self, claim: Claim, checksum: Checksum | None, *, allow_unverified: bool = False) -> None:
         self.claim = claim
         self.claims = _NOTHING
         self.source = ""
         self.joined = ""
         self.offset = 0
         self._checksum = checksum
+        self._allow_unverified = allow_unverified
         self._digests = Digests()
         self._failure: StorwareError | None = None
         self._committer = concurrent.futures.ThreadPoolExecutor(1)
@@ -69,8 +70,15 @@ class Sink:
 
     @property
     def can_be_continued(self) -> bool:
-        """Whether a later request or run can go on from here."""
-        return self._record().can_be_continued
+        """Whether a later request or run can go on from here, and its result be proved."""
+        return self._record().can_be_continued and (
+            self.claims.validator is not None
+            # Otherwise the parts may be of two files, and only a proof of the whole would show it.
+            or self._checksum is not None
+            or self.claims.digest is not None
+            or detect(self.claim.partial.read_at(0, 16)) == "zip"
+            or self._allow_unverified
+        )
 
     def recover(self) -> None:
         """Go on with what an earlier run has left, if it still has the digest that was recorded."""
@@ -104,12 +112,16 @@ class Sink:
         is_weak = claims.validator is None or self.joined == WEAK
         self.joined = WEAK if is_weak else STRONG
 
-    def take(self, data: memoryview) -> None:
-        """Put these bytes behind those that are there."""
+    def write(self, offset: int, data: memoryview) -> None:
+        """Put these bytes there, behind those that are under way; ``count`` makes them a part of the content."""
+        self.claim.partial.write_at(offset, data)
+
+    def count(self, data: memoryview, written: concurrent.futures.Future[None]) -> None:
+        """Take these bytes, once they are written, as the next ones behind the offset."""
         if self._failure:
-            raise self._failure  # after a hole nothing has its place
+            raise self._failure  # behind a hole nothing has its place
         try:
-            self.claim.partial.write_at(self.offset, data)
+            written.result()
         except StorwareError as error:
             self._failure = error
             raise
@@ -131,16 +143,22 @@ class Sink:
 
     def keep(self) -> bool:
         """Leave the bytes for the next run, recorded as they are now; False when they are no use."""
+        try:
+            return self._keep()
+        except (OSError, StorwareError):
+            return False
+
+    def _keep(self) -> bool:
         with contextlib.suppress(StorwareError):
             self._settle()
         claim = self.claim
         is_ours = claim.state.is_in_place() and claim.partial.is_in_place(claim.partial.name)
-        if not is_ours or not self.can_be_continued or self._is_spoiled:
+        if not is_ours or self._is_spoiled or not self.can_be_continued:
             return False
         try:
             claim.partial.truncate(self.offset)
             self._make_durable(dataclasses.replace(self._record(), writer=None))
-        except StorwareError:
+        except (OSError, StorwareError):
             if self._is_spoiled or not self._durable:
                 return False
         claim.keep()

@@ -62,6 +62,7 @@ class Response(t.Protocol):
 
 # Takes header fields, and the instant of the monotonic clock by which the answer must have begun (None: any time).
 # Returns the answer with any 2xx or 416, whatever it holds; raises StorwareError for all else.
+Scrub = t.Callable[[str], str]
 Opener = t.Callable[[t.Mapping[str, str], t.Optional[float]], Response]
 
 
@@ -134,34 +135,41 @@ class Source:
             view[:ready] = self._ahead[:ready]
             self._ahead = self._ahead[ready:]
             return ready
-        filled = 0
-        until = self._pace.clock() + _LONGEST_FILL
-        while filled < len(view) and not self._ended and self._pace.clock() < until:
-            filled += self._receive_into(view[filled:])
+        filled = self._receive_into(view)
         if not filled and self._failure:
             raise self._failure
         return filled
 
     def _receive_into(self, view: memoryview) -> int:
-        """What one read brings; at the end, and after a failure, ``_ended`` is set."""
-        clock = self._pace.clock
+        """What comes until the view is full or it has taken long; what goes wrong is raised by the next call."""
+        size = len(view) if self.length is None else min(len(view), self.length - self.count)
+        filled = 0
+        clock, receive = self._pace.clock, self._receive
         started = clock()
-        size = 0
+        until = started + _LONGEST_FILL
+        if self._failure or self._ended:
+            return 0
         try:
             self._be_patient()
-            size = self._receive(view if self.length is None else view[: self.length - self.count])
-            self._pace.note(size, clock() - started)
+            # As little as possible in here: over TLS each round brings no more than 16 KiB.
+            while filled < size:
+                got = receive(view[filled:size])
+                filled += got
+                self.count += got
+                if not got:
+                    self._ended = True
+                    break
+                if clock() >= until:
+                    break
+            self._pace.note(filled, clock() - started)
         # ValueError: http.client takes the size of a chunk as it comes, also a negative one.
         except (HTTPError, http.client.HTTPException, OSError, ValueError) as error:
             self._failure = self._broken(error, clock() - started)
         except StorwareError as error:
             self._failure = error
-        self.count += size
-        short = self.length is not None and self.count < self.length
-        if not size and short and not self._failure:
+        if self._ended and self.length is not None and self.count < self.length and not self._failure:
             self._failure = self._interrupted("the connection was closed early")
-        self._ended = self._failure is not None or not size or self.count == self.length
-        return size
+        return filled
 
     def _be_patient(self) -> None:
         if self._socket:
@@ -187,40 +195,41 @@ class Source:
         )
 
 
-def judge(response: Response, pace: Pace) -> tuple[Source, Claims]:
+def judge(response: Response, pace: Pace, scrub: Scrub) -> tuple[Source, Claims]:
     """The whole file in this answer. Raises NotAFile, or TransferInterrupted at its first bytes.
 
-    The caller closes the answer when this raises.
+    The caller closes the answer when this raises. scrub: takes secrets out of what is shown.
     """
     status = response.status_code
     if status != 200:
         raise NotAFile(f"answered {status} where a file comes with 200", status=status)
-    check_coding(response)
+    check_coding(response, scrub)
     claims = fields.claims(response.headers)
     source = Source(response, claims.length, pace)
-    check_content(response, source, claims)
+    check_content(response, source, claims, scrub)
     return source, claims
 
 
-def check_coding(response: Response) -> None:
+def check_coding(response: Response, scrub: Scrub) -> None:
     """Raise NotAFile for a body that would have to be decoded."""
-    coding = response.headers.get("Content-Encoding", "").strip().lower()
-    if coding not in ("", "identity"):
-        message = f"answered with the content coding {_shown(coding)}, which was not asked for"
+    coding = response.headers.get("Content-Encoding", "").strip()
+    if coding.lower() not in ("", "identity"):
+        message = f"answered with the content coding {_shown(coding, scrub)}, which was not asked for"
         raise NotAFile(message, status=response.status_code)
 
 
-def check_content(response: Response, source: Source, claims: Claims) -> None:
+def check_content(response: Response, source: Source, claims: Claims, scrub: Scrub) -> None:
     """Raise NotAFile for an answer whose beginning is that of a web page or JSON, or that holds nothing."""
     # Known first bytes decide: the vendor's page prints JSON as the media type of an address that may send a file.
     if detect(source.head) is not None:
         return
-    media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    kind = _MEDIA_TYPES.get(media_type) or _kind_of_text(source.head)
+    media_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
+    kind = _MEDIA_TYPES.get(media_type.lower()) or _kind_of_text(source.head)
     status = response.status_code
     if kind:
-        text = _shown(_text(source.head))
-        raise NotAFile(f"answered with {kind} ({media_type or 'no media type'}): {text}", status=status)
+        shown = _shown(media_type, scrub) if media_type else "no media type"
+        text = _shown(_text(source.head, scrub), scrub)
+        raise NotAFile(f"answered with {kind} ({shown}): {text}", status=status)
     if not source.head and not (claims.length == 0 and claims.name):
         # A server whose file is not ready answers just so; an empty file has at least a name.
         raise NotAFile(f"answered {status} without any content", status=status)
@@ -268,12 +277,13 @@ def _kind_of_text(head: bytes) -> str | None:
     return "JSON" if _JSON.match(start) else None
 
 
-def _text(data: bytes) -> str:
-    return re.sub(r"(?is)<(script|style).*?</\1>|<[^>]*>", " ", data.decode("utf-8", "replace"))
+def _text(data: bytes, scrub: Scrub) -> str:
+    # Secrets first: what is cut or cleaned is not recognised any more.
+    return re.sub(r"(?is)<(script|style).*?</\1>|<[^>]*>", " ", scrub(data.decode("utf-8", "replace")))
 
 
-def _shown(text: str) -> str:
-    clean = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+def _shown(text: str, scrub: Scrub) -> str:
+    clean = " ".join("".join(c if c.isprintable() else " " for c in scrub(text)).split())
     return (clean if len(clean) <= _EXCERPT else clean[:_EXCERPT] + "...") or "nothing readable"
 
 

@@ -13,10 +13,10 @@ from . import headers as fields
 from . import names, verify
 from .headers import Claims
 from .inspection import Job
-from .pace import Pace, TransferInterrupted, Tries
+from .pace import Pace, TooSlow, TransferInterrupted, Tries
 from .partial import check_space
-from .pump import pump
-from .ranges import BLOCK, Ranges
+from .pump import Pump
+from .ranges import BLOCK, BUFFER, Ranges
 from .resume import NotTheRest, Rest, check_overlap, judge_rest
 from .sink import Sink
 from .source import REQUEST_HEADERS, NotAFile, Opener, Response, Source, check_coding, check_content, judge
@@ -40,6 +40,11 @@ class Transfer:
         self._sink = sink
         self._pace = pace
         self._tries = Tries(pace)
+        self._pump = Pump(sink)
+        # Made once for all tries, as those of the pump.
+        self._buffers = [
+            memoryview(bytearray(BUFFER)) for _number in range(job.connections if job.connections > 1 else 0)
+        ]
         self._restarts = 0
         self._is_anew = False  # what is there does not count: the next request is for the whole
 
@@ -59,7 +64,7 @@ class Transfer:
             except StorwareError as error:
                 if not self._may_help_again(error):
                     raise
-                self._wait(error, progress=self._sink.offset > reached)
+                self._wait(error, progress=self._is_progress(error, self._sink.offset - reached))
 
     def start_over(self, error: StorwareError) -> None:
         """Let the next request be for the whole. Raises the error when that was done often enough."""
@@ -76,6 +81,11 @@ class Transfer:
         return isinstance(error, TransferInterrupted) or (
             self._sink.offset > 0 and (error.retryable or isinstance(error, NotAFile))
         )
+
+    def _is_progress(self, error: StorwareError, gained: int) -> bool:
+        """A server that drips brings some bytes each time, and would never be given up."""
+        limits = self._pace.limits
+        return gained > (limits.min_rate * limits.rate_window if isinstance(error, TooSlow) else 0)
 
     def _wait(self, error: StorwareError, *, progress: bool) -> None:
         try:
@@ -95,7 +105,10 @@ class Transfer:
         sink = self._sink
         if sink.offset and not self._is_anew:
             if not sink.can_be_continued:
-                raise NotTheRest("the transfer broke off, and the server gives nothing by which to continue it")
+                raise NotTheRest(
+                    "the transfer broke off, and nothing would prove that the rest belongs to what is there",
+                    hint="A checksum would prove it; with allow_unverified it is taken for granted.",
+                )
             self._continue(self._opener(sink.source))
         else:
             self._begin()
@@ -130,11 +143,11 @@ class Transfer:
             self._fetch_ranges(opener)
             return
         with self._response(opener, REQUEST_HEADERS) as response:
-            source, claims = judge(response, self._pace)
+            source, claims = judge(response, self._pace, self._job.scrub)
             self._check_format(source.head, claims)
             self._check_provable(source.head, claims)
             self._accept(label, claims)
-            self._pump(source)
+            self._receive_from(source)
 
     def _probed(self, opener: Opener) -> Claims | None:
         """What the server says of a file that it sends in parts; None if it does not, or nothing is won by it."""
@@ -147,9 +160,9 @@ class Transfer:
             claims = fields.claims_of_range(response.headers, found.total)
             if found.total <= BLOCK or not (claims.validator or "").startswith('"'):
                 return None
-            check_coding(response)
+            check_coding(response, self._job.scrub)
             source = Source(response, found.end + 1, self._pace)
-            check_content(response, source, claims)
+            check_content(response, source, claims, self._job.scrub)
             self._check_format(source.head, claims)
         return claims
 
@@ -157,8 +170,9 @@ class Transfer:
         """A file whose name promises a known format must start like one."""
         name = self._name or names.safe_name(claims.name, "")
         promised = names.extension_of(name)
-        if head and promised in ("zip", "pst") and verify.detect(head) != promised:
-            raise NotAFile(f"sent something that is no {promised.upper()} file as {name} (it starts with {head[:8]!r})")
+        if promised in ("zip", "pst") and verify.detect(head) != promised:
+            start = head[:8]
+            raise NotAFile(f"sent something that is no {promised.upper()} file as {name} (it starts with {start!r})")
 
     def _check_provable(self, head: bytes, claims: Claims) -> None:
         """What nothing could prove in the end is not fetched in the first place."""
@@ -184,7 +198,7 @@ class Transfer:
             # The bytes that are there must still be the server's; the rest is asked for in blocks.
             rest = Rest(sink.offset, sink.claims, sink.offset)
         with self._response(opener, rest.request()) as response:
-            answer = judge_rest(response, rest, self._pace)
+            answer = judge_rest(response, rest, self._pace, self._job.scrub)
             if answer.source is None:
                 sink.claims = answer.claims
                 return
@@ -195,7 +209,7 @@ class Transfer:
             self.received += rest.offset - rest.start
             sink.join(answer.claims)
             if rest.end is None:
-                self._pump(answer.source)
+                self._receive_from(answer.source)
         if rest.end is not None:
             self._fetch_ranges(opener)
 
@@ -205,21 +219,21 @@ class Transfer:
         self._check_format(source.head, claims)
         self._check_provable(source.head, claims)
         self._accept(self._sink.source, claims)
-        self._pump(source)
+        self._receive_from(source)
 
     # --- bytes ---
 
     def _fetch_ranges(self, opener: Opener) -> None:
         before = self._sink.offset
         try:
-            Ranges(opener, self._sink, self._pace, self._job.connections).run()
+            Ranges(opener, self._sink, self._pace, self._buffers, self._job.scrub).run()
         finally:
             self.received += self._sink.offset - before
 
-    def _pump(self, source: Source) -> None:
+    def _receive_from(self, source: Source) -> None:
         before = self._sink.offset
         try:
-            pump(source, self._sink)
+            self._pump.run(source)
         finally:
             self.received += self._sink.offset - before
 

@@ -17,6 +17,7 @@ from ansible_collections.storware.backup.plugins.module_utils._api.failures impo
 from tests.harness.answers import LOGIN, Answer, AnsweringServer, answering
 
 LIST = "GET /api/cloud-download"
+LOGIN_CALL = "POST /api/session/login"
 OK = Answer.json([])
 PASSWORD = "open sesame, please"
 
@@ -75,10 +76,11 @@ def test_a_given_session_is_used_and_left_open() -> None:
 def test_an_expired_given_session_is_told() -> None:
     error, server = failure({LIST: Answer(401)}, username=None, password=None, session="SID=given")
     assert error.code == "unauthorized"
+    assert "no credentials" in error.hint
     assert server.calls() == [LIST]
 
 
-def test_a_rotating_cookie_is_followed() -> None:
+def test_h10_a_rotating_cookie_is_followed() -> None:
     rotated = Answer(200, b"[]", {"Set-Cookie": "JSESSIONID=next; Path=/"})
     with answering({LIST: [rotated, OK]}) as server, client(server.url) as session:
         session.get("/cloud-download", [], "list")
@@ -86,29 +88,83 @@ def test_a_rotating_cookie_is_followed() -> None:
     assert server.requests[-2].headers["Cookie"] == "JSESSIONID=next"
 
 
-def test_a_session_that_ends_in_the_middle_is_opened_again_once() -> None:
-    with answering({LIST: [Answer(401), OK]}) as server:
-        assert read(server) == []
-    assert server.calls().count("POST /api/session/login") == 2
+def test_h5_a_session_that_ends_in_the_middle_is_opened_again() -> None:
+    with answering({LIST: [OK, Answer(401), OK, OK, Answer(401), OK]}) as server, client(server.url) as session:
+        for _call in range(4):
+            assert session.get("/cloud-download", [], "list").body == []
+    assert server.calls().count(LOGIN_CALL) == 3  # once for each time that it had ended
 
 
-def test_a_401_right_after_a_login_is_final() -> None:
+def test_h5_a_401_right_after_a_login_is_final() -> None:
     error, server = failure({LIST: Answer(401)})
     assert error.code == "unauthorized"
-    assert server.calls().count("POST /api/session/login") == 2
+    assert server.calls().count(LOGIN_CALL) == 1
+
+
+def test_h5_a_second_401_in_a_row_is_final() -> None:
+    with answering({LIST: [OK, Answer(401)]}) as server, client(server.url) as session:
+        session.get("/cloud-download", [], "list")
+        with pytest.raises(ApiError) as caught:
+            session.get("/cloud-download", [], "list")
+    assert caught.value.code == "unauthorized"
+    assert server.calls().count(LOGIN_CALL) == 2
+
+
+def test_h6_a_session_that_ends_before_content_is_asked_for_is_opened_again() -> None:
+    with answering({LIST: [OK, Answer(401), Answer(206, b"rest")]}) as server, client(server.url) as session:
+        session.get("/cloud-download", [], "list")
+        with session.open("/cloud-download", {"Range": "bytes=5-"}, "fetch") as response:
+            assert response.content == b"rest"
+    assert server.calls().count(LOGIN_CALL) == 2
+
+
+def test_a_given_session_is_spared_a_login_until_it_ends() -> None:
+    with answering({LIST: [OK, Answer(401), OK]}) as server, client(server.url, session="SID=given") as session:
+        for _call in range(2):
+            session.get("/cloud-download", [], "list")
+    assert server.calls() == [LIST, LIST, LOGIN_CALL, LIST, "POST /api/session/logout"]
+    assert [request.headers.get("Cookie") for request in server.requests[:4]] == [
+        "SID=given", "SID=given", None, "JSESSIONID=open-sesame",
+    ]  # fmt: skip
+
+
+def test_h7_a_missing_privilege_is_final() -> None:
+    error, server = failure({LIST: Answer(403)})
+    assert error.code == "forbidden"
+    assert server.calls() == [LOGIN_CALL, LIST, "POST /api/session/logout"]
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
-def test_a_refused_login_is_tried_exactly_once(status: int) -> None:
-    refused = Answer.json({"message": f"no such user, or {PASSWORD} is wrong"}, status)
-    error, server = failure({"POST /api/session/login": refused})
-    assert error.code == "login_refused"
-    assert server.calls() == ["POST /api/session/login"]
+def test_h8_s18_a_refused_login_is_tried_exactly_once(status: int) -> None:
+    refused = Answer.json({"message": "no such user, or the password is wrong"}, status)
+    with answering({LOGIN_CALL: refused}) as server, client(server.url) as session:
+        for _call in range(3):  # a task that goes on after a failure must not lock the account
+            with pytest.raises(ApiError) as caught:
+                session.get("/cloud-download", [], "list")
+            assert caught.value.code == "login_refused"
+    assert server.calls() == [LOGIN_CALL]
 
 
-def test_a_starting_server_is_asked_to_log_in_again() -> None:
-    with answering({"POST /api/session/login": [Answer(503), Answer(503), LOGIN], LIST: OK}) as server:
-        assert read(server) == []
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_h3_a_starting_or_busy_server_is_asked_to_log_in_again(status: int) -> None:
+    sleeps: list[float] = []
+    with answering({LOGIN_CALL: [Answer(status), Answer(status), LOGIN], LIST: OK}) as server:
+        assert read(server, sleeps) == []
+    assert len(sleeps) == 2
+
+
+def test_h3_logins_are_bounded() -> None:
+    error, server = failure({LOGIN_CALL: Answer(429)}, retries=3)
+    assert error.code == "rate_limited"
+    assert error.retryable
+    assert server.calls() == [LOGIN_CALL] * 4
+
+
+@pytest.mark.parametrize("answer", [Answer(408), Answer(425), Answer(500), Answer(501), Answer(silent=True)])
+def test_other_failures_of_a_login_are_final(answer: Answer) -> None:
+    """Whether a session was opened cannot be told: another try could leave many behind."""
+    _error, server = failure({LOGIN_CALL: answer})
+    assert server.calls() == [LOGIN_CALL]
 
 
 @pytest.mark.parametrize(
@@ -116,9 +172,11 @@ def test_a_starting_server_is_asked_to_log_in_again() -> None:
     [
         (Answer(200, b"{}"), "set no session cookie"),
         (Answer(200, b"{}", {"Set-Cookie": "S=1; Domain=elsewhere.example"}), "does not fit url"),
+        (Answer(200, b"{}", {"Set-Cookie": "S=1; Secure; Path=/"}), "does not fit url"),
+        (Answer(200, b"{}", {"Set-Cookie": "S=1; Path=/ui"}), "does not fit url"),
     ],
 )
-def test_a_login_without_a_usable_cookie_is_told(answer: Answer, words: str) -> None:
+def test_h9_a_login_without_a_usable_cookie_is_told(answer: Answer, words: str) -> None:
     error, _server = failure({"POST /api/session/login": answer})
     assert error.code == "no_session_cookie"
     assert words in error.message
@@ -180,7 +238,8 @@ def test_what_creates_or_updates_is_never_sent_twice(verb: str, lost: Answer) ->
 
 def test_a_post_is_repeated_after_401_because_nothing_was_done() -> None:
     call = "POST /api/cloud-download"
-    with answering({call: [Answer(401), OK]}) as server, client(server.url) as session:
+    with answering({call: [Answer(401), OK], LIST: OK}) as server, client(server.url) as session:
+        session.get("/cloud-download", [], "list")
         assert session.post("/cloud-download", {"a": 1}, "create").body == []
     assert server.calls().count(call) == 2
 

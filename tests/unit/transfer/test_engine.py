@@ -27,9 +27,9 @@ from ansible_collections.storware.backup.plugins.module_utils._transfer.director
 from ansible_collections.storware.backup.plugins.module_utils._transfer.partial import partial_stem
 from ansible_collections.storware.backup.plugins.module_utils._transfer.publish import Dress
 from ansible_collections.storware.backup.plugins.module_utils._transfer.verify import Checksum
+from tests.faults.script_server import Pause, Reset, Script, chunked, head, reply, scripted, until_close
 from tests.unit.transfer.fetching import job, opener, reason, run
 from tests.unit.transfer.material import GUID, OTHER_GUID, files_in, noise, pst_bytes, sha256, zip_bytes
-from tests.unit.transfer.script_server import Pause, Reset, Script, chunked, head, reply, scripted, until_close
 
 ZIP, PST, PLAIN = zip_bytes(), pst_bytes(), noise(5000)
 NEWER = zip_bytes({"new.eml": noise(500, 9)})

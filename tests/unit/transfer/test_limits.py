@@ -23,9 +23,9 @@ from ansible_collections.storware.backup.plugins.module_utils._errors import Sto
 from ansible_collections.storware.backup.plugins.module_utils._transfer import receipt
 from ansible_collections.storware.backup.plugins.module_utils._transfer.directory import Directory
 from ansible_collections.storware.backup.plugins.module_utils._transfer.publish import Dress
+from tests.faults.script_server import Pause, Repeat, chunked, head, reply, scripted
 from tests.unit.transfer.fetching import job, program, reason, run
 from tests.unit.transfer.material import files_in, noise, sha256, zip_bytes
-from tests.unit.transfer.script_server import Pause, Repeat, chunked, head, reply, scripted
 
 ZIP = zip_bytes()
 NEWER = zip_bytes({"new.eml": noise(300_000, 9)})

@@ -65,6 +65,7 @@ TABLE = {
     "ann\u202egpj.exe": "anngpj.exe",
     "zero\u200bwidth\ufeff.zip": "zerowidth.zip",
     "line\u2028break.zip": "linebreak.zip",
+    "paragraph\u2029break.zip": "paragraphbreak.zip",
     "half\ud800.zip": "half.zip",
     "full\uff0fwidth.zip": "full\uff0fwidth.zip",
     "cafe\u0301.zip": "café.zip",
@@ -148,6 +149,8 @@ def test_every_table_name_can_be_made(tmp_path: pathlib.Path) -> None:
         ("mail.zip", ["mail.zip", "mail-f8f73bf9.zip", f"mail-{GUID}.zip"]),
         ("mail", ["mail", "mail-f8f73bf9", f"mail-{GUID}"]),
         ("a.tar.gz", ["a.tar.gz", "a.tar-f8f73bf9.gz", f"a.tar-{GUID}.gz"]),
+        ("a.fifteen-letters", ["a.fifteen-letters", "a-f8f73bf9.fifteen-letters", f"a-{GUID}.fifteen-letters"]),
+        ("a.sixteen-letters-", ["a.sixteen-letters-", "a.sixteen-letters--f8f73bf9", f"a.sixteen-letters--{GUID}"]),
         ("at end. of it all together", [f"at end. of it all together{tail}" for tail in ("", "-f8f73bf9", f"-{GUID}")]),
     ],
 )

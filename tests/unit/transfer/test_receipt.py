@@ -137,6 +137,7 @@ GOOD = receipt.render(RECEIPT, NOW)
         GOOD + GOOD,
         GOOD.replace(b"mail.zip", b"../mail.zip"),
         GOOD.replace(b"mail.zip", b"/etc/passwd"),
+        GOOD.replace(b"mail.zip", b"."),
         GOOD.replace(b"mail.zip", b".."),
         GOOD.replace(b"mail.zip", b"a\x00b"),
         GOOD.replace(sha256(CONTENT).encode() + b"  mail", b"\\" + sha256(CONTENT).encode() + b"  ma\\il"),
@@ -150,6 +151,17 @@ def test_a_damaged_receipt_is_none(data: bytes) -> None:
 def test_comments_of_others_and_unknown_levels_do_no_harm() -> None:
     data = b"# made by hand\n# verified: blindly\n\n" + GOOD.replace(b"# verified: structure\n", b"# note: x y\n")
     assert receipt.parse(data) == dataclasses.replace(RECEIPT, verified="none")
+
+
+@pytest.mark.parametrize("level", ["none", "length", "structure", "full", "digest"])
+def test_the_level_that_was_reached_is_remembered(level: str) -> None:
+    note = dataclasses.replace(RECEIPT, verified=level)
+    assert receipt.parse(receipt.render(note, NOW)) == note
+
+
+def test_without_the_mark_of_an_escaped_name_a_backslash_is_a_backslash() -> None:
+    data = GOOD.replace(b"mail.zip", b"back\\nslash.zip")
+    assert receipt.parse(data) == dataclasses.replace(RECEIPT, name="back\\nslash.zip")
 
 
 @given(st.binary(max_size=400))
@@ -182,6 +194,22 @@ def test_what_is_no_plain_file_is_no_receipt(directory: Directory, tmp_path: pat
     (tmp_path / "dir.sha256").mkdir()
     (tmp_path / "big.zip.sha256").write_bytes(GOOD.replace(b"mail", b"big") + b"# more\n" * 5000)
     assert receipt.find(directory, GUID) is None
+
+
+@pytest.mark.parametrize(("size", "known"), [(16384, True), (16385, False)])
+def test_only_a_file_of_a_receipts_size_is_read(
+    directory: Directory, tmp_path: pathlib.Path, size: int, known: bool
+) -> None:
+    put(directory, RECEIPT)
+    (tmp_path / "mail.zip.sha256").write_bytes(GOOD + b"#" * (size - len(GOOD) - 1) + b"\n")
+    assert (receipt.read(directory, "mail.zip") == RECEIPT) is known
+
+
+def test_the_receipt_of_another_download_is_not_found(directory: Directory) -> None:
+    put(directory, dataclasses.replace(RECEIPT, guid=OTHER_GUID))
+    assert receipt.find(directory, GUID) is None
+    put(directory, dataclasses.replace(RECEIPT, name="z.zip"), content=None)
+    assert receipt.find(directory, GUID) == dataclasses.replace(RECEIPT, name="z.zip")
 
 
 def test_of_two_receipts_the_one_with_a_file_counts(directory: Directory) -> None:

@@ -22,8 +22,8 @@ from ansible_collections.storware.backup.plugins.module_utils._transfer.source i
     Source,
     TransferInterrupted,
 )
+from tests.faults.script_server import Pause, Reset, Script, chunked, head, reply, scripted, until_close
 from tests.unit.transfer.material import noise, pst_bytes, zip_bytes
-from tests.unit.transfer.script_server import Pause, Reset, Script, chunked, head, reply, scripted, until_close
 
 BODY = noise(5000)
 NAMED = 'Content-Disposition: attachment; filename="empty.bin"'

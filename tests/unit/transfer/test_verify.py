@@ -112,10 +112,22 @@ def test_an_algorithm_that_the_host_lacks(monkeypatch: pytest.MonkeyPatch) -> No
 
     original = hashlib.new
     monkeypatch.setattr(hashlib, "new", without_md5)
-    with pytest.raises(OptionError, match="not available on this host"):
+    with pytest.raises(OptionError, match="not available on this host") as caught:
         Checksum.parse(f"md5:{'0' * 32}")
+    assert caught.value.option == "checksum"
     # A server's digest that cannot be computed is as good as none.
     assert prove(PLAIN, claimed=Checksum("md5", "0" * 32)) == "length"
+
+
+def test_md5_of_a_host_that_offers_it_for_all_but_security(monkeypatch: pytest.MonkeyPatch) -> None:
+    def like_fips(name: str, *, usedforsecurity: bool = True) -> t.Any:
+        if name == "md5" and usedforsecurity:
+            raise ValueError("disabled for FIPS")
+        return original(name)
+
+    original = hashlib.new
+    monkeypatch.setattr(hashlib, "new", like_fips)
+    assert prove(PLAIN, checksum=Checksum.parse(f"md5:{hashlib.md5(PLAIN).hexdigest()}")) == "digest"
 
 
 @given(st.text(max_size=100))
@@ -133,6 +145,7 @@ def test_digests_of_pieces_are_those_of_the_whole() -> None:
     assert digests.hex("sha256") == sha256(PLAIN)
     assert digests.hex("sha1") == hashlib.sha1(PLAIN).hexdigest()
     assert digests.hex("md5") is None
+    assert Digests().hex("sha256") == sha256(b"")
 
 
 @pytest.mark.parametrize("size", [0, 1, 2**20, 2**20 + 1])
@@ -208,6 +221,7 @@ def test_a_wrong_digest_fails_at_every_level(data: bytes, level: str) -> None:
     assert error.code == "checksum_mismatch"
     assert sha256(data) in error.message
     assert wrong.digest in error.message
+    assert error.details == {"algorithm": "sha256", "got": sha256(data), "expected": wrong.digest}
     assert failure(data, level, claimed=wrong, allow_unverified=True).code == "digest_mismatch"
 
 

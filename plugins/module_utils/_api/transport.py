@@ -1,0 +1,206 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One request, one answer: the only place that sends anything to the API, and never twice.
+
+With its own policy for every request instead of what libraries and the environment would do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import time
+import traceback
+import typing as t
+import urllib.parse
+from dataclasses import dataclass
+
+from .._options import Connection
+from . import alarm, failures, wire
+from .failures import ApiError, Attempt
+
+try:
+    import requests
+    import requests.cookies
+    import requests.utils
+    import urllib3
+
+    from .http import Session
+
+    REQUESTS_IMPORT_ERROR: str | None = None
+except ImportError:
+    REQUESTS_IMPORT_ERROR = traceback.format_exc()
+
+MAX_BODY: t.Final = 256 * 1024 * 1024  # bytes of JSON; a list of 100,000 records has about a third of it
+MAX_TIME: t.Final = 20  # time-outs that a whole answer may take, where the call has no deadline
+_NEVER_A_BODY: t.Final = (204, 304)
+_PIECE: t.Final = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A successful answer. body is None when there was none: presence of a body tells more than the status."""
+
+    status: int
+    body: wire.Json
+    total: int | None = None  # X-Total-Count
+
+
+class Transport:
+    """Connections to one server and its cookies. on_secret is told each cookie before it is used."""
+
+    def __init__(self, connection: Connection, on_secret: t.Callable[[str], None]) -> None:
+        self._connection = connection
+        self._on_secret = on_secret
+        self._known: set[str] = set()
+        self._http = Session()
+        if not connection.validate_certs:
+            urllib3.disable_warnings()  # the user is warned once, by the module
+
+    def close(self) -> None:
+        """Close the connections that are idle; a body that is being read is left alone."""
+        self._http.close()
+
+    @property
+    def cookies(self) -> str:
+        """The cookies that the server gets, as ``NAME=VALUE; NAME=VALUE``: not those that do not fit url."""
+        request = requests.Request("GET", self._connection.url + "/cloud-download").prepare()
+        header = requests.cookies.get_cookie_header(self._http.cookies, request)  # type: ignore[no-untyped-call]
+        return str(header or "")
+
+    @cookies.setter
+    def cookies(self, cookies: str) -> None:
+        self._http.cookies.clear()
+        domain = _cookie_domain(self._connection.url)
+        for pair in filter(None, cookies.split("; ")):
+            name, _separator, value = pair.partition("=")
+            cookie = requests.cookies.create_cookie(name, value, domain=domain, path="/")  # type: ignore[no-untyped-call]
+            self._http.cookies.set_cookie(cookie)
+
+    def send(
+        self,
+        attempt: Attempt,
+        *,
+        query: wire.Query | None = None,
+        body: wire.Json = None,
+        headers: t.Mapping[str, str] | None = None,
+        deadline: float | None = None,
+    ) -> requests.Response:
+        """Send once; the answer's body is not read yet. Raises ApiError when there is no answer."""
+        connection = self._connection
+        url = connection.url + attempt.path
+        cert: tuple[str, str] | str | None = connection.client_cert
+        if connection.client_cert and connection.client_key:
+            cert = (connection.client_cert, connection.client_key)
+        if attempt.method not in failures.SAFE_METHODS:
+            # The server may be closing an idle connection this moment: whether it read the request could not be told.
+            self.close()
+        with self._in_time(attempt, deadline) as left:
+            timeout = min(connection.timeout, left)
+            response = self._http.request(
+                attempt.method,
+                url,
+                params=query or None,
+                # Not the json argument: it would send no body at all for an empty object.
+                data=None if body is None else json.dumps(body),
+                headers={
+                    "User-Agent": "ansible-collection-storware.backup",
+                    **({} if body is None else {"Content-Type": "application/json"}),
+                    **(headers or {}),
+                },
+                stream=True,
+                allow_redirects=False,
+                timeout=(timeout, timeout),
+                verify=(connection.ca_path or True) if connection.validate_certs else False,
+                cert=cert,
+                proxies=requests.utils.get_environ_proxies(url) if connection.use_proxy else {},
+            )
+        self._tell_secrets()
+        return response
+
+    def decode(self, response: requests.Response, attempt: Attempt, deadline: float | None) -> Answer:
+        """The whole answer as JSON. Raises ApiError, ``answer_lost`` when it breaks off."""
+        data = self._read(response, attempt, MAX_BODY, deadline)
+        if len(data) > MAX_BODY:
+            raise failures.bad_answer(attempt, f"it is larger than {MAX_BODY} bytes", response)
+        if not data.strip():
+            return Answer(response.status_code, None, _count(response, "X-Total-Count"))
+        try:
+            # json.loads finds the encoding by itself; NaN and Infinity are no JSON.
+            body = json.loads(data, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError) as error:
+            words = failures.excerpt(data, attempt.scrub)
+            raise failures.bad_answer(attempt, "it is no JSON", response, words) from error
+        return Answer(response.status_code, body, _count(response, "X-Total-Count"))
+
+    def start_of_body(self, response: requests.Response, attempt: Attempt, deadline: float | None) -> bytes:
+        """What an error says; an error is worth telling even when its body cannot be read."""
+        try:
+            return self._read(response, attempt, _PIECE, deadline)
+        except ApiError:
+            return b""
+
+    def _read(self, response: requests.Response, attempt: Attempt, limit: int, deadline: float | None) -> bytes:
+        """Up to a little more than limit bytes of the body."""
+        pieces: list[bytes] = []
+        size = 0
+        with self._in_time(attempt, deadline, reading=True):
+            for piece in response.iter_content(_PIECE):
+                pieces.append(piece)
+                size += len(piece)
+                if size > limit:
+                    return b"".join(pieces)
+        # Older urllib3 does not notice a body shorter than announced.
+        announced = _count(response, "Content-Length")
+        if announced is not None and response.raw.tell() < announced:
+            raise failures.answer_lost(attempt, "the answer broke off")
+        # http.client takes headers that break off for all of them; the answer then looks whole and empty.
+        is_framed = announced is not None or response.raw.chunked or response.status_code in _NEVER_A_BODY
+        if not pieces and not is_framed:
+            raise failures.answer_lost(attempt, "the answer broke off in its headers")
+        return b"".join(pieces)
+
+    @contextlib.contextmanager
+    def _in_time(self, attempt: Attempt, deadline: float | None, *, reading: bool = False) -> t.Iterator[float]:
+        """The seconds that are left, and what goes wrong meanwhile as ApiError."""
+        left = self._connection.timeout * MAX_TIME if deadline is None else deadline - time.monotonic()
+        if left <= 0:
+            raise failures.deadline_passed(attempt)
+        try:
+            with alarm.limit(left):
+                yield left
+        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError, alarm.Expired) as error:
+            # urllib3's own errors slip through older requests (two lengths in one header). OSError: a CA or
+            # certificate file that cannot be read is reported before anything is sent.
+            if deadline is not None and time.monotonic() >= deadline:
+                raise failures.deadline_passed(attempt, sent=True) from error
+            if isinstance(error, alarm.Expired):
+                raise failures.answer_lost(attempt, f"it took longer than {left:g} seconds") from error
+            if reading:
+                raise failures.answer_lost(attempt, type(error).__name__) from error
+            raise failures.from_exception(error, attempt) from error
+
+    def _tell_secrets(self) -> None:
+        for cookie in self._http.cookies:
+            if cookie.value and cookie.value not in self._known:
+                self._known.add(cookie.value)
+                self._on_secret(cookie.value)
+                self._on_secret(f"{cookie.name}={cookie.value}")
+
+
+def _cookie_domain(url: str) -> str:
+    """The domain under which the cookie jar files this host; names without a dot get ``.local`` there (RFC 2965)."""
+    host = re.sub(r":\d+$", "", urllib.parse.urlsplit(url).netloc).lower()
+    return host if "." in host else host + ".local"
+
+
+def _refuse_constant(name: str) -> t.NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _count(response: requests.Response, header: str) -> int | None:
+    value = response.headers.get(header, "").strip()
+    # Not isdigit, which is true of digits that int() does not take.
+    return int(value) if re.fullmatch("[0-9]{1,18}", value) else None

@@ -1,0 +1,287 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""List users, sites, groups and teams."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: protected_entity_info
+short_description: List users, sites, groups and teams known to Storware Backup and Recovery
+version_added: 0.1.0
+description:
+  - Lists the Microsoft 365 users, sites, groups and teams whose data can be downloaded, each with its latest good backup.
+  - All pages of the lists are read, and every entity is returned once. The number of calls does not grow with the number of entities,
+    only with that of the pages.
+author:
+  - The storware.backup authors (@storware-backup)
+extends_documentation_fragment:
+  - storware.backup.connection
+  - storware.backup.attributes
+  - storware.backup.attributes.info_module
+options:
+  protected_entity_type:
+    description:
+      - Which kinds of entities to list. When not set, all of them.
+      - That teams are found among the groups is an assumption; the vendor's reference shows no page for them.
+    type: list
+    elements: str
+    choices: [CLOUD_USER, CLOUD_SITE, CLOUD_GROUP, CLOUD_TEAMS]
+  name_like:
+    description: Only entities whose name has this text in it. Whether the server looks into e-mail addresses as well is not documented.
+    type: str
+  filter:
+    description: Free text, as in the search box of the vendor's user interface.
+    type: str
+  backup_status:
+    description: Only entities with one of these states of protection.
+    type: list
+    elements: str
+    choices: [IS_PROTECTED, NOT_PROTECTED, NO_SCHEDULE]
+  policy:
+    description: Only entities with one of the backup policies with these GUIDs.
+    type: list
+    elements: str
+  cloud_service_provider:
+    description: Only entities of the cloud service provider with this GUID, that is of one Microsoft 365 organization.
+    type: str
+  order_by:
+    description: Field to order by, such as V(name). The server's list of legal fields is not documented.
+    type: str
+  direction:
+    description: Direction of the order.
+    type: str
+    choices: [asc, desc]
+  latest_backup:
+    description: Whether to look up the latest backup with status C(SUCCESS) of each entity.
+    type: bool
+    default: true
+seealso:
+  - module: storware.backup.cloud_download
+"""
+
+EXAMPLES = r"""
+- name: Find the users whose name has Archer in it
+  storware.backup.protected_entity_info:
+    url: https://backup.example.com:8181
+    username: ansible
+    password: "{{ storware_password }}"
+    protected_entity_type: CLOUD_USER
+    name_like: Archer
+  register: found
+
+- name: Prepare a download of each one that has a good backup
+  storware.backup.cloud_download:
+    protected_entities: "{{ found.protected_entities | selectattr('latest_backup') | map(attribute='guid') | list }}"
+    backup: latest
+
+- name: List everything, without a look at the backups
+  storware.backup.protected_entity_info:
+    latest_backup: false
+  register: everything
+
+- name: Show the names, as the choices of a survey want them
+  ansible.builtin.debug:
+    msg: "{{ everything.names | join('\n') }}"
+"""
+
+RETURN = r"""
+protected_entities:
+  description: The entities, type after type, each in the server's order.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    guid:
+      description: GUID of the entity.
+      type: str
+      sample: 4d1f1e0a-7b5c-4f6e-9d3e-1f0c9b8a7d65
+    name:
+      description: Name of the entity.
+      type: str
+      sample: Alice Archer
+    email:
+      description: E-mail address; V(null) when the server does not say one.
+      type: str
+      sample: alice@example.com
+    type:
+      description: The vendor's constant for the type of the entity, as the option C(protected_entity_type) takes it.
+      type: str
+      sample: CLOUD_USER
+    present:
+      description: What the server says about whether the entity still exists in the cloud; V(null) when it does not say so.
+      type: bool
+      sample: true
+    restorable:
+      description: What the server says about whether the entity can be restored; V(null) when it does not say so.
+      type: bool
+      sample: true
+    backup_up_to_date:
+      description: What the server says about whether the backup is up to date; V(null) when it does not say so.
+      type: bool
+      sample: true
+    last_backup:
+      description: When the entity was backed up last, as the server says (ISO 8601, UTC).
+      type: str
+      sample: "2026-11-20T02:00:00Z"
+    policy:
+      description: The backup policy; V(null) when there is none.
+      type: dict
+      contains:
+        guid:
+          description: GUID of the policy.
+          type: str
+          sample: 7c2e5d1a-90b4-4c1f-8b27-6a5d4e3f2c1b
+        name:
+          description: Name of the policy.
+          type: str
+          sample: Daily
+    cloud_service_provider:
+      description: Where the entity lives; V(null) when the server does not say so.
+      type: dict
+      contains:
+        guid:
+          description: GUID of the cloud service provider.
+          type: str
+          sample: 2f6b8d90-1c3e-4a5f-9b7d-0e1f2a3b4c5d
+        name:
+          description: Name of the cloud service provider.
+          type: str
+          sample: Example tenant
+    latest_backup:
+      description: The newest backup with status C(SUCCESS); V(null) when there is none, or with O(latest_backup=false).
+      type: dict
+      contains:
+        guid:
+          description: GUID of the backup.
+          type: str
+          sample: 0b6f0c1e-6f0e-4d6e-8a53-5b1f6a0f9c11
+        status:
+          description: The vendor's constant for the status of the backup.
+          type: str
+          sample: SUCCESS
+        type:
+          description: The vendor's constant for the type of the backup.
+          type: str
+          sample: FULL
+        size:
+          description: Size of the backup in bytes. It is not the size of the download.
+          type: int
+          sample: 73400320
+        backup_time:
+          description: When the backup was made (ISO 8601, UTC).
+          type: str
+          sample: "2026-11-20T02:00:00Z"
+        snapshot_time:
+          description: The moment whose data the backup holds (ISO 8601, UTC).
+          type: str
+          sample: "2026-11-20T01:58:00Z"
+    other:
+      description: What else the server says about the entity, under the server's own names.
+      type: dict
+      sample: {}
+names:
+  description:
+    - For each entity the text that means it alone among those that are returned. It is the e-mail address, else the name, else the GUID.
+    - Fit for the option C(protected_entities) of M(storware.backup.cloud_download), for loops and for the choices of a survey.
+  returned: success
+  type: list
+  elements: str
+  sample: [alice@example.com, Marketing Site]
+error:
+  description: The failure in a form for playbooks.
+  returned: failure
+  type: dict
+  contains:
+    code:
+      description:
+        - A short constant that keeps its meaning, such as V(option), V(login_refused), V(forbidden), V(unreachable), V(tls), V(bad_answer) or
+          V(server_error).
+      type: str
+      sample: unreachable
+    hint:
+      description: What to do next.
+      type: str
+      sample: Check url, the network and that the server runs.
+    option:
+      description: The option that is wrong, with the code V(option).
+      type: str
+      sample: policy
+    method:
+      description: The verb of the call that failed.
+      type: str
+      sample: GET
+    path:
+      description: The path of the call that failed, below the API's address.
+      type: str
+      sample: /cloud-users
+    status:
+      description: The HTTP status of the answer; V(null) when there was none.
+      type: int
+      sample: 503
+    server_message:
+      description: What the server said, shortened; V(null) when it said nothing.
+      type: str
+      sample: The service is starting
+    retryable:
+      description: Whether the same call may succeed later.
+      type: bool
+      sample: true
+"""
+
+import typing as t
+
+from ansible_collections.storware.backup.plugins.module_utils import _module
+from ansible_collections.storware.backup.plugins.module_utils._api import backups, entities, wire
+from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError
+
+
+def list_entities(context: _module.Context) -> _module.Result:
+    """The entities that match the options, with their latest backups."""
+    params = context.params
+    _check(params)
+    types = list(dict.fromkeys(params["protected_entity_type"] or entities.DOWNLOADABLE_TYPES))
+    found = entities.list_all(context.client, types, {option: params[option] for option in wire.ENTITY_FILTERS})
+    latest: dict[str, wire.Backup] = {}
+    if params["latest_backup"]:
+        latest = backups.latest(context.client, [entity.guid for entity in found], types)
+    return {
+        "changed": False,
+        "protected_entities": [entity.result(latest.get(entity.guid)) for entity in found],
+        "names": entities.handles(found),
+    }
+
+
+def _check(params: dict[str, t.Any]) -> None:
+    provider = params["cloud_service_provider"]
+    for option, guids in (
+        ("policy", params["policy"] or []),
+        ("cloud_service_provider", [] if provider is None else [provider]),
+    ):
+        for guid in guids:
+            if not entities.is_guid(guid):
+                raise OptionError(option, f"must be a GUID of 36 characters, not {guid!r}")
+
+
+def main() -> None:
+    """Run the module."""
+    text = {"type": "str"}
+    _module.run(
+        list_entities,
+        {
+            "protected_entity_type": {"type": "list", "elements": "str", "choices": list(entities.DOWNLOADABLE_TYPES)},
+            "name_like": text,
+            "filter": text,
+            "backup_status": {"type": "list", "elements": "str", "choices": list(wire.BACKUP_STATUSES)},
+            "policy": {"type": "list", "elements": "str"},
+            "cloud_service_provider": text,
+            "order_by": text,
+            "direction": {"type": "str", "choices": ["asc", "desc"]},
+            "latest_backup": {"type": "bool", "default": True},
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,24 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How many generated examples a test runs: some with `make test`, many and always other ones with `make laws`."""
+
+from __future__ import annotations
+
+import os
+
+import hypothesis
+
+LONG = os.environ.get("STORWARE_TEST_LONG") == "1"
+
+
+def examples(short: int, long: int) -> hypothesis.settings:
+    """The settings of a generated test."""
+    return hypothesis.settings(
+        max_examples=long if LONG else short,
+        derandomize=not LONG,
+        deadline=None,
+        suppress_health_check=list(hypothesis.HealthCheck),
+        print_blob=True,
+        database=None,
+    )
