@@ -143,6 +143,8 @@ def test_a_date_is_a_validator_when_it_is_a_minute_old(age: int, is_strong: bool
     [
         {"Last-Modified": date(NOON - 86400)},  # by whose clock?
         {"Last-Modified": date(NOON - 86400), "Date": "now"},
+        {"Last-Modified": date(NOON - 86400).replace("GMT", "-0000"), "Date": date(NOON)},
+        {"Last-Modified": date(NOON - 86400).replace(" GMT", ""), "Date": date(NOON)},
         {"Last-Modified": "yesterday", "Date": date(NOON)},
         {"Last-Modified": "", "Date": date(NOON)},
         {"Last-Modified": "Tue, 99 Foo 9999 99:99:99 GMT", "Date": date(NOON)},
