@@ -122,8 +122,6 @@ def _failure(error: OSError, doing: str) -> StorwareError:
 
 
 _GONE: t.Final = "Another run or somebody else has removed it. Let one task at a time fetch to a dest."
-    "Another run or somebody else has removed it. Let one task at a time fetch to a dest, and run it again."
-)
 _CODES: t.Final = {
     errno.ENOSPC: "disk_full",
     errno.EDQUOT: "disk_full",
