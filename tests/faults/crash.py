@@ -61,7 +61,7 @@ _ERRORS: t.Final[t.Mapping[str, t.Sequence[str]]] = {
     "fcntl": ("EINTR", "ENOLCK"),
     **dict.fromkeys(("newfstatat", "fstat", "lstat", "stat", "statx", "readlink", "readlinkat"), ("EIO",)),
     **dict.fromkeys(("fstatfs", "statfs"), ("EIO", "EINTR")),
-    **dict.fromkeys(("getdents64", "lseek", "listxattr", "flistxattr", "fgetxattr"), ("EIO",)),
+    **dict.fromkeys(("getdents64", "lseek", "listxattr", "llistxattr", "flistxattr", "fgetxattr"), ("EIO",)),
 }
 
 

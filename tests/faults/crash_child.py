@@ -9,10 +9,13 @@ Each connection brings one request and gets two lines: the process id of a stopp
 from __future__ import annotations
 
 import codecs
+import concurrent.futures.thread  # noqa: F401  # loaded now, as another user may not read the file later
+import ctypes
 import fcntl
 import importlib
 import json
 import os
+import platform
 import signal
 import socket
 import sys
@@ -21,13 +24,14 @@ import typing as t
 
 from tests.faults import driver
 
+_NEW_UTS: t.Final = 0x04000000  # CLONE_NEWUTS, linux/sched.h
 _TRANSFER: t.Final = "ansible_collections.storware.backup.plugins.module_utils._transfer."
 
 
 def main(path: str) -> None:
     """Serve until standard input is closed."""
     for encoding in ("ascii", "idna", "latin-1", "cp437"):
-        codecs.lookup(encoding)  # loaded now, as another user may not read the file later
+        codecs.lookup(encoding)  # the same
     threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX) as listener:
@@ -87,10 +91,12 @@ def _set_up(
     short_writes: int = 0,
     user: int | None = None,
     umask: int | None = None,
+    host: str = "",
 ) -> None:
     """constants: of the engine, as ``{"partial.NAME": value}``. lying_locks: all locks are given, none is there.
 
     short_writes: the system takes no more than so many bytes at a time. user: to be, with the group of that number.
+    host: the name that this computer has for the copy.
     """
     for name, value in (constants or {}).items():
         module, _dot, constant = name.partition(".")
@@ -103,12 +109,22 @@ def _set_up(
         write, pwrite = os.write, os.pwrite
         os.write = lambda fd, data: write(fd, memoryview(data)[:short_writes])
         os.pwrite = lambda fd, data, offset: pwrite(fd, memoryview(data)[:short_writes], offset)
+    if host:
+        _rename_host(host)
     if umask is not None:
         os.umask(umask)
     if user is not None:
         os.setgroups([])
         os.setgid(user)
         os.setuid(user)
+
+
+def _rename_host(name: str) -> None:
+    library = ctypes.CDLL(None, use_errno=True)
+    assert library.unshare(_NEW_UTS) == 0, os.strerror(ctypes.get_errno())
+    socket.sethostname(name)
+    vars(platform)["_uname_cache"] = None  # it may have been asked for before
+    assert platform.node() == name
 
 
 if __name__ == "__main__":

@@ -21,11 +21,13 @@ import tempfile
 import time
 import typing as t
 
+from tests.faults.crash_server import MIB, Server
 from tests.faults.invariants import Run
 
 Order = t.Mapping[str, t.Any]
 
 NOBODY: t.Final = 65534  # a user without any rights
+OVERLAP: t.Final = 1 * MIB  # what the engine asks for again
 UNCAUGHT: t.Final = "uncaught"  # no code of the engine
 
 
@@ -94,6 +96,19 @@ def wait_until(condition: t.Callable[[], t.Any], seconds: float = 60.0) -> None:
     while not condition():
         assert time.monotonic() < ends, "it never came true"
         time.sleep(0.002)
+
+
+def interrupt_after(count: int, server: Server, order: Order, directory: pathlib.Path) -> Run:
+    """Run until so many bytes have come to the directory of the partial, and end it with SIGTERM."""
+    server.hold_at = count + OVERLAP
+    with Program(order) as program:
+        wait_until(lambda: partial_size(directory) >= count)
+        program.process.terminate()
+        run = program.end()
+    server.hold_at = None
+    assert run.told, "it was killed"
+    assert run.told.get("code") == "interrupted", run.told
+    return run
 
 
 def partial_in(directory: pathlib.Path) -> pathlib.Path | None:

@@ -97,7 +97,7 @@ class Sent:
 class Server:
     """Serves contents by path. rate: bytes per second of each connection. name: what it calls every file.
 
-    hold_at: an answer stops after so many bytes, until this is set to None.
+    hold_at: an answer stops at this offset of the content, until this is set to None.
     """
 
     contents: dict[str, Content]
@@ -106,6 +106,7 @@ class Server:
     hold_at: int | None = None
     sent: list[Sent] = field(default_factory=list)
     port: int = 0
+    _open: list[socket.socket] = field(default_factory=list)
 
     def url(self, path: str = "/file") -> str:
         """The address of a path."""
@@ -115,6 +116,12 @@ class Server:
     def count(self) -> int:
         """How many bytes of contents went out in all."""
         return sum(answer.count for answer in self.sent)
+
+    def drop(self) -> None:
+        """Break off all answers that are under way."""
+        for connection in self._open:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def wait_for(self, count: int, seconds: float = 60.0) -> None:
         """Return when so many bytes have gone out."""
@@ -173,25 +180,31 @@ class Server:
         with contextlib.suppress(OSError):
             handler.end_headers()
             handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+            self._open.append(handler.connection)
             if length:
                 self._send(handler.connection, content.pieces(start or 0, stop), answer)
             return
         handler.close_connection = True  # the client has gone
 
     def _send(self, connection: socket.socket, pieces: t.Iterable[bytes], answer: Sent) -> None:
-        started = time.monotonic()
+        started, first = time.monotonic(), answer.asked or 0
         for piece in pieces:
             rest = memoryview(piece)
             while rest:
-                while self.hold_at is not None and answer.count >= self.hold_at:
+                while (room := self._room(first + answer.count)) == 0:
                     time.sleep(0.002)
                     if _has_gone(connection):
                         return
-                count = connection.send(rest[: None if self.hold_at is None else self.hold_at - answer.count])
+                count = connection.send(rest[:room])
                 answer.count += count
                 rest = rest[count:]
                 if self.rate:
                     time.sleep(max(0.0, started + answer.count / self.rate - time.monotonic()))
+
+    def _room(self, at: int) -> int | None:
+        """How many bytes may be sent from this offset on."""
+        hold_at = self.hold_at
+        return None if hold_at is None else max(0, hold_at - at)
 
 
 class _Listener(http.server.ThreadingHTTPServer):

@@ -16,14 +16,12 @@ import typing as t
 import pytest
 
 from tests.faults import crash_runs, script_server
-from tests.faults.crash_runs import NOBODY, Copies, Program, partial_size, wait_until
+from tests.faults.crash_runs import NOBODY, OVERLAP, Copies, Program, partial_size, wait_until
 from tests.faults.crash_server import MIB, Content, Server, serving
 from tests.faults.invariants import Run, Truth, check
 from tests.unit.transfer.material import files_in, noise, zip_bytes
 
 NAME = "mailbox.zip"
-OVERLAP = 1 * MIB  # what the engine asks for again
-IN_FLIGHT = 2 * MIB  # what a server may have sent that the client never read
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import typing as t
 import pytest
 
 from tests.faults import crash_runs, crash_trace
-from tests.faults.crash_runs import Copies, Program, wait_until
+from tests.faults.crash_runs import Copies
 from tests.faults.crash_server import MIB, Content, Server, serving
 from tests.faults.crash_trace import Call
 from tests.faults.invariants import Run, Truth, Watch, check
@@ -94,7 +94,7 @@ def traced(
         (dest / NAME).chmod(0o640)
         old = OLD.sha256
     if request.param == "begun":
-        _leave_half(server, situations["new"], dest)
+        crash_runs.interrupt_after(3 * MIB, server, situations["new"], dest)
     order = {**situations.get(request.param, situations["new"]), "overwrite": "always"}
     server.name = NAME
     with Watch(dest, apart) as watch:
@@ -102,17 +102,6 @@ def traced(
     truth = Truth(frozenset([CONTENT.sha256]), NAME, old, 0o640 if old else 0o600, tmp_dest=apart)
     check(Run(done.run.told, done.run.seconds, watch.widest), truth, dest, last=True)
     return done, dest, apart
-
-
-def _leave_half(server: Server, order: dict[str, t.Any], dest: pathlib.Path) -> None:
-    """What a run leaves that is interrupted half way."""
-    server.hold_at = CONTENT.size // 2
-    with Program(order) as program:
-        wait_until(lambda: crash_runs.partial_size(dest) > 2 * MIB)
-        program.process.terminate()
-        program.end()
-    server.hold_at = None
-    assert crash_runs.partial_in(dest)
 
 
 def test_p17_no_mode_is_ever_wider_than_the_file_s_own(traced: tuple[Traced, pathlib.Path, pathlib.Path]) -> None:

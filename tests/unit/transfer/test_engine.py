@@ -23,8 +23,8 @@ import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils._errors import Interrupted, OptionError, StorwareError
 from ansible_collections.storware.backup.plugins.module_utils._transfer import engine, inspection, receipt
-from ansible_collections.storware.backup.plugins.module_utils._transfer.directory import Directory
 from ansible_collections.storware.backup.plugins.module_utils._transfer.claim import stem_of
+from ansible_collections.storware.backup.plugins.module_utils._transfer.directory import Directory
 from ansible_collections.storware.backup.plugins.module_utils._transfer.publish import Dress
 from ansible_collections.storware.backup.plugins.module_utils._transfer.verify import Checksum
 from tests.faults.script_server import Pause, Reset, Script, chunked, head, reply, scripted, until_close
