@@ -7,7 +7,7 @@ PYTHON ?= python3
 STEPS = $(PYTHON) -B -m tests.harness.steps
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo simulator lint types docs-lint sanity unit integration fault-tests test faults canary format clean bench mutation
+.PHONY: help env demo simulator lint types docs-lint sanity unit integration fault-tests test faults canary format clean bench mutation laws
 
 help:  ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 14
@@ -23,7 +23,7 @@ simulator:  ## Start the simulator; stop it with Ctrl-C. ARGS="--help" shows its
 	@$(STEPS) demo-env
 	@.build/venv/bin/python -m tests.simulator $(ARGS)
 
-lint types docs-lint sanity unit integration fault-tests faults canary:
+lint types docs-lint sanity unit integration fault-tests faults canary laws:
 	@$(STEPS) $@
 
 lint:  ## Style, licences, change log, ansible-lint, the collection archive
@@ -47,6 +47,7 @@ canary:  ## The whole secrets canary: every fault, shape and encoding, with the 
 mutation:  ## Break the code in a copy, one thing at a time: tests must notice. ARGS="--help" shows how to choose
 	@$(STEPS) env
 	@.build/venv/bin/python -m tests.mutation $(ARGS)
+laws:  ## Generated tests at length: 500 random schedules, 100,000 hostile answers and more; half an hour
 
 format:  ## Lay out the Python files
 	@$(STEPS) env

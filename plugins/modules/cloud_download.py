@@ -13,8 +13,8 @@ version_added: 0.1.0
 description:
   - Ensures that the server has prepared a download of the backed-up cloud data of each protected entity
     (Microsoft 365 mailboxes, sites, groups and teams), and waits until all of them are ready. Or ensures that there is none.
-  - What exists already, ready or still being prepared, and matches is used; two runs never make two downloads.
-  - One call handles any number of entities with one list, at most one C(POST) and one wait for all of them.
+  - What exists already, ready or still being prepared, and matches is used.
+  - One call handles any number of entities with a few lists, one C(POST) and one wait for all of them.
 author:
   - The storware.backup authors (@storware-backup)
 extends_documentation_fragment:
@@ -80,7 +80,19 @@ options:
       - The vendor prints no fields of this body. The generated C(protectedEntities), C(mode), C(backups) and C(node) follow the
         conventions of the API and are assumptions, so every one of them can be replaced here.
     type: dict
+notes:
+  - C(POST /cloud-download) is never simply repeated. When its answer is lost (the connection breaks, or the answer is 408, 502, 503 or 504), what is
+    new on the server since before it tells what became of it. What does not turn up within two minutes is asked for once more, and never a third
+    time. After 409 and 500 it is looked for in the same way, but not asked for again.
+  - A download is not listed as long as its task waits in the server's queue, and tasks do not tell whether they prepare a download. So a task
+    that names the same entity, or nobody, and whose type is not documented as something else (C(RESTORE), C(MOUNT), C(UPLOAD) and types nobody
+    knows are left) may be preparing it already. With O(wait=true) the module waits until it is clear what that task does, and asks for the
+    download if it is something else; a task that runs is clear two minutes later. With O(wait=false), and with O(state=absent), there is a warning
+    instead. That a download is listed as soon as its task runs is an inference from the vendor's own client.
+  - The server has no lock. Two controllers that ask for the same in the same second, before the server shows the task of either, make two downloads,
+    and so may two runs with O(wait=false) where the list lags behind the tasks. The next run uses one of them.
 seealso:
+  - module: storware.backup.protected_entity_info
   - module: storware.backup.cloud_download_info
   - module: storware.backup.cloud_download_content
 """
@@ -300,8 +312,16 @@ error:
   contains:
     code:
       description:
-        - A short constant that keeps its meaning, such as V(option), V(login_refused), V(forbidden), V(bad_request), V(server_error), V(answer_lost),
-          V(prepare_failed), V(delete_failed) or V(wait_timeout).
+        - A short constant that keeps its meaning.
+        - V(option) for an option that cannot work, and V(login_refused), V(no_session_cookie), V(unauthorized) or V(forbidden) for credentials
+          and privileges.
+        - V(unreachable), V(timeout_connect), V(proxy), V(tls), V(redirect), V(deadline) or V(answer_lost) for what happens on the way to the server.
+        - V(bad_request), V(not_found), V(conflict), V(rate_limited), V(server_error) or V(http_status) for what the server answers, and
+          V(bad_answer) or V(incomplete_list) for answers that cannot be true.
+        - V(ambiguous_create) when an answer was lost and several new downloads may be the one asked for.
+        - V(prepare_failed), V(delete_failed) or V(wait_timeout) for what the server did not do; RV(failures) tells what and why.
+        - V(interrupted) after a signal, V(masked_id) when Ansible's masking of secrets would corrupt what is returned, and V(internal) for a defect of
+          this module.
       type: str
       sample: wait_timeout
     hint:

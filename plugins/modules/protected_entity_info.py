@@ -196,8 +196,14 @@ error:
   contains:
     code:
       description:
-        - A short constant that keeps its meaning, such as V(option), V(login_refused), V(forbidden), V(unreachable), V(tls), V(bad_answer) or
-          V(server_error).
+        - A short constant that keeps its meaning.
+        - V(option) for an option that cannot work, and V(login_refused), V(no_session_cookie), V(unauthorized) or V(forbidden) for credentials
+          and privileges.
+        - V(unreachable), V(timeout_connect), V(proxy), V(tls), V(redirect), V(deadline) or V(answer_lost) for what happens on the way to the server.
+        - V(bad_request), V(not_found), V(conflict), V(rate_limited), V(server_error) or V(http_status) for what the server answers, and
+          V(bad_answer) or V(incomplete_list) for answers that cannot be true.
+        - V(interrupted) after a signal, V(masked_id) when Ansible's masking of secrets would corrupt what is returned, and V(internal) for a defect of
+          this module.
       type: str
       sample: unreachable
     hint:

@@ -39,6 +39,7 @@ from tests.faults.replies import (
 )
 from tests.faults.script_server import Reply, Request, Reset, Script, head, reply
 
+BUSY: t.Final[Reply] = reply(b"", status="503 Busy")
 _SIZE: t.Final = len(ZIP.body)
 
 
@@ -209,6 +210,15 @@ def _replaced() -> t.Iterator[Case]:
         yield case(f"replaced_by_{name}_with_the_same_etag", "H27 N6", OK, after, CUT, serve(same), truth=both)
         blank, cut = without_validators(after), serve(without_validators(ZIP), broken(0.8))
         yield case(f"replaced_by_{name}_without_validators", "H27 H28", OK, after, cut, serve(blank), truth=both)
+        # The same between two runs, for which the first one has to fail.
+        shut = fails("server_error")
+        for how, file, first in (
+            ("", after, CUT),
+            ("_if_range_ignored", deaf, CUT),
+            ("_with_the_same_etag", same, CUT),
+        ):
+            yield case(f"replaced_by_{name}_between_runs{how}", "H26 H27", shut, file, first, BUSY, old=OLD)
+        yield case(f"replaced_by_{name}_between_runs_without_validators", "H27 H28", shut, blank, cut, BUSY, into=True)
     # The overlap is the same in both: only digests inside the file, or a validator, show a mixture.
     for kind, before, after in (("zip", ZIP, MIXED_ZIP), ("pst", PST, MIXED_PST), ("bin", BIN, MIXED_BIN)):
         mine: t.Any = {"truth": (before.body, after.body), "filename": f"a.{kind}"}
@@ -217,8 +227,9 @@ def _replaced() -> t.Iterator[Case]:
         deaf = dataclasses.replace(after, if_range=False)
         cut = serve(before, broken(0.65))
         yield case(f"replaced_but_for_the_overlap_etag_{kind}", "H27", OK, after, cut, serve(deaf), **mine)
-        shut = serve(without_validators(before), broken(0.65)), reply(b"", status="503 Busy")
-        yield case(f"replaced_but_for_the_overlap_run_{kind}", "H27 C2", fails(), plain, *shut, **mine)
+        name = f"replaced_but_for_the_overlap_between_runs_{kind}"
+        cut = serve(without_validators(before), broken(0.65))
+        yield case(name, "H27 C2", fails("server_error"), plain, cut, BUSY, **mine)
     cuts = [serve(dataclasses.replace(LONGER, etag=f'"{n}"'), broken(0.8)) for n in range(9)]
     yield case("replaced_before_every_try", "H26 H28", fails(), LONGER, *itertools.islice(itertools.cycle(cuts), 40))
 

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import datetime
 import functools
-import pathlib
 import ssl
 import tempfile
+import warnings
 
 import trustme
 
 _HOST = "127.0.0.1"
+_AUTHORITY = trustme.CA()
+_FOLDER = tempfile.TemporaryDirectory(prefix="storware-faults-")
+_AUTHORITY.cert_pem.write_to_path(f"{_FOLDER.name}/ca.pem")
 
 
 @functools.cache
@@ -28,7 +31,7 @@ def context(kind: str) -> ssl.SSLContext:
         with own.private_key_pem.tempfile() as key, own.cert_pem.tempfile() as certificate:
             made.load_cert_chain(certificate, key)
         return made
-    authority = trustme.CA() if kind == "wrong_ca" else _authority()
+    authority = trustme.CA() if kind == "wrong_ca" else _AUTHORITY
     name = "other.example.com" if kind == "wrong_name" else _HOST
     now = datetime.datetime.now(datetime.timezone.utc)
     begin, end = now - datetime.timedelta(days=9), now + datetime.timedelta(days=9)
@@ -39,22 +42,16 @@ def context(kind: str) -> ssl.SSLContext:
     authority.issue_cert(name, not_before=begin, not_after=end).configure_cert(made)
     if kind == "old_protocol":
         made.set_ciphers("ALL:@SECLEVEL=0")
-        made.minimum_version = ssl.TLSVersion.TLSv1
-        made.maximum_version = ssl.TLSVersion.TLSv1_1
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # that is what it is about
+            made.minimum_version = ssl.TLSVersion.TLSv1
+            made.maximum_version = ssl.TLSVersion.TLSv1_1
     elif kind == "wants_client":
         made.verify_mode = ssl.CERT_REQUIRED
         authority.configure_trust(made)
     return made
 
 
-@functools.cache
 def ca_path() -> str:
-    """The file with the authority that clients trust."""
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="storware-faults-"))
-    _authority().cert_pem.write_to_path(str(folder / "ca.pem"))
-    return str(folder / "ca.pem")
-
-
-@functools.cache
-def _authority() -> trustme.CA:
-    return trustme.CA()
+    """The file with the authority that clients trust; it is gone with this process."""
+    return f"{_FOLDER.name}/ca.pem"

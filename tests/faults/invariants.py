@@ -151,7 +151,7 @@ def _destination(run: Run, truth: Truth, directory: pathlib.Path, there: str | N
 
 
 def _recovery(run: Run, truth: Truth, directory: pathlib.Path) -> list[str]:
-    found = [] if run.ok else [f"I3: the fault is gone, and the run fails: {run.told}"]
+    found = [] if run.ok else [f"I3: the fault is gone, and the run fails: {_failure(run)}"]
     left = set(os.listdir(directory)) - truth.others - {truth.name, truth.receipt}
     if truth.tmp_dest:
         left |= set(os.listdir(truth.tmp_dest))
@@ -160,6 +160,10 @@ def _recovery(run: Run, truth: Truth, directory: pathlib.Path) -> list[str]:
     if run.ok and _vouched(directory / truth.receipt) is None:
         found.append(f"I3: {truth.receipt} is missing or unreadable")
     return found
+
+
+def _failure(run: Run) -> str:
+    return f"{run.told.get('code')} ({run.told.get('message')})" if run.told else "killed"
 
 
 def _privacy(run: Run, truth: Truth, directory: pathlib.Path) -> t.Iterator[str]:

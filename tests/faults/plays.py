@@ -122,6 +122,7 @@ def _order(own: Order, dest: str) -> dict[str, t.Any]:
 
 @contextlib.contextmanager
 def serving(case: Case, replies: t.Sequence[Reply], *, healed: bool = False) -> t.Iterator[ScriptServer]:
+    """The server of a case. healed: with a good certificate, if any."""
     context = certificates.context("good" if healed else case.tls) if case.tls else None
     # What a redirect to a login ends at, for clients that follow it.
     scripts: dict[str, t.Sequence[Reply]] = {"/file": replies, "/login": [reply(PAGE, media_type="text/html")]}
@@ -132,6 +133,7 @@ def serving(case: Case, replies: t.Sequence[Reply], *, healed: bool = False) -> 
 
 
 def urls(case: Case, server: ScriptServer) -> list[str]:
+    """The addresses that the driver gets, in their order."""
     return [server.url(), *([server.url("/second")] if case.backup else [])]
 
 

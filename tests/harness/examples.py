@@ -12,11 +12,18 @@ import hypothesis
 LONG = os.environ.get("STORWARE_TEST_LONG") == "1"
 
 
+def count(short: int, long: int) -> int:
+    """How many."""
+    return long if LONG else short
+
+
 def examples(short: int, long: int) -> hypothesis.settings:
     """The settings of a generated test."""
     return hypothesis.settings(
-        max_examples=long if LONG else short,
+        max_examples=count(short, long),
         derandomize=not LONG,
+        # Of many long examples a failing one is told as it is: making it smaller takes longer than all the others
+        phases=[hypothesis.Phase.generate] if LONG else list(hypothesis.Phase),
         deadline=None,
         suppress_health_check=list(hypothesis.HealthCheck),
         print_blob=True,

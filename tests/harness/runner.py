@@ -67,6 +67,7 @@ class Log:
         *command: str | os.PathLike[str],
         cwd: pathlib.Path = tree.ROOT,
         environment: t.Mapping[str, str] | None = None,
+        longest: float = _TIMEOUT,
     ) -> None:
         """Run a command, in the inherited environment or only in the given one; raise StepFailed when it fails."""
         self.write("$ " + " ".join(map(str, command)))
@@ -79,7 +80,7 @@ class Log:
                     stdin=subprocess.DEVNULL,
                     stdout=file,
                     stderr=subprocess.STDOUT,
-                    timeout=_TIMEOUT,
+                    timeout=longest,
                     check=False,
                 ).returncode
             except (OSError, subprocess.TimeoutExpired) as error:

@@ -161,6 +161,14 @@ def _mutation_sample(log: Log) -> None:
     log.run(_PYTHON, "-m", "tests.mutation", "--sample", "25", "--only", *only, "--tests", *tests)
 
 
+def _laws(log: Log) -> None:
+    """The generated tests with many more examples, other ones each time."""
+    files = sorted(
+        str(path) for path in (tree.ROOT / "tests").rglob("test_*.py") if "harness.examples" in path.read_text()
+    )
+    _pytest(log, "laws", *files, STORWARE_TEST_LONG="1")
+
+
 def _coverage(log: Log) -> None:
     files = sorted(_COVERAGE.glob("[a-z]*"))
     combined = tree.BUILD / "coverage.combined"
@@ -235,7 +243,7 @@ def _fault_table(log: Log) -> None:
 
 
 def _faulty(log: Log, *arguments: str) -> None:
-    log.run(_PYTHON, "-m", "tests.faults", *arguments)
+    log.run(_PYTHON, "-m", "tests.faults", *arguments, longest=3600)
 
 
 def _clean() -> dict[str, str]:
@@ -284,6 +292,7 @@ _GROUPS = {
 
 # Not part of `make test`: these take long.
 _LONG_GROUPS = {
+    "laws": [Step("tests: laws, at length", _laws)],
     "faults": [
         Step("faults: Python 3.9 and requests 2.25.1", functools.partial(_faults, *_CLIENTS[0])),
         Step("faults: requests 2.31.0 and urllib3 2.0.7", functools.partial(_faults, *_CLIENTS[1])),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import pathlib
+import re
 import typing as t
 
 import pytest
@@ -14,10 +15,13 @@ import yaml
 
 from ansible_collections.storware.backup.plugins.doc_fragments import connection
 from ansible_collections.storware.backup.plugins.module_utils import _options
+from ansible_collections.storware.backup.plugins.module_utils._api import failures
+from tests.harness import tree
 from tests.harness.modules import connect, prepare, run_module
 from tests.simulator.process import Simulator
 
 Json = t.Any
+_UTILS = tree.ROOT / "plugins" / "module_utils"
 
 
 def _returns(module: str) -> dict[str, Json]:
@@ -78,6 +82,21 @@ def test_failures_of_the_content_module_are_documented_to_the_leaf(
         result = run_module("cloud_download_content", connect(simulator, **selected))
         assert result["failed"]
         _compare(result, _returns("cloud_download_content"))
+
+
+# Of cloud_download alone; the others only read
+_OF_WRITING = {"ambiguous_create", "prepare_failed", "delete_failed", "wait_timeout"}
+
+
+@pytest.mark.parametrize("module", ["cloud_download", "cloud_download_info", "protected_entity_info"])
+def test_every_code_of_an_error_is_documented(module: str) -> None:
+    own = [_UTILS / name for name in ("_cloud_download.py", "_errors.py", "_interrupts.py", "_module.py")]
+    text = "".join(path.read_text(encoding="utf-8") for path in [*own, *(_UTILS / "_api").glob("*.py")])
+    codes = set(re.findall(r"\bcode(?:: str)?[ =]+\"(\w+)\"", text)) - {"api"}  # what ApiError has before it is told
+    codes |= {code for code, _hint in failures._STATUSES.values()} | {"http_status", "server_error", "internal"}
+    codes |= {"unreachable", "login_refused", "prepare_failed"}
+    documented = set(re.findall(r"\bV\((\w+)\)", str(_returns(module)["error"]["contains"]["code"]["description"])))
+    assert documented == (codes if module == "cloud_download" else codes - _OF_WRITING)
 
 
 def test_both_modules_document_the_same_record() -> None:

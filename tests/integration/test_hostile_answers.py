@@ -5,12 +5,17 @@
 
 from __future__ import annotations
 
+import json
+import re
 import typing as t
 
 import pytest
 
-from tests.harness.answers import LOGIN, Answer, AnsweringServer, answering
+from ansible_collections.storware.backup.plugins.module_utils._api import creating
+from tests.harness.answers import LOGIN, Answer, AnsweringServer, Request, answering
+from tests.harness.examples import count
 from tests.harness.modules import run_module
+from tests.unit.api.hostile import GUIDS, Hostile
 
 GUID = "f8f73bf9-2445-4bce-a7dd-753be3b40a67"
 PASSWORD = "off with her head"
@@ -109,3 +114,66 @@ def test_a_redirect_is_told_and_not_followed(path: str) -> None:
     assert result["error"]["code"] == "redirect"
     assert "login.example.com" in result["msg"]
     assert "token=x" not in result["msg"]
+
+
+_LISTS = "cloud-download|tasks|backups|cloud-users|cloud-sites|cloud-groups|nodes"
+_MEANT = re.compile(
+    rf"POST /api/session/(login|logout)|GET /api/({_LISTS})\?\S*|POST /api/cloud-download"
+    rf"|(DELETE|PUT) /api/cloud-download/[0-9A-Za-z_-]+"
+)
+
+
+def _hostile_answer(hostile: Hostile, call: str) -> Answer:
+    body = json.dumps(hostile.body(call), allow_nan=True).encode()
+    if hostile.one_in(6):
+        body = hostile.random.choice(
+            [
+                b"\xef\xbb\xbf" + body,
+                body.decode().encode("utf-16"),
+                body[: len(body) // 2],
+                body + b"]",
+                b"[NaN]",
+                b"[" * 10_000,
+                b'[{"guid": "a", "guid": "b"}]',
+                b"<html>" + body,
+                b"",
+                bytes(range(256)),
+            ]
+        )
+    status = hostile.random.choice([200, 200, 200, 200, 201, 202, 204, 206, 299, 302, 404, 409, 500, 503])
+    headers = {"Content-Type": "application/json"}
+    if hostile.one_in(4):
+        headers["X-Total-Count"] = hostile.random.choice(["0", "7", "-1", "²", "1e9", "99999999999999999999", ""])
+    return Answer(status, b"" if status == 204 else body, headers)
+
+
+def test_generated_servers_cause_no_traceback_and_no_other_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(creating, "SETTLE", 0.05)
+    for seed in range(count(60, 3000)):
+        hostile = Hostile(seed)
+
+        def answer(request: Request, hostile: Hostile = hostile) -> Answer:
+            path = request.path.partition("?")[0].removeprefix("/api")
+            later_page = "page=0" not in request.path and request.method == "GET"
+            return Answer.json([]) if later_page else _hostile_answer(hostile, f"{request.method} {path}")
+
+        calls = [f"GET /api/{path}" for path in _LISTS.split("|")]
+        calls += [f"{verb} /api/cloud-download/{guid}" for verb in ("DELETE", "PUT") for guid in GUIDS]
+        wait = {"wait_timeout": 0.1, "wait_interval": 0.02}
+        module, options = hostile.random.choice(
+            [
+                ("cloud_download", {"protected_entities": list(GUIDS), **wait}),
+                ("cloud_download", {"protected_entities": ["Alice"], "protected_entity_type": "CLOUD_USER", **wait}),
+                ("cloud_download", {"protected_entities": list(GUIDS), "state": "absent", **wait}),
+                ("cloud_download", {"guid": list(GUIDS), "state": "absent", **wait}),
+                ("cloud_download", {"guid": list(GUIDS), "status": "KEPT", **wait}),
+                ("cloud_download_info", {}),
+                ("protected_entity_info", {}),
+            ]
+        )
+        with answering(dict.fromkeys([*calls, CREATE], answer)) as server:
+            result = run(module, server, **options)
+        if result.get("failed"):
+            assert result["error"]["code"] != "internal", (seed, result)
+        for call in server.calls():
+            assert _MEANT.fullmatch(call), (seed, call)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import pathlib
+import tempfile
 import typing as t
 
 import pytest
@@ -53,7 +54,8 @@ class Schedule(RuleBasedStateMachine):
     def __init__(self, simulator: Simulator, directory: pathlib.Path) -> None:
         super().__init__()
         self._simulator = simulator
-        self._directory = directory
+        # The guids of every new server are the same, its contents are not
+        self._directory = pathlib.Path(tempfile.mkdtemp(dir=directory))
         self._wanted: set[tuple[str, str]] = set()
         self._lag = 0
         simulator.reset(content_size=1000)

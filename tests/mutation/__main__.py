@@ -37,7 +37,16 @@ _GROUPS: t.Final = (
     _Group(
         "_api and _plan",
         ("plugins/module_utils/_api/*.py", "plugins/module_utils/_plan.py"),
-        ("tests/unit/api/test_*.py", "tests/unit/test_plan.py", "tests/unit/test_waiter.py"),
+        (
+            "tests/unit/api/test_*.py",
+            "tests/unit/test_plan.py",
+            "tests/unit/test_waiter.py",
+            "tests/integration/test_cloud_download*.py",
+            "tests/integration/test_hostile_answers.py",
+            "tests/integration/test_lost_answers.py",
+            "tests/integration/test_protected_entity_info.py",
+            "tests/integration/test_waiting.py",
+        ),
     ),
 )
 

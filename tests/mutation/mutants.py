@@ -39,6 +39,7 @@ _OPERATORS: t.Final[dict[type[ast.operator], type[ast.operator]]] = {
     ast.BitXor: ast.BitAnd,
 }
 _PAIRS: t.Final = ("min max", "any all", "lower upper", "lstrip rstrip", "startswith endswith", "find rfind")
+_NOTHING: t.Final = (None, False, "", b"")  # nobody tells one from the other; what else they are is another change
 _OTHER_NAME: t.Final = {one: other for pair in _PAIRS for one, other in (pair.split(), pair.split()[::-1])}
 
 
@@ -186,7 +187,7 @@ class _Finder(ast.NodeVisitor):
 
     def visit_Return(self, node: ast.Return) -> None:
         if node.value is not None:
-            if not (isinstance(node.value, ast.Constant) and node.value.value is None):
+            if not isinstance(node.value, ast.Constant) or node.value.value not in _NOTHING:
                 self._add(node, "return None", "returns None")
             self.visit(node.value)
 

@@ -72,6 +72,8 @@ def _turn(fault: Fault, shape: Shape, turn: int) -> t.Iterator[Case]:
 def _fits(fault: Fault, shape: Shape, encoding: str) -> bool:
     if fault.role == "cookie" and not shape.fits_headers:
         return False
+    if encoding == "base64 of user:secret" and fault.role in ("token", "session", "cookie"):
+        return False  # these go without a user
     if fault.simple and not shape.make("zq000000kx").isalnum():
         return False
     # A line break would end the field; what is encoded has none.

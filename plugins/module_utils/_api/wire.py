@@ -301,7 +301,8 @@ def timestamp(value: Json) -> str | None:
         moment = datetime.datetime.fromtimestamp(milliseconds // 1000, tz=datetime.timezone.utc)
     except (OverflowError, ValueError, OSError):
         return None
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    # Not strftime, which writes the year 999 with three digits.
+    return moment.replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 def server_message(body: Json) -> str | None:

@@ -158,9 +158,10 @@ def _validator(headers: Headers) -> str | None:
 
 def _seconds(date: str) -> float | None:
     try:
-        return email.utils.parsedate_to_datetime(date).timestamp()
+        parsed = email.utils.parsedate_to_datetime(date)
     except (TypeError, ValueError, IndexError, OverflowError):
         return None
+    return None if parsed.tzinfo is None else parsed.timestamp()  # without a zone it is no HTTP date
 
 
 def _from_base64(text: str) -> bytes:

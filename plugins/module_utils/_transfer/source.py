@@ -155,6 +155,7 @@ class Source:
             while filled < size:
                 got = receive(view[filled:size])
                 filled += got
+                self.count += got
                 if not got:
                     self._ended = True
                     break
@@ -166,7 +167,6 @@ class Source:
             self._failure = self._broken(error, clock() - started)
         except StorwareError as error:
             self._failure = error
-        self.count += filled
         if self._ended and self.length is not None and self.count < self.length and not self._failure:
             self._failure = self._interrupted("the connection was closed early")
         return filled

@@ -20,12 +20,15 @@ import stat
 import typing as t
 from dataclasses import dataclass
 
+from .._errors import OptionError
 from .directory import Directory, close, kind_of
 from .life import Writer
+from .verify import Checksum
 
 _SLOT: t.Final = 4096  # bytes; written in one piece by the usual file systems
 _SCHEMA: t.Final = 1
 _DIGEST: t.Final = re.compile(r"[0-9a-f]{64}")
+_FIELD: t.Final = re.compile(r"[\x20-\x7e\x80-\xff]*")  # what a header field may hold
 TOKEN: t.Final = re.compile(r"[0-9a-f]{8}")
 
 
@@ -174,18 +177,37 @@ def _parse(slot: bytes) -> tuple[int, Record] | None:
     checksum, _space, text = slot.strip().partition(b" ")
     if hashlib.sha256(text).hexdigest().encode() != checksum:
         return None
-    with contextlib.suppress(ValueError, TypeError, KeyError):
+    with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError, OptionError):
         fields = json.loads(text)
         if fields.pop("schema") == _SCHEMA:
-            return fields.pop("sequence"), _record(fields)
+            return _typed(fields.pop("sequence"), int), _record(fields)
     return None
 
 
 def _record(fields: dict[str, t.Any]) -> Record:
-    """Raises ValueError, TypeError or KeyError for what no run of this version has written."""
+    """Raises ValueError, TypeError, KeyError or OptionError for what no run of this version has written."""
     writer = fields.pop("writer")
-    record = Record(writer=Writer(**writer) if writer else None, **fields)
-    has_digest = record.offset == 0 or _DIGEST.fullmatch(record.sha256)
-    if not TOKEN.fullmatch(record.token) or record.offset < 0 or not has_digest:
+    record = Record(writer=_writer(**writer) if writer else None, **fields)
+    for name in ("token", "source", "sha256", "joined"):
+        _typed(getattr(record, name), str)
+    for name in ("validator", "name", "digest"):
+        _typed(getattr(record, name), str, type(None))
+    if record.digest is not None:
+        Checksum.parse(record.digest)
+    has_digest = _typed(record.offset, int) == 0 or _DIGEST.fullmatch(record.sha256)
+    fits = record.offset >= 0 and (_typed(record.length, int, type(None)) or 0) >= 0
+    if not TOKEN.fullmatch(record.token) or not _FIELD.fullmatch(record.validator or "") or not has_digest or not fits:
         raise ValueError("no record")
     return record
+
+
+def _writer(pid: t.Any, **names: t.Any) -> Writer:
+    if not 0 < _typed(pid, int) < 2**31:  # others mean several processes, or none
+        raise ValueError("no process")
+    return Writer(pid, **{name: _typed(value, str) for name, value in names.items()})
+
+
+def _typed(value: t.Any, *types: type) -> t.Any:
+    if type(value) not in types:  # not isinstance: true is an int, too
+        raise TypeError(type(value))
+    return value

@@ -69,6 +69,7 @@ def test_enums_come_as_objects_or_strings(value: t.Any, expected: str | None) ->
         ("1451649601000", "2016-01-01T12:00:01Z"),
         (0, "1970-01-01T00:00:00Z"),
         (-1000, "1969-12-31T23:59:59Z"),
+        (-30641760000000, "0999-01-01T00:00:00Z"),
         (10**30, None),
         ("soon", None),
         (None, None),

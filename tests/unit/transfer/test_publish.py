@@ -45,16 +45,19 @@ def put_old(directory: Directory, *, mode: int = 0o640, uid: int = -1, gid: int 
     return path.stat()
 
 
-def run(directory: Directory, old: os.stat_result | None = None, dress: Dress = PLAIN) -> os.stat_result:
-    """Publish the new content; returns what the file is then."""
+def run(
+    directory: Directory, old: os.stat_result | None = None, dress: Dress = PLAIN, place: Directory | None = None
+) -> os.stat_result:
+    """Publish the new content, from another place if one is given; returns what the file is then."""
     note = Receipt("mail.zip", GUID, len(NEW), sha256(NEW), "full")
-    with Partial(directory, ".mail.") as partial, Partial(directory, ".note.") as note_partial:
-        partial.write(NEW)
-        note_partial.write(receipt.render(note, NOW))
-        publish.publish(partial, note_partial, "mail.zip", old, dress)
+    place = place or directory
+    with Partial.create(place, ".mail.") as partial, Partial.create(place, ".note.") as note_partial:
+        partial.write_at(0, NEW)
+        note_partial.write_at(0, receipt.render(note, NOW))
+        publish.publish(partial, note_partial, "mail.zip", directory, old, dress)
     assert pathlib.Path(directory.path_of("mail.zip")).read_bytes() == NEW
     assert receipt.read(directory, "mail.zip") == note
-    assert directory.names() == ["mail.zip", "mail.zip.sha256"]
+    assert [name for name in directory.names() if name != "apart"] == ["mail.zip", "mail.zip.sha256"]
     return os.stat(directory.path_of("mail.zip"))
 
 
@@ -154,7 +157,7 @@ def seen(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> set[Look]:
 
         return call
 
-    for name in ("open", "write", "fchmod", "chmod", "fchown", "chown", "rename", "unlink"):
+    for name in ("open", "pwrite", "fchmod", "chmod", "fchown", "chown", "rename", "unlink"):
         monkeypatch.setattr(os, name, watched(getattr(os, name)))
     return looks
 
@@ -191,10 +194,10 @@ def test_a_partial_that_was_exchanged_is_never_published(directory: Directory) -
 def test_another_run_that_is_faster_is_noticed(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
     real = Directory.rename
 
-    def rename(self: Directory, old: str, new: str) -> None:
+    def rename(self: Directory, old: str, new: str, target: Directory | None = None) -> None:
         pathlib.Path(self.path_of("theirs")).write_bytes(b"theirs")
         real(self, "theirs", old)
-        real(self, old, new)
+        real(self, old, new, target)
 
     monkeypatch.setattr(Directory, "rename", rename)
     with pytest.raises(StorwareError) as caught:
@@ -208,11 +211,11 @@ def test_another_run_between_file_and_receipt_gets_no_receipt_of_ours(
 ) -> None:
     real = Directory.rename
 
-    def rename(self: Directory, old: str, new: str) -> None:
+    def rename(self: Directory, old: str, new: str, target: Directory | None = None) -> None:
         if new.endswith(".sha256"):
             pathlib.Path(self.path_of("theirs")).write_bytes(b"theirs")
             real(self, "theirs", "mail.zip")
-        real(self, old, new)
+        real(self, old, new, target)
 
     monkeypatch.setattr(Directory, "rename", rename)
     with pytest.raises(StorwareError) as caught:
@@ -226,7 +229,7 @@ class Crash(BaseException):
 
 
 # How often each call is made when a file with a receipt is replaced
-_CALLS = {"fsync": 4, "rename": 2, "unlink": 1, "fchmod": 2, "fchown": 4}
+_CALLS = {"fdatasync": 1, "fsync": 5, "rename": 2, "unlink": 1, "fchmod": 2, "fchown": 4}
 _POINTS = [(name, number) for name, calls in _CALLS.items() for number in range(1, calls + 1)]
 
 
@@ -262,22 +265,38 @@ def test_a_crash_at_any_step_leaves_no_receipt_beside_other_bytes(
 def test_the_order_of_the_steps(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
     steps: list[str] = []
     with monkeypatch.context() as patched:
-        for name in ("fsync", "rename", "unlink"):
+        for name in ("fdatasync", "fsync", "rename", "unlink"):
             patched.setattr(os, name, _noting(steps, name))
         run(directory, put_old(directory))
     assert steps == [
-        "fsync a file", "fsync a file", "unlink mail.zip.sha256", "fsync the directory",
-        "rename mail.zip", "rename mail.zip.sha256", "fsync the directory",
+        "fdatasync a file", "fsync a file", "fsync a file", "unlink mail.zip.sha256", "fsync the directory",
+        "rename mail.zip", "fsync the directory", "rename mail.zip.sha256", "fsync the directory",
     ]  # fmt: skip
+
+
+def test_from_another_directory_of_the_file_system(
+    directory: Directory, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The final directory is the one that has to be brought to the disk."""
+    (tmp_path / "apart").mkdir()
+    synced: list[os.stat_result] = []
+    fsync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda fd: (synced.append(os.fstat(fd)), fsync(fd)))
+    with Directory(str(tmp_path / "apart")) as place:
+        run(directory, put_old(directory), place=place)
+        assert place.names() == []
+    directories = [found for found in synced if stat.S_ISDIR(found.st_mode)]
+    assert len(directories) == 3
+    assert all(os.path.samestat(found, tmp_path.stat()) for found in directories)
 
 
 def _noting(steps: list[str], name: str) -> t.Callable[..., t.Any]:
     real = getattr(os, name)
 
     def call(*arguments: t.Any, **options: t.Any) -> t.Any:
-        if name == "fsync":
+        if name in ("fdatasync", "fsync"):
             is_directory = stat.S_ISDIR(os.fstat(arguments[0]).st_mode)
-            steps.append(f"fsync {'the directory' if is_directory else 'a file'}")
+            steps.append(f"{name} {'the directory' if is_directory else 'a file'}")
         else:
             steps.append(f"{name} {arguments[-1]}")
         return real(*arguments, **options)

@@ -362,10 +362,13 @@ def test_no_more_than_a_data_descriptor_may_follow_an_entry(gap: int, after: str
     struct.pack_into("<I", longer, len(longer) - 6, directory_at + gap)
     if after == "a":
         struct.pack_into("<I", longer, len(longer) - 22 - 47 + 42, at + gap)
-    if gap == 24:
-        assert check(bytes(longer)) == 2
-    else:
-        assert "belong to no entry" in damage(bytes(longer))
+    line_a, line_b = longer[-22 - 94 : -22 - 47], longer[-22 - 47 : -22]
+    for lines in (line_a + line_b, line_b + line_a):
+        archive = bytes(longer[: -22 - 94] + lines + longer[-22:])
+        if gap == 24:
+            assert check(archive) == 2
+        else:
+            assert "belong to no entry" in damage(archive)
 
 
 def test_a_long_or_odd_name_is_shown_short_and_readable() -> None:
@@ -375,6 +378,13 @@ def test_a_long_or_odd_name_is_shown_short_and_readable() -> None:
     data = bytearray(zip_bytes({"abc": b"x"}).replace(b"abc", b"a\xffc"))
     data[14] ^= 1
     assert r"'a\ufffdc'" in damage(bytes(data))
+
+
+@pytest.mark.parametrize("name", ["a", "b"])
+def test_a_line_of_the_directory_that_is_none(name: str) -> None:
+    data = bytearray(zip_bytes({"a": b"x", "b": b"y"}))
+    data[data.rindex(name.encode()) - 46] ^= 1
+    assert "its directory is damaged" in damage(bytes(data))
 
 
 def test_a_header_that_is_not_where_the_directory_says() -> None:
@@ -433,6 +443,22 @@ def _with_raw_data(packed: bytes, unpacked: bytes, *, method: int = 8, flags: in
     local = struct.pack("<4s5H3I2H", b"PK\3\4", 20, flags, method, *fields) + b"a" + packed
     central = struct.pack("<4s6H3I5H2I", b"PK\1\2", 20, 20, flags, method, *fields, 0, 0, 0, 0, 0) + b"a"
     return local + central + struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 1, 1, len(central), len(local), 0)
+
+
+def test_no_more_is_read_than_it_takes_to_see_the_damage(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = 0
+    pread = os.pread
+
+    def counted(fd: int, length: int, offset: int) -> bytes:
+        nonlocal read
+        data = pread(fd, length, offset)
+        read += len(data)
+        return data
+
+    monkeypatch.setattr(os, "pread", counted)
+    size = 16 * 2**20
+    assert "size differs" in damage(_with_raw_data(bytes(size), b"hello", method=0), contents=True)
+    assert read < size / 4
 
 
 def test_a_bomb_costs_no_memory() -> None:
@@ -495,6 +521,25 @@ def test_a_zip64_field_that_is_missing() -> None:
     data = bytearray(zip_bytes({"a": b"x"}))
     struct.pack_into("<I", data, data.index(b"PK\1\2") + 42, 2**32 - 1)
     assert "ZIP64 fields are incomplete" in damage(bytes(data))
+
+
+@pytest.mark.parametrize("before", [b"", struct.pack("<2H5s", 0x5455, 5, b"times"), struct.pack("<2H", 0x9999, 0)])
+@pytest.mark.parametrize("after", [b"", struct.pack("<2HQ", 0x9999, 8, 0), b"\1\0"])
+def test_a_zip64_field_among_others(before: bytes, after: bytes) -> None:
+    assert check(_with_zip64_field(before, struct.pack("<2HQ", 1, 8, 0), after)) == 1
+    assert "incomplete" in damage(_with_zip64_field(before, struct.pack("<2HI", 1, 4, 0), after))
+    assert "incomplete" in damage(_with_zip64_field(before, struct.pack("<2H", 1, 0), after))
+    assert "incomplete" in damage(_with_zip64_field(before, b"", after))
+
+
+def _with_zip64_field(*extra_fields: bytes) -> bytes:
+    """An archive of one entry whose offset is told in the extra field."""
+    data = zip_bytes({"a": b"x"})
+    extra = b"".join(extra_fields)
+    line = bytearray(data[-22 - 47 : -22])
+    struct.pack_into("<H", line, 30, len(extra))
+    struct.pack_into("<I", line, 42, 2**32 - 1)
+    return end_of(data[: -22 - 47] + line + extra + data[-22:], size=47 + len(extra))
 
 
 SMALL = [zip_bytes({"a": b"x" * 30, "b/": b""}), zip_bytes({"a": b"x" * 30}, streamed=True), _many(2), zip_bytes({})]
