@@ -27,6 +27,9 @@ try:
     import requests.utils
     import urllib3
 
+    # urllib3's own errors slip through older requests (two lengths in one header). OSError: a CA or certificate file that
+    # cannot be read is reported before anything is sent. ValueError: credentials of a proxy that no header can carry.
+    _FAULTS: t.Final = (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
     REQUESTS_IMPORT_ERROR: str | None = None
 except ImportError:
     REQUESTS_IMPORT_ERROR = traceback.format_exc()
@@ -54,6 +57,8 @@ class Transport:
         self._on_secret = on_secret
         self._known: set[str] = set()
         self._http = requests.Session()
+        # Redirects are not followed; the library would look into their targets all the same, and stumble over some.
+        self._http.get_redirect_target = _no_target  # type: ignore[method-assign]
         self._http.trust_env = False  # no netrc, no CA bundle or proxy of the environment behind our back
         if not connection.validate_certs:
             urllib3.disable_warnings()  # the user is warned once, by the module
@@ -170,9 +175,7 @@ class Transport:
         try:
             with alarm.limit(left):
                 yield left
-        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError, alarm.Expired) as error:
-            # urllib3's own errors slip through older requests (two lengths in one header). OSError: a CA or
-            # certificate file that cannot be read is reported before anything is sent.
+        except (*_FAULTS, alarm.Expired) as error:
             if deadline is not None and time.monotonic() >= deadline:
                 raise failures.deadline_passed(attempt, sent=True) from error
             if isinstance(error, alarm.Expired):
@@ -187,6 +190,10 @@ class Transport:
                 self._known.add(cookie.value)
                 self._on_secret(cookie.value)
                 self._on_secret(f"{cookie.name}={cookie.value}")
+
+
+def _no_target(resp: requests.Response) -> None:
+    """Nothing is followed."""
 
 
 def _cookie_domain(url: str) -> str:
