@@ -60,7 +60,7 @@ class Masks:
 
     def result(self, result: Result) -> Result:
         """The result without secrets, keys included, which Ansible leaves as they are (core 2.21 and earlier)."""
-        return result if register_secrets is not None else t.cast(Result, self.value(result))
+        return result if register_secrets is not None else t.cast(Result, self.value(result, keys=False))
 
     def reveal(self, result: Result, key: str) -> Result:
         """The result with one secret in the clear, under this key only."""
@@ -213,7 +213,7 @@ def _failure(error: StorwareError, masks: Masks) -> Result:
     return {
         **masks.result({key: value for key, value in error.results.items() if key not in masked}),
         "msg": masks.text(message),
-        "error": masks.value(error.told()),
+        "error": masks.value(error.told(), keys=False),
     }
 
 

@@ -42,20 +42,19 @@ def forms(secret: str) -> set[str]:
     return {form for form in found if len(form) >= SHORTEST}
 
 
-def pattern(secret: str) -> str:
-    """A regular expression for the secret in any mixture and nesting of escapes, encoded, or cut.
+def patterns(secret: str) -> tuple[str, str]:
+    """Regular expressions for the whole secret, in any mixture and nesting of escapes or encoded; and for parts of it.
 
-    An empty text when the secret is too short to be looked for.
+    Empty texts when it is too short to be looked for.
     """
     text = secret.strip()
     if len(text) < SHORTEST:
-        return re.escape(secret) if len(secret) >= SHORTEST else ""
+        return (re.escape(secret) if len(secret) >= SHORTEST else ""), ""
     pieces = [text[start : start + _PIECE] for start in range(0, len(text), _PIECE)]
     if len(pieces[-1]) < SHORTEST:
         pieces[-2:] = ["".join(pieces[-2:])]
-    found = [_escapes(piece) for piece in pieces]
-    found += map(re.escape, sorted(_encoded(text), key=len, reverse=True))
-    return "|".join(dict.fromkeys(found))
+    whole = [_escapes(text), *map(re.escape, sorted(_encoded(text), key=len, reverse=True))]
+    return "|".join(whole), "|".join(dict.fromkeys(map(_escapes, pieces))) if len(pieces) > 1 else ""
 
 
 def _escapes(text: str) -> str:
@@ -141,30 +140,39 @@ class Scrubber:
     """Replaces all secrets it was told of, in all their forms."""
 
     def __init__(self) -> None:
-        self._patterns: dict[str, re.Pattern[str]] = {}  # by secret, the longest first: one may hold another
+        self._known: set[str] = set()
+        self._whole: list[tuple[int, re.Pattern[str]]] = []
+        self._parts: list[tuple[int, re.Pattern[str]]] = []
 
     def learn(self, secret: str) -> set[str]:
         """From now on this secret is replaced; returns its forms."""
-        found = pattern(secret)
-        if found and secret not in self._patterns:
-            patterns = {**self._patterns, secret: re.compile(found, re.IGNORECASE)}
-            self._patterns = dict(sorted(patterns.items(), key=lambda item: len(item[0]), reverse=True))
+        if secret not in self._known:
+            self._known.add(secret)
+            for found, patterns_so_far in zip(patterns(secret), (self._whole, self._parts)):
+                if found:
+                    patterns_so_far.append((len(secret), re.compile(found, re.IGNORECASE)))
+                    # The longest first: a secret may hold another one.
+                    patterns_so_far.sort(key=lambda entry: entry[0], reverse=True)
         return forms(secret)
 
     def text(self, text: str) -> str:
         """The text without secrets."""
-        for known in self._patterns.values():
+        # All whole ones first: a part of one would take the beginning of another away.
+        for _length, known in (*self._whole, *self._parts):
             text = known.sub(MASK, text)
         return text
 
-    def value(self, value: t.Any) -> t.Any:
-        """A JSON value without secrets, keys included."""
+    def value(self, value: t.Any, *, keys: bool = True) -> t.Any:
+        """A JSON value without secrets. keys: whether names are masked too; those below ``other`` always are."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, dict):
-            return {self.text(str(key)): self.value(item) for key, item in value.items()}
+            return {
+                (self.text(str(key)) if keys else key): self.value(item, keys=keys or key == "other")
+                for key, item in value.items()
+            }
         if isinstance(value, (list, tuple)):
-            return [self.value(item) for item in value]
+            return [self.value(item, keys=keys) for item in value]
         return value
 
 

@@ -154,12 +154,10 @@ def no_session_cookie(response: requests.Response, attempt: Attempt) -> ApiError
 
 def bad_answer(attempt: Attempt, why: str, response: requests.Response, words: str = "") -> ApiError:
     """A success whose body cannot be what the API sends."""
-    # Not what is no media type: the server may have written anything there.
-    named = re.match(r"[\w.+-]{1,40}/[\w.+-]{1,40}(?=\s*(;|$))", response.headers.get("Content-Type", ""), re.ASCII)
-    media_type = attempt.scrub(named[0]) if named else "no media type"
+    media_type = excerpt(response.headers.get("Content-Type", "").encode("latin-1", "replace"), attempt.scrub)
     return ApiError(
         attempt,
-        f"answered {response.status_code} with something the API does not send: {why} ({media_type})"
+        f"answered {response.status_code} with something the API does not send: {why} ({media_type or 'no media type'})"
         + (f": {words}" if words else ""),
         code="bad_answer",
         hint="Check that url leads to the API itself, not to a web page, a login portal or a proxy.",

@@ -27,7 +27,7 @@ try:
     import requests.utils
     import urllib3
 
-    # urllib3's own errors slip through older requests (two lengths in one header). OSError: a CA or certificate file that
+    # urllib3's own errors slip through older requests (two lengths in one header). OSError: a certificate file that
     # cannot be read is reported before anything is sent. ValueError: credentials of a proxy that no header can carry.
     _FAULTS: t.Final = (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
     REQUESTS_IMPORT_ERROR: str | None = None
