@@ -191,6 +191,10 @@ error:
       description:
         - A short constant that keeps its meaning, such as V(option), V(login_refused), V(forbidden), V(unreachable), V(tls), V(bad_answer) or
           V(server_error).
+        - Of every module, V(option), V(login_refused), V(no_session_cookie), V(unauthorized), V(forbidden), V(not_found), V(conflict), V(bad_request),
+          V(rate_limited), V(server_error), V(http_status), V(unreachable), V(timeout_connect), V(proxy), V(tls), V(redirect), V(answer_lost),
+          V(bad_answer), V(deadline), V(incomplete_list), V(masked_id) (the result would be damaged by Ansible's masking), V(interrupted) (by a signal)
+          and V(internal) (a defect of the module).
       type: str
       sample: unreachable
     hint:
@@ -218,7 +222,7 @@ error:
       type: str
       sample: The service is starting
     retryable:
-      description: Whether the same call may succeed later.
+      description: Whether the same task may succeed later.
       type: bool
       sample: true
 """
