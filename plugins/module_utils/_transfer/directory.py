@@ -121,7 +121,7 @@ def _failure(error: OSError, doing: str) -> StorwareError:
     )
 
 
-_GONE: t.Final = "Another run or somebody else has removed it. Let one task at a time fetch to a dest."
+_GONE: t.Final = (
     "Another run or somebody else has removed it. Let one task at a time fetch to a dest, and run it again."
 )
 _CODES: t.Final = {
