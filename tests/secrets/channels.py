@@ -66,14 +66,13 @@ class ProcessWatch:
 
 def descendants(pid: int) -> t.Iterator[int]:
     """Children, their children and so on."""
-    for task in pathlib.Path("/proc", str(pid), "task").glob("*/children"):
-        try:
-            children = task.read_text().split()
-        except OSError:  # it has ended
-            continue
-        for child in children:
-            yield int(child)
-            yield from descendants(int(child))
+    children: list[str] = []
+    with contextlib.suppress(OSError):  # it has ended
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            children += pathlib.Path(f"/proc/{pid}/task/{thread}/children").read_text().split()
+    for child in children:
+        yield int(child)
+        yield from descendants(int(child))
 
 
 def is_at_work(directory: pathlib.Path) -> bool:
@@ -91,10 +90,9 @@ def process_connected_from(port: int) -> int | None:
     lines = (line.split() for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:])
     inodes = {f"socket:[{fields[9]}]" for fields in lines if fields[1] == local}
     for pid in descendants(os.getpid()):
-        for descriptor in pathlib.Path("/proc", str(pid), "fd").glob("*"):
-            with contextlib.suppress(OSError):
-                if os.readlink(descriptor) in inodes:
-                    return pid
+        with contextlib.suppress(OSError):  # it has ended
+            if any(os.readlink(f"/proc/{pid}/fd/{number}") in inodes for number in os.listdir(f"/proc/{pid}/fd")):
+                return pid
     return None
 
 

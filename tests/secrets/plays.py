@@ -145,7 +145,7 @@ def _wait_for_the_end(home: pathlib.Path) -> None:
 
 def _unsafe(value: Json) -> Json:
     if isinstance(value, str):
-        return Unsafe(value)
+        return Unsafe(value) if "{" in value else value  # or Ansible would take an unsafe "true" for a boolean
     if isinstance(value, dict):
         return {key: _unsafe(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -143,6 +143,28 @@ def test_an_asynchronous_task_leaves_no_secret_in_its_files(
 
 @pytest.mark.matrix
 @pytest.mark.slow
+def test_a_session_that_is_handed_on_with_no_log_is_shown_nowhere(
+    ansible: Ansible, server: Server, tmp_path: pathlib.Path
+) -> None:
+    echoing = Fault("handed on", "session", lambda echo: {LIST: _page(echo)}, role="cookie")
+    canary, options = refuse(server, tmp_path, echoing)
+    connection = {name: value for name, value in options.items() if name not in ("username", "password")}
+    tasks = [
+        {"name": "Open", "storware.backup.session": options, "register": "login", "no_log": True},
+        {"name": "Use", INFO: {**connection, "session": "{{ login.session }}"}, "ignore_errors": True},
+        {
+            "name": "Close",
+            "storware.backup.session": {**connection, "session": "{{ login.session }}", "state": "absent"},
+        },
+    ]
+    overheard = plays.run_tasks(ansible, tasks, LOUD, {})
+    (used,) = overheard.run.of("Use")
+    assert used.result["error"]["code"] == "bad_answer", overheard.run.output
+    assert where_found(overheard, canary) == set()
+
+
+@pytest.mark.matrix
+@pytest.mark.slow
 def test_the_role_shows_no_secret(ansible: Ansible, server: Server, tmp_path: pathlib.Path) -> None:
     refused, options = refuse(server, tmp_path)
     broken = Fault("create refused", "cloud_download", lambda echo: {LIST: _page(echo)}, role="cookie")

@@ -24,6 +24,9 @@ from .partial import SUFFIX, Partial
 from .state import TOKEN, Planted, Record, StateFile
 
 _STATE: t.Final = "state"
+SCRATCH: t.Final = "test"
+NOTE: t.Final = "note"
+_KINDS: t.Final = (SCRATCH, NOTE)
 _LOOK_AGAIN: t.Final = 0.2  # seconds between two looks at another run
 
 
@@ -50,11 +53,16 @@ class Claim:
         """Remove both files, unless they are kept for the next run."""
         self.partial.close()
         try:
-            if not self._kept and self.state.is_in_place():
-                remove_left(self.state.directory, self.stem)
+            if not self._kept:
+                for kind in _KINDS:
+                    self.state.directory.remove(self.name_of(kind))
                 self.state.remove()
         finally:
             self.state.close()
+
+    def name_of(self, kind: str) -> str:
+        """The name of a further file of this run, which is removed with the claim at the latest."""
+        return f"{self.stem}{self.token}.{kind}"
 
     def keep(self) -> None:
         """Leave the partial and its sidecar for the next run."""
@@ -96,7 +104,7 @@ def acquire(directory: Directory, stem: str, pace: Pace) -> Claim:
 
 def tidy(directory: Directory, stem: str) -> None:
     """Remove what a run has left that ended just before it could do so itself."""
-    if directory.stat(stem + _STATE) is None and not _others(directory, stem):
+    if directory.stat(stem + _STATE) is None and not _others(directory, stem, ""):
         return
     with explaining(f"use {directory.path_of(stem + _STATE)}"):
         claim = _take(directory, stem, secrets.token_hex(4))
@@ -109,8 +117,10 @@ def _take(directory: Directory, stem: str, token: str) -> Claim | Record | None:
     """The claim or, when another run has it, what that run says of itself."""
     while True:
         fresh = Record(token, Writer.me())
+        # Listed before the claim is ours: whoever takes it from us, where locks do nothing, makes files later.
+        others = _others(directory, stem, token)
         try:
-            return _begun(StateFile.create(directory, stem + _STATE, fresh), stem, fresh)
+            return _begun(StateFile.create(directory, stem + _STATE, fresh), stem, fresh, others)
         except FileExistsError:
             pass
         try:
@@ -128,9 +138,11 @@ def _take(directory: Directory, stem: str, token: str) -> Claim | Record | None:
                 return record
             if record and (record.writer is None or record.writer.is_gone):
                 fresh = dataclasses.replace(record, token=token, writer=fresh.writer)
-            return _begun(_exchanged(found, stem, fresh), stem, fresh, record.token if record else "")
-        except FileNotFoundError:
-            continue  # where locks do nothing, another run was faster and has removed what we made
+            if record:
+                others.sort(key=lambda name: record.token not in name)
+            return _begun(_exchanged(found, stem, fresh), stem, fresh, others)
+        except (FileNotFoundError, FileExistsError):
+            continue  # where locks do nothing, another run was faster and has taken what we made
         finally:
             found.close()
 
@@ -147,17 +159,17 @@ def _exchanged(old: StateFile, stem: str, record: Record) -> StateFile:
     return made
 
 
-def _begun(state: StateFile, stem: str, record: Record, before: str = "") -> Claim:
-    """The claim with its partial: that of the run with the token before, if it may be continued, or a new one."""
+def _begun(state: StateFile, stem: str, record: Record, others: t.Sequence[str]) -> Claim:
+    """The claim with its partial: one of the others, the likeliest first, if it may be continued, or a new one."""
     directory, name = state.directory, stem + record.token + SUFFIX
     try:
-        others = _others(directory, stem, record.token)
         adopted = None
         if record.can_be_continued:
-            # Its own first; a run that ended while it took over from another may have left that one's name.
-            theirs = sorted((other for other in others if other.endswith(SUFFIX)), key=lambda n: before not in n)
+            # A run that ended while it took over from another may have left the partial under that one's name.
+            theirs = (other for other in others if other.endswith(SUFFIX))
             adopted = next((p for p in (Partial.adopt(directory, other, name) for other in theirs) if p), None)
-        remove_left(directory, stem, record.token)
+        for other in others:
+            directory.remove(other)
         return Claim(stem, state, adopted or Partial.create(directory, name), record if adopted else None)
     except BaseException:
         state.remove()
@@ -165,15 +177,15 @@ def _begun(state: StateFile, stem: str, record: Record, before: str = "") -> Cla
         raise
 
 
-def remove_left(directory: Directory, stem: str, token: str = "") -> None:
-    """Remove what runs other than the one with the token have left. The claim must be ours."""
-    for name in _others(directory, stem, token):
+def remove_left(directory: Directory, stem: str) -> None:
+    """Remove what runs have left in a directory in which they hold no claim."""
+    for name in _others(directory, stem, ""):
         directory.remove(name)
 
 
-def _others(directory: Directory, stem: str, token: str = "") -> list[str]:
-    """The names of what other runs have left."""
-    pattern = re.compile(rf"{re.escape(stem)}({TOKEN.pattern})({re.escape(SUFFIX)}|\.{_STATE})")
+def _others(directory: Directory, stem: str, token: str) -> list[str]:
+    """The names of what runs other than the one with this token have left."""
+    pattern = re.compile(rf"{re.escape(stem)}({TOKEN.pattern})\.({SUFFIX[1:]}|{_STATE}|{'|'.join(_KINDS)})")
     matches = (pattern.fullmatch(name) for name in directory.names())
     return [match.group() for match in matches if match and match.group(1) != token]
 

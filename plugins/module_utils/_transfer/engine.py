@@ -12,17 +12,17 @@ from __future__ import annotations
 import contextlib
 import datetime
 import os
-import secrets
 import stat
 import typing as t
 from dataclasses import dataclass
 
 from .._errors import StorwareError
 from . import claim, inspection, names, publish, receipt, sink, verify
+from .claim import Claim
 from .directory import Directory, explaining
 from .inspection import File, Finding, Job
 from .pace import Pace
-from .partial import SUFFIX, Partial
+from .partial import Partial
 from .receipt import Receipt
 from .sink import Sink
 from .transfer import Transfer
@@ -62,7 +62,7 @@ def fetch(job: Job, finding: Finding) -> Outcome:
                 inspection.look(job, finding)
                 if not finding.needs_content:
                     return Outcome(inspection.describe(job, finding), None, 0, pace.clock() - started)
-            _rehearse(job, finding)
+            _rehearse(job, finding, claimed)
             target = Sink(claimed, job.checksum, allow_unverified=job.allow_unverified)
             stack.callback(target.close)
             try:
@@ -99,16 +99,12 @@ def _workplace(job: Job, finding: Finding) -> t.Iterator[Directory]:
             yield place
 
 
-def _rehearse(job: Job, finding: Finding) -> None:
+def _rehearse(job: Job, finding: Finding, claimed: Claim) -> None:
     """Make and dress an empty file: what cannot be written or owned is found before anything is sent."""
     if job.tmp_dest is not None:
         claim.remove_left(finding.directory, _stem(job))
-    with Partial.create(finding.directory, _scratch(job)) as scratch:
+    with Partial.create(finding.directory, claimed.name_of(claim.SCRATCH)) as scratch:
         publish.put_on(scratch, finding.name or job.guid, finding.directory, finding.old, job.dress)
-
-
-def _scratch(job: Job) -> str:
-    return _stem(job) + secrets.token_hex(4) + SUFFIX
 
 
 def _fetch(job: Job, finding: Finding, target: Sink, pace: Pace) -> tuple[File, int]:
@@ -160,7 +156,7 @@ def _publish(job: Job, finding: Finding, target: Sink, verified: str) -> File:
     format = verify.detect(partial.read_at(0, 16))
     finding.name = name = finding.name or _free_name(job, finding, target, sha256, format)
     note = Receipt(name, job.guid.lower(), size, sha256, verified)
-    with Partial.create(partial.directory, _scratch(job)) as note_partial:
+    with Partial.create(partial.directory, target.claim.name_of(claim.NOTE)) as note_partial:
         note_partial.write_at(0, receipt.render(note, datetime.datetime.now(datetime.timezone.utc)))
         target.claim.check()
         publish.publish(partial, note_partial, name, finding.directory, finding.old, job.dress)

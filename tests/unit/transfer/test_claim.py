@@ -24,6 +24,7 @@ from ansible_collections.storware.backup.plugins.module_utils._transfer.claim im
 from ansible_collections.storware.backup.plugins.module_utils._transfer.directory import Directory
 from ansible_collections.storware.backup.plugins.module_utils._transfer.life import Writer
 from ansible_collections.storware.backup.plugins.module_utils._transfer.pace import DeadlinePassed, Limits, Pace
+from ansible_collections.storware.backup.plugins.module_utils._transfer.partial import Partial
 from ansible_collections.storware.backup.plugins.module_utils._transfer.state import Record, StateFile
 from tests.unit.transfer.material import GUID, files_in, sha256
 from tests.unit.transfer.planting import KINDS, plant
@@ -439,7 +440,7 @@ def test_a_claim_that_cannot_be_made_leaves_nothing_of_its_own(
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patched, pytest.raises(StorwareError, match="Input/output error"):
-        patched.setattr(*((StateFile, "rename") if call == "rename" else (Directory, "names")), fail)
+        patched.setattr(*((StateFile, "rename") if call == "rename" else (Partial, "adopt")), fail)
         acquire(directory)
     assert os.listdir("/proc/self/fd") == descriptors
     if call == "rename":
