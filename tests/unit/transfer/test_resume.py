@@ -149,7 +149,11 @@ def judged(script: Script, claims: Claims = STRONG, *, there: bytes = b"", offse
 
 def rest_of(body: bytes, start: int, *fields: str, status: str = "206 Partial Content") -> Script:
     return reply(
-        body[start:], f"Content-Range: bytes {start}-{len(body) - 1}/{len(body)}", f"ETag: {TAG}", *fields, status=status
+        body[start:],
+        f"Content-Range: bytes {start}-{len(body) - 1}/{len(body)}",
+        f"ETag: {TAG}",
+        *fields,
+        status=status,
     )
 
 

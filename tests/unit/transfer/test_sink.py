@@ -37,14 +37,13 @@ NOTHING = Claims(None, None, None, None)
 @contextlib.contextmanager
 def opened(place: pathlib.Path, checksum: Checksum | None = None, **wishes: t.Any) -> t.Iterator[Sink]:
     """What a run has between its start and its end, for good or bad."""
-    with Directory(str(place)) as directory:
-        with claim.acquire(directory, STEM, Pace(Limits(lock_timeout=0))) as taken:
-            made = Sink(taken, checksum, **wishes)
-            try:
-                made.recover()
-                yield made
-            finally:
-                made.close()
+    with Directory(str(place)) as directory, claim.acquire(directory, STEM, Pace(Limits(lock_timeout=0))) as taken:
+        made = Sink(taken, checksum, **wishes)
+        try:
+            made.recover()
+            yield made
+        finally:
+            made.close()
 
 
 def put(target: Sink, data: bytes) -> None:
