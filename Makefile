@@ -7,7 +7,7 @@ PYTHON ?= python3
 STEPS = $(PYTHON) -B -m tests.harness.steps
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo simulator lint types docs-lint sanity unit integration fault-tests test faults canary format clean bench mutation laws
+.PHONY: help env demo simulator lint types docs-lint sanity unit integration fault-tests test faults crash canary format clean bench mutation laws
 
 help:  ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 14
@@ -23,7 +23,7 @@ simulator:  ## Start the simulator; stop it with Ctrl-C. ARGS="--help" shows its
 	@$(STEPS) demo-env
 	@.build/venv/bin/python -m tests.simulator $(ARGS)
 
-lint types docs-lint sanity unit integration fault-tests faults canary laws:
+lint types docs-lint sanity unit integration fault-tests faults crash canary laws:
 	@$(STEPS) $@
 
 lint:  ## Style, licences, change log, ansible-lint, the collection archive
@@ -33,6 +33,7 @@ sanity:  ## ansible-test sanity with the oldest and the newest ansible-core
 unit:  ## Tests of single layers, also on the oldest Python of managed hosts
 fault-tests:  ## Each fault once: servers that break, lie and stall, and killed runs
 faults:  ## All faults with three client libraries, and other clients beside ours (takes long)
+crash:  ## The part of them that is not the server's: killed at every system call, power loss, many writers, a GiB
 integration:  ## Tests of the simulator, and of modules, role and playbooks against it
 
 bench:  ## Downloads side by side with what a user would pick instead (takes long). ARGS="--help" shows its options

@@ -39,6 +39,10 @@ class StorwareError(Exception):
         self.results: dict[str, t.Any] = dict(results or {})
         self.retryable = retryable
 
+    def told(self) -> dict[str, t.Any]:
+        """The return value ``error``: what playbooks may go by."""
+        return {"code": self.code, "hint": self.hint, "retryable": self.retryable, **self.details}
+
 
 class Interrupted(StorwareError):
     """A signal tells the process to end. Whoever catches it cleans up and raises it again."""

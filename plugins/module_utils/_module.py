@@ -52,16 +52,23 @@ class Masks:
         else:
             self._module.no_log_values.update(forms)
 
-    def needles(self) -> set[str]:
-        """What Ansible replaces in results, wherever it stands."""
-        return set() if register_secrets is not None else {str(value) for value in self._module.no_log_values}
+    def hides(self, text: str) -> bool:
+        """Whether this text would not come back as it is."""
+        if register_secrets is not None:
+            return False
+        return self.text(text) != text or any(str(value) in text for value in self._module.no_log_values)
+
+    def result(self, result: Result) -> Result:
+        """The result without secrets, keys included, which Ansible leaves as they are (core 2.21 and earlier)."""
+        return result if register_secrets is not None else t.cast(Result, self.value(result, keys=False))
 
     def reveal(self, result: Result, key: str) -> Result:
         """The result with one secret in the clear, under this key only."""
         secret = result[key]
-        self._module.no_log_values.difference_update({value for value in self.needles() if value in secret})
+        values = self._module.no_log_values
+        values.difference_update({value for value in values if str(value) in secret})
         result = {**result, "invocation": {"module_args": self._module.params}}
-        return {**self.value(result), key: secret}
+        return {**self.result(result), key: secret}
 
 
 class Context:
@@ -184,31 +191,30 @@ def _carried_out(handler: Handler, module: AnsibleModule, masks: Masks) -> int:
 
 
 def _returnable(result: Result, context: Context, masks: Masks) -> Result:
-    """The result, unless Ansible's masking would corrupt an id in it (core 2.21 and earlier)."""
-    if context.hands_out_session:
-        result = masks.reveal(result, "session")
-    masked = corrupted(result, masks.needles())
-    if not masked:
-        return result
-    raise StorwareError(
-        f"It is done, but not all of it can be returned: a secret turns up in {', '.join(masked)}, where Ansible "
-        "would replace it and so make another value of it",
-        code="masked_id",
-        hint="Change the password, token or session that is so short or so common, or use ansible-core 2.22.",
-        results={key: value for key, value in result.items() if key not in masked},
-    )
+    """The result, unless masking would corrupt an id in it (core 2.21 and earlier)."""
+    handed_out = {"session": result["session"]} if context.hands_out_session else {}
+    masked = corrupted({key: value for key, value in result.items() if key not in handed_out}, masks.hides)
+    if masked:
+        raise StorwareError(
+            f"It is done, but not all of it can be returned: a password, token or session turns up in "
+            f"{', '.join(masked)}, where Ansible would replace it and so make another value of it",
+            code="masked_id",
+            hint="Change the secret that is so short or so common, or use ansible-core 2.22.",
+            results={key: value for key, value in result.items() if key not in masked and key not in handed_out},
+        )
+    return masks.reveal(result, "session") if handed_out else masks.result(result)
 
 
 def _failure(error: StorwareError, masks: Masks) -> Result:
-    masked = corrupted(error.results, masks.needles())
+    masked = corrupted(error.results, masks.hides)
     note = f"Not returned, because a secret turns up in it: {', '.join(masked)}." if masked else ""
     message = error.message
     for more in filter(None, (error.hint, note)):
         message = f"{message.rstrip('.')}. {more}"
     return {
-        **{key: value for key, value in error.results.items() if key not in masked},
+        **masks.result({key: value for key, value in error.results.items() if key not in masked}),
         "msg": masks.text(message),
-        "error": masks.value({"code": error.code, "hint": error.hint, "retryable": error.retryable, **error.details}),
+        "error": masks.value(error.told(), keys=False),
     }
 
 

@@ -151,6 +151,13 @@ def _secrets_of_url(url: str) -> set[str]:
     return {form for word in words for form in (word, unquote(word), f"{unquote(user)}:{unquote(word)}")}
 
 
+def refuse_credentials(url: str) -> None:
+    """Raise OptionError for ``https://user:password@host``, wherever a password with odd characters may end."""
+    if "@" in url:
+        # The value is not repeated here: it holds the credentials.
+        raise OptionError("url", "must not hold credentials", hint="Use username and password, token or session.")
+
+
 def base_url(url: str | None, *, allow_http: bool) -> str:
     """The server's API root, without a slash at the end: ``https://host:8181/api``.
 
@@ -158,14 +165,13 @@ def base_url(url: str | None, *, allow_http: bool) -> str:
     """
     if not url:
         raise OptionError("url", "is missing", hint="Set the option url or the environment variable STORWARE_URL.")
+    refuse_credentials(url)
     try:
         parts = urllib.parse.urlsplit(url.strip())
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise OptionError("url", f"is not a URL ({error})") from error
-    if "@" in parts.netloc:
-        # The value is not repeated here: it holds the credentials.
-        raise OptionError("url", "must not hold credentials", hint="Use username and password, token or session.")
+        # What is wrong is not repeated: it may be a part of a password.
+        raise OptionError("url", "is not a URL", hint="Write it like https://backup.example.com:8181.") from error
     if parts.scheme not in ("http", "https") or not host or port == 0:
         raise OptionError("url", f"must look like https://backup.example.com:8181, not {url!r}")
     if parts.query or parts.fragment:

@@ -6,25 +6,77 @@
 from __future__ import annotations
 
 import base64
+import functools
 import html
+import html.entities
 import json
 import re
+import string
 import typing as t
 import urllib.parse
 
 MASK: t.Final = "********"
 # Shorter texts turn up by chance in guids, states and dates; replacing them there would do more harm.
 SHORTEST: t.Final = 4
+# A long secret is looked for piece by piece, so that one of which only a part is shown is found as well.
+_PIECE: t.Final = 64
+_PLAIN: t.Final = frozenset(string.ascii_letters + string.digits)
+# What begins an escape may have been escaped itself.
+_BACKSLASH: t.Final = r"(?:\\|%(?:25)*5c)"
+_AMPERSAND: t.Final = r"(?:&|%(?:25)*26)(?:amp(?:;|%(?:25)*3b))*"
+_NUMBER_SIGN: t.Final = "(?:#|%(?:25)*23)"
+_SEMICOLON: t.Final = "(?:;|%(?:25)*3b)"
+_SPACE: t.Final = (
+    r"\s|\+|%(?:25)*[012]."
+    f"|{_AMPERSAND}(?:{_NUMBER_SIGN}x?0*[0-9a-f]{{1,2}}|nbsp|Tab|NewLine){_SEMICOLON}"
+    f"|{_BACKSLASH}+(?:[nrtvf]|x[012].|u00[012].)"
+)
+# None of these expressions can match the same text in two ways: what a server sends must not keep us busy.
+_SPACES: t.Final = f"(?:{_SPACE})*"  # excerpts have one for many, digests have none
+_BACKSLASHES: t.Final = f"(?:{_SPACE.replace('}+(', '}(')}|{_BACKSLASH})+"
 
 
 def forms(secret: str) -> set[str]:
     """The secret itself and the encodings that URLs, JSON, HTML, headers and tracebacks give it."""
-    found = {form for text in (secret, secret.strip()) for form in _encodings(text)}
+    found = {form for text in (secret, secret.strip()) for form in (*_escaped(text), *_encoded(text))}
     return {form for form in found if len(form) >= SHORTEST}
 
 
-def _encodings(secret: str) -> t.Iterator[str]:
-    raw = secret.encode("utf-8", "surrogateescape")
+def patterns(secret: str) -> tuple[str, str]:
+    """Regular expressions for the whole secret, in any mixture and nesting of escapes or encoded; and for parts of it.
+
+    Empty texts when it is too short to be looked for.
+    """
+    text = secret.strip()
+    if len(text) < SHORTEST:
+        return (re.escape(secret) if len(secret) >= SHORTEST else ""), ""
+    pieces = [text[start : start + _PIECE] for start in range(0, len(text), _PIECE)]
+    if len(pieces[-1]) < SHORTEST:
+        pieces[-2:] = ["".join(pieces[-2:])]
+    whole = [_escapes(text), *map(re.escape, sorted(_encoded(text), key=len, reverse=True))]
+    return "|".join(whole), "|".join(dict.fromkeys(map(_escapes, pieces))) if len(pieces) > 1 else ""
+
+
+def _escapes(text: str) -> str:
+    """A regular expression for a text, each character of which may have been escaped any number of times."""
+    found, before = "", ""
+    for part in re.findall(r"[\s\\]+|.", text.strip("\\ \t\r\n") or text):
+        if part.isspace():
+            found += _SPACES
+        elif part[0] == "\\" or part[0].isspace():
+            found += _BACKSLASHES
+            part = "\\"
+        elif part in _PLAIN:
+            found += part
+        else:
+            # The backslashes at the beginning need not be hidden, and those of a run are matched already.
+            found += (f"{_BACKSLASH}*" if before not in ("", "\\") else "") + _any_escape(part)
+        before = part
+    return found
+
+
+def _escaped(secret: str) -> t.Iterator[str]:
+    raw = _bytes(secret)
     yield secret
     for quoted in (urllib.parse.quote(raw, safe=""), urllib.parse.quote(raw), urllib.parse.quote_plus(raw)):
         yield quoted
@@ -36,41 +88,91 @@ def _encodings(secret: str) -> t.Iterator[str]:
     yield html.escape(secret, quote=False)
     yield repr(secret)[1:-1]
     yield repr(raw)[2:-1]
+
+
+def _encoded(secret: str) -> set[str]:
+    """In base64, where what stands around it shifts it by up to two bytes, and in hex."""
+    raw = _bytes(secret)
+    found = {raw.hex(), raw.hex().upper()}
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
-        encoded = encode(raw).decode()
-        yield encoded
-        yield encoded.rstrip("=")
-    yield raw.hex()
-    yield raw.hex().upper()
+        found |= {encode(raw).decode(), encode(raw).decode().rstrip("=")}
+        for before in (1, 2):
+            # Only characters that no neighbour has a share in.
+            inner = encode(b"x" * before + raw).decode().rstrip("=")[before + 1 :]
+            found.add(inner[: len(inner) - ((before + len(raw)) % 3 > 0)])
+    return {form for form in found if len(form) >= SHORTEST}
+
+
+@functools.lru_cache(maxsize=256)
+def _any_escape(character: str) -> str:
+    """A regular expression for one character, however often it was escaped."""
+    number, raw, wide = ord(character), _bytes(character), character.encode("utf-16-be", "surrogatepass")
+    names = [name[:-1] for name, value in html.entities.html5.items() if value == character and name[-1] == ";"]
+    numbers = [f"{_NUMBER_SIGN}0*{number}", f"{_NUMBER_SIGN}x0*{number:x}"]
+    escapes = [
+        f"{_BACKSLASH}+".join(f"u{wide[start : start + 2].hex()}" for start in range(0, len(wide), 2)),
+        f"{_BACKSLASH}+".join(f"x{byte:02x}" for byte in raw),
+        f"U{number:08x}",
+        f"x{number:02x}",
+    ]
+    alternatives = [
+        re.escape(character),
+        re.escape(raw.decode("latin-1")),  # as text of a header field is read
+        "".join(f"%(?:25)*{byte:02x}" for byte in raw),
+        f"{_AMPERSAND}(?:{_either([*names, *numbers])}){_SEMICOLON}",
+    ]
+    if not character.isprintable():
+        escapes.append("[abe]")
+        alternatives.append(" ")  # what excerpts show in its place
+    return f"(?:{_BACKSLASH}(?:{_either(escapes)})|{_either(alternatives)})"
+
+
+def _either(expressions: t.Iterable[str]) -> str:
+    """Any of these, each of which is tried once."""
+    return "|".join({expression.lower(): expression for expression in expressions}.values())
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
 
 
 class Scrubber:
-    """Replaces all forms of all secrets it was told of."""
+    """Replaces all secrets it was told of, in all their forms."""
 
     def __init__(self) -> None:
-        self._needles: list[str] = []
+        self._known: set[str] = set()
+        self._whole: list[tuple[int, re.Pattern[str]]] = []
+        self._parts: list[tuple[int, re.Pattern[str]]] = []
 
     def learn(self, secret: str) -> set[str]:
         """From now on this secret is replaced; returns its forms."""
-        new = forms(secret)
-        # The longest first: a form may hold another one.
-        self._needles = sorted({*self._needles, *new}, key=len, reverse=True)
-        return new
+        if secret not in self._known:
+            self._known.add(secret)
+            for found, patterns_so_far in zip(patterns(secret), (self._whole, self._parts)):
+                if found:
+                    patterns_so_far.append((len(secret), re.compile(found, re.IGNORECASE)))
+                    # The longest first: a secret may hold another one.
+                    patterns_so_far.sort(key=lambda entry: entry[0], reverse=True)
+        return forms(secret)
 
     def text(self, text: str) -> str:
         """The text without secrets."""
-        for needle in self._needles:
-            text = text.replace(needle, MASK)
+        # All whole ones first: a part of one would take the beginning of another away.
+        for _length, known in (*self._whole, *self._parts):
+            text = known.sub(MASK, text)
         return text
 
-    def value(self, value: t.Any) -> t.Any:
-        """A JSON value without secrets, keys included."""
+    def value(self, value: t.Any, *, keys: bool = True) -> t.Any:
+        """A JSON value without secrets. keys: whether names are masked too; those below ``other`` always are."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, dict):
-            return {self.text(str(key)): self.value(item) for key, item in value.items()}
+            return {
+                (self.text(str(key)) if keys else key): self.value(item, keys=keys or key == "other")
+                for key, item in value.items()
+            }
         if isinstance(value, (list, tuple)):
-            return [self.value(item) for item in value]
+            return [self.value(item, keys=keys) for item in value]
         return value
 
 
@@ -79,17 +181,16 @@ _GUID: t.Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}
 _EXACT: t.Final = frozenset({"guid", "path", "receipt", "session", "state", "mode", "status", "type"})
 
 
-def corrupted(result: t.Mapping[str, t.Any], needles: t.Collection[str]) -> list[str]:
-    """The keys of a result under which masking the needles would change an id, a path or a constant."""
-    return [key for key, value in result.items() if _holds(key, value, needles)]
+def corrupted(result: t.Mapping[str, t.Any], hides: t.Callable[[str], bool]) -> list[str]:
+    """The keys of a result under which an id, a path or a constant would be changed by masking."""
+    return [key for key, value in result.items() if _changes(key, value, hides)]
 
 
-def _holds(key: str, value: t.Any, needles: t.Collection[str]) -> bool:
+def _changes(key: str, value: t.Any, hides: t.Callable[[str], bool]) -> bool:
     if isinstance(value, str):
-        exact = key in _EXACT or _GUID.fullmatch(value) is not None
-        return exact and any(needle in value for needle in needles)
+        return (key in _EXACT or _GUID.fullmatch(value) is not None) and hides(value)
     if isinstance(value, dict):
-        return any(_holds(name, item, needles) for name, item in value.items())
+        return any(_changes(name, item, hides) for name, item in value.items())
     if isinstance(value, (list, tuple)):
-        return any(_holds(key, item, needles) for item in value)
+        return any(_changes(key, item, hides) for item in value)
     return False

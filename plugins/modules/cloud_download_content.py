@@ -277,6 +277,10 @@ error:
           V(too_slow) (see O(min_rate)), V(deadline) (see O(max_time)), V(gone) (the server lost it in the middle), V(busy) (see O(lock_timeout)),
           V(digest_mismatch), V(checksum_mismatch), V(unverified), V(cannot_verify), V(disk_full), V(file_system),
           V(overtaken), V(name_taken), V(interrupted), V(option), or a code for a call that failed, such as V(forbidden).
+        - Of every module, V(option), V(login_refused), V(no_session_cookie), V(unauthorized), V(forbidden), V(not_found), V(conflict), V(bad_request),
+          V(rate_limited), V(server_error), V(http_status), V(unreachable), V(timeout_connect), V(proxy), V(tls), V(redirect), V(answer_lost),
+          V(bad_answer), V(deadline), V(incomplete_list), V(masked_id) (the result would be damaged by Ansible's masking), V(interrupted) (by a signal)
+          and V(internal) (a defect of the module).
       type: str
       sample: not_a_file
     hint:
@@ -304,7 +308,7 @@ error:
       type: str
       sample: The service is starting
     retryable:
-      description: Whether the same call may succeed later.
+      description: Whether the same task may succeed later.
       type: bool
       sample: true
     answers:

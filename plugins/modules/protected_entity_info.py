@@ -231,7 +231,7 @@ error:
       type: str
       sample: The service is starting
     retryable:
-      description: Whether the same call may succeed later.
+      description: Whether the same task may succeed later.
       type: bool
       sample: true
 """

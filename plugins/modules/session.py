@@ -120,9 +120,12 @@ error:
   contains:
     code:
       description:
-        - A short constant that keeps its meaning. V(login_refused), V(no_session_cookie), V(unauthorized) (the session has ended, and there are
-          no credentials to open a new one), V(masked_id), V(interrupted), V(option), or a code for a call that failed, such as
-          V(unreachable), V(tls), V(proxy), V(rate_limited), V(server_error), V(answer_lost) or V(bad_answer).
+        - A short constant that keeps its meaning. V(unauthorized) means that the session has ended, and that there are no credentials to open
+          a new one.
+        - Of every module, V(option), V(login_refused), V(no_session_cookie), V(unauthorized), V(forbidden), V(not_found), V(conflict), V(bad_request),
+          V(rate_limited), V(server_error), V(http_status), V(unreachable), V(timeout_connect), V(proxy), V(tls), V(redirect), V(answer_lost),
+          V(bad_answer), V(deadline), V(incomplete_list), V(masked_id) (the result would be damaged by Ansible's masking), V(interrupted) (by a signal)
+          and V(internal) (a defect of the module).
       type: str
       sample: login_refused
     hint:

@@ -11,6 +11,7 @@ import typing as t
 from ansible.plugins.action import ActionBase
 
 from ..module_utils import _options
+from ..module_utils._errors import OptionError
 
 
 class ConnectionActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no type stubs
@@ -29,6 +30,11 @@ class ConnectionActionModule(ActionBase):  # type: ignore[misc]  # ansible-core 
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         given = self._task.args
         arguments = {**given, **_options.from_environment(given, os.environ)}
+        try:
+            # Here, because a module writes its options to the log of its host before it looks at them.
+            _options.refuse_credentials(str(arguments.get("url") or ""))
+        except OptionError as error:
+            return {"failed": True, "msg": f"{error.message}. {error.hint}", "error": error.told()}
         if self._connection.transport != "local":
             arguments = _options.for_another_host(arguments)
         # Asynchronous tasks are wrapped as Ansible's own default action does it.

@@ -36,19 +36,26 @@ def command(order: Order) -> list[str]:
     return [sys.executable, "-m", "tests.faults.driver", json.dumps(order)]
 
 
-def environment(**more: str) -> dict[str, str]:
+def environment(more: t.Mapping[str, str] | None = None) -> dict[str, str]:
     """What programs of the tests need."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONDONTWRITEBYTECODE": "1", **more}
+    needed = {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**os.environ, **needed, **(more or {})}
 
 
 class Program:
     """The driver as a program, started. before: the command that runs it, such as strace with its options."""
 
-    def __init__(self, order: Order, *before: str, setup: t.Callable[[], None] | None = None, **variables: str) -> None:
+    def __init__(
+        self,
+        order: Order,
+        *before: str,
+        setup: t.Callable[[], None] | None = None,
+        variables: t.Mapping[str, str] | None = None,
+    ) -> None:
         self._started = time.monotonic()
         self.process = subprocess.Popen(
             [*before, *command(order)],
-            env=environment(**variables),
+            env=environment(variables),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -73,9 +80,11 @@ class Program:
         self.process.communicate()
 
 
-def run(order: Order, *before: str, setup: t.Callable[[], None] | None = None, **variables: str) -> Run:
+def run(
+    order: Order, *before: str, setup: t.Callable[[], None] | None = None, variables: t.Mapping[str, str] | None = None
+) -> Run:
     """Run the driver as a program, to its end."""
-    with Program(order, *before, setup=setup, **variables) as program:
+    with Program(order, *before, setup=setup, variables=variables) as program:
         return program.end()
 
 

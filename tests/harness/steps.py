@@ -210,6 +210,17 @@ def _fault_tests(log: Log) -> None:
     _pytest(log, "faults", "tests/faults")
 
 
+def _full_fault_tests(log: Log) -> None:
+    _pytest(log, "faults-full", "-m", "full", "tests/faults")
+
+
+def _crash(log: Log) -> None:
+    """Killed, and let down, at each system call that touches the destination."""
+    log.telling = r"situation|all +(SIGKILL|errors)|Point|Terminated"
+    log.show = True
+    log.run(_PYTHON, "-m", "tests.faults.crash")
+
+
 def _faults(name: str, requirements: str, versions: tuple[str, ...], log: Log) -> None:
     """The catalogue of faults with one client library, in the first of these Pythons that is there."""
     python = _PYTHON if not requirements else _client(requirements, versions, log) / "python"
@@ -290,6 +301,11 @@ _GROUPS = {
     ],
 }
 
+_CRASH = [
+    Step("faults: those that take minutes", _full_fault_tests),
+    Step("faults: at every system call", _crash),
+]
+
 # Not part of `make test`: these take long.
 _LONG_GROUPS = {
     "laws": [Step("tests: laws, at length", _laws)],
@@ -299,7 +315,9 @@ _LONG_GROUPS = {
         Step("faults: newest client library", functools.partial(_faults, *_CLIENTS[2])),
         Step("faults: other clients", _other_clients),
         Step("faults: side by side", _fault_table),
+        *_CRASH,
     ],
+    "crash": _CRASH,
     "canary": [
         Step("secrets canary: results", _canary_of_results),
         Step("secrets canary: oldest ansible-core", functools.partial(_canary, cores.OLDEST)),

@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import pathlib
 import subprocess
 import sys
+import time
 import typing as t
 
 import pytest
@@ -39,6 +42,45 @@ def test_a_quick_run_compares_all_clients(tmp_path: pathlib.Path) -> None:
         assert all(f"| {client} | " in ended.stdout for client in case["runs"])
     assert {target["verdict"] for target in result["targets"]} == {"not measured"}  # they are about 1 GiB
     assert {path.name for path in tmp_path.iterdir()} == {"content", "result.json"}
+
+
+@needs_nginx
+def test_a_run_that_is_told_to_end_leaves_nothing(tmp_path: pathlib.Path) -> None:
+    command = [sys.executable, "-m", "benchmarks", "disk-https", "--size", "16", "--rounds", "1000"]
+    (tmp_path / "scratch").mkdir()
+    running = subprocess.Popen(
+        [*command, "--work", str(tmp_path)],
+        cwd=tree.ROOT,
+        env={**os.environ, "TMPDIR": str(tmp_path / "scratch")},
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        assert waited(lambda: any(tmp_path.glob("tmp*/files")))
+        assert commands_with(tmp_path)
+        running.terminate()
+        assert running.wait(60) == 143
+    finally:
+        running.kill()
+        running.wait()
+    assert {path.name for path in tmp_path.iterdir()} == {"content", "scratch"}
+    assert not list((tmp_path / "scratch").iterdir())
+    assert waited(lambda: not commands_with(tmp_path))  # the kernel still buries those that were killed
+
+
+def waited(condition: t.Callable[[], bool]) -> bool:
+    until = time.monotonic() + 60
+    while not condition() and time.monotonic() < until:
+        time.sleep(0.01)
+    return condition()
+
+
+def commands_with(text: object) -> list[str]:
+    """Command lines of the processes that mention it."""
+    found = []
+    for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            found.append(path.read_bytes().decode(errors="replace"))
+    return [command for command in found if str(text) in command]
 
 
 def run_one(client: Client, tmp_path: pathlib.Path) -> Result:

@@ -123,3 +123,19 @@ def test_connection_options_are_documented_as_they_are(option: _options.Option) 
 def test_no_connection_option_is_documented_that_is_none() -> None:
     documented = yaml.safe_load(connection.ModuleDocFragment.DOCUMENTATION)["options"]
     assert list(documented) == [option.name for option in _options.CONNECTION]
+
+
+@pytest.mark.parametrize("module", sorted(path.stem for path in (tree.ROOT / "plugins" / "modules").glob("*.py")))
+def test_the_codes_of_failures_are_documented(module: str) -> None:
+    """All that the API and the frame of the modules can raise."""
+    sources = [*(tree.ROOT / "plugins" / "module_utils" / "_api").glob("*.py"), *_frame()]
+    named = re.compile(r'code(?:: str)? ?= ?"(\w+)"|\d{3}: \(\s*"(\w+)"')
+    codes = {one or other for source in sources for one, other in named.findall(source.read_text(encoding="utf-8"))}
+    assert {"server_error", "unauthorized", "masked_id"} <= codes
+    documented = str(_returns(module)["error"]["contains"]["code"]["description"])
+    own = {"api", "prepare_failed", "delete_failed", "wait_timeout", "ambiguous_create"}  # a base class; cloud_download
+    assert {code for code in codes - own if f"V({code})" not in documented} == set()
+
+
+def _frame() -> list[pathlib.Path]:
+    return [tree.ROOT / "plugins" / "module_utils" / f"{name}.py" for name in ("_module", "_errors", "_interrupts")]

@@ -6,14 +6,17 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
+import time
+import typing as t
 import urllib.parse
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.storware.backup.plugins.module_utils._secrets import MASK, Scrubber
+from ansible_collections.storware.backup.plugins.module_utils._secrets import MASK, SHORTEST, Scrubber, corrupted
 
 SECRETS = ["wonderland", "p@ss w/ord&%\\", 'quo"te', "Pa$$wört", "back\\slash", "line\nbreak", "x" * 4096]
 
@@ -69,3 +72,90 @@ def test_no_learned_secret_survives(secret: str, around: str) -> None:
     scrubber.learn(secret)
     if secret not in MASK and MASK not in secret:
         assert secret not in scrubber.text(f"{around}{secret}{around}").replace(MASK, "\0")
+
+
+ESCAPES: t.Final[tuple[t.Callable[[str], str], ...]] = (
+    lambda text: json.dumps(text)[1:-1],
+    lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
+    lambda text: repr(text)[1:-1],
+    lambda text: html.escape(text),
+    urllib.parse.quote_plus,
+    lambda text: urllib.parse.quote(text, safe=""),
+)
+
+
+@given(
+    st.text(st.characters(exclude_categories=["Cs", "Zs", "Zl", "Zp", "Cc"]), min_size=4, max_size=90),
+    st.lists(st.sampled_from(ESCAPES), max_size=3),
+)
+def test_escapes_may_be_nested(secret: str, escapes: list[t.Callable[[str], str]]) -> None:
+    text = secret
+    for escape in escapes:
+        text = escape(text)
+    scrubber = Scrubber()
+    scrubber.learn(secret)
+    # What is left are backslashes around it, at the most.
+    left = scrubber.text(text).replace(MASK, "").strip("\\%5Cc2")
+    assert len(left) < SHORTEST, (secret, text, left)
+
+
+@pytest.mark.parametrize("around", [(b"", b""), (b"x:", b":y"), (b"user:", b"")])
+def test_a_secret_within_what_is_encoded_is_masked(around: tuple[bytes, bytes]) -> None:
+    secret = "off with her head"
+    scrubber = Scrubber()
+    scrubber.learn(secret)
+    encoded = base64.b64encode(around[0] + secret.encode() + around[1]).decode()
+    masked = scrubber.text(encoded)
+    assert MASK in masked
+    assert len(masked.replace(MASK, "")) < 12
+
+
+def test_a_part_of_a_long_secret_is_masked() -> None:
+    secret = "".join(f"{number:04d}-" for number in range(400))
+    scrubber = Scrubber()
+    scrubber.learn(secret)
+    masked = scrubber.text(f"before {secret[:500]}")
+    assert len(masked) < 200
+    assert secret[:60] not in masked
+
+
+@pytest.mark.parametrize(
+    ("secret", "text"),
+    [
+        ("\\" * 40 + "x", "\\" * 4000),
+        ("\\ " * 40 + "x", "\\ " * 2000),
+        ('\\"' * 40 + "x", '\\\\"' * 2000),
+        ("ä" * 40 + "x", "\\\\u00e4" * 2000),
+        (" \n" * 40 + "xyzz", "\\n " * 2000),
+        ("&" * 40 + "x", "&amp;amp;" * 2000),
+        ("%" * 40 + "x", "%252525" * 2000),
+        ("\x1b" * 40 + "x", "\\x1b" * 2000),
+    ],
+)
+def test_no_text_keeps_it_busy(secret: str, text: str) -> None:
+    scrubber = Scrubber()
+    scrubber.learn(f"a{secret}")
+    scrubber.learn(secret)
+    start = time.monotonic()
+    scrubber.text(f"a{text}")
+    scrubber.text(text)
+    assert time.monotonic() - start < 5
+
+
+RECORD = {"guid": "f8f73bf9-2445-4bce-a7dd-753be3b40a67", "state": "MOUNTED", "name": "Alice", "other": {"size": "12"}}
+
+
+@pytest.mark.parametrize(
+    ("needle", "keys"),
+    [
+        ("4bce", ["created", "downloads"]),
+        ("MOUNT", ["downloads"]),
+        ("restore", ["path"]),
+        ("Alice", []),
+        ("12", []),
+        ("nothing", []),
+    ],
+)
+def test_what_later_tasks_go_by_is_found(needle: str, keys: list[str]) -> None:
+    result = {"changed": True, "created": [RECORD["guid"]], "downloads": [RECORD], "path": "/srv/restore/a.zip"}
+    assert sorted(corrupted(result, lambda text: needle in text)) == keys

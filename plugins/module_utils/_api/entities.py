@@ -47,8 +47,12 @@ def list_all(reader: Reader, types: t.Sequence[str], filters: t.Mapping[str, t.A
 def handles(entities: t.Sequence[wire.Entity]) -> list[str]:
     """For each entity what names it alone among these: its address, else its name, else its guid."""
     index = _by_name(entities)
+    guids = {entity.guid for entity in entities}
     return [
-        next((name for name in (entity.email, entity.name) if name and len(index[name]) == 1), entity.guid)
+        next(
+            (name for name in (entity.email, entity.name) if name and len(index[name]) == 1 and name not in guids),
+            entity.guid,
+        )
         for entity in entities
     ]
 

@@ -75,7 +75,7 @@ class ApiError(StorwareError):
         unsent: bool = False,
         pause: float = 0.0,
     ) -> None:
-        self.told = what
+        self.what = what
         super().__init__(
             f"Cannot {attempt.doing}: {attempt.method} {attempt.path} {what}",
             code=code,
@@ -154,10 +154,10 @@ def no_session_cookie(response: requests.Response, attempt: Attempt) -> ApiError
 
 def bad_answer(attempt: Attempt, why: str, response: requests.Response, words: str = "") -> ApiError:
     """A success whose body cannot be what the API sends."""
-    media_type = response.headers.get("Content-Type", "no media type")
+    media_type = excerpt(response.headers.get("Content-Type", "").encode("latin-1", "replace"), attempt.scrub)
     return ApiError(
         attempt,
-        f"answered {response.status_code} with something the API does not send: {why} ({media_type})"
+        f"answered {response.status_code} with something the API does not send: {why} ({media_type or 'no media type'})"
         + (f": {words}" if words else ""),
         code="bad_answer",
         hint="Check that url leads to the API itself, not to a web page, a login portal or a proxy.",
@@ -176,7 +176,7 @@ def deadline_passed(attempt: Attempt, last: ApiError | None = None, *, sent: boo
     """The time for a call is over. last: what the last try met, when there was one."""
     if sent and attempt.method not in SAFE_METHODS:
         return answer_lost(attempt, "its time was over")
-    why = f"; the last try: {last.told}" if last else ""
+    why = f"; the last try: {last.what}" if last else ""
     return ApiError(
         attempt,
         f"did not succeed in time{why}",

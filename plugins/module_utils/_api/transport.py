@@ -29,6 +29,9 @@ try:
 
     from .http import Session
 
+    # urllib3's own errors slip through older requests (two lengths in one header). OSError: a certificate file that
+    # cannot be read is reported before anything is sent. ValueError: credentials of a proxy that no header can carry.
+    _FAULTS: t.Final = (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
     REQUESTS_IMPORT_ERROR: str | None = None
 except ImportError:
     REQUESTS_IMPORT_ERROR = traceback.format_exc()
@@ -171,9 +174,7 @@ class Transport:
         try:
             with alarm.limit(left):
                 yield left
-        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError, alarm.Expired) as error:
-            # urllib3's own errors slip through older requests (two lengths in one header). OSError: a CA or
-            # certificate file that cannot be read is reported before anything is sent.
+        except (*_FAULTS, alarm.Expired) as error:
             if deadline is not None and time.monotonic() >= deadline:
                 raise failures.deadline_passed(attempt, sent=True) from error
             if isinstance(error, alarm.Expired):

@@ -129,6 +129,8 @@ def _take(directory: Directory, stem: str, token: str) -> Claim | Record | None:
             if record and (record.writer is None or record.writer.is_gone):
                 fresh = dataclasses.replace(record, token=token, writer=fresh.writer)
             return _begun(_exchanged(found, stem, fresh), stem, fresh, record.token if record else "")
+        except FileNotFoundError:
+            continue  # where locks do nothing, another run was faster and has removed what we made
         finally:
             found.close()
 

@@ -94,6 +94,15 @@ class Directory:
         return space.f_bavail * space.f_frsize if space.f_blocks else None
 
 
+def write_all(fd: int, data: bytes | memoryview, offset: int) -> None:
+    """Write all of it there, however little the system takes at a time."""
+    rest = memoryview(data)
+    while rest:
+        written = os.pwrite(fd, rest, offset)
+        rest = rest[written:]
+        offset += written
+
+
 def close(fd: int) -> None:
     """Give a descriptor back. An error says nothing then: what matters was brought to the disk before."""
     with contextlib.suppress(OSError):
@@ -121,9 +130,7 @@ def _failure(error: OSError, doing: str) -> StorwareError:
     )
 
 
-_GONE: t.Final = (
-    "Another run or somebody else has removed it. Let one task at a time fetch to a dest, and run it again."
-)
+_GONE: t.Final = "Another run or somebody else has removed it. Let one task at a time fetch to a dest."
 _CODES: t.Final = {
     errno.ENOSPC: "disk_full",
     errno.EDQUOT: "disk_full",

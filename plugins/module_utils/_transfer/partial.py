@@ -17,7 +17,7 @@ import stat
 import typing as t
 
 from .._errors import StorwareError
-from .directory import Directory, close, explaining
+from .directory import Directory, close, explaining, write_all
 
 SUFFIX: t.Final = ".part"
 
@@ -30,6 +30,7 @@ class Partial:
         self.name = name
         self.path = directory.path_of(name)
         self.fd = fd
+        self.is_doubtful = False  # after a failed sync nobody knows which bytes the disk has
         self._kept = False
 
     @classmethod
@@ -67,12 +68,8 @@ class Partial:
 
     def write_at(self, offset: int, data: bytes | memoryview) -> None:
         """Write all of it there."""
-        rest = memoryview(data)
         with explaining(f"write {self.path}"):
-            while rest:
-                written = os.pwrite(self.fd, rest, offset)
-                rest = rest[written:]
-                offset += written
+            write_all(self.fd, data, offset)
 
     def read_at(self, offset: int, size: int) -> bytes:
         """Up to size bytes; fewer only at the end of the file."""
@@ -91,13 +88,19 @@ class Partial:
 
     def sync_data(self) -> None:
         """Make the bytes durable, and as much of the attributes as reading them back needs."""
-        with explaining(f"bring {self.path} to the disk"):
-            os.fdatasync(self.fd)
+        self._sync_by(os.fdatasync)
 
     def sync(self) -> None:
-        """Make the bytes and attributes durable. After a failure they are not to be trusted."""
+        """Make the bytes and attributes durable."""
+        self._sync_by(os.fsync)
+
+    def _sync_by(self, call: t.Callable[[int], None]) -> None:
         with explaining(f"bring {self.path} to the disk"):
-            os.fsync(self.fd)
+            try:
+                call(self.fd)
+            except OSError:
+                self.is_doubtful = True
+                raise
 
     def is_in_place(self, name: str, directory: Directory | None = None) -> bool:
         """Whether this very file has that name. Another run may have put its own there."""

@@ -56,7 +56,7 @@ class Sink:
         self._recorded = 0  # the offset of the newest record that was asked for
         self._recorded_at = time.monotonic()
         self._durable = 0  # the offset of the newest record that is on the disk
-        self._is_spoiled = False  # after a failed sync nobody knows which bytes the disk has
+        self._is_spoiled = False
 
     @property
     def digests(self) -> Digests:
@@ -153,16 +153,20 @@ class Sink:
             self._settle()
         claim = self.claim
         is_ours = claim.state.is_in_place() and claim.partial.is_in_place(claim.partial.name)
-        if not is_ours or self._is_spoiled or not self.can_be_continued:
+        if not is_ours or self._is_worthless or not self.can_be_continued:
             return False
         try:
             claim.partial.truncate(self.offset)
             self._make_durable(dataclasses.replace(self._record(), writer=None))
         except (OSError, StorwareError):
-            if self._is_spoiled or not self._durable:
+            if self._is_worthless or not self._durable:
                 return False
         claim.keep()
         return True
+
+    @property
+    def _is_worthless(self) -> bool:
+        return self._is_spoiled or self.claim.partial.is_doubtful
 
     def spoil(self, is_spoiled: bool = True) -> None:
         """What is there is worth nothing: it is not kept."""
@@ -194,11 +198,7 @@ class Sink:
     def _make_durable(self, record: Record) -> None:
         """The bytes, then the record. Raises StorwareError."""
         self.claim.check()
-        try:
-            self.claim.partial.sync_data()
-        except StorwareError:
-            self._is_spoiled = True
-            raise
+        self.claim.partial.sync_data()
         self._write_record(record)
         if not self._durable:
             with explaining(f"bring {self.claim.partial.directory.path} to the disk"):

@@ -21,7 +21,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._errors import OptionError
-from .directory import Directory, close, kind_of
+from .directory import Directory, close, kind_of, write_all
 from .life import Writer
 from .verify import Checksum
 
@@ -128,9 +128,7 @@ class StateFile:
     def write(self, record: Record, *, durable: bool = True) -> None:
         """Make this the newest record, in the place of the older one of the two."""
         self._sequence += 1
-        data = _render(self._sequence, record)
-        if os.pwrite(self.fd, data, self._sequence % 2 * _SLOT) != len(data):
-            raise OSError(5, "a record was written in part only")  # EIO
+        write_all(self.fd, _render(self._sequence, record), self._sequence % 2 * _SLOT)
         if durable:
             os.fdatasync(self.fd)
 
