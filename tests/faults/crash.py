@@ -40,7 +40,7 @@ OLD_GUID: t.Final = "0b6f0c1e-6f0e-4d6e-8a53-5b1f6a0f9c11"
 _OLD_MODE: t.Final = 0o640
 _BEGUN: t.Final = 45  # writes after which the run that is to be resumed was killed; later than the first commit
 _JOBS: t.Final = 2
-_ALIKE: t.Final = 16  # points with the same error at the same call on the same kind of file, in one situation
+_ALIKE: t.Final = 12  # points with the same error at the same call on the same kind of file, in one situation
 
 _READ: t.Final = ("EIO", "EINTR")
 _LOOK: t.Final = ("EIO", "EPERM")

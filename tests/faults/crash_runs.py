@@ -111,7 +111,7 @@ def interrupt_after(count: int, server: Server, order: Order, directory: pathlib
     """Run until so many bytes have come to the directory of the partial, and end it with SIGTERM."""
     server.hold_at = count + OVERLAP
     with Program(order) as program:
-        wait_until(lambda: partial_size(directory) >= count)
+        wait_until(lambda: partial_size(directory) >= count or program.process.poll() is not None)
         program.process.terminate()
         run = program.end()
     server.hold_at = None
