@@ -189,7 +189,8 @@ def _user(client: Client) -> dict[str, str | None] | None:
     try:
         return wire.session_user(client.get("/session/user", [], "look up whose session it is").body)
     except ApiError as error:
-        if error.status not in (403, 404):  # not worth more than the session itself
+        # Who it is, is not worth more than the session itself; a refused login is no session.
+        if error.details["path"] != "/session/user" or error.status not in (403, 404):
             raise
         return None
 

@@ -68,6 +68,10 @@ def _code(run: Run) -> str:
     return "killed" if run.told is None else str(run.told.get("code", "ok"))
 
 
+def _said(runs: t.Sequence[Run]) -> str:
+    return "\n".join(f"{_code(run)}: {(run.told or {}).get('message')}" for run in runs)
+
+
 class Round:
     """Writers at once, one of them killed at some moment if the chance says so."""
 
@@ -108,12 +112,13 @@ def test_p1_p2_writers_at_once_never_mix(
         directory.mkdir()
         done = Round(copies, server, directory, locks, chance)
         codes = [_code(run) for run in done.runs]
-        assert set(codes) <= {"ok", "killed", *LOSERS}, [run.told for run in done.runs]
+        assert set(codes) <= {"ok", "killed", *LOSERS}, _said(done.runs)
         for run in done.runs:
             assert not run.told or not run.ok or run.told["sha256"] in DIGESTS, run.told
         assert violations(Run(None, 0.0), TRUTH, directory) == [], codes
-        # A killed writer that held the place leaves no winner when the others wait for a moment only.
-        assert "ok" in codes or (done.killed and not done.has_time), [run.told for run in done.runs]
+        # A killed writer that had the place leaves no winner where the others have given up by then.
+        gives_up = not done.has_time or locks == "no locks, other hosts"
+        assert "ok" in codes or (done.killed and gives_up), _said(done.runs)
         won += "ok" in codes
         check(copies.run(order(server, directory, 0)), TRUTH, directory, last=True)
     print(f"{locks}: {rounds} rounds, {won} with a winner")
@@ -210,7 +215,7 @@ def test_p9_a_sidecar_that_is_removed_and_made_anew_all_the_time(
     second = copies.run(order(server, tmp_path, 2), **setup_of(locks, 2))
     check(second, TRUTH, tmp_path)
     runs = [first.end(), second]
-    assert "ok" in map(_code, runs), [run.told for run in runs]
+    assert "ok" in map(_code, runs), _said(runs)
     assert {_code(run) for run in runs} <= {"ok", *LOSERS}
     check(Run(None, 0.0), TRUTH, tmp_path)
     check(copies.run(order(server, tmp_path, 2)), TRUTH, tmp_path, last=True)

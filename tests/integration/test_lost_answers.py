@@ -302,3 +302,17 @@ def test_a_delete_task_that_fails_is_told_in_the_servers_words(simulator: Simula
     (failure,) = result["failures"]
     assert failure["guid"] == made["created"][0]
     assert "The node could not remove the files" in failure["reason"]
+
+
+# --- GET: a list that breaks off is no short list ---
+
+
+@pytest.mark.parametrize("how", ["lost_answer", "cut_headers", "cut_body"])
+@pytest.mark.parametrize("after", range(4))
+def test_a_list_that_breaks_off_is_read_again(simulator: Simulator, how: str, after: int) -> None:
+    made = good(ensure(prepare(simulator, ALICE)))
+    simulator.fault("GET /cloud-download", how, after=after)
+    result = good(ensure(prepare(simulator, ALICE, BOB)))
+    assert set(made["created"]) < set(guids(result))
+    assert guids(result) == on_server(simulator)
+    assert len(guids(result)) == 2

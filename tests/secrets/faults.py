@@ -32,7 +32,7 @@ GOOD_OPTIONS: t.Final[t.Mapping[str, Options]] = {
     "cloud_download": {"protected_entities": [GUID], "wait_interval": 0.01, "wait_timeout": 0.05},
     "cloud_download_content": {"guid": GUID, "dest": f"{DEST}/mail.zip"},
     "cloud_download_info": {},
-    "protected_entity_info": {"type": "CLOUD_USER"},
+    "protected_entity_info": {"protected_entity_type": "CLOUD_USER"},
     "session": {},
 }
 
@@ -98,6 +98,7 @@ def good_answers(cookie: str) -> dict[str, Reply]:
         "POST /cloud-download": json_reply([{"guid": OTHER_GUID, "state": {"name": "FINISHED"}}], 201),
         "GET /cloud-users": _listed({"guid": GUID, "name": "Alice", "email": "alice@example.com"}),
         "GET /backups": _listed(_backup()),
+        "GET /session/user": json_reply({"guid": OTHER_GUID, "login": USER}),
     }
 
 
@@ -286,7 +287,7 @@ def _lists() -> t.Iterator[Fault]:
     yield Fault("list, values of records", info, _told, role="cookie")
     yield Fault("list, keys of records", info, lambda echo: {LIST: _listed(_record(**{echo: {echo: [echo]}}))})
     yield Fault("list, no guid", info, lambda echo: {LIST: _listed({"guid": [echo], "name": echo})}, shown=False)
-    yield Fault("session ended, login refused", info, _ended)
+    yield Fault("session ended, login refused", info, _ended, shown=False)
 
 
 def _telling(text: str) -> dict[str, t.Any]:
@@ -306,6 +307,8 @@ def _downloads() -> t.Iterator[Fault]:
     update = {"guid": [GUID], "protected_entities": None, "update": {"note": "x"}, "wait": False}
     named = {"protected_entities": ["nobody"], "protected_entity_type": "CLOUD_USER"}
     yield from _at(LIST, _REFUSALS[:3], name, "list")
+    yield from _at("GET /cloud-users", [*_REFUSALS[:3], *_NO_LISTS[:3]], "protected_entity_info", "list")
+    yield from _at("GET /session/user", [*_REFUSALS[3:5], *_NO_LISTS], "session", "user")
     for way in (*_REFUSALS[:7], *_NO_LISTS):
         yield Fault(
             f"create, {way.name}",
@@ -428,14 +431,15 @@ def _misplaced() -> t.Iterator[Fault]:
             module,
             options=lambda secret, option=option, value=value: {option: value(secret)},  # type: ignore[misc]
             shown=False,
-            simple=option in ("timeout", "page", "wait_timeout", "update"),
+            simple=option in ("timeout", "page", "wait_timeout", "update", "dest"),
         )
 
 
 def _successes() -> t.Iterator[Fault]:
     for module in MODULES:
         for role in ("password", "token", "session", "cookie"):
-            yield Fault("success", module, role=role, shown=False)
+            if (module, role) != ("session", "cookie"):  # the cookie is what it is asked for
+                yield Fault("success", module, role=role, shown=False)
 
 
 FAULTS: t.Final = (*_logins(), *_lists(), *_downloads(), *_contents(), *_misplaced(), *_successes())

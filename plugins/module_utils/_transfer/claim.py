@@ -50,7 +50,7 @@ class Claim:
         """Remove both files, unless they are kept for the next run."""
         self.partial.close()
         try:
-            if not self._kept:
+            if not self._kept and self.state.is_in_place():
                 remove_left(self.state.directory, self.stem)
                 self.state.remove()
         finally:

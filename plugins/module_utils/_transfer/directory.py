@@ -111,16 +111,28 @@ def explaining(doing: str) -> t.Iterator[None]:
 
 def _failure(error: OSError, doing: str) -> StorwareError:
     number = error.errno or 0
-    code = "disk_full" if number in (errno.ENOSPC, errno.EDQUOT) else "file_system"
+    code = _CODES.get(number, "file_system")
     return StorwareError(
         f"Cannot {doing}: {error.strerror or error}",
         code=code,
         hint=_HINTS.get(number, ""),
+        retryable=code == "overtaken",
         details={"errno": errno.errorcode.get(number, "")},
     )
 
 
+_GONE: t.Final = (
+    "Another run or somebody else has removed it. Let one task at a time fetch to a dest, and run it again."
+)
+_CODES: t.Final = {
+    errno.ENOSPC: "disk_full",
+    errno.EDQUOT: "disk_full",
+    errno.ENOENT: "overtaken",
+    errno.ESTALE: "overtaken",  # NFS
+}
 _HINTS: t.Final = {
+    errno.ENOENT: _GONE,
+    errno.ESTALE: _GONE,
     errno.ENOSPC: "Free some space or choose another dest.",
     errno.EDQUOT: "The quota is used up; free some space or choose another dest.",
     errno.EFBIG: "The limit for the size of a file is reached (ulimit, or the file system's own).",

@@ -177,7 +177,7 @@ def _parse(slot: bytes) -> tuple[int, Record] | None:
     checksum, _space, text = slot.strip().partition(b" ")
     if hashlib.sha256(text).hexdigest().encode() != checksum:
         return None
-    with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError, OptionError):
+    with contextlib.suppress(AttributeError, ValueError, TypeError, KeyError, RecursionError, OptionError):
         fields = json.loads(text)
         if fields.pop("schema") == _SCHEMA:
             return _typed(fields.pop("sequence"), int), _record(fields)

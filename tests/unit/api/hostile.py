@@ -32,6 +32,7 @@ class Hostile:
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
+        self._calm = self.random.choice([1, 5, 50])  # how seldom it sends what is not even a record
 
     def body(self, call: str) -> Json:
         """What the server answers to a call such as "GET /tasks"."""
@@ -118,14 +119,17 @@ class Hostile:
         """True now and then."""
         return self.random.randrange(number) == 0
 
+    def _is_wild(self, one_in: int) -> bool:
+        return self.one_in(one_in * self._calm)
+
     def _listed(self, make: t.Callable[[], Json]) -> Json:
-        return self.anything() if self.one_in(12) else [make() for _record in range(self.random.randrange(4))]
+        return self.anything() if self._is_wild(12) else [make() for _record in range(self.random.randrange(4))]
 
     def _record(self, **fields: t.Callable[[], Json]) -> Json:
-        if self.one_in(25):
+        if self._is_wild(25):
             return self.anything()
         record = {"guid": self._guid(), **{key: make() for key, make in fields.items() if not self.one_in(5)}}
-        if self.one_in(12):
+        if self._is_wild(12):
             record[self._pick(tuple(record))] = self.anything()
         return record
 
@@ -133,14 +137,14 @@ class Hostile:
         return self._pick(PATHS) if self.one_in(6) else self._pick(GUIDS)
 
     def _name(self) -> Json:
-        return self.anything() if self.one_in(8) else self._pick(NAMES)
+        return self.anything() if self._is_wild(8) else self._pick(NAMES)
 
     def _number(self) -> Json:
-        return self.anything() if self.one_in(8) else self._pick(NUMBERS)
+        return self.anything() if self._is_wild(8) else self._pick(NUMBERS)
 
     def _constant(self, known: tuple[str, ...]) -> Json:
         name = self._pick(known)
-        return self.anything() if self.one_in(15) else {"name": name, "description": "x"} if self.one_in(2) else name
+        return self.anything() if self._is_wild(15) else {"name": name, "description": "x"} if self.one_in(2) else name
 
     def _pick(self, values: t.Sequence[t.Any]) -> t.Any:
         return self.random.choice(values)

@@ -84,13 +84,14 @@ def _wish(hostile: Hostile) -> dict[str, Json]:
     options.update(state=pick(["present", "absent"]), mode=pick(wire.DOWNLOAD_MODES), wait=pick([True, False]))
     if hostile.one_in(3):
         return {**options, "guid": list(GUIDS), "status": pick([None, "KEPT"])}
-    names = [pick([*GUIDS, "Alice", hostile.text() or "x"]) for _name in range(hostile.random.randrange(1, 4))]
+    known = [*GUIDS] if hostile.one_in(2) else [*GUIDS, "Alice", hostile.text() or "x"]
+    names = [pick(known) for _name in range(hostile.random.randrange(1, 4))]
     return {
         **options,
         "protected_entities": names,
         "protected_entity_type": pick([None, *entities.DOWNLOADABLE_TYPES]),
         "backup": pick([None, None, "latest"]),
-        "node": pick([None, None, "node-1", GUIDS[0], hostile.text() or "x"]),
+        "node": pick([None, None, None, "node-1", GUIDS[0], hostile.text() or "x"]),
     }
 
 

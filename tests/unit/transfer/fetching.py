@@ -16,8 +16,12 @@ import requests
 from ansible_collections.storware.backup.plugins.module_utils._transfer import engine, inspection
 from ansible_collections.storware.backup.plugins.module_utils._transfer.engine import Outcome
 from ansible_collections.storware.backup.plugins.module_utils._transfer.inspection import File, Job
+from ansible_collections.storware.backup.plugins.module_utils._transfer.pace import Limits
 from ansible_collections.storware.backup.plugins.module_utils._transfer.source import Opener, Response
 from tests.unit.transfer.material import GUID
+
+ONCE = Limits(retries=0, lock_timeout=30)
+AGAIN = Limits(retries=2, first_pause=0.01, longest_pause=0.02, lock_timeout=30)
 
 
 def opener(url: str, *, timeout: float = 5.0) -> Opener:
@@ -33,8 +37,9 @@ def opener(url: str, *, timeout: float = 5.0) -> Opener:
 
 
 def job(dest: object, *urls: str, **wishes: t.Any) -> Job:
-    """A job whose openers are these addresses, under the labels 1, 2 ..."""
+    """A job whose openers are these addresses, under the labels 1, 2 ...; without retries unless they are wished."""
     guid = wishes.pop("guid", GUID)
+    wishes.setdefault("limits", ONCE)
     openers = [(str(number), opener(url)) for number, url in enumerate(urls, 1)]
     return Job(guid=guid, dest=str(dest), identity=f"server {guid}", openers=openers, **wishes)
 
@@ -49,6 +54,7 @@ def run(wanted: Job) -> tuple[str, File, Outcome | None]:
     """What a module does: the reason, the file in the end, and what was fetched, if anything."""
     with inspection.inspect(wanted) as finding:
         if not finding.needs_content:
+            engine.tidy(wanted, finding)
             return finding.reason, inspection.describe(wanted, finding), None
         outcome = engine.fetch(wanted, finding)
         return finding.reason, outcome.file, outcome

@@ -135,7 +135,9 @@ def test_a_file_system_without_a_size_tells_no_free_space() -> None:
         (errno.EDQUOT, "disk_full", "quota"),
         (errno.EACCES, "file_system", "become"),
         (errno.EROFS, "file_system", "read-only"),
-        (errno.ENOENT, "file_system", ""),
+        (errno.ENOENT, "overtaken", "Let one task at a time"),
+        (errno.ESTALE, "overtaken", "Let one task at a time"),
+        (errno.ENODEV, "file_system", ""),
     ],
 )
 def test_an_error_of_the_system_is_explained(number: int, code: str, words: str) -> None:

@@ -21,10 +21,10 @@ import typing as t
 
 import pytest
 
-from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError, StorwareError
+from ansible_collections.storware.backup.plugins.module_utils._errors import Interrupted, OptionError, StorwareError
 from ansible_collections.storware.backup.plugins.module_utils._transfer import engine, inspection, receipt
+from ansible_collections.storware.backup.plugins.module_utils._transfer.claim import stem_of
 from ansible_collections.storware.backup.plugins.module_utils._transfer.directory import Directory
-from ansible_collections.storware.backup.plugins.module_utils._transfer.partial import partial_stem
 from ansible_collections.storware.backup.plugins.module_utils._transfer.publish import Dress
 from ansible_collections.storware.backup.plugins.module_utils._transfer.verify import Checksum
 from tests.faults.script_server import Pause, Reset, Script, chunked, head, reply, scripted, until_close
@@ -43,6 +43,18 @@ def named(name: str) -> str:
 def fetch(dest: object, script: Script, **wishes: t.Any) -> tuple[str, inspection.File, engine.Outcome | None]:
     with scripted(script) as server:
         return run(job(dest, server.url(), **wishes))
+
+
+def visible_in(directory: pathlib.Path) -> dict[str, bytes]:
+    """What users see in a directory."""
+    return {name: content for name, content in files_in(directory).items() if not name.startswith(".")}
+
+
+def left_in(directory: pathlib.Path) -> list[str]:
+    """The ends of the names of what a run has left for the next one; all of it must be private."""
+    left = [path for path in directory.iterdir() if path.name.startswith(".")]
+    assert {stat.S_IMODE(path.lstat().st_mode) for path in left} <= {0o600}
+    return sorted(path.name.rpartition(".")[2] for path in left)
 
 
 def failure(dest: object, *scripts: Script, **wishes: t.Any) -> StorwareError:
@@ -102,10 +114,25 @@ def test_without_a_length_the_structure_proves_it(tmp_path: pathlib.Path, how: t
 
 
 def test_an_empty_file_that_says_so(tmp_path: pathlib.Path) -> None:
-    file = fetch(tmp_path / "empty.zip", reply(b"", named("empty.zip")))[1]
+    file = fetch(tmp_path / "empty.txt", reply(b"", named("empty.txt")))[1]
     assert (file.size, file.verified, file.format) == (0, "length", None)
     assert failure(tmp_path / "other", reply(b"")).code == "not_a_file"
-    assert failure(tmp_path / "other", until_close(b"", named("empty.zip"))).code == "not_a_file"
+    assert failure(tmp_path / "other", until_close(b"", named("empty.txt"))).code == "not_a_file"
+    for name in ("empty.zip", "empty.pst"):
+        error = failure(tmp_path / name, reply(b"", named(name)))
+        assert error.code == "not_a_file"
+        assert f"no {name[-3:].upper()} file as {name}" in error.message
+
+
+def test_what_nothing_can_prove_is_told_before_it_is_fetched(tmp_path: pathlib.Path) -> None:
+    with scripted([*until_close(noise(1000)), Pause(30)]) as server:
+        started = time.monotonic()
+        with pytest.raises(StorwareError) as caught:
+            run(job(tmp_path / "x", server.url()))
+        assert time.monotonic() - started < 20
+    assert caught.value.code == "unverified"
+    assert "allow_unverified" in caught.value.hint
+    assert files_in(tmp_path) == {}
 
 
 def test_a_large_file_in_many_pieces(tmp_path: pathlib.Path) -> None:
@@ -258,8 +285,14 @@ def test_when_all_names_are_taken_nothing_happens(tmp_path: pathlib.Path) -> Non
     for name in ("mail.zip", "mail-f8f73bf9.zip", f"mail-{GUID}.zip"):
         (tmp_path / name).write_bytes(b"precious")
     before = files_in(tmp_path)
-    assert failure(tmp_path, reply(ZIP, named("mail.zip"))).code == "name_taken"
-    assert files_in(tmp_path) == before
+    error = failure(tmp_path, reply(ZIP, named("mail.zip")))
+    assert error.code == "name_taken"
+    assert visible_in(tmp_path) == before
+    # What has come is of use as soon as the user gives another name.
+    assert error.details["kept"] == len(ZIP)
+    with scripted([head("Content-Range: bytes */%d" % len(ZIP), status="416 Range Not Satisfiable")]) as server:
+        assert run(job(tmp_path / "other.zip", server.url()))[1].sha256 == sha256(ZIP)
+    assert set(files_in(tmp_path)) == {*before, "other.zip", "other.zip.sha256"}
 
 
 def test_a_run_that_died_before_its_receipt_leaves_no_second_copy(tmp_path: pathlib.Path) -> None:
@@ -423,6 +456,7 @@ def test_attributes_that_cannot_be_set_are_told_before_anything_is_sent(tmp_path
 # --- failures ---
 
 _CUT = [reply(ZIP)[0], ZIP[:-10]]
+_KEEPING = ("cut", "reset")  # enough came, and the checksums in the archive will prove the whole
 FAULTS: dict[str, tuple[Script, str]] = {
     "404": (reply(b"gone", status="404 Not Found"), "not_a_file"),
     "204": ([head(status="204 No Content")], "not_a_file"),
@@ -458,13 +492,18 @@ def test_a_fault_leaves_everything_as_it_was(tmp_path: pathlib.Path, fault: str,
     script, code = FAULTS[fault]
     error = failure(path, script, overwrite="always")
     assert error.code == code
-    assert files_in(tmp_path) == before
+    assert visible_in(tmp_path) == before
     assert GUID in error.message
     assert str(path) in error.message
-    assert error.hint.startswith("Nothing was kept." if old == "nothing" else "The file that was there is unchanged.")
-    assert error.details["path"] == str(path)
+    kept = len(ZIP) - 10 if fault in _KEEPING else 0
+    assert left_in(tmp_path) == (["part", "state"] if kept else [])
+    assert ("Nothing was kept." in error.hint) == (old == "nothing" and not kept)
+    assert ("The file that was there is unchanged." in error.hint) == (old != "nothing")
+    assert (f"{kept} bytes are kept; the next run goes on from there." in error.hint) == bool(kept)
+    assert (error.details["path"], error.details["kept"]) == (str(path), kept)
     # With the fault gone, one more run is enough.
     assert fetch(path, reply(NEWER), overwrite="always")[1].sha256 == sha256(NEWER)
+    assert set(files_in(tmp_path)) == {"mail.zip", "mail.zip.sha256"}
 
 
 def test_a_flipped_bit_in_an_entry_is_found_with_full_only(tmp_path: pathlib.Path) -> None:
@@ -502,7 +541,16 @@ def test_what_breaks_off_is_not_asked_for_elsewhere(tmp_path: pathlib.Path) -> N
     with scripted(_CUT, second=[reply(ZIP)]) as server:
         with pytest.raises(StorwareError):
             run(job(tmp_path / "x", server.url(), server.url(SECOND)))
-        assert len(server.requests) == 1
+        assert {request.split()[1] for request in server.requests} == {b"/file"}
+
+
+def test_what_comes_from_the_second_address_is_continued_there(tmp_path: pathlib.Path) -> None:
+    rest = [head(f"Content-Range: bytes 0-{len(ZIP) - 1}/{len(ZIP)}", status="206 Partial Content"), ZIP]
+    with scripted(reply(b"{}"), second=[_CUT, rest]) as server:
+        outcome = run(job(tmp_path / "x", server.url(), server.url(SECOND)))[2]
+        assert outcome is not None
+        assert outcome.source == "2"
+        assert [request.split()[1] for request in server.requests] == [b"/file", b"/second", b"/second"]
 
 
 def test_connections_are_given_back(tmp_path: pathlib.Path) -> None:
@@ -529,7 +577,7 @@ def test_connections_are_given_back(tmp_path: pathlib.Path) -> None:
         assert closed == [first, second]
         with pytest.raises(StorwareError):
             run(dataclasses.replace(wanted, overwrite="always"))
-        assert closed == [first, second, first]
+        assert closed == [first, second, first, first]  # the one that broke off is tried once more
 
 
 def test_no_descriptor_stays_open(tmp_path: pathlib.Path) -> None:
@@ -543,37 +591,55 @@ def test_no_descriptor_stays_open(tmp_path: pathlib.Path) -> None:
             assert not os.readlink(f"/proc/self/fd/{entry}").startswith(str(tmp_path))
 
 
-def test_an_interruption_cleans_up(tmp_path: pathlib.Path) -> None:
-    """What a signal handler raises in the middle passes through, and the partial goes."""
+def test_an_interruption_at_the_last_moment_keeps_all_that_came(tmp_path: pathlib.Path) -> None:
+    """What a signal handler raises in the middle passes through, and the next run has nothing to fetch."""
 
     def interrupt(path: str, dest: str) -> None:
         if len(server.requests) > 0:
-            raise StorwareError("Interrupted by SIGTERM", code="interrupted")
+            os.chmod(path, 0o644)
+            raise Interrupted("Interrupted by SIGTERM")
 
-    with scripted(reply(ZIP)) as server, pytest.raises(StorwareError) as caught:
+    with scripted(reply(ZIP)) as server, pytest.raises(Interrupted) as caught:
         run(job(tmp_path / "x", server.url(), dress=Dress((), interrupt)))
     assert caught.value.code == "interrupted"
-    assert files_in(tmp_path) == {}
+    assert left_in(tmp_path) == ["part", "state"]
+    file = run(job(tmp_path / "x"))  # nobody can be asked, and nobody has to
+    assert (file[1].sha256, set(files_in(tmp_path))) == (sha256(ZIP), {"x", "x.sha256"})
 
 
 @pytest.mark.parametrize("dest", ["x", "."])
 def test_what_a_killed_run_has_left_is_removed_by_the_next_one(tmp_path: pathlib.Path, dest: str) -> None:
-    stem = partial_stem("x" if dest == "x" else GUID, f"server {GUID}")
+    stem = stem_of(GUID, f"server {GUID}")
     (tmp_path / f"{stem}0123abcd.part").write_bytes(b"half a file")
     (tmp_path / f"{stem}89abcdef.part").symlink_to("precious")
+    (tmp_path / f"{stem}89abcdef.state").write_bytes(b"half a sidecar")
+    (tmp_path / f"{stem}state").write_bytes(b"damaged")
     (tmp_path / "precious").write_bytes(b"precious")
     fetch(tmp_path / dest, reply(ZIP, named("x")))
-    assert set(os.listdir(tmp_path)) == {"x", "x.sha256", "precious", f"{stem}89abcdef.part"}
+    assert set(os.listdir(tmp_path)) == {"x", "x.sha256", "precious"}
     assert (tmp_path / "precious").read_bytes() == b"precious"
+
+
+def test_what_was_killed_after_it_had_published_is_removed_when_nothing_is_to_be_done(tmp_path: pathlib.Path) -> None:
+    fetch(tmp_path / "x", reply(ZIP))
+    before = files_in(tmp_path)
+    stem = stem_of(GUID, f"server {GUID}")
+    for left in (f"{stem}state", f"{stem}0123abcd.part", f"{stem}0123abcd.state"):
+        (tmp_path / left).write_bytes(b"left")
+    others = {f".{GUID}.0123456789abcdef.state": b"of another server", ".x.part": b"of somebody else"}
+    for name, content in others.items():
+        (tmp_path / name).write_bytes(content)
+    assert run(job(tmp_path / "x"))[0] == "unchanged"
+    assert files_in(tmp_path) == {**before, **others}
 
 
 def test_a_failure_after_the_file_has_its_name_says_so(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = Directory.rename
 
-    def rename(self: Directory, old: str, new: str) -> None:
+    def rename(self: Directory, old: str, new: str, target: Directory | None = None) -> None:
         if new.endswith(".sha256"):
             raise OSError(5, "Input/output error")
-        real(self, old, new)
+        real(self, old, new, target)
 
     with scripted(reply(NEWER)) as server:
         fetch(tmp_path / "x", reply(ZIP))

@@ -1,14 +1,16 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether the process that wrote is still there: known, or counted as neither alive nor gone."""
+"""Whether the process that writes is still there: only what is sure counts."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
+import pathlib
 import subprocess
 import sys
+import time
 import typing as t
 
 import pytest
@@ -17,103 +19,104 @@ from ansible_collections.storware.backup.plugins.module_utils._transfer import l
 from ansible_collections.storware.backup.plugins.module_utils._transfer.life import Writer
 
 
-def verdict(writer: Writer) -> tuple[bool, bool]:
+def judged(writer: Writer) -> tuple[bool, bool]:
+    """Surely alive, surely gone."""
     return writer.is_alive, writer.is_gone
+
+
+def writer_of(pid: int) -> Writer:
+    """The process with this number as it would describe itself."""
+    return dataclasses.replace(Writer.me(), pid=pid, started=life._stat(pid)[1])
 
 
 @pytest.fixture
 def child() -> t.Iterator[subprocess.Popen[bytes]]:
-    """A process that lives until its input ends."""
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as running:
-        yield running
-
-
-def as_writer(pid: int) -> Writer:
-    return dataclasses.replace(Writer.me(), pid=pid, started=life._stat(pid)[1])
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        yield process
+        process.kill()
 
 
 def test_this_process_is_alive() -> None:
-    assert verdict(Writer.me()) == (True, False)
-    assert Writer.me().pid == os.getpid()
-    assert Writer.me().started.isdecimal()
     assert Writer.me() == Writer.me()
+    assert judged(Writer.me()) == (True, False)
+    assert Writer.me().started.isdigit()
 
 
-def test_a_process_that_has_ended_is_gone(child: subprocess.Popen[bytes]) -> None:
-    writer = as_writer(child.pid)
-    assert verdict(writer) == (True, False)
-    child.communicate()
-    assert verdict(writer) == (False, True)
-
-
-def test_a_process_that_nobody_has_waited_for_is_gone(child: subprocess.Popen[bytes]) -> None:
-    writer = as_writer(child.pid)
+def test_another_process_is_alive_until_it_ends(child: subprocess.Popen[bytes]) -> None:
+    writer = writer_of(child.pid)
+    assert judged(writer) == (True, False)
     child.kill()
-    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and its number is still taken
-    assert verdict(writer) == (False, True)
+    child.wait()
+    assert judged(writer) == (False, True)
 
 
-def test_a_number_that_was_given_out_again_is_another_process() -> None:
-    assert verdict(dataclasses.replace(Writer.me(), started="1")) == (False, True)
+def test_a_zombie_writes_no_more(child: subprocess.Popen[bytes]) -> None:
+    writer = writer_of(child.pid)
+    child.kill()
+    until = time.monotonic() + 20
+    while "\nState:\tZ" not in pathlib.Path(f"/proc/{child.pid}/status").read_text():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    assert judged(writer) == (False, True)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
-def test_a_process_of_another_user_is_alive() -> None:
-    command = [sys.executable, "-c", "import os; os.setuid(65534); print(); input()"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
-        assert other.stdout
-        other.stdout.readline()
-        ask = (
-            "import os, sys; from tests.harness import tree; tree.make_importable();"
-            "from ansible_collections.storware.backup.plugins.module_utils._transfer.life import Writer;"
-            "os.setuid(65533); print(Writer(int(sys.argv[1]), *sys.argv[2:]).is_alive)"
-        )
-        writer = as_writer(other.pid)
-        arguments = [sys.executable, "-c", ask, str(writer.pid), writer.started, writer.machine, writer.boot]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-        said = subprocess.run(arguments, capture_output=True, text=True, check=True, env=environment).stdout
-        other.communicate()
-    assert said == "True\n"
+def test_a_number_that_was_given_out_again_is_another_process(child: subprocess.Popen[bytes]) -> None:
+    assert judged(dataclasses.replace(writer_of(child.pid), started="1")) == (False, True)
 
 
-def test_a_process_of_another_machine_is_neither() -> None:
-    """Its number means nothing here, whether some process has it or not."""
-    for pid in (os.getpid(), 2**22 - 1):
-        writer = dataclasses.replace(Writer.me(), pid=pid, machine="another", boot="boot namespace")
-        assert verdict(writer) == (False, False)
-        assert verdict(dataclasses.replace(Writer.me(), pid=pid, machine="another")) == (False, False)
+def test_a_process_of_another_user_is_seen(monkeypatch: pytest.MonkeyPatch, child: subprocess.Popen[bytes]) -> None:
+    writer = writer_of(child.pid)
+
+    def refuse(pid: int, number: int) -> t.NoReturn:
+        raise PermissionError(1, "Operation not permitted")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "kill", refuse)
+        assert judged(writer) == (True, False)
+        assert judged(dataclasses.replace(writer, started="1")) == (False, True)
 
 
-def test_a_process_from_before_the_machine_started_anew_is_gone() -> None:
-    boot, namespace = life._boot().split(" ")
-    assert verdict(dataclasses.replace(Writer.me(), boot=f"another-boot {namespace}")) == (False, True)
-    assert boot
+def test_before_the_last_start_of_this_machine_everything_is_gone() -> None:
+    _boot, _space, namespace = Writer.me().boot.partition(" ")
+    writer = dataclasses.replace(Writer.me(), boot=f"another {namespace}")
+    assert judged(writer) == (False, True)
 
 
-def test_a_process_of_another_container_on_this_machine_is_neither() -> None:
-    boot = life._boot().split(" ")[0]
-    assert verdict(dataclasses.replace(Writer.me(), boot=f"{boot} pid:[1]")) == (False, False)
+def test_of_another_machine_nothing_is_known() -> None:
+    writer = dataclasses.replace(Writer.me(), machine="another")
+    assert judged(writer) == (False, False)
+    assert judged(dataclasses.replace(writer, boot="another x")) == (False, False)
 
 
-def test_where_no_start_of_the_machine_is_known_a_process_is_neither(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in a container without /proc; what was written before then proves nothing, and what is written now neither."""
-    known = Writer.me()
-    unknown = dataclasses.replace(known, boot=" pid:[1]")
-    assert verdict(unknown) == (False, False)
-    monkeypatch.setattr(life, "_boot", lambda: " ")
-    assert verdict(known) == (False, False)
+def test_of_another_namespace_of_this_boot_nothing_is_known() -> None:
+    """The same number is another process there, say in a container."""
+    boot = Writer.me().boot.partition(" ")[0]
+    assert judged(dataclasses.replace(Writer.me(), boot=f"{boot} pid:[1]")) == (False, False)
 
 
-def test_the_name_of_a_process_may_hold_anything(child: subprocess.Popen[bytes]) -> None:
-    code = (
-        "import ctypes; ctypes.CDLL(None).prctl(15, b') Z 1 2 (', 0, 0, 0); print(flush=True); input()"  # PR_SET_NAME
-    )
-    pipe = subprocess.PIPE
-    with subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe) as odd:
-        assert odd.stdout
-        odd.stdout.readline()
-        writer = as_writer(odd.pid)
-        assert writer.started.isdecimal()
-        assert verdict(writer) == (True, False)
-        odd.communicate()
-    assert verdict(writer) == (False, True)
+def test_where_the_system_does_not_tell_the_boot_nothing_is_known() -> None:
+    assert judged(dataclasses.replace(Writer.me(), boot=" pid:[1]")) == (False, False)
+
+
+def test_without_proc_a_live_process_is_not_taken_for_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(life, "_read", lambda path: "")
+    monkeypatch.setattr(os, "readlink", lambda path: (_ for _ in ()).throw(FileNotFoundError(path)))
+    writer = Writer.me()
+    assert (writer.started, writer.boot) == ("", " ")
+    assert judged(writer) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("5 (name) S " + " ".join(str(number) for number in range(4, 53)), ("S", "22")),
+        ("5 (a) Z 1 (b)) R " + " ".join(str(number) for number in range(4, 53)), ("R", "22")),
+        ("5 (short) S 1 2", ("", "")),
+        ("", ("", "")),
+    ],
+)
+def test_state_and_start_are_read_whatever_a_process_is_called(
+    monkeypatch: pytest.MonkeyPatch, text: str, expected: tuple[str, str]
+) -> None:
+    monkeypatch.setattr(life, "_read", lambda path: text)
+    assert life._stat(5) == expected
