@@ -25,6 +25,7 @@ import time
 import typing as t
 
 import coverage
+import hypothesis.strategies
 import pytest
 
 from tests.harness import tree
@@ -165,6 +166,7 @@ def main(tests: list[str]) -> None:
     # Two mutants of one size within a second would pass for the same file.
     sys.dont_write_bytecode = True
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    hypothesis.strategies.text().validate()  # or each fork would look at all of Unicode first
     gc.collect()
     gc.freeze()  # or each fork would look through, and so copy, the memory of all libraries
     with tempfile.TemporaryDirectory(prefix="mutation-") as scratch:
