@@ -15,7 +15,7 @@ import hashlib
 import typing as t
 from dataclasses import dataclass
 
-from tests.faults.script_server import HangUp, Pause, Reply, Request, Script, Sliced, Step, head, in_chunks
+from tests.faults.script_server import HangUp, Pause, Request, Script, Sliced, Step, head, in_chunks
 
 DATE: t.Final = "Wed, 25 Nov 2026 10:00:00 GMT"
 LONG_AGO: t.Final = "Wed, 25 Nov 2026 08:00:00 GMT"  # more than a minute before DATE: a strong validator
@@ -90,7 +90,9 @@ class Resource:
         return condition is None or not self.if_range or condition in (self.etag, self.modified)
 
 
-def serve(resource: Resource, wire: Wire | None = None, change: Change = lambda answer: answer) -> Reply:
+def serve(
+    resource: Resource, wire: Wire | None = None, change: Change = lambda answer: answer
+) -> t.Callable[[Request], Script]:
     """The reply of a server that has this file; whole and right but for what is given."""
     bring = wire or whole
     return lambda request: bring(change(resource.answer(request)))

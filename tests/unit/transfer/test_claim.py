@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The right to fetch: one run at a time, what was left is continued exactly once, and nothing that was planted helps."""
+"""The right to fetch: one run at a time, what was left is continued exactly once, nothing that was planted helps."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ from ansible_collections.storware.backup.plugins.module_utils._transfer.claim im
 from ansible_collections.storware.backup.plugins.module_utils._transfer.directory import Directory
 from ansible_collections.storware.backup.plugins.module_utils._transfer.life import Writer
 from ansible_collections.storware.backup.plugins.module_utils._transfer.pace import DeadlinePassed, Limits, Pace
-from ansible_collections.storware.backup.plugins.module_utils._transfer.partial import Partial
 from ansible_collections.storware.backup.plugins.module_utils._transfer.state import Record, StateFile
 from tests.unit.transfer.material import GUID, files_in, sha256
 from tests.unit.transfer.planting import KINDS, plant
@@ -99,7 +98,7 @@ def test_what_is_kept_stays(directory: Directory) -> None:
 def test_other_downloads_are_left_alone(directory: Directory, tmp_path: pathlib.Path) -> None:
     others = [
         claim.stem_of(GUID, "another server") + f"{OLD}.part", claim.stem_of(GUID, "another server") + "state",
-        f"{STEM}{OLD}", f"{STEM}{OLD[:-1]}.part", f"{STEM}{OLD}0.part", f"{STEM}{OLD}.part.part", f"{STEM}0123ABCD.part",
+        f"{STEM}{OLD}", f"{STEM}{OLD[1:]}.part", f"{STEM}{OLD}0.part", f"{STEM}{OLD}.part.part", f"{STEM}0123ABCD.part",
         f"x{STEM}{OLD}.part", f"{STEM}state.part", f"{STEM}.part", "mail.zip", "mail.zip.sha256",
     ]  # fmt: skip
     for name in others:
@@ -271,7 +270,7 @@ def test_what_a_live_run_leaves_when_it_dies_is_continued(directory: Directory, 
 def test_the_lock_counts_also_where_the_record_is_damaged(directory: Directory, tmp_path: pathlib.Path) -> None:
     with another_run(directory):
         (tmp_path / STATE).write_bytes(b"damaged")
-        with pytest.raises(StorwareError, match="^another process is fetching") as caught:
+        with pytest.raises(StorwareError, match=r"^another process is fetching") as caught:
             acquire(directory)
     assert caught.value.code == "busy"
 
@@ -439,9 +438,10 @@ def test_a_claim_that_cannot_be_made_leaves_nothing_of_its_own(
     def fail(*_arguments: object) -> t.NoReturn:
         raise OSError(5, "Input/output error")
 
-    with monkeypatch.context() as patched, pytest.raises(StorwareError, match="Input/output error"):
-        patched.setattr(*((StateFile, "rename") if call == "rename" else (Partial, "adopt")), fail)
-        acquire(directory)
+    with monkeypatch.context() as patched:
+        patched.setattr(StateFile if call == "rename" else Partial, "rename" if call == "rename" else "adopt", fail)
+        with pytest.raises(StorwareError, match="Input/output error"):
+            acquire(directory)
     assert os.listdir("/proc/self/fd") == descriptors
     if call == "rename":
         assert directory.names() == sorted([STATE, f"{STEM}{OLD}.part"])

@@ -290,7 +290,7 @@ def test_when_all_names_are_taken_nothing_happens(tmp_path: pathlib.Path) -> Non
     assert visible_in(tmp_path) == before
     # What has come is of use as soon as the user gives another name.
     assert error.details["kept"] == len(ZIP)
-    with scripted([head("Content-Range: bytes */%d" % len(ZIP), status="416 Range Not Satisfiable")]) as server:
+    with scripted([head(f"Content-Range: bytes */{len(ZIP)}", status="416 Range Not Satisfiable")]) as server:
         assert run(job(tmp_path / "other.zip", server.url()))[1].sha256 == sha256(ZIP)
     assert set(files_in(tmp_path)) == {*before, "other.zip", "other.zip.sha256"}
 

@@ -55,7 +55,7 @@ def fetched(dest: pathlib.Path, *replies: Reply, **wishes: t.Any) -> tuple[Outco
     with scripted(*replies) as server:
         outcome = run(job(dest, server.url(), **wishes))[2]
     assert outcome is not None
-    assert dest.read_bytes() and sha256(dest.read_bytes()) == outcome.file.sha256
+    assert sha256(dest.read_bytes()) == outcome.file.sha256
     assert set(files_in(dest.parent)) == {dest.name, f"{dest.name}.sha256"}
     return outcome, server
 

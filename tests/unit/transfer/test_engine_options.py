@@ -321,7 +321,7 @@ def test_in_a_directory_the_second_run_finds_the_name_of_the_first(tmp_path: pat
 
 def test_a_second_run_goes_on_where_the_first_one_failed(tmp_path: pathlib.Path) -> None:
     done = threading.Event()
-    first = [head(f"Content-Length: {LENGTH}", 'ETag: "1"'), FILE.body[:-10], done]
+    first: Script = [head(f"Content-Length: {LENGTH}", 'ETag: "1"'), FILE.body[:-10], done]
     with scripted(first, serve(FILE, broken(0)), serve(FILE)) as server:
         with slow_run(tmp_path / "x", server, limits=Limits(retries=0)) as errors:
             threading.Timer(0.5, done.set).start()
@@ -347,11 +347,11 @@ def test_a_run_that_is_waited_for_in_vain_is_told(tmp_path: pathlib.Path) -> Non
 def test_who_is_overtaken_leaves_the_file_of_the_other(tmp_path: pathlib.Path) -> None:
     """A run on another machine without locks has exchanged the sidecar."""
     done = threading.Event()
-    with scripted([reply(FILE.body)[0], FILE.body[:1000], done, FILE.body[1000:]]) as server:
-        with slow_run(tmp_path / "x", server) as errors:
-            (tmp_path / "theirs").write_bytes(b"theirs")
-            (tmp_path / "theirs").rename(tmp_path / f"{STEM}state")
-            done.set()
+    script = [reply(FILE.body)[0], FILE.body[:1000], done, FILE.body[1000:]]
+    with scripted(script) as server, slow_run(tmp_path / "x", server) as errors:
+        (tmp_path / "theirs").write_bytes(b"theirs")
+        (tmp_path / "theirs").rename(tmp_path / f"{STEM}state")
+        done.set()
     assert [error.code for error in errors] == ["overtaken"]
     assert files_in(tmp_path) == {f"{STEM}state": b"theirs"}
 
@@ -359,11 +359,11 @@ def test_who_is_overtaken_leaves_the_file_of_the_other(tmp_path: pathlib.Path) -
 def test_a_directory_that_was_exchanged_is_told(tmp_path: pathlib.Path) -> None:
     done = threading.Event()
     (tmp_path / "dest").mkdir()
-    with scripted([reply(FILE.body)[0], FILE.body[:1000], done, FILE.body[1000:]]) as server:
-        with slow_run(tmp_path / "dest" / "x", server) as errors:
-            (tmp_path / "dest").rename(tmp_path / "moved")
-            (tmp_path / "dest").mkdir()
-            done.set()
+    script = [reply(FILE.body)[0], FILE.body[:1000], done, FILE.body[1000:]]
+    with scripted(script) as server, slow_run(tmp_path / "dest" / "x", server) as errors:
+        (tmp_path / "dest").rename(tmp_path / "moved")
+        (tmp_path / "dest").mkdir()
+        done.set()
     assert [error.code for error in errors] == ["overtaken"]
     assert files_in(tmp_path / "dest") == {}
     assert (tmp_path / "moved" / "x").read_bytes() == FILE.body
@@ -386,7 +386,7 @@ def test_after_max_time_it_ends_and_keeps_what_came(tmp_path: pathlib.Path) -> N
 
 
 def test_max_time_ends_a_silence_and_the_pauses_between_tries(tmp_path: pathlib.Path) -> None:
-    silent = [head(f"Content-Length: {LENGTH}", 'ETag: "1"'), FILE.body[:100_000], Pause(30)]
+    silent: Script = [head(f"Content-Length: {LENGTH}", 'ETag: "1"'), FILE.body[:100_000], Pause(30)]
     for script in (silent, silent[:2]):
         started = time.monotonic()
         error = failed(tmp_path / "x", script, limits=Limits(max_time=0.5, first_pause=60, longest_pause=60))

@@ -276,7 +276,8 @@ def test_a_name_that_is_quoted_by_the_rules_comes_back(name: str) -> None:
 _PIECES = (
     "attachment", ";", "filename", "filename*", "=", '"', "'", "UTF-8''", "iso-8859-1''", "%2e", "%2F", "%5c", "%00",
     "..", "/", "\\", "\0", "\r\n", "bytes ", "-", "*", ",", "sha-256=:", ":", "W/", "GMT", "Tue, 24 Nov 2026",
-    " 03:00:00 ", "+2359", "AAAA", "9" * 20, "7", "chunked", "\ud800", "\u202e", "\xe4", "~", ".sha256", "con", "x" * 300,
+    " 03:00:00 ", "+2359", "AAAA", "9" * 20, "7", "chunked", "\ud800", "\u202e", "\xe4", "~", ".sha256", "con",
+    "x" * 300,
 )  # fmt: skip
 _FIELDS = (
     "Content-Length", "Content-Range", "Content-Disposition", "Content-MD5", "Content-Digest", "Repr-Digest", "ETag",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+import typing as t
 
 import pytest
 
@@ -36,7 +37,7 @@ class Clock:
         self.naps.append(seconds)
         self.now += seconds
 
-    def pace(self, **limits: float | None) -> Pace:
+    def pace(self, **limits: t.Any) -> Pace:
         return Pace(dataclasses.replace(Limits(), **limits), clock=self, sleep=self.sleep)
 
 
@@ -230,7 +231,12 @@ def test_a_try_that_brought_something_counts_anew(clock: Clock) -> None:
 def test_pauses_grow_to_their_limit_and_are_spread(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     """Full jitter: a thousand hosts that were cut off together do not come back together."""
     spread: list[tuple[float, float]] = []
-    monkeypatch.setattr(random, "uniform", lambda low, high: spread.append((low, high)) or high)
+
+    def uniform(low: float, high: float) -> float:
+        spread.append((low, high))
+        return high
+
+    monkeypatch.setattr(random, "uniform", uniform)
     tries = Tries(clock.pace(retries=7, first_pause=1, longest_pause=30))
     for _time in range(7):
         tries.failed(StorwareError("broken"), progress=False)

@@ -281,7 +281,12 @@ def test_from_another_directory_of_the_file_system(
     (tmp_path / "apart").mkdir()
     synced: list[os.stat_result] = []
     fsync = os.fsync
-    monkeypatch.setattr(os, "fsync", lambda fd: (synced.append(os.fstat(fd)), fsync(fd)))
+
+    def noting(fd: int) -> None:
+        synced.append(os.fstat(fd))
+        fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", noting)
     with Directory(str(tmp_path / "apart")) as place:
         run(directory, put_old(directory), place=place)
         assert place.names() == []

@@ -95,9 +95,10 @@ def test_a_disk_that_fails_ends_it_where_it_failed(
         return real(fd, data, offset)
 
     with opened(tmp_path) as target:
-        with monkeypatch.context() as patched, pytest.raises(StorwareError) as caught:
+        with monkeypatch.context() as patched:
             patched.setattr(os, "pwrite", pwrite)
-            moved(target, reply(BODY))
+            with pytest.raises(StorwareError) as caught:
+                moved(target, reply(BODY))
         assert caught.value.code == "disk_full"
         # Everything before the hole counts, and nothing behind it.
         assert at - 2**20 <= target.offset <= at + 512
@@ -117,9 +118,10 @@ def test_an_interruption_loses_nothing_that_came(tmp_path: pathlib.Path, monkeyp
         return fills[-1]
 
     with opened(tmp_path) as target:
-        with monkeypatch.context() as patched, pytest.raises(Interrupted):
+        with monkeypatch.context() as patched:
             patched.setattr(source.Source, "fill", fill)
-            moved(target, reply(BODY))
+            with pytest.raises(Interrupted):
+                moved(target, reply(BODY))
         assert target.offset >= sum(fills) - 512  # the beginning is looked at before
         assert target.digests.hex("sha256") == sha256(BODY[: target.offset])
 
