@@ -24,6 +24,7 @@ from ansible_collections.storware.backup.plugins.module_utils._transfer.claim im
 from ansible_collections.storware.backup.plugins.module_utils._transfer.directory import Directory
 from ansible_collections.storware.backup.plugins.module_utils._transfer.life import Writer
 from ansible_collections.storware.backup.plugins.module_utils._transfer.pace import DeadlinePassed, Limits, Pace
+from ansible_collections.storware.backup.plugins.module_utils._transfer.partial import Partial
 from ansible_collections.storware.backup.plugins.module_utils._transfer.state import Record, StateFile
 from tests.unit.transfer.material import GUID, files_in, sha256
 from tests.unit.transfer.planting import KINDS, plant

@@ -273,7 +273,7 @@ def test_the_maximum_rate_is_that_of_all_together(tmp_path: pathlib.Path) -> Non
 
 def test_what_is_slow_is_asked_for_again(tmp_path: pathlib.Path) -> None:
     def dripping(request: Request) -> Script:
-        good = t.cast("t.Callable[[Request], Script]", serve(FILE))(request)
+        good = serve(FILE)(request)
         body = t.cast("bytes", good[1])
         return [good[0], Sliced(body, 10, 0.02)]
 
