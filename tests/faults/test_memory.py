@@ -24,7 +24,7 @@ NAME = "mailbox.bin"
 GIB = 1024 * MIB
 HUGE = 100 * GIB
 KEPT = 98 * GIB
-ZEROS = "@@"  # head -c 98G /dev/zero | sha256sum
+ZEROS = "d45c0fb67094753afd9c56922571d11bec82ebd467e5e2533b25cb622a03bae3"  # head -c 98G /dev/zero | sha256sum
 
 
 def order(server: Server, directory: pathlib.Path, **more: t.Any) -> dict[str, t.Any]:

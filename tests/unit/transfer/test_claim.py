@@ -199,8 +199,9 @@ def test_of_many_at_once_exactly_one_continues(directory: Directory) -> None:
         ) -> None:
             start.wait()
             with contextlib.ExitStack() as stack:
+                own = stack.enter_context(Directory(directory.path))  # as each process has
                 try:
-                    taken.append(stack.enter_context(acquire(directory)))
+                    taken.append(stack.enter_context(acquire(own)))
                 except StorwareError as error:
                     busy.append(error.code)
                 end.wait()

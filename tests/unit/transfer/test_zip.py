@@ -380,10 +380,10 @@ def test_a_long_or_odd_name_is_shown_short_and_readable() -> None:
     assert r"'a\ufffdc'" in damage(bytes(data))
 
 
-@pytest.mark.parametrize("name", ["a", "b"])
-def test_a_line_of_the_directory_that_is_none(name: str) -> None:
+@pytest.mark.parametrize("find", [bytearray.index, bytearray.rindex])
+def test_a_line_of_the_directory_that_is_none(find: t.Callable[[bytearray, bytes], int]) -> None:
     data = bytearray(zip_bytes({"a": b"x", "b": b"y"}))
-    data[data.rindex(name.encode()) - 46] ^= 1
+    data[find(data, b"PK\1\2")] ^= 1
     assert "its directory is damaged" in damage(bytes(data))
 
 
