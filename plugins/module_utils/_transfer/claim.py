@@ -12,6 +12,7 @@ same notices it at the next record (``Claim.check``) and stops.
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import secrets
 import typing as t
@@ -128,7 +129,7 @@ def _take(directory: Directory, stem: str, token: str) -> Claim | Record | None:
         except FileNotFoundError:
             continue  # its run has just ended
         except Planted as what:
-            _remove_planted(directory, stem + _STATE, str(what))
+            _remove_planted(directory, stem + _STATE, what)
             continue
         try:
             has_lock, record = found.lock(), found.read()
@@ -190,7 +191,10 @@ def _others(directory: Directory, stem: str, token: str) -> list[str]:
     return [match.group() for match in matches if match and match.group(1) != token]
 
 
-def _remove_planted(directory: Directory, name: str, what: str) -> None:
+def _remove_planted(directory: Directory, name: str, what: Planted) -> None:
+    there = directory.stat(name)
+    if there is None or not os.path.samestat(there, what.found):
+        return  # it is something else by now
     try:
         directory.remove(name)
     except OSError as error:

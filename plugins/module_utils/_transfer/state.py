@@ -35,6 +35,10 @@ TOKEN: t.Final = re.compile(r"[0-9a-f]{8}")
 class Planted(Exception):
     """What has the name of a sidecar is none that this module has made; the text says what it is."""
 
+    def __init__(self, what: str, found: os.stat_result) -> None:
+        super().__init__(what)
+        self.found = found
+
 
 @dataclass(frozen=True)
 class Record:
@@ -91,16 +95,18 @@ class StateFile:
     def open(cls, directory: Directory, name: str) -> StateFile:
         """A sidecar that is there. Raises FileNotFoundError, Planted, OSError."""
         there = directory.stat(name)
-        if there is not None and not stat.S_ISREG(there.st_mode):
-            raise Planted(kind_of(there.st_mode))
+        if there is None:
+            raise FileNotFoundError(name)
+        if not stat.S_ISREG(there.st_mode):
+            raise Planted(kind_of(there.st_mode), there)
         try:
             fd = directory.open(name, os.O_RDWR)
         except PermissionError as error:
-            raise Planted("a file of another user") from error
+            raise Planted("a file of another user", there) from error
         found = cls(directory, name, fd)
         try:
             _check_own(os.fstat(fd))
-        except Planted:
+        except (Planted, FileNotFoundError):
             found.close()
             raise
         return found
@@ -156,10 +162,12 @@ class StateFile:
 
 def _check_own(found: os.stat_result) -> None:
     """Raise Planted for a file that others can change, too."""
+    if found.st_nlink == 0:
+        raise FileNotFoundError("another run has just exchanged it")
     if found.st_uid != os.geteuid():
-        raise Planted("a file of another user")
-    if found.st_nlink != 1:
-        raise Planted("a file with other names")
+        raise Planted("a file of another user", found)
+    if found.st_nlink > 1:
+        raise Planted("a file with other names", found)
 
 
 def _render(sequence: int, record: Record) -> bytes:
