@@ -125,7 +125,7 @@ def _covering(name: str, log: Log) -> None:
 
 
 def _secrets(log: Log) -> None:
-    """That the secrets canary's scanner finds what it looks for, and that ids are never damaged; the rest takes long."""
+    """That the scanner of the secrets canary finds what it looks for, and that ids are never damaged."""
     _pytest(log, "secrets", "tests/secrets/test_scanner.py", "tests/secrets/test_ids.py")
 
 
