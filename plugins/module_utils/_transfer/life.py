@@ -59,7 +59,8 @@ class Writer:
         except PermissionError:
             pass  # somebody else's process; /proc tells which
         state, started = _stat(self.pid)
-        return state not in _DEAD_STATES and started == self.started
+        # Where other users' processes are hidden, their number alone has to do.
+        return state not in _DEAD_STATES and started in ("", self.started)
 
 
 def _stat(pid: int) -> tuple[str, str]:

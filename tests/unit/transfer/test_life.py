@@ -120,3 +120,13 @@ def test_state_and_start_are_read_whatever_a_process_is_called(
 ) -> None:
     monkeypatch.setattr(life, "_read", lambda path: text)
     assert life._stat(5) == expected
+
+
+def test_a_process_whose_details_are_hidden_counts_as_alive(
+    child: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """/proc may be mounted so that users see their own processes only (hidepid)."""
+    writer = writer_of(child.pid)
+    read = life._read
+    monkeypatch.setattr(life, "_read", lambda path: "" if path == f"/proc/{child.pid}/stat" else read(path))
+    assert judged(writer) == (True, False)
