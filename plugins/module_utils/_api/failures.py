@@ -288,8 +288,14 @@ def _speaks_no_http(causes: t.Sequence[BaseException]) -> bool:
     return any(
         isinstance(cause, http.client.HTTPException)
         and not isinstance(cause, (http.client.RemoteDisconnected, http.client.IncompleteRead))
+        and not _is_cut(cause)
         for cause in causes
     )
+
+
+def _is_cut(cause: BaseException) -> bool:
+    """Whether the answer broke off within its first word."""
+    return isinstance(cause, http.client.BadStatusLine) and "HTTP/".startswith(str(cause.args[0]))
 
 
 def _causes(error: BaseException) -> t.Iterator[BaseException]:
