@@ -167,10 +167,10 @@ class Transfer:
         return claims
 
     def _check_format(self, head: bytes, claims: Claims) -> None:
-        """A file whose name promises a known format must start like one."""
+        """A file whose name promises a known format must start like one, but for one that is empty and says so."""
         name = self._name or names.safe_name(claims.name, "")
         promised = names.extension_of(name)
-        if promised in ("zip", "pst") and verify.detect(head) != promised:
+        if head and promised in ("zip", "pst") and verify.detect(head) != promised:
             start = head[:8]
             raise NotAFile(f"sent something that is no {promised.upper()} file as {name} (it starts with {start!r})")
 
