@@ -155,15 +155,16 @@ def run(handler: Handler, argument_spec: t.Mapping[str, t.Any], **settings: t.An
         module.fail_json(msg=missing_required_lib("requests"), exception=REQUESTS_IMPORT_ERROR)
     module.params.update(_options.from_environment(module.params, os.environ))
     masks = Masks(module)
+    failure: Result = {}
     try:
-        sys.exit(_carried_out(handler, module, masks))
+        raise SystemExit(_carried_out(handler, module, masks))
     except StorwareError as error:
         failure = _failure(error, masks)
     except Exception as error:  # noqa: BLE001  # uncaught, Ansible would show it without masking
         failure = _internal_error(error, masks)
     Interrupts.ignore()
     # Not while the exception is being handled: Ansible would add it as it is.
-    sys.exit(_said(module.fail_json, failure))
+    raise SystemExit(_said(module.fail_json, failure))
 
 
 def _carried_out(handler: Handler, module: AnsibleModule, masks: Masks) -> int:
@@ -228,6 +229,7 @@ def _internal_error(error: Exception, masks: Masks) -> Result:
 
 def _said(say: t.Callable[..., None], result: Result) -> int:
     """Give the result to Ansible by exit_json or fail_json; the exit status, 1 when nobody listens any more."""
+    status = 0
     try:
         try:
             say(**result)

@@ -207,7 +207,7 @@ class Bench:
         finally:
             shutil.rmtree(place)
 
-    @functools.cache  # noqa: B019, a bench lives as long as its process
+    @functools.lru_cache(maxsize=64)  # noqa: B019, a bench lives as long as its process
     def _left_by_a_killed_run(self, path: str) -> pathlib.Path:
         situation = dataclasses.replace(SITUATIONS[0], path=path)
         writes = [call for call, kind in self.calls(situation) if "write" in call.name and kind == "partial"]

@@ -9,7 +9,6 @@ Each connection brings one request and gets two lines: the process id of a stopp
 from __future__ import annotations
 
 import codecs
-import concurrent.futures.thread  # noqa: F401  # loaded now, as another user may not read the file later
 import ctypes
 import fcntl
 import importlib
@@ -23,6 +22,8 @@ import threading
 import typing as t
 
 from tests.faults import driver
+
+importlib.import_module("concurrent.futures.thread")  # loaded now, as another user may not read the file later
 
 _NEW_UTS: t.Final = 0x04000000  # CLONE_NEWUTS, linux/sched.h
 _TRANSFER: t.Final = "ansible_collections.storware.backup.plugins.module_utils._transfer."

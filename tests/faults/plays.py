@@ -42,8 +42,9 @@ _KILLED_AFTER: t.Final = 30.0  # seconds beyond the deadline
 class Interpreter:
     """A Python with its client library, started once; each run is a process of its own (see ``batch``)."""
 
-    def __init__(self, python: pathlib.Path, variables: t.Mapping[str, str] = HOSTILE) -> None:
-        environment = {**runner.inherited(), "PYTHONDONTWRITEBYTECODE": "1", **variables}
+    def __init__(self, python: pathlib.Path, variables: t.Mapping[str, str] | None = None) -> None:
+        hostile = HOSTILE if variables is None else variables
+        environment = {**runner.inherited(), "PYTHONDONTWRITEBYTECODE": "1", **hostile}
         self._process = subprocess.Popen(
             [python, "-m", "tests.faults.batch"],
             cwd=tree.ROOT,

@@ -59,8 +59,8 @@ def directory(tmp_path: pathlib.Path) -> pathlib.Path:
 def fetch(interpreter: Interpreter, directory: pathlib.Path) -> Fetch:
     """One run, after which all invariants hold; last: success is due, and nothing is left over."""
 
-    def run(*urls: str, last: bool = False, limits: t.Mapping[str, t.Any] = LIMITS, **order: t.Any) -> Run:
-        order = {**USUAL, "ca_path": certificates.ca_path(), **order, "limits": {**LIMITS, **limits}}
+    def run(*urls: str, last: bool = False, limits: t.Mapping[str, t.Any] | None = None, **order: t.Any) -> Run:
+        order = {**USUAL, "ca_path": certificates.ca_path(), **order, "limits": {**LIMITS, **(limits or {})}}
         ended = interpreter.run({**order, "urls": urls, "dest": str(directory / "a.zip")}, DEADLINE + 30, directory)
         check(ended, TRUTH, directory, last=last)
         return ended

@@ -364,7 +364,7 @@ def _contents() -> t.Iterator[Fault]:
         _Way("crash", _traceback),
         _Way("web page instead of a file", _page(200)),
         _Way("JSON instead of a file", _message(200)),
-        _Way("end of an excerpt", lambda echo: _at_the_cut(120)(echo)),
+        _Way("end of an excerpt", _at_the_cut(120)),
         _Way("media type", _media_type, header=True),
         _Way("content coding", lambda echo: reply(200, "x", {"Content-Encoding": echo}), header=True),
         _Way("size of a chunk", _chunk_size, header=True, shown=False),

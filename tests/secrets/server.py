@@ -87,7 +87,7 @@ class Server:
 
     def _answer(self, method: str, target: str, headers: t.Mapping[str, str], body: bytes, peer: int) -> Reply:
         parts = urllib.parse.urlsplit(target)
-        name, _, path = parts.path.lstrip("/").partition("/api")
+        name, _separator, path = parts.path.lstrip("/").partition("/api")
         script = self.scripts.get(name)
         if script is None:
             return Reply(reply(404, f"nothing is prepared under {name}").data, close=True)

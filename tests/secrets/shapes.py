@@ -74,7 +74,7 @@ SHAPES: t.Final = (
 
 ENCODINGS: t.Final[t.Mapping[str, t.Callable[[str], str]]] = {
     "raw": lambda secret: secret,
-    "url": lambda secret: urllib.parse.quote(secret),
+    "url": urllib.parse.quote,
     "url, all": lambda secret: urllib.parse.quote(secret, safe=""),
     "url, plus": urllib.parse.quote_plus,
     "JSON, ASCII": lambda secret: json.dumps(secret)[1:-1],

@@ -39,7 +39,9 @@ def test_every_encoding_of_every_shape_is_found(shape: Shape, setting: str) -> N
     for encoding in ENCODINGS:
         if setting in ("in base64", "in hex") and encoding.startswith(("base64", "hex")):
             continue
-        (hit, *_) = Scanner([canary]).scan("text", SETTINGS[setting](canary.planted(encoding))) or pytest.fail(encoding)
+        (hit, *_others) = Scanner([canary]).scan("text", SETTINGS[setting](canary.planted(encoding))) or pytest.fail(
+            encoding
+        )
         assert hit.where == "here"
         assert canary.core not in str(hit), "a report must not show it either"
 

@@ -78,7 +78,7 @@ ESCAPES: t.Final[tuple[t.Callable[[str], str], ...]] = (
     lambda text: json.dumps(text)[1:-1],
     lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
     lambda text: repr(text)[1:-1],
-    lambda text: html.escape(text),
+    html.escape,
     urllib.parse.quote_plus,
     lambda text: urllib.parse.quote(text, safe=""),
 )

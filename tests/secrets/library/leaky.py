@@ -1,4 +1,4 @@
-#!/usr/bin/python
+#!/usr/bin/env python
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -63,7 +63,9 @@ def _fail(form: t.Callable[[str], str]) -> Leak:
 LEAKS: dict[str, Leak] = {
     "uncaught exception": _raise,
     "warning": lambda module, secret: module.warn(f"wrong password {secret}"),
-    "deprecation": lambda module, secret: module.deprecate(f"wrong password {secret}", version="99.0"),
+    "deprecation": lambda module, secret: module.deprecate(
+        f"wrong password {secret}", version="99.0", collection_name="storware.backup"
+    ),
     "exception object": _fail_with_exception,
     "url-quoted": _fail(lambda secret: urllib.parse.quote(secret, safe="")),
     "url-quoted with plus": _fail(urllib.parse.quote_plus),

@@ -191,12 +191,7 @@ def test_of_many_at_once_exactly_one_continues(directory: Directory) -> None:
         busy: list[str] = []
         start, end = threading.Barrier(4), threading.Barrier(4)
 
-        def work(
-            taken: list[Claim] = taken,
-            busy: list[str] = busy,
-            start: threading.Barrier = start,
-            end: threading.Barrier = end,
-        ) -> None:
+        def work(taken: list[Claim], busy: list[str], start: threading.Barrier, end: threading.Barrier) -> None:
             start.wait()
             with contextlib.ExitStack() as stack:
                 own = stack.enter_context(Directory(directory.path))  # as each process has
@@ -206,7 +201,7 @@ def test_of_many_at_once_exactly_one_continues(directory: Directory) -> None:
                     busy.append(error.code)
                 end.wait()
 
-        threads = [threading.Thread(target=work) for _number in range(4)]
+        threads = [threading.Thread(target=work, args=(taken, busy, start, end)) for _number in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:

@@ -100,7 +100,11 @@ def test_where_the_system_does_not_tell_the_boot_nothing_is_known() -> None:
 
 def test_without_proc_a_live_process_is_not_taken_for_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(life, "_read", lambda path: "")
-    monkeypatch.setattr(os, "readlink", lambda path: (_ for _ in ()).throw(FileNotFoundError(path)))
+
+    def refuse(path: str) -> t.NoReturn:
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(os, "readlink", refuse)
     writer = Writer.me()
     assert (writer.started, writer.boot) == ("", " ")
     assert judged(writer) == (True, False)

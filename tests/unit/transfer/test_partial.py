@@ -180,11 +180,11 @@ def test_of_many_at_once_exactly_one_takes_it_over(directory: Directory, tmp_pat
         found: list[Partial | None] = []
         start = threading.Barrier(len(names))
 
-        def adopt(name: str, start: threading.Barrier = start, found: list[Partial | None] = found) -> None:
+        def adopt(name: str, start: threading.Barrier, found: list[Partial | None]) -> None:
             start.wait()
             found.append(Partial.adopt(directory, OLD, name))
 
-        threads = [threading.Thread(target=adopt, args=(name,)) for name in names]
+        threads = [threading.Thread(target=adopt, args=(name, start, found)) for name in names]
         for thread in threads:
             thread.start()
         for thread in threads:
