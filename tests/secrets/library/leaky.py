@@ -64,7 +64,7 @@ LEAKS: dict[str, Leak] = {
     "uncaught exception": _raise,
     "warning": lambda module, secret: module.warn(f"wrong password {secret}"),
     "deprecation": lambda module, secret: module.deprecate(
-        f"wrong password {secret}", version="99.0", collection_name="storware.backup"
+        f"wrong password {secret}", version="99.0.0", collection_name="storware.backup"
     ),
     "exception object": _fail_with_exception,
     "url-quoted": _fail(lambda secret: urllib.parse.quote(secret, safe="")),
