@@ -18,7 +18,7 @@ import secrets
 import typing as t
 
 from .._errors import StorwareError
-from .directory import Directory, digest_of, explaining
+from .directory import Directory, digest_of, explaining, overtaken
 from .life import Writer
 from .pace import Pace
 from .partial import SUFFIX, Partial
@@ -73,12 +73,7 @@ class Claim:
     def check(self) -> None:
         """Raise StorwareError (``overtaken``) when another run has taken the claim."""
         if not self.state.is_in_place():
-            raise StorwareError(
-                f"another run has taken over {self.state.directory.path_of(self.state.name)}",
-                code="overtaken",
-                hint="Let one task at a time fetch to a dest, and run it again.",
-                retryable=True,
-            )
+            raise overtaken(f"another run has taken over {self.state.directory.path_of(self.state.name)}")
 
 
 def stem_of(guid: str, identity: str) -> str:
@@ -163,8 +158,8 @@ def _exchanged(old: StateFile, stem: str, record: Record) -> StateFile:
 def _begun(state: StateFile, stem: str, record: Record, others: t.Sequence[str]) -> Claim:
     """The claim with its partial: one of the others, the likeliest first, if it may be continued, or a new one."""
     directory, name = state.directory, stem + record.token + SUFFIX
+    adopted = None
     try:
-        adopted = None
         if record.can_be_continued:
             # A run that ended while it took over from another may have left the partial under that one's name.
             theirs = (other for other in others if other.endswith(SUFFIX))
@@ -173,9 +168,22 @@ def _begun(state: StateFile, stem: str, record: Record, others: t.Sequence[str])
             directory.remove(other)
         return Claim(stem, state, adopted or Partial.create(directory, name), record if adopted else None)
     except BaseException:
-        state.remove()
-        state.close()
+        if adopted:
+            adopted.keep()
+            adopted.close()
+        _given_up(state, record)
         raise
+
+
+def _given_up(state: StateFile, record: Record) -> None:
+    """Leave the sidecar of what can be continued to whoever comes next, in this process or in another one."""
+    try:
+        if record.can_be_continued:
+            state.write(dataclasses.replace(record, writer=None))
+        else:
+            state.remove()
+    finally:
+        state.close()
 
 
 def remove_left(directory: Directory, stem: str) -> None:

@@ -130,7 +130,8 @@ def _failure(error: OSError, doing: str) -> StorwareError:
     )
 
 
-_GONE: t.Final = "Another run or somebody else has removed it. Let one task at a time fetch to a dest."
+_ONE_AT_A_TIME: t.Final = "Let one task at a time fetch to a dest, and run it again."
+_GONE: t.Final = f"Another run or somebody else has removed it. {_ONE_AT_A_TIME}"
 _CODES: t.Final = {
     errno.ENOSPC: "disk_full",
     errno.EDQUOT: "disk_full",
@@ -148,6 +149,11 @@ _HINTS: t.Final = {
     errno.EROFS: "The file system is mounted read-only.",
     errno.EIO: "The disk or the network file system has a fault; see the system's log.",
 }
+
+
+def overtaken(what: str) -> StorwareError:
+    """The error of a run whose files are another one's by now; what says how that was noticed."""
+    return StorwareError(what, code="overtaken", hint=_ONE_AT_A_TIME, retryable=True)
 
 
 def kind_of(mode: int) -> str:

@@ -16,8 +16,7 @@ import stat
 import typing as t
 from dataclasses import dataclass
 
-from .._errors import StorwareError
-from .directory import Directory, explaining
+from .directory import Directory, explaining, overtaken
 from .partial import Partial
 from .receipt import receipt_name
 
@@ -110,9 +109,4 @@ def _place(partial: Partial, name: str, directory: Directory) -> None:
 
 def _check_in_place(partial: Partial, name: str, directory: Directory) -> None:
     if not partial.is_in_place(name, directory):
-        raise StorwareError(
-            f"{directory.path_of(name)} was exchanged or removed, by another run or by somebody else",
-            code="overtaken",
-            hint="Let one task at a time fetch to a dest, and run it again.",
-            retryable=True,
-        )
+        raise overtaken(f"{directory.path_of(name)} was exchanged or removed, by another run or by somebody else")

@@ -425,25 +425,29 @@ def test_tidying_where_nothing_is_makes_nothing(directory: Directory, monkeypatc
     claim.tidy(directory, STEM)
 
 
-@pytest.mark.parametrize("call", ["rename", "partial"])
-def test_a_claim_that_cannot_be_made_leaves_nothing_of_its_own(
-    directory: Directory, monkeypatch: pytest.MonkeyPatch, call: str
+@pytest.mark.parametrize(
+    ("what", "call"),
+    [(StateFile, "rename"), (Partial, "adopt"), (Directory, "remove")],
+    ids=["exchanging", "adopting", "tidying"],
+)
+def test_a_claim_that_cannot_be_made_takes_nothing_away(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch, what: type, call: str
 ) -> None:
     record = left(directory, None)
+    part(directory, OTHER).write_bytes(b"of nobody")
     descriptors = os.listdir("/proc/self/fd")
 
-    def fail(*_arguments: object) -> t.NoReturn:
-        raise OSError(5, "Input/output error")
+    def fail(_self: object, name: str, *_arguments: object) -> None:
+        if what is not Directory or OTHER in name:
+            raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patched:
-        patched.setattr(StateFile if call == "rename" else Partial, "rename" if call == "rename" else "adopt", fail)
+        patched.setattr(what, call, fail)
         with pytest.raises(StorwareError, match="Input/output error"):
             acquire(directory)
     assert os.listdir("/proc/self/fd") == descriptors
-    if call == "rename":
-        assert directory.names() == sorted([STATE, f"{STEM}{OLD}.part"])
-        with acquire(directory) as made:
-            assert made.left
-            assert made.left.offset == record.offset
-    else:
-        assert directory.names() == [f"{STEM}{OLD}.part"]
+    with acquire(directory) as made:
+        assert made.left
+        assert made.left.offset == record.offset
+        assert made.partial.read_at(0, 100) == HALF
+        assert len(directory.names()) == 2
