@@ -39,8 +39,8 @@ class Sizes:
 class Case:
     """One table.
 
-    files: what is fetched, as ``Sizes`` names it. to_disk: not to memory. reference: the client that the others are
-    compared with. over_link: through the link, not over the loopback device.
+    files: what is fetched, as ``Sizes`` names it, or list: that of the API. to_disk: not to memory. reference: the
+    client that the others are compared with. over_link: through the link, not over the loopback device.
     """
 
     title: str
@@ -64,6 +64,7 @@ _TO_DISK: t.Final = (clients.CURL_SUM, clients.OURS, clients.CURL_SUM_SYNC, clie
 _MANY: t.Final = (clients.CURL, clients.OURS_MANY, clients.CURL_EACH)
 _LINK: t.Final = (clients.CURL, clients.OURS, clients.OURS_4, clients.ARIA2, clients.ARIA2_4)
 _TASK: t.Final = (clients.GET_URL_CHECKSUM, clients.MODULE, clients.GET_URL)
+_LIST: t.Final = (clients.URI, clients.INFO)
 
 CASES: t.Final[t.Mapping[str, Case]] = {
     "tmpfs-http": Case("One file over http to memory (tmpfs)", "http", "one", False, _TO_MEMORY, clients.CURL),
@@ -88,6 +89,9 @@ CASES: t.Final[t.Mapping[str, Case]] = {
         _TASK,
         clients.GET_URL_CHECKSUM,
     ),
+    "list": Case(
+        "The list of downloads, Ansible's own start included, over https", "https", "list", True, _LIST, clients.URI
+    ),
 }
 
-QUICK: t.Final = ("disk-https", "many", "link", "task")  # every client and every way at least once
+QUICK: t.Final = ("disk-https", "many", "link", "task", "list")  # every client and every way at least once

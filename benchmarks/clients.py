@@ -139,15 +139,27 @@ def _get_url_checksum(fetch: Fetch) -> t.Sequence[str]:
 
 
 def _module(fetch: Fetch) -> t.Sequence[str]:
-    options = {
+    return _ansible(
+        "storware.backup.cloud_download_content", _connection(fetch) | {"guid": GUID, "dest": str(fetch.path)}
+    )
+
+
+def _uri(fetch: Fetch) -> t.Sequence[str]:
+    options = {"url": f"{fetch.server}/api/cloud-download", "return_content": True, "ca_path": str(fetch.ca)}
+    return _ansible("ansible.builtin.uri", options)
+
+
+def _info(fetch: Fetch) -> t.Sequence[str]:
+    return _ansible("storware.backup.cloud_download_info", _connection(fetch))
+
+
+def _connection(fetch: Fetch) -> dict[str, t.Any]:
+    return {
         "url": fetch.server,
         "username": "benchmark",
         "password": "of no use elsewhere",
         "ca_path": str(fetch.ca),
-        "guid": GUID,
-        "dest": str(fetch.path),
     }
-    return _ansible("storware.backup.cloud_download_content", options)
 
 
 OURS: t.Final = Client("ours", _ours)
@@ -162,3 +174,5 @@ ARIA2_4: t.Final = Client("aria2c, 4 connections", _aria2(4), "aria2c")
 GET_URL: t.Final = Client("get_url", _get_url)
 GET_URL_CHECKSUM: t.Final = Client("get_url with checksum", _get_url_checksum)
 MODULE: t.Final = Client("cloud_download_content", _module)
+URI: t.Final = Client("uri", _uri)
+INFO: t.Final = Client("cloud_download_info", _info)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import pathlib
 import typing as t
@@ -18,11 +19,12 @@ _BLOCK: t.Final = 1024 * 1024
 
 @dataclass(frozen=True)
 class Content:
-    """A file that the server has."""
+    """A file that the server has. shown: what a client has to print of it, where it is not to be kept in a file."""
 
     path: pathlib.Path
     size: int
     sha256: str
+    shown: str = ""
 
 
 def archive(path: pathlib.Path, size: int) -> Content:
@@ -39,6 +41,15 @@ def archive(path: pathlib.Path, size: int) -> Content:
         unfinished.rename(path)
     # Reading it also brings it to the page cache, from where the server shall send it.
     return Content(path, path.stat().st_size, digest(path))
+
+
+def listing(path: pathlib.Path, guid: str) -> Content:
+    """What the API says when it lists one download."""
+    entity = {"guid": "4f6a5c1e-9f0b-4c5e-8a35-5b7c2a0d9e11", "name": "alice@example.com", "type": "CLOUD_USER"}
+    record = {"guid": guid, "mode": "CLOUD_DOWNLOAD", "protectedEntity": entity, "expiration": 1795000000000}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps([record]), encoding="utf-8")
+    return Content(path, path.stat().st_size, digest(path), shown=entity["name"])
 
 
 def digest(path: pathlib.Path) -> str:

@@ -58,8 +58,9 @@ def table(result: Result) -> str:
     """One case: medians over the rounds; ratios are medians of the ratios in each round."""
     case = result.case
     files = f"{result.files} files, " if result.files > 1 else ""
+    size = f"{result.size / MIB:.0f} MiB" if result.size >= MIB else f"{result.size} bytes"
     lines = [
-        f"\n{case.title} ({files}{result.size / MIB:.0f} MiB)\n",
+        f"\n{case.title} ({files}{size})\n",
         f"| client | wall s | from - to | CPU s | peak MiB | wall / {case.reference.name} | CPU / the same |",
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
@@ -104,6 +105,7 @@ def judge(results: t.Sequence[Result], sizes: Sizes) -> list[Target]:
         Target("http to memory, CPU seconds a GiB", 1.5, cpu_per_gib("tmpfs-http")),
         Target("http to disk, CPU seconds a GiB", 1.5, cpu_per_gib("disk-http")),
         Target("the whole task, wall / get_url with checksum", 0.55, ratio("task", module, get_url)),
+        Target("the list, wall / uri", 1.2, ratio("list", clients.INFO, clients.URI)),
         Target("peak memory of the engine, MiB", _PEAK, _peak(found.values())),
     ]
 

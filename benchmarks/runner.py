@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from benchmarks import clients, measure
 from benchmarks.cases import DELAY, RATE, Case, Sizes
 from benchmarks.clients import Client, Fetch
-from benchmarks.content import Content, archive, digest
-from benchmarks.server import Nginx
+from benchmarks.content import Content, archive, digest, listing
+from benchmarks.server import GUID, Nginx
 from tests.faults.toxic_proxy import Bandwidth, Latency, ToxicProxy
 from tests.harness import tree
 
@@ -76,6 +76,9 @@ def run(case: Case, sizes: Sizes, rounds: int, server: Nginx, work: pathlib.Path
 
 
 def _contents(case: Case, sizes: Sizes, folder: pathlib.Path) -> t.Iterator[Content]:
+    if case.files == "list":
+        yield listing(folder / "list.json", GUID)
+        return
     size: int = getattr(sizes, case.files)
     if case.files == "small":
         for number in range(sizes.many):
@@ -122,14 +125,14 @@ def _measured(client: Client, fetch: Fetch, home: pathlib.Path) -> Measured:
     folder.mkdir()
     try:
         os.sync()  # what others have written is not written back meanwhile
-        told = _timed(client, fetch, home)
-        _check(client, fetch)
+        told, output = _timed(client, fetch, home)
+        _check(client, fetch, output)
     finally:
         shutil.rmtree(folder)
     return told
 
 
-def _timed(client: Client, fetch: Fetch, home: pathlib.Path) -> Measured:
+def _timed(client: Client, fetch: Fetch, home: pathlib.Path) -> tuple[Measured, str]:
     report = home / "measured.json"
     # -S -E: it has to stay small.
     measuring = [sys.executable, "-S", "-E", measure.__file__, str(report), *client.command(fetch)]
@@ -156,7 +159,8 @@ def _timed(client: Client, fetch: Fetch, home: pathlib.Path) -> Measured:
     told = json.loads(report.read_text(encoding="ascii"))
     if told["status"] != 0:
         raise BenchmarkError(f"{client.name} ended with status {told['status']}: {output}")
-    return Measured(told["wall"], told["user"] + told["system"], told["peak_mib"], _engine_seconds(output))
+    measured = Measured(told["wall"], told["user"] + told["system"], told["peak_mib"], _engine_seconds(output))
+    return measured, output
 
 
 def _engine_seconds(output: str) -> float | None:
@@ -168,8 +172,12 @@ def _engine_seconds(output: str) -> float | None:
     return told.get("seconds") if isinstance(told, dict) else None
 
 
-def _check(client: Client, fetch: Fetch) -> None:
+def _check(client: Client, fetch: Fetch, output: str) -> None:
     for _url, path, content in fetch.files:
+        if content.shown:
+            if content.shown not in output:
+                raise BenchmarkError(f"{client.name} does not show what is in {content.path.name}: {output}")
+            continue
         if not path.exists():
             raise BenchmarkError(f"{client.name} says that it succeeded, but there is no {path.name}")
         if digest(path) != content.sha256:

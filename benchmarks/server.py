@@ -20,7 +20,7 @@ GUID: t.Final = "f8f73bf9-2445-4bce-a7dd-753be3b40a67"
 _HOST: t.Final = "127.0.0.1"
 _STARTS: t.Final = 10.0  # seconds
 _BUFFERS: t.Final = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-# The last three locations are what a session and the content of a cloud download need of the API.
+# The locations are what a session, the list and the content of a cloud download need of the API.
 _CONFIGURATION: t.Final = """
 {user} daemon off; worker_processes 1; pid {scratch}/pid; error_log {scratch}/errors;
 events {{ }}
@@ -34,6 +34,7 @@ http {{
         root {content};
         location = /api/session/login {{ add_header Set-Cookie "SESSION=1; Path=/" always; return 200; }}
         location = /api/session/logout {{ return 204; }}
+        location = /api/cloud-download {{ default_type application/json; alias {content}/list.json; }}
         location = /api/cloud-download/{guid} {{ alias {content}/large.zip; }}
     }}
 }}

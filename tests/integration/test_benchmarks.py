@@ -83,8 +83,8 @@ def commands_with(text: object) -> list[str]:
     return [command for command in found if str(text) in command]
 
 
-def run_one(client: Client, tmp_path: pathlib.Path) -> Result:
-    case = Case("One", "https", "one", True, (client,), client)
+def run_one(client: Client, tmp_path: pathlib.Path, files: str = "one") -> Result:
+    case = Case("One", "https", files, True, (client,), client)
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     with Nginx(scratch, tmp_path / "content") as server:
@@ -117,6 +117,12 @@ def test_a_client_that_fails_or_lies_ends_the_comparison(script: str, complaint:
     with pytest.raises(BenchmarkError, match=complaint):
         run_one(liar, tmp_path)
     assert not list(tmp_path.glob("tmp*"))
+
+
+@needs_nginx
+def test_a_client_that_does_not_show_the_list_ends_the_comparison(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(BenchmarkError, match="silent does not show what is in list.json"):
+        run_one(Client("silent", lambda fetch: ["true"]), tmp_path, "list")
 
 
 def measured(*walls: float, cpu: float = 1.0, peak_mib: float = 30.0) -> list[Measured]:
