@@ -116,8 +116,11 @@ def test_p1_p2_writers_at_once_never_mix(
         for run in done.runs:
             assert not run.told or not run.ok or run.told["sha256"] in DIGESTS, run.told
         assert violations(Run(None, 0.0), TRUTH, directory) == [], codes
-        # A killed writer that had the place leaves no winner where the others have given up by then.
-        gives_up = not done.has_time or locks == "no locks, other hosts"
+        # A killed writer that had the place leaves no winner where the others have given up by then. Without locks, one
+        # gives up whose sidecar was taken over before it held a record.
+        gives_up = (
+            not done.has_time or locks == "no locks, other hosts" or (locks == "no locks" and "overtaken" in codes)
+        )
         assert "ok" in codes or (done.killed and gives_up), _said(done.runs)
         won += "ok" in codes
         check(copies.run(order(server, directory, 0)), TRUTH, directory, last=True)

@@ -24,7 +24,7 @@ from .life import Writer
 from .state import Record
 from .verify import Checksum, Digests, detect, digest_blocks
 
-COMMIT_BYTES: t.Final = 32 * 1024 * 1024  # a record at the latest after so many bytes,
+COMMIT_BYTES: t.Final = 24 * 1024 * 1024  # a record at the latest after so many bytes,
 COMMIT_SECONDS: t.Final = 5.0  # or after so long
 
 _READ: t.Final = 256 * 1024  # bytes
@@ -181,10 +181,9 @@ class Sink:
         self.offset += len(data)
         now = time.monotonic()
         if self.offset - self._recorded >= COMMIT_BYTES or now - self._recorded_at >= COMMIT_SECONDS:
-            if self._commit is not None:
-                if not self._commit.done():
-                    return  # the disk is behind; the next record holds more
-                self._commit.result()
+            # A disk that is slower than the network is waited for now and not at the end: what lies behind the newest
+            # record is what a kill costs.
+            self._settle()
             self._recorded, self._recorded_at = self.offset, now
             if self.can_be_continued:
                 self._commit = self._committer.submit(self._make_durable, self._record())
