@@ -140,27 +140,25 @@ class Scrubber:
     """Replaces all secrets it was told of, in all their forms."""
 
     def __init__(self) -> None:
-        self._known: set[str] = set()
-        self._whole: list[tuple[int, re.Pattern[str]]] = []
-        self._parts: list[tuple[int, re.Pattern[str]]] = []
+        self._patterns: dict[str, list[re.Pattern[str]]] = {}
 
     def learn(self, secret: str) -> set[str]:
         """From now on this secret is replaced; returns its forms."""
-        if secret not in self._known:
-            self._known.add(secret)
-            for found, patterns_so_far in zip(patterns(secret), (self._whole, self._parts)):
-                if found:
-                    patterns_so_far.append((len(secret), re.compile(found, re.IGNORECASE)))
-                    # The longest first: a secret may hold another one.
-                    patterns_so_far.sort(key=lambda entry: entry[0], reverse=True)
+        if secret not in self._patterns:
+            self._patterns[secret] = [re.compile(found, re.IGNORECASE) for found in patterns(secret) if found]
         return forms(secret)
 
     def text(self, text: str) -> str:
         """The text without secrets."""
-        # All whole ones first: a part of one would take the beginning of another away.
-        for _length, known in (*self._whole, *self._parts):
-            text = known.sub(MASK, text)
-        return text
+        known = (pattern for patterns_of_one in self._patterns.values() for pattern in patterns_of_one)
+        found = sorted(match.span() for pattern in known for match in pattern.finditer(text))
+        clean, seen = [], 0
+        # Secrets may overlap or hold each other: what belongs to any of them goes.
+        for start, end in found:
+            if start >= seen:
+                clean += [text[seen:start], MASK]
+            seen = max(seen, end)
+        return "".join([*clean, text[seen:]])
 
     def value(self, value: t.Any, *, keys: bool = True) -> t.Any:
         """A JSON value without secrets. keys: whether names are masked too; those below ``other`` always are."""

@@ -121,7 +121,7 @@ def test_a_client_that_fails_or_lies_ends_the_comparison(script: str, complaint:
 
 @needs_nginx
 def test_a_client_that_does_not_show_the_list_ends_the_comparison(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(BenchmarkError, match="silent does not show what is in list.json"):
+    with pytest.raises(BenchmarkError, match="silent does not show what is in list"):
         run_one(Client("silent", lambda fetch: ["true"]), tmp_path, "list")
 
 

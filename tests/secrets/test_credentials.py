@@ -81,7 +81,9 @@ def test_the_password_of_a_proxy_is_not_shown(
         proxy = f"http://{USER}:{urllib.parse.quote(case.canary.secret, safe='')}@{server.address}"
         result = run_module(module, options, environment={"http_proxy": proxy, "no_proxy": ""})
         hits += scanner.scan("result", str(result))
-        assert answers != "passes" or not result.get("failed"), result
+        # requests can send no password beyond Latin-1, which is told.
+        goes = answers == "passes" and case.canary.secret.isascii()
+        assert not goes or not result.get("failed"), result
     assert not hits, "\n".join(map(str, hits))
 
 

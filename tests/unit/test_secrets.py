@@ -60,6 +60,22 @@ def test_a_secret_within_another_leaves_no_rest() -> None:
     assert scrubber.text("in wonderland") == f"in {MASK}"
 
 
+def test_secrets_that_overlap_leave_no_rest() -> None:
+    scrubber = Scrubber()
+    scrubber.learn("land of wonder")
+    scrubber.learn("wonderland")
+    assert scrubber.text("the land of wonderland.") == f"the {MASK}."
+
+
+def test_a_long_secret_leaves_no_rest_where_another_one_ends_like_it() -> None:
+    """Such as a password, which is learned together with its user, too."""
+    secret = "wonderland 4KiB!" * 256
+    scrubber = Scrubber()
+    scrubber.learn(secret)
+    scrubber.learn(f"alice:{secret}")
+    assert "wonderland" not in scrubber.text(f"sorry, {secret[:512]}")
+
+
 def test_very_short_secrets_do_not_destroy_texts() -> None:
     scrubber = Scrubber()
     scrubber.learn("1")

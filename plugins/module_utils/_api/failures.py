@@ -270,10 +270,13 @@ def _server_words(body: bytes, scrub: Scrub) -> str:
     return excerpt(message.encode("utf-8", "replace") if message else body, scrub)
 
 
+_PLAIN_HOST: t.Final = re.compile(r"(?i)https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?(?=[/?#]|$)")
+
+
 def _redirected(response: requests.Response, attempt: Attempt) -> ApiError:
-    # Only the host is shown: the rest of the address is the server's to write, and may hold anything.
-    match = re.match(r"(?i)(https?://)(?:[^/@]*@)?([^/?#]+)", response.headers.get("Location", ""))
-    target = f" to {match.group(1)}{match.group(2)}" if match else ""
+    # Only a plain host is shown: the rest of the address is the server's to write, and may hold anything.
+    match = _PLAIN_HOST.match(attempt.scrub(response.headers.get("Location", "")))
+    target = f" to {match.group()}" if match else ""
     return ApiError(
         attempt,
         f"answered {response.status_code}, a redirect{target}, which is never followed",

@@ -30,7 +30,8 @@ except ImportError:  # without the library there is no answer either
 REQUEST_HEADERS: t.Final = {"Accept": "*/*", "Accept-Encoding": "identity"}
 
 _ENOUGH: t.Final = 512  # bytes; what shows a format, a web page or JSON
-_EXCERPT: t.Final = 120  # characters of a body that are shown
+_EXCERPT: t.Final = 120  # characters of a body that are shown,
+_DOUBTFUL: t.Final = 128  # and of its head that never are, if it goes on
 _LONGEST_FILL: t.Final = 0.5  # seconds; what a slow server sends is handed over now and then
 
 
@@ -223,11 +224,11 @@ def check_content(response: Response, source: Source, claims: Claims, scrub: Scr
     # Known first bytes decide: the vendor's page prints JSON as the media type of an address that may send a file.
     if detect(source.head) is not None:
         return
-    media_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
-    kind = _MEDIA_TYPES.get(media_type.lower()) or _kind_of_text(source.head)
+    content_type = response.headers.get("Content-Type", "").strip()
+    kind = _MEDIA_TYPES.get(content_type.partition(";")[0].strip().lower()) or _kind_of_text(source.head)
     status = response.status_code
     if kind:
-        shown = _shown(media_type, scrub) if media_type else "no media type"
+        shown = _shown(content_type, scrub) if content_type else "no media type"
         text = _shown(_text(source.head, scrub), scrub)
         raise NotAFile(f"answered with {kind} ({shown}): {text}", status=status)
     if not source.head and not (claims.length == 0 and claims.name):
@@ -278,8 +279,11 @@ def _kind_of_text(head: bytes) -> str | None:
 
 
 def _text(data: bytes, scrub: Scrub) -> str:
-    # Secrets first: what is cut or cleaned is not recognised any more.
-    return re.sub(r"(?is)<(script|style).*?</\1>|<[^>]*>", " ", scrub(data.decode("utf-8", "replace")))
+    # Secrets first: what is cut or cleaned is not recognised any more. One that begins where the head ends is not
+    # recognised either.
+    text = scrub(data.decode("utf-8", "replace"))
+    text = text[:-_DOUBTFUL] if len(data) >= _ENOUGH else text
+    return re.sub(r"(?is)<(script|style).*?</\1>|<[^>]*>", " ", text)
 
 
 def _shown(text: str, scrub: Scrub) -> str:

@@ -382,6 +382,15 @@ def test_what_is_shown_of_an_answer_went_through_the_scrubber() -> None:
         assert "***" in caught.value.message
 
 
+@pytest.mark.parametrize("before", [430, 480, 500])
+def test_of_a_secret_that_begins_where_the_head_ends_nothing_is_shown(before: int) -> None:
+    """Only a part of it is there, which the scrubber does not know."""
+    script = reply(b"<html>sorry".ljust(before) + b"s3cret" * 40, media_type="text/html")
+    with scripted(script) as server, pytest.raises(NotAFile) as caught:
+        source.judge(get(server.url()), Pace(Limits()), lambda text: text.replace("s3cret" * 40, "***"))
+    assert caught.value.message.endswith(": sorry")
+
+
 def test_the_connection_is_found_in_the_library_that_is_installed() -> None:
     """Time-outs and the end of silence need it; another version of the library may hide it elsewhere."""
     with scripted(reply(BODY)) as server:
