@@ -54,6 +54,40 @@ def test_of_several_the_finished_one_is_taken_else_the_first() -> None:
     assert presence([wanted], existing).adopted[wanted].guid == "1"
 
 
+def test_what_is_coming_is_neither_there_nor_made_again() -> None:
+    """Another run has asked for it; a record that is listed already counts as one that is there."""
+    alice, bob, carol = (Wanted(entity, "CLOUD_DOWNLOAD") for entity in (ALICE, BOB, Reference("c", "Carol")))
+    plan = _plan.presence([alice, bob, carol], Catalogue([download("1")]), (), expected=[alice, bob])
+    assert (dict(plan.adopted), plan.expected, plan.missing) == ({alice: download("1")}, [bob], [carol])
+    assert plan.wanted == [alice, bob, carol]
+
+
+def test_what_will_be_there_is_predicted_as_far_as_it_is_known() -> None:
+    alice, bob = Wanted(ALICE, "CLOUD_DOWNLOAD"), Wanted(BOB, "CLOUD_PST_DOWNLOAD", backup="b1", node="n1")
+    carol = Wanted(Reference("c", "Carol"), "CLOUD_DOWNLOAD")
+    assert presence([alice, bob, carol], [download("1")]).predicted == [
+        download("1"),
+        CloudDownload(
+            guid=None, mode="CLOUD_PST_DOWNLOAD", protected_entity=BOB, backup=Backup("b1"), node=Reference("n1")
+        ),
+        CloudDownload(guid=None, mode="CLOUD_DOWNLOAD", protected_entity=carol.entity),
+    ]
+
+
+def test_the_diff_names_backup_and_node_where_they_are_asked_for() -> None:
+    plan = presence([Wanted(ALICE, "CLOUD_DOWNLOAD", backup="b1", node="n1")], [])
+    entity = {"guid": "a", "name": "Alice"}
+    shown = {"protected_entity": entity, "mode": "CLOUD_DOWNLOAD", "backup": "b1", "node": "n1"}
+    assert plan.diff == {"before": {"cloud_downloads": []}, "after": {"cloud_downloads": [shown]}}
+    assert plan.diff_when_made([])["before"] == {"cloud_downloads": [shown]}
+
+
+def test_the_diff_is_in_the_order_of_entities() -> None:
+    plan = presence([Wanted(BOB, "CLOUD_DOWNLOAD"), Wanted(ALICE, "CLOUD_DOWNLOAD")], [])
+    shown = plan.diff["after"]["cloud_downloads"]
+    assert [entry["protected_entity"]["name"] for entry in shown] == ["Alice", "Bob"]
+
+
 def test_a_record_without_entity_is_nobodys() -> None:
     wanted = Wanted(ALICE, "CLOUD_DOWNLOAD")
     existing = Catalogue([download("1", entity=None)])
@@ -98,3 +132,19 @@ def test_only_listed_guids_are_ever_deleted() -> None:
     plan = _plan.absence_of_guids(["2", "9"], [download("1"), download("2")])
     assert [found.guid for found in plan.doomed] == ["2"]
     assert plan.diff["after"] == {"cloud_downloads": []}
+
+
+def test_guids_are_the_same_in_any_case() -> None:
+    existing = [download("ab-1"), download("AB-2"), CloudDownload(None, "CLOUD_DOWNLOAD")]
+    plan = _plan.absence_of_guids(["AB-1", "ab-2", "xx"], existing)
+    assert [found.guid for found in plan.doomed] == ["ab-1", "AB-2"]
+
+
+def test_what_goes_is_shown_by_what_identifies_it() -> None:
+    plan = _plan.absence_of_guids(["1", "2"], [download("1"), download("2", None)])
+    assert plan.diff["before"] == {
+        "cloud_downloads": [
+            {"guid": "1", "mode": "CLOUD_DOWNLOAD", "protected_entity": ALICE.result()},
+            {"guid": "2", "mode": "CLOUD_DOWNLOAD", "protected_entity": None},
+        ]
+    }
