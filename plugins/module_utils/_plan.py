@@ -9,7 +9,7 @@ Check mode and diff mode are the plan described; the real run is the same plan c
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ._api import wire
 from ._api.cloud_downloads import Catalogue, Wanted
@@ -49,7 +49,7 @@ class Update:
     """Which downloads a body would change, and what they say now."""
 
     body: t.Mapping[str, t.Any]
-    current: t.Mapping[str, t.Mapping[str, t.Any]] = field(default_factory=dict)  # guid: the keys that differ
+    current: t.Mapping[str, t.Mapping[str, t.Any]]  # guid: the keys that differ
 
     @property
     def diff(self) -> Diff:
