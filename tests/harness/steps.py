@@ -200,7 +200,7 @@ def _oldest_python(log: Log) -> None:
     report = tree.BUILD / "junit" / "python39.xml"
     report.unlink(missing_ok=True)
     try:
-        log.run(programs / "python", "-m", "pytest", "-q", f"--junitxml={report}", "tests/unit")
+        log.run(programs / "python", "-m", "pytest", "-q", "-n", _WORKERS, f"--junitxml={report}", "tests/unit")
     finally:
         if report.exists():
             log.count(report)

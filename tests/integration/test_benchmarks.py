@@ -140,7 +140,15 @@ def test_targets_are_met_or_missed_by_what_was_measured() -> None:
         cases.CASES["tmpfs-http"], GIB, 1, {"ours": measured(1.3, cpu=1.4, peak_mib=49), "curl": measured(1)}
     )
     verdicts = {target.text: target.verdict for target in report.judge([result], Sizes.of(GIB, 200))}
-    assert verdicts["http to memory, wall / curl"] == report.MISSED
+    assert verdicts["http to memory, engine / curl"] == report.MISSED
     assert verdicts["http to memory, CPU seconds a GiB"] == report.MET
     assert verdicts["peak memory of the engine, MiB"] == report.MISSED
-    assert verdicts["https to memory, wall / curl"] == "not measured"
+    assert verdicts["https to memory, engine / curl"] == "not measured"
+
+
+def test_the_engine_is_judged_without_the_start_of_python() -> None:
+    runs = {"ours": [Measured(1.5, 1.0, 30.0, 1.1)], "curl": measured(1)}
+    result = Result(cases.CASES["tmpfs-http"], GIB, 1, runs)
+    targets = {target.text: target for target in report.judge([result], Sizes.of(GIB, 200))}
+    assert targets["http to memory, engine / curl"].measured == pytest.approx(1.1)
+    assert "| ours | 1.50 | 1.50 - 1.50 | 1.00 | 30 | 1.50 | 1.00 |" in report.table(result)

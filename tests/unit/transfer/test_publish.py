@@ -191,6 +191,37 @@ def test_a_partial_that_was_exchanged_is_never_published(directory: Directory) -
     assert pathlib.Path(directory.path_of("mail.zip")).read_bytes() == OLD
 
 
+def test_a_partial_that_was_exchanged_gets_no_attributes(directory: Directory) -> None:
+    """They may make it readable for others, or executable."""
+    dressed: list[str] = []
+    with Partial.create(directory, ".mail.") as partial:
+        path = pathlib.Path(partial.path)
+        path.unlink()
+        path.write_bytes(b"planted")
+        with pytest.raises(StorwareError) as caught:
+            publish.put_on(partial, "mail.zip", directory, None, Dress((), lambda path, dest: dressed.append(path)))
+    assert caught.value.code == "overtaken"
+    assert dressed == []
+
+
+def test_a_partial_that_is_exchanged_while_it_is_brought_to_the_disk_is_never_published(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Partial.sync
+
+    def sync(self: Partial) -> None:
+        real(self)
+        os.unlink(self.path)
+        pathlib.Path(self.path).write_bytes(b"planted")
+
+    old = put_old(directory)
+    monkeypatch.setattr(Partial, "sync", sync)
+    with pytest.raises(StorwareError) as caught:
+        run(directory, old)
+    assert caught.value.code == "overtaken"
+    assert pathlib.Path(directory.path_of("mail.zip")).read_bytes() == OLD
+
+
 def test_another_run_that_is_faster_is_noticed(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
     real = Directory.rename
 
