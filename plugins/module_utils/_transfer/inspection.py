@@ -180,13 +180,18 @@ def open_tmp_dest(path: str, directory: Directory) -> Directory:
         place = Directory(real)
     except OSError as error:
         raise OptionError("tmp_dest", f"the directory {real} cannot be used: {error.strerror}") from error
-    if os.fstat(place.fd).st_dev != os.fstat(directory.fd).st_dev:
+    try:
+        with explaining(f"compare {real} with {directory.path}"):
+            is_apart = os.fstat(place.fd).st_dev != os.fstat(directory.fd).st_dev
+        if is_apart:
+            raise OptionError(
+                "tmp_dest",
+                f"{real} is on another file system than {directory.path}",
+                hint="A file gets its name in one step only within a file system.",
+            )
+    except BaseException:
         place.close()
-        raise OptionError(
-            "tmp_dest",
-            f"{real} is on another file system than {directory.path}",
-            hint="A file gets its name in one step only within a file system.",
-        )
+        raise
     return place
 
 

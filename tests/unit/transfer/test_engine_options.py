@@ -270,6 +270,23 @@ def test_a_place_on_another_file_system_is_an_option_that_cannot_work(apart: pat
     assert "within a file system" in caught.value.hint
 
 
+def test_a_place_whose_file_system_cannot_be_told_is_an_error_of_ours(
+    apart: pathlib.Path, dest: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, descriptors = os.fstat, os.listdir("/proc/self/fd")
+
+    def fail(fd: int) -> os.stat_result:
+        if os.readlink(f"/proc/self/fd/{fd}") == str(apart):
+            raise OSError(5, "Input/output error")
+        return real(fd)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fstat", fail)
+        with pytest.raises(StorwareError, match="Input/output error"):
+            reason(job(dest, tmp_dest=str(apart)))
+    assert os.listdir("/proc/self/fd") == descriptors
+
+
 # --- other runs ---
 
 
