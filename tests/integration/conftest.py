@@ -11,6 +11,7 @@ import pytest
 
 from tests.harness.ansible import Ansible
 from tests.harness.fleet import Fleet
+from tests.harness.use import MIB
 from tests.simulator.process import Simulator
 
 
@@ -18,3 +19,19 @@ from tests.simulator.process import Simulator
 def fleet(ansible: Ansible, simulator: Simulator, tmp_path: pathlib.Path) -> Fleet:
     simulator.switch(content_size=100_000)
     return Fleet(ansible, simulator, tmp_path)
+
+
+@pytest.fixture
+def guid(simulator: Simulator) -> str:
+    """A download that is ready; nothing has been asked yet."""
+    made = simulator.seed(users=1, downloads=1)[0]
+    simulator.clear_log()
+    return made
+
+
+@pytest.fixture
+def large(simulator: Simulator) -> str:
+    """One that takes three seconds with the rate SLOWLY."""
+    made = simulator.seed(users=1, downloads=1, content_size=12 * MIB)[0]
+    simulator.clear_log()
+    return made
