@@ -238,16 +238,18 @@ def disorder(made: Record, *, name: str, partial: t.Callable[[str], bool]) -> li
     """Where the order of a run does not stand a power loss. partial: whether a name is that of one."""
     partials = {step.file for step in made.steps if step.kind == "name" and partial(step.name)}
     return [
-        *_records_before_data(made.steps, partials),
+        *_records_before_data(made, partials),
         *_names_before_data(made.steps, name),
         *_end_before_names(made.steps),
     ]
 
 
-def _records_before_data(steps: t.Sequence[Step], partials: t.Collection[int]) -> t.Iterator[str]:
-    for step in steps:
+def _records_before_data(made: Record, partials: t.Collection[int]) -> t.Iterator[str]:
+    # What lay there at first is on the disk: it is what a power loss has left.
+    at_first = max((len(data) for number, data in made.at_first.items() if number in partials), default=0)
+    for step in made.steps:
         told = re.search(rb'"offset": (\d+)', step.data) if step.kind == "write" and step.file not in partials else None
-        if told and int(told.group(1)) > _durable(steps, step.begun, partials):
+        if told and int(told.group(1)) > max(at_first, _durable(made.steps, step.begun, partials)):
             yield f"a record of {int(told.group(1))} bytes is written before they are synced"
 
 

@@ -122,6 +122,14 @@ def test_a_sync_that_began_before_a_write_was_done_does_not_cover_it() -> None:
     ]
 
 
+@pytest.mark.parametrize(("recorded", "is_good"), [(3, True), (4, False)])
+def test_what_lay_there_at_first_needs_no_sync(recorded: int, is_good: bool) -> None:
+    told = Step(2, 2, "write", 1, 0, b'{"offset": %d}' % recorded)
+    taken_over = Record([Step(1, 1, "name", 0, name=".y.part", old=".x.part"), told, *_GOOD[3:]], {0: b"abc"})
+    found = crash_power.disorder(taken_over, name="x", partial=lambda name: name.endswith(".part"))
+    assert (f"a record of {recorded} bytes is written before they are synced" not in found) == is_good
+
+
 def test_what_was_not_synced_may_be_there_or_not() -> None:
     made = Record(list(_GOOD[:3]))
     found = crash_power.states(made)
