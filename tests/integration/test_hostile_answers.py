@@ -15,7 +15,7 @@ from ansible_collections.storware.backup.plugins.module_utils._api import creati
 from tests.harness.answers import LOGIN, Answer, AnsweringServer, Request, answering
 from tests.harness.examples import count
 from tests.harness.modules import run_module
-from tests.unit.api.hostile import GUIDS, Hostile
+from tests.unit.api.hostile import GUIDS, PATHS, Hostile
 
 GUID = "f8f73bf9-2445-4bce-a7dd-753be3b40a67"
 PASSWORD = "off with her head"
@@ -114,6 +114,61 @@ def test_a_redirect_is_told_and_not_followed(path: str) -> None:
     assert result["error"]["code"] == "redirect"
     assert "login.example.com" in result["msg"]
     assert "token=x" not in result["msg"]
+
+
+def _download(guid: str, entity: str = GUID, backup: str = "b") -> dict[str, t.Any]:
+    return {"guid": guid, "mode": "CLOUD_DOWNLOAD", "backup": {"guid": backup, "protectedEntity": {"guid": entity}}}
+
+
+@pytest.mark.parametrize("guid", [path for path in PATHS if path])
+def test_a4_a_guid_that_would_like_to_be_a_path_never_becomes_one(guid: str) -> None:
+    """The server's list has it; nothing but a lone segment is ever put behind the slash."""
+    with answering({LIST: Answer.json([_download(guid)])}) as server:
+        result = run("cloud_download", server, protected_entities=[GUID], state="absent", wait_timeout=0.2)
+    deletes = [call.partition(" ")[2] for call in server.calls() if call.startswith("DELETE")]
+    if re.fullmatch("[0-9A-Za-z_-]{1,128}", guid):
+        assert set(deletes) == {f"/api/cloud-download/{guid}"}
+    else:
+        assert (result["error"]["code"], deletes) == ("delete_failed", [])
+        assert "guid" in result["failures"][0]["reason"]
+
+
+def test_a12_a_filter_that_finds_more_than_the_name_is_filtered_again() -> None:
+    people = [
+        {"guid": GUIDS[0], "name": "Annabel"},
+        {"guid": GUID, "name": "Ann"},
+        {"guid": "joann", "name": "Joann", "email": "ann@example.com"},
+    ]
+    listed = [_download(GUIDS[0], GUIDS[0]), _download("j", "joann"), _download("d", GUID)]
+    with answering({"GET /api/cloud-users": Answer.json(people), LIST: Answer.json(listed)}) as server:
+        result = run("cloud_download", server, protected_entities=["Ann"], protected_entity_type="CLOUD_USER")
+    assert not result.get("failed"), result
+    assert [found["guid"] for found in result["cloud_downloads"]] == ["d"]
+    assert CREATE not in server.calls()
+
+
+def test_a11_of_two_downloads_of_one_entity_those_that_fit_are_taken_and_the_rest_is_left_alone() -> None:
+    mounted = {**_download("not-ours"), "mode": "MANUAL"}
+    bare = {"guid": "bare", "mode": "CLOUD_DOWNLOAD"}
+    listed = [mounted, bare, _download("other", GUIDS[0]), _download("old"), _download("new", backup=GUIDS[1])]
+    gone: list[str] = []
+
+    def downloads(request: Request) -> Answer:
+        return Answer.json([record for record in listed if record["guid"] not in gone])
+
+    def remove(request: Request) -> Answer:
+        gone.append(request.path.rpartition("/")[2])
+        return Answer(204)
+
+    deletes = {f"DELETE /api/cloud-download/{record['guid']}": remove for record in listed}
+    with answering({LIST: downloads, "GET /api/tasks": Answer.json([]), **deletes}) as server:
+        kept = run("cloud_download", server, protected_entities=[GUID], backup=GUIDS[1])
+        assert [found["guid"] for found in kept["cloud_downloads"]] == ["new"]
+        result = run(
+            "cloud_download", server, protected_entities=[GUID], state="absent", wait_interval=0.01, wait_timeout=5
+        )
+    assert not result.get("failed"), result
+    assert sorted(gone) == sorted(result["deleted"]) == ["new", "old"]
 
 
 _LISTS = "cloud-download|tasks|backups|cloud-users|cloud-sites|cloud-groups|nodes"

@@ -142,12 +142,13 @@ def from_login_status(response: requests.Response, attempt: Attempt, body: bytes
 def no_session_cookie(response: requests.Response, attempt: Attempt) -> ApiError:
     """A login that succeeds but leaves nothing to prove it with."""
     names = sorted(name for name in response.headers if name.lower() == "set-cookie")
-    why = "set a cookie that does not fit url (host, path or Secure)" if names else "set no session cookie"
+    unfit = "set a cookie that does not fit url (host, path or Secure) or is over by the clock of this machine"
+    why = unfit if names else "set no session cookie"
     return ApiError(
         attempt,
         f"answered {response.status_code} but {why}",
         code="no_session_cookie",
-        hint="Check that url is the server's own https address, not a redirecting proxy.",
+        hint="Check that url is the server's own https address, not a redirecting proxy, and that the clocks agree.",
         status=response.status_code,
     )
 
