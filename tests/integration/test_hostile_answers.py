@@ -12,7 +12,7 @@ import typing as t
 import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils._api import creating
-from tests.harness.answers import LOGIN, Answer, AnsweringServer, Request, answering
+from tests.harness.answers import LOGIN, Answer, AnsweringServer, Answers, Request, answering
 from tests.harness.examples import count
 from tests.harness.modules import run_module
 from tests.unit.api.hostile import GUIDS, PATHS, Hostile
@@ -93,6 +93,99 @@ def test_a_create_without_usable_tasks_is_judged_by_the_list(answer: Answer) -> 
         result = run("cloud_download", server, protected_entities=[GUID], wait_interval=0.01, wait_timeout=5)
     assert not result.get("failed"), result
     assert result["created"] == [GUID]
+
+
+@pytest.mark.parametrize("answer", [Answer(201, b"<html>Created</html>"), Answer.json([{"no": "guid"}], 201)])
+def test_a_create_whose_success_cannot_be_read_is_found(answer: Answer) -> None:
+    """And only what is new counts: neither a task nor a download that was there before."""
+    created: list[Request] = []
+
+    def create(request: Request) -> Answer:
+        created.append(request)
+        return answer
+
+    def downloads(request: Request) -> Answer:
+        return Answer.json([_download("old", GUIDS[0]), *([_download("new")] if created else [])])
+
+    with answering({LIST: downloads, CREATE: create, "GET /api/tasks": Answer.json([])}) as server:
+        result = run("cloud_download", server, protected_entities=[GUID], wait_interval=0.01, wait_timeout=5)
+    assert not result.get("failed"), result
+    assert result["created"] == ["new"]
+    assert len(created) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [(Answer(404), None), (Answer.json({"message": "it is kept by law"}, 403), "it is kept by law")],
+)
+def test_a_delete_that_is_refused_is_told_and_one_that_has_nothing_left_to_do_is_done(
+    answer: Answer, reason: str | None
+) -> None:
+    asked: list[Request] = []
+
+    def remove(request: Request) -> Answer:
+        asked.append(request)
+        return answer
+
+    def downloads(request: Request) -> Answer:
+        return Answer.json([] if asked and not reason else [_download(GUIDS[0])])
+
+    answers: dict[str, Answers] = {
+        LIST: downloads,
+        f"DELETE /api/cloud-download/{GUIDS[0]}": remove,
+        "GET /api/tasks": Answer.json([]),
+    }
+    with answering(answers) as server:
+        result = run("cloud_download", server, guid=[GUIDS[0]], state="absent", wait_interval=0.01, wait_timeout=0.2)
+    assert len(asked) == 1
+    if reason:
+        assert (result["error"]["code"], result["failures"][0]["guid"]) == ("delete_failed", GUIDS[0])
+        assert reason in result["failures"][0]["reason"]
+    else:
+        assert (result["changed"], result["deleted"]) == (True, [GUIDS[0]])
+
+
+def test_the_end_of_waiting_for_what_is_updated_names_those_that_are_not_ready() -> None:
+    records = [_download(GUIDS[0]), _download(GUID)]
+
+    def downloads(request: Request) -> Answer:
+        return Answer.json(records[:1] if "finished-mount" in request.path else records)
+
+    puts = {f"PUT /api/cloud-download/{guid}": Answer(204) for guid in (GUIDS[0], GUID)}
+    options = {"guid": [GUIDS[0], GUID], "status": "KEPT", "wait_interval": 0.01, "wait_timeout": 0.1}
+    with answering({LIST: downloads, **puts}) as server:
+        result = run("cloud_download", server, **options)
+    assert (result["error"]["code"], result["error"]["retryable"]) == ("wait_timeout", True)
+    assert GUID in result["msg"]
+    assert GUIDS[0] not in result["msg"]
+    assert result["updated"] == [GUIDS[0], GUID]
+
+
+@pytest.mark.parametrize("left_out", ["backup", "node", "everything"])
+def test_what_a_record_leaves_out_is_told_by_the_filters(left_out: str) -> None:
+    """Asked for by backup and node, found in no complete record: the server's own filters say which one it is."""
+    wanted = {f"protected-entity={GUID}", f"backup={GUIDS[0]}", f"node={GUIDS[0]}"}
+    record = {
+        **_download("d", backup=GUIDS[0]),
+        "node": {"guid": GUIDS[0], "name": "n"},
+        "protectedEntity": {"guid": GUID},
+    }
+    gone = {"backup", "node", "protectedEntity"} if left_out == "everything" else {left_out}
+    bare = {key: value for key, value in record.items() if key not in gone}
+
+    def downloads(request: Request) -> Answer:
+        is_asked = wanted <= set(request.path.partition("?")[2].split("&"))
+        return Answer.json([bare] if is_asked else [{**bare, "guid": "other"}, bare])
+
+    options = {"protected_entities": [GUID], "backup": GUIDS[0], "node": GUIDS[0], "state": "absent", "wait": False}
+    answers: dict[str, Answers] = {
+        LIST: downloads,
+        "GET /api/tasks": Answer.json([]),
+        "DELETE /api/cloud-download/d": Answer(204),
+    }
+    with answering(answers) as server:
+        result = run("cloud_download", server, **options)
+    assert result["deleted"] == ["d"], result
 
 
 def test_what_the_server_repeats_of_a_secret_is_masked() -> None:

@@ -45,6 +45,7 @@ _GROUPS: t.Final = (
             "tests/integration/test_hostile_answers.py",
             "tests/integration/test_lost_answers.py",
             "tests/integration/test_protected_entity_info.py",
+            "tests/integration/test_session.py",
             "tests/integration/test_waiting.py",
         ),
     ),

@@ -182,6 +182,14 @@ def test_h9_a_login_without_a_usable_cookie_is_told(answer: Answer, words: str) 
     assert words in error.message
 
 
+def test_after_its_end_a_client_holds_no_session() -> None:
+    with answering({LIST: OK}) as server:
+        with client(server.url) as session:
+            session.get("/cloud-download", [], "list")
+            assert session.session == "JSESSIONID=open-sesame"
+        assert session.session == ""
+
+
 @pytest.mark.parametrize("logout", [Answer(500), Answer(401), Answer(silent=True)])
 def test_a_failing_logout_does_not_spoil_the_result(logout: Answer) -> None:
     with answering({LIST: OK, "POST /api/session/logout": logout}) as server:
@@ -207,7 +215,16 @@ def test_reading_is_repeated_after_a_passing_fault(status: int) -> None:
 @pytest.mark.parametrize("status", [400, 403, 404, 405, 409, 410, 422, 501])
 def test_other_statuses_are_final(status: int) -> None:
     error, server = failure({LIST: Answer(status)})
-    assert error.status == status
+    codes = {
+        400: "bad_request",
+        403: "forbidden",
+        404: "not_found",
+        409: "conflict",
+        422: "bad_request",
+        501: "server_error",
+    }
+    assert (error.status, error.code) == (status, codes.get(status, "http_status"))
+    assert error.details["server_message"] is None
     assert server.calls().count(LIST) == 1
 
 
