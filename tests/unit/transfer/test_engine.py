@@ -111,6 +111,8 @@ def test_without_a_length_the_structure_proves_it(tmp_path: pathlib.Path, how: t
     error = failure(tmp_path / "y", how(PLAIN))
     assert error.code == "unverified"
     assert fetch(tmp_path / "y", how(PLAIN), allow_unverified=True)[1].verified == "none"
+    proof = Checksum("sha256", sha256(PLAIN))
+    assert fetch(tmp_path / "z", how(PLAIN), checksum=proof)[1].verified == "digest"
 
 
 def test_an_empty_file_that_says_so(tmp_path: pathlib.Path) -> None:

@@ -157,6 +157,18 @@ def test_a_file_of_unknown_length_with_a_tag_is_continued(tmp_path: pathlib.Path
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("total", [SIZE, None])
+def test_where_only_the_last_chunk_was_lost_the_server_may_say_that_nothing_is_left(
+    tmp_path: pathlib.Path, total: int | None
+) -> None:
+    """Without the length of what it has, it is asked for the whole."""
+    nothing_left = reply(b"", f"Content-Range: bytes */{total or '*'}", status="416 Range Not Satisfiable")
+    replies = [serve(BIN, in_pieces(b"")), nothing_left, serve(BIN)]
+    outcome, server = fetched(tmp_path / "x", *replies, allow_unverified=True)
+    assert (outcome.file.sha256, outcome.file.verified) == (sha256(BIN.body), "length")
+    assert len(server.requests) == (2 if total else 3)
+
+
 def test_an_end_of_the_connection_that_was_none_is_found_by_the_proof(tmp_path: pathlib.Path) -> None:
     assert failed(tmp_path / "x", serve(ZIP, closing(CUT))).code == "damaged"
     assert files_in(tmp_path) == {}

@@ -108,6 +108,14 @@ def test_only_its_own_file_is_removed(directory: Directory) -> None:
     assert path.read_bytes() == b"theirs"
 
 
+def test_what_is_closed_twice_closes_nothing_of_others(directory: Directory) -> None:
+    made = Partial.create(directory, NAME)
+    made.close()
+    with open("/dev/zero", "rb") as other:  # gets the number that has become free
+        made.close()
+        assert other.read(1) == b"\0"
+
+
 def test_the_directory_is_the_one_that_was_opened(tmp_path: pathlib.Path) -> None:
     """Exchanged for a symbolic link in the middle: nothing lands behind it."""
     real, elsewhere = tmp_path / "real", tmp_path / "elsewhere"

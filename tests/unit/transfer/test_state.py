@@ -336,6 +336,14 @@ def test_a_sidecar_that_cannot_be_written_is_none(directory: Directory, monkeypa
     assert (directory.names(), os.listdir("/proc/self/fd")) == ([], descriptors)
 
 
+def test_what_is_closed_twice_closes_nothing_of_others(directory: Directory) -> None:
+    made = StateFile.create(directory, NAME, NEW)
+    made.close()
+    with open("/dev/zero", "rb") as other:  # gets the number that has become free
+        made.close()
+        assert other.read(1) == b"\0"
+
+
 def test_only_its_own_file_is_removed(directory: Directory, tmp_path: pathlib.Path) -> None:
     made = StateFile.create(directory, NAME, NEW)
     (tmp_path / "theirs").write_bytes(b"theirs")
