@@ -68,7 +68,7 @@ def sanity(cores: tuple[Core, ...], log: Log) -> None:
     environment = {
         "HOME": str(home),
         "LC_ALL": "C.UTF-8",
-        "PATH": f"{pythons.links(here)}:{programs}:/usr/local/bin:/usr/bin:/bin",
+        "PATH": f"{pythons.links(core.name, here)}:{programs}:/usr/local/bin:/usr/bin:/bin",
     }
     log.telling = "ERROR|FATAL|WARNING: (?!Location)"
     log.run(programs / "ansible-test", "sanity", "--venv", "--color", "no", cwd=collection, environment=environment)

@@ -50,13 +50,14 @@ def _ask(program: pathlib.Path) -> tuple[str, pathlib.Path]:
     return version, pathlib.Path(path)
 
 
-def links(pythons: dict[str, pathlib.Path]) -> pathlib.Path:
+def links(name: str, pythons: dict[str, pathlib.Path]) -> pathlib.Path:
     """A folder that holds nothing but these interpreters, to stand in PATH before anything else."""
-    shutil.rmtree(_LINKS, ignore_errors=True)
-    _LINKS.mkdir(parents=True)
+    folder = _LINKS / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     for version, path in pythons.items():
-        (_LINKS / f"python{version}").symlink_to(path)
-    return _LINKS
+        (folder / f"python{version}").symlink_to(path)
+    return folder
 
 
 def environment(name: str, requirements: str, python: pathlib.Path, run: Run) -> pathlib.Path:
@@ -93,7 +94,7 @@ def _other_python(folder: pathlib.Path, python: pathlib.Path) -> bool:
 
 
 def home(bin_folder: pathlib.Path) -> pathlib.Path:
-    """A home for programs that start pip themselves in an environment of their own.
+    """A home for programs of this environment that start pip themselves in environments of their own.
 
     How this machine configures pip, in files or in variables, is written down there.
     """
@@ -103,8 +104,9 @@ def home(bin_folder: pathlib.Path) -> pathlib.Path:
     for line in listed.splitlines():
         key, value = line.split("=", 1)
         settings.set("global", key.rpartition(".")[2], ast.literal_eval(value))
-    file = HOME / ".config" / "pip" / "pip.conf"
+    folder = HOME / bin_folder.parent.name
+    file = folder / ".config" / "pip" / "pip.conf"
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w", encoding="utf-8") as stream:
         settings.write(stream)
-    return HOME
+    return folder

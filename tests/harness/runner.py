@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
+import functools
 import os
 import pathlib
 import re
@@ -106,6 +108,7 @@ class Step:
     name: str
     action: t.Callable[[Log], None]
     needed: bool = False  # nothing after it makes sense when it fails
+    beside: bool = False  # may run at the same time as the one before it
 
 
 @dataclasses.dataclass
@@ -122,20 +125,35 @@ def run(steps: t.Sequence[Step]) -> int:
     """Run all of them, also after a failure. The exit status."""
     _LOGS.mkdir(parents=True, exist_ok=True)
     outcomes: list[Outcome] = []
-    for step in steps:
-        outcomes.append(_run_step(step))
-        if step.needed and outcomes[-1].status == "FAILED":
+    for batch in _batches(steps):
+        alone = len(batch) == 1
+        if alone:
+            print(f"{batch[0].name:<46} ", end="", flush=True)  # what is waited for
+        with concurrent.futures.ThreadPoolExecutor(len(batch)) as pool:
+            outcomes += pool.map(functools.partial(_run_step, names_itself=not alone), batch)
+        ended_badly = any(outcome.status == "FAILED" for outcome in outcomes[-len(batch) :])
+        if ended_badly and any(step.needed for step in batch):
             break
     if len(steps) > 1:
         _summary(outcomes, not_run=[step.name for step in steps[len(outcomes) :]])
     return int(any(outcome.status == "FAILED" for outcome in outcomes))
 
 
-def _run_step(step: Step) -> Outcome:
+def _batches(steps: t.Iterable[Step]) -> list[list[Step]]:
+    """What runs at the same time."""
+    batches: list[list[Step]] = []
+    for step in steps:
+        if step.beside and batches:
+            batches[-1].append(step)
+        else:
+            batches.append([step])
+    return batches
+
+
+def _run_step(step: Step, *, names_itself: bool) -> Outcome:
     log = Log(_LOGS / (re.sub(r"\W+", "-", step.name.lower()).strip("-") + ".log"))
     log.path.write_text("", encoding="utf-8")
     started = time.monotonic()
-    print(f"{step.name:<46} ", end="", flush=True)
     outcome = Outcome(step.name, "ok", log)
     try:
         step.action(log)
@@ -147,13 +165,15 @@ def _run_step(step: Step) -> Outcome:
         outcome.status, outcome.reason = "FAILED", f"{type(error).__name__}: {error}"
     _count_the_step(outcome)
     said = ", ".join(filter(None, [log.note, outcome.reason]))
-    print(f"{outcome.status:<8}{time.monotonic() - started:6.1f} s   {said}".rstrip(), flush=True)
+    lines = [f"{outcome.status:<8}{time.monotonic() - started:6.1f} s   {said}".rstrip()]
+    if names_itself:
+        lines[0] = f"{step.name:<46} {lines[0]}"
     if log.show and outcome.status == "ok":
-        print(log.shown(), flush=True)
+        lines.append(log.shown())
     if outcome.status == "FAILED":
-        print(
-            f"{log.shown()}--- {step.name}: {outcome.reason} (all of it: {log.path.relative_to(tree.ROOT)})", flush=True
-        )
+        place = log.path.relative_to(tree.ROOT)
+        lines.append(f"{log.shown()}--- {step.name}: {outcome.reason} (all of it: {place})")
+    print("\n".join(lines), flush=True)
     return outcome
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import pathlib
 import re
 import tarfile
+import threading
 import typing as t
 
 import pytest
@@ -117,6 +118,25 @@ def test_without_its_environment_nothing_is_run(logs: pathlib.Path, capsys: pyte
     assert "total: 0 passed, 1 failed, 1 skipped\nPassed: nothing. FAILED: environment. Not run: tests." in (
         capsys.readouterr().out
     )
+
+
+def test_steps_beside_each_other_run_at_the_same_time(logs: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    both = threading.Barrier(2)
+
+    def meets(_log: runner.Log) -> None:
+        both.wait(10)
+
+    def follows(_log: runner.Log) -> None:
+        assert both.n_waiting == 0
+
+    steps = [runner.Step("one", meets), runner.Step("other", meets, beside=True), runner.Step("then", follows)]
+    assert runner.run(steps) == 0
+    *told, _total, _names = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in told[:2]] in (
+        [["one", "ok"], ["other", "ok"]],
+        [["other", "ok"], ["one", "ok"]],
+    )
+    assert told[2].split()[:2] == ["then", "ok"]
 
 
 def test_a_copy_is_this_tree_and_nothing_else(tmp_path: pathlib.Path) -> None:
