@@ -22,7 +22,7 @@ from tests.harness import tree
 _LOGS = tree.BUILD / "logs"
 # What a developer has set for other work, and what would lead a program to another installation of it
 _NOT_INHERITED = ("ANSIBLE_", "COVERAGE_", "MYPY", "PYTEST_", "PYTHON", "STORWARE_", "VIRTUAL_ENV")
-_TIMEOUT = 1200  # seconds; no command takes a quarter of it
+TIMEOUT = 1200  # seconds that a command may take; few take a quarter of it
 
 
 class StepFailed(Exception):
@@ -69,7 +69,7 @@ class Log:
         *command: str | os.PathLike[str],
         cwd: pathlib.Path = tree.ROOT,
         environment: t.Mapping[str, str] | None = None,
-        longest: float = _TIMEOUT,
+        longest: float = TIMEOUT,
     ) -> None:
         """Run a command, in the inherited environment or only in the given one; raise StepFailed when it fails."""
         self.write("$ " + " ".join(map(str, command)))

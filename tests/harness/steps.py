@@ -20,7 +20,7 @@ import sys
 import typing as t
 
 from tests.harness import archive, cores, pythons, tree
-from tests.harness.runner import Log, Step, StepFailed, StepSkipped, inherited, run
+from tests.harness.runner import TIMEOUT, Log, Step, StepFailed, StepSkipped, inherited, run
 
 _PROGRAMS = tree.BUILD / "venv" / "bin"
 _PYTHON = _PROGRAMS / "python"
@@ -29,6 +29,7 @@ _COVERAGE = tree.BUILD / "coverage"  # a file for each kind of tests
 _OLDEST_PYTHON = "3.9"  # on a managed host
 _LEAST_PYTHON = (3, 11)  # of those who develop
 _WORKERS = "2"
+_LONGEST = 3 * 3600  # seconds that a step of those that take long may have, also on a busy machine
 # Of the fault suite: a name, what is installed, and the Pythons to choose from. Nothing: the main environment.
 _CLIENTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("requests 2.25.1", "python39.txt", (_OLDEST_PYTHON,)),
@@ -131,7 +132,7 @@ def _secrets(log: Log) -> None:
 
 def _canary_of_results(log: Log) -> None:
     """Every fault with every shape of secret in every encoding: what the modules say."""
-    _pytest(log, "canary", "-m", "not matrix", "tests/secrets")
+    _pytest(log, "canary", "-m", "not matrix", "tests/secrets", longest=_LONGEST)
 
 
 def _canary(which: tuple[cores.Core, ...], log: Log) -> None:
@@ -139,16 +140,16 @@ def _canary(which: tuple[cores.Core, ...], log: Log) -> None:
     core, version = cores.choose(which)
     variables = {"STORWARE_TEST_ANSIBLE_BIN": str(cores.install(core, version, log))}
     tests = ("tests/secrets", "--ignore=tests/secrets/test_faults.py")
-    _pytest(log, f"canary-{core.name}", "-m", "canary or matrix", *tests, **variables)
+    _pytest(log, f"canary-{core.name}", "-m", "canary or matrix", *tests, longest=_LONGEST, **variables)
 
 
-def _pytest(log: Log, name: str, *arguments: str, **variables: str) -> None:
+def _pytest(log: Log, name: str, *arguments: str, longest: float = TIMEOUT, **variables: str) -> None:
     report = tree.BUILD / "junit" / f"{name}.xml"
     report.unlink(missing_ok=True)
     _COVERAGE.mkdir(exist_ok=True)
     pytest = (_PYTHON, "-m", "pytest", "-q", "-n", _WORKERS, f"--junitxml={report}")
     try:
-        log.run(*pytest, *arguments, environment={**inherited(), **variables})
+        log.run(*pytest, *arguments, environment={**inherited(), **variables}, longest=longest)
     finally:
         if report.exists():
             log.count(report)
@@ -166,7 +167,7 @@ def _laws(log: Log) -> None:
     files = sorted(
         str(path) for path in (tree.ROOT / "tests").rglob("test_*.py") if "harness.examples" in path.read_text()
     )
-    _pytest(log, "laws", *files, STORWARE_TEST_LONG="1")
+    _pytest(log, "laws", *files, longest=_LONGEST, STORWARE_TEST_LONG="1")
 
 
 def _coverage(log: Log) -> None:
@@ -211,14 +212,14 @@ def _fault_tests(log: Log) -> None:
 
 
 def _full_fault_tests(log: Log) -> None:
-    _pytest(log, "faults-full", "-m", "full", "tests/faults")
+    _pytest(log, "faults-full", "-m", "full", "tests/faults", longest=_LONGEST)
 
 
 def _crash(log: Log) -> None:
     """Killed, and let down, at each system call that touches the destination."""
     log.telling = r"situation|all +(SIGKILL|errors)|Point|Terminated"
     log.show = True
-    log.run(_PYTHON, "-m", "tests.faults.crash")
+    log.run(_PYTHON, "-m", "tests.faults.crash", longest=_LONGEST)
 
 
 def _faults(name: str, requirements: str, versions: tuple[str, ...], log: Log) -> None:
@@ -254,7 +255,7 @@ def _fault_table(log: Log) -> None:
 
 
 def _faulty(log: Log, *arguments: str) -> None:
-    log.run(_PYTHON, "-m", "tests.faults", *arguments, longest=3600)
+    log.run(_PYTHON, "-m", "tests.faults", *arguments, longest=_LONGEST)
 
 
 def _clean() -> dict[str, str]:

@@ -104,7 +104,9 @@ def test_the_deadline_ends_calls_that_hang(simulator: Simulator) -> None:
         start = time.monotonic()
         with _once(_waits(simulator), proxy.stall):
             result = run_module("cloud_download", options)
-        assert time.monotonic() - start < 2 + 5 + 5  # the last five are for the logout
+        assert (
+            time.monotonic() - start < 30
+        )  # 2 for the wait, 5 for the logout, and a busy machine; not the 60 of timeout
     assert result["error"]["code"] == "wait_timeout"
     assert len(result["tasks"]) == 1
 
