@@ -17,6 +17,7 @@ import pathlib
 import re
 import shutil
 import sys
+import types
 import typing as t
 
 from tests.harness import archive, cores, pythons, tree
@@ -122,7 +123,7 @@ def _contract(log: Log) -> None:
 
 def _covering(name: str, log: Log) -> None:
     """Tests that run the plugins in their own process, so that what they reach can be measured."""
-    _pytest(log, name, f"tests/{name}", "--cov", "--cov-report=", COVERAGE_FILE=str(_COVERAGE / name))
+    _pytest(log, name, f"tests/{name}", "--cov", "--cov-report=", variables={"COVERAGE_FILE": str(_COVERAGE / name)})
 
 
 def _secrets(log: Log) -> None:
@@ -140,10 +141,16 @@ def _canary(which: tuple[cores.Core, ...], log: Log) -> None:
     core, version = cores.choose(which)
     variables = {"STORWARE_TEST_ANSIBLE_BIN": str(cores.install(core, version, log))}
     tests = ("tests/secrets", "--ignore=tests/secrets/test_faults.py")
-    _pytest(log, f"canary-{core.name}", "-m", "canary or matrix", *tests, longest=_LONGEST, **variables)
+    _pytest(log, f"canary-{core.name}", "-m", "canary or matrix", *tests, longest=_LONGEST, variables=variables)
 
 
-def _pytest(log: Log, name: str, *arguments: str, longest: float = TIMEOUT, **variables: str) -> None:
+def _pytest(
+    log: Log,
+    name: str,
+    *arguments: str,
+    longest: float = TIMEOUT,
+    variables: t.Mapping[str, str] = types.MappingProxyType({}),
+) -> None:
     report = tree.BUILD / "junit" / f"{name}.xml"
     report.unlink(missing_ok=True)
     _COVERAGE.mkdir(exist_ok=True)
@@ -167,7 +174,7 @@ def _laws(log: Log) -> None:
     files = sorted(
         str(path) for path in (tree.ROOT / "tests").rglob("test_*.py") if "harness.examples" in path.read_text()
     )
-    _pytest(log, "laws", *files, longest=_LONGEST, STORWARE_TEST_LONG="1")
+    _pytest(log, "laws", *files, longest=_LONGEST, variables={"STORWARE_TEST_LONG": "1"})
 
 
 def _coverage(log: Log) -> None:
@@ -189,7 +196,7 @@ def _matrix(which: tuple[cores.Core, ...], log: Log) -> None:
         target = pythons.environment("python39", "python39.txt", oldest_python, log.run)
         variables["STORWARE_TEST_TARGET_PYTHON"] = str(target / "python")
         log.note += f", modules on {_OLDEST_PYTHON}"
-    _pytest(log, core.name, "-m", "matrix", "tests/integration", **variables)
+    _pytest(log, core.name, "-m", "matrix", "tests/integration", variables=variables)
 
 
 def _oldest_python(log: Log) -> None:

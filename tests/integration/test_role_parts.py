@@ -1,0 +1,171 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The entry points of the role fetch_content, what it does when a part fails, and its report."""
+
+from __future__ import annotations
+
+import csv
+import json
+import pathlib
+import stat
+import typing as t
+
+import pytest
+import yaml
+
+from tests.harness.ansible import Run
+from tests.harness.fleet import ALICE, NAMES, PEOPLE, ROLE, Fleet, Json
+from tests.harness.tree import ROOT
+
+
+def part(fleet: Fleet, entry_point: str, *arguments: str, **settings: Json) -> Run:
+    """The role with another entry point."""
+    include = {"ansible.builtin.include_role": {"name": ROLE, "tasks_from": entry_point}}
+    return fleet.run(*arguments, keywords={"roles": [], "tasks": [include]}, **settings)
+
+
+def report(path: pathlib.Path) -> Json:
+    """What a report in JSON says; that in CSV beside it says the same."""
+    told = json.loads(path.read_text())
+    with path.with_suffix(".csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows == [{key: "" if value is None else str(value) for key, value in row.items()} for row in told["files"]]
+    assert {stat.S_IMODE(p.stat().st_mode) for p in (path, path.with_suffix(".csv"))} == {0o600}
+    return told
+
+
+@pytest.mark.matrix
+def test_what_cannot_be_prepared_does_not_hold_up_the_rest(fleet: Fleet, tmp_path: pathlib.Path) -> None:
+    """The others are fetched, the run fails and reports, nothing is removed; the next run does what is missing."""
+    simulator = fleet.simulator
+    (bob,) = [entity["guid"] for entity in simulator.entities("users") if entity["email"] == PEOPLE[1]]
+    simulator.switch(fail_entities=[bob])
+    path = tmp_path / "case 17.json"
+    reports = [str(path), str(path.with_suffix(".csv"))]
+
+    broken = fleet.mail(remove=True, report=reports)
+    assert broken.rc != 0
+    assert "The downloads stay on the server: not all of them could be prepared" in broken.stdout
+    (alice,) = [download["guid"] for download in simulator.downloads()]
+    assert all(len(fleet.files(host)) == 1 for host in NAMES)
+    told = report(path)
+    assert not told["complete"]
+    *fetched, missing = told["files"]
+    assert (missing["result"], missing["entity"], missing["entity_guid"]) == ("not prepared", "Bob Baker", bob)
+    assert "is FAILED" in missing["reason"]
+    assert f"Bob Baker is not there: not prepared, {missing['reason']}" in broken.stdout
+    assert [row["host"] for row in fetched] == NAMES
+    for row in fetched:
+        assert (row["result"], row["reason"], row["guid"], row["entity"]) == (
+            "fetched",
+            "missing",
+            alice,
+            "Alice Archer",
+        )
+        assert {pathlib.Path(row["file"]).name: row["sha256"]} == fleet.files(row["host"])
+        assert row["size"] == pathlib.Path(row["file"]).stat().st_size
+        assert row["seconds"] > 0
+        assert row["backup_time"]
+
+    simulator.switch(fail_entities=[])
+    simulator.clear_log()
+    mended = fleet.mail(report=reports).ok()
+    assert fleet.calls().count("POST /cloud-download") == 1
+    assert len(simulator.downloads()) == len(PEOPLE)
+    assert all(fleet.files(host) == fleet.expected() for host in NAMES)
+    told = report(path)
+    assert told["complete"]
+    assert sorted((row["entity"], row["result"]) for row in told["files"]) == [
+        *[("Alice Archer", "unchanged")] * 3, *[("Bob Baker", "fetched")] * 3
+    ]  # fmt: skip
+    assert "is not there" not in mended.stdout
+
+
+def test_when_nothing_can_be_prepared_the_run_ends_with_the_reason(fleet: Fleet) -> None:
+    users = {entity["email"]: entity["guid"] for entity in fleet.simulator.entities("users")}
+    fleet.simulator.switch(fail_entities=[users[ALICE[0]]])
+    run = fleet.mail(people=ALICE)
+    assert run.rc != 0
+    failed = [result for result in run.results if result.status == "failed"]
+    assert all("Alice Archer" in result.result["msg"] for result in failed)
+    assert fleet.simulator.counters()["open_sessions"] == 0
+    assert not any(call.startswith("GET /cloud-download/") for call in fleet.calls())
+
+
+def test_entry_points(fleet: Fleet) -> None:
+    """Prepare, fetch, verify and remove, each by itself."""
+    simulator = fleet.simulator
+    mail = {"protected_entities": ALICE, "protected_entity_type": "CLOUD_USER"}
+
+    absent = part(fleet, "fetch", **mail)
+    assert absent.rc != 0
+    assert "There is no download of Alice Archer" in absent.output
+    assert simulator.counters()["writes"] == 0
+
+    part(fleet, "prepare", **mail).ok()
+    assert len(simulator.downloads()) == 1
+    assert simulator.counters()["content_bytes_sent"] == 0
+
+    simulator.clear_log()
+    part(fleet, "fetch", **mail).ok()
+    assert simulator.counters()["writes"] == 0
+    assert all(fleet.files(host) == fleet.expected() for host in NAMES)
+
+    part(fleet, "fetch", guids=[simulator.downloads()[0]["guid"]]).ok()
+    assert all(fleet.files(host) == fleet.expected() for host in NAMES)
+    part(fleet, "remove", **mail).ok()
+    assert simulator.downloads() == []
+    assert simulator.counters()["open_sessions"] == 0
+
+
+def test_a_report_tells_what_did_not_arrive(fleet: Fleet, tmp_path: pathlib.Path) -> None:
+    simulator = fleet.simulator
+    (fleet.directory / "host-2").rmdir()
+    (fleet.directory / "host-2").write_text("in the way")
+    path = tmp_path / "report.json"
+    fleet.mail(
+        people=ALICE,
+        report=[str(path), str(path.with_suffix(".csv"))],
+        hosts={"host-1": {"ansible_remote_tmp": "/proc/no"}},
+    )
+    told = report(path)
+    assert [(row["host"], row["result"]) for row in told["files"]] == [
+        ("host-1", "unreachable"), ("host-2", "failed"), ("host-3", "fetched"),
+    ]  # fmt: skip
+    assert str(fleet.directory / "host-2") in told["files"][1]["reason"]
+    assert not told["complete"]
+    assert simulator.counters()["open_sessions"] == 0
+
+
+def test_a_report_holds_any_text_and_no_formula(fleet: Fleet, tmp_path: pathlib.Path) -> None:
+    names = ["=1+1", "+1", "-1", "@SUM(1)", "\t=1", 'Ann "the boss", Archer', "two\nlines", "Zoë", "{{ 1 + 1 }}", "'"]
+    template = ROOT / "roles" / "fetch_content" / "templates" / "report.csv.j2"
+    columns = ["entity", "entity_guid", "backup_time", "guid", "host", "result", "reason"]
+    columns += ["file", "size", "sha256", "verified", "seconds"]
+    rows = [{**dict.fromkeys(columns), "entity": name, "size": 0} for name in names]
+    (tmp_path / "rows.json").write_text(json.dumps(rows))
+    write = {
+        "ansible.builtin.template": {"src": str(template), "dest": f"{tmp_path}/report.csv"},
+        "vars": {"fetch_content_rows": f"{{{{ lookup('ansible.builtin.file', '{tmp_path}/rows.json') | from_json }}}}"},
+    }
+    fleet.ansible.playbook([{"hosts": "localhost", "gather_facts": False, "tasks": [write]}]).ok()
+    with (tmp_path / "report.csv").open(newline="", encoding="utf-8") as file:
+        found = list(csv.DictReader(file))
+    assert [row["entity"] for row in found] == [f"'{name}" if name[0] in "=+-@\t" else name for name in names]
+    assert {(row["size"], row["file"]) for row in found} == {("0", "")}
+
+
+def test_reports_of_another_kind_or_at_an_unclear_place_are_refused(fleet: Fleet) -> None:
+    reports = {"host-1": "/tmp/report.xml", "host-2": "report.json", "host-3": "/tmp/.json/report"}
+    run = fleet.mail(people=ALICE, hosts={host: {"fetch_content_report": [path]} for host, path in reports.items()})
+    assert {result.host for result in run.results if result.status == "failed"} == set(reports)
+    assert "fetch_content_report takes absolute paths that end with .json or .csv" in run.output
+    assert fleet.calls() == []
+
+
+def test_each_entry_point_passes_on_what_it_documents() -> None:
+    specs = yaml.safe_load((ROOT / "roles" / "fetch_content" / "meta" / "argument_specs.yml").read_text())
+    entry_points: dict[str, t.Any] = specs["argument_specs"]
+    files = {path.stem for path in (ROOT / "roles" / "fetch_content" / "tasks").glob("*.yml")}
+    assert set(entry_points) == files
