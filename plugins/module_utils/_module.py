@@ -155,9 +155,20 @@ def run(handler: Handler, argument_spec: t.Mapping[str, t.Any], **settings: t.An
         module.fail_json(msg=missing_required_lib("requests"), exception=REQUESTS_IMPORT_ERROR)
     module.params.update(_options.from_environment(module.params, os.environ))
     masks = Masks(module)
+    _end(module, masks, lambda: _carried_out(handler, module, masks))
+
+
+def run_on_files(handler: t.Callable[[dict[str, t.Any]], Result], argument_spec: t.Mapping[str, t.Any]) -> t.NoReturn:
+    """Run a module that needs no server: no connection options, no session, and no client library."""
+    module = AnsibleModule(argument_spec=dict(argument_spec), supports_check_mode=True)
+    _end(module, Masks(module), lambda: _said(module.exit_json, handler(module.params)))
+
+
+def _end(module: AnsibleModule, masks: Masks, work: t.Callable[[], int]) -> t.NoReturn:
+    """Do the work, which says its result; say what went wrong; end the process with the status that is due."""
     failure: Result = {}
     try:
-        raise SystemExit(_carried_out(handler, module, masks))
+        raise SystemExit(work())
     except StorwareError as error:
         failure = _failure(error, masks)
     except Exception as error:  # noqa: BLE001  # uncaught, Ansible would show it without masking

@@ -16,6 +16,7 @@ import yaml
 
 from tests.harness import tree
 from tests.harness.ansible import Ansible
+from tests.harness.modules import connect, run_module
 from tests.simulator.process import Simulator
 
 MODULES = sorted(path.stem for path in (tree.ROOT / "plugins" / "modules").glob("*.py"))
@@ -56,6 +57,8 @@ def test_the_examples_run(ansible: Ansible, simulator: Simulator, tmp_path: path
     prepared = {"cloud_downloads": [{"guid": zipped, "protected_entity": {"name": "Bob Baker"}}]}
     plays = [{"hosts": "all", "gather_facts": False, "tasks": yaml.safe_load(text)}]
     variables: dict[str, t.Any] = {"storware_password": simulator.password}
+    if module == "cloud_download_content_info":
+        run_module("cloud_download_content", connect(simulator, guid=pst, dest=str(tmp_path)))
     if module == "cloud_download_content":
         variables["prepared"] = prepared  # what the example of cloud_download registers
     run = ansible.playbook(

@@ -85,6 +85,7 @@ class Reader:
             "STORWARE_USERNAME=ansible": f"STORWARE_USERNAME={self.simulator.username}",
             "username: ansible": f"username: {self.simulator.username}",
             "/srv/restore": str(self.restore),
+            "/srv/reports": str(self.restore.with_name("reports")),
             EXAMPLE_GUID: self.guid,
             EXAMPLE_ENTITY: alice,
         }.items():
@@ -98,6 +99,7 @@ def reader(ansible: Ansible, simulator: Simulator, tmp_path: pathlib.Path) -> Re
     simulator.switch(queue_seconds=0, run_seconds=0, delete_seconds=0)
     (guid,) = simulator.seed(downloads=1, entity="carol@example.com")
     (tmp_path / "restore").mkdir()
+    (tmp_path / "reports").mkdir()
     return Reader(ansible, simulator, tree.copy_to(tmp_path), tmp_path / "restore", guid)
 
 
@@ -114,6 +116,7 @@ def test_a_reader_gets_the_files(reader: Reader) -> None:
     files = {path.name for path in reader.restore.iterdir() if path.suffix != ".sha256"}
     assert {name.split("@")[0] for name in files} == {"alice", "bob", "carol"}
     assert all(re.search(f"^{person}@.*: OK$", output, re.M) for person in ("alice", "bob", "carol"))
+    assert {path.name for path in reader.restore.with_name("reports").iterdir()} == {"case-17.json", "case-17.csv"}
     assert f"{reader.guid}  CLOUD_DOWNLOAD" in output  # the table of list_downloads
     assert [download["guid"] for download in simulator.downloads()] == [reader.guid]  # what the README has not made
     assert simulator.password not in output.replace(str(simulator.ca_path), "")

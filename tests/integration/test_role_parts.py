@@ -112,6 +112,17 @@ def test_entry_points(fleet: Fleet) -> None:
     assert simulator.counters()["writes"] == 0
     assert all(fleet.files(host) == fleet.expected() for host in NAMES)
 
+    simulator.clear_log()
+    part(fleet, "verify").ok()
+    (damaged,) = [path for path in (fleet.directory / "host-2").iterdir() if path.suffix != ".sha256"]
+    data = bytearray(damaged.read_bytes())
+    data[len(data) // 2] ^= 1
+    damaged.write_bytes(data)
+    found = part(fleet, "verify", guids=[simulator.downloads()[0]["guid"]])
+    assert {result.host for result in found.results if result.status == "failed"} == {"host-2"}
+    assert f"1 of 1 files are not what their receipts say: {damaged} is changed" in found.output
+    assert fleet.calls() == []
+
     part(fleet, "fetch", guids=[simulator.downloads()[0]["guid"]]).ok()
     assert all(fleet.files(host) == fleet.expected() for host in NAMES)
     part(fleet, "remove", **mail).ok()

@@ -13,7 +13,7 @@ import datetime
 import os
 import re
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .directory import Directory, fitted
 from .verify import LEVELS
@@ -29,13 +29,17 @@ _UNESCAPES: t.Final = {escape: character for character, escape in _ESCAPES.items
 
 @dataclass(frozen=True)
 class Receipt:
-    """name: of the file. guid: of the download, in lower case. verified: the level reached when it came."""
+    """name: of the file. guid: of the download, in lower case. verified: the level reached when it came.
+
+    time: when it came, ISO 8601 in UTC, as far as the receipt tells; the same file may have come at any time.
+    """
 
     name: str
     guid: str
     size: int
     sha256: str
     verified: str
+    time: str | None = field(default=None, compare=False)
 
 
 def receipt_name(name: str) -> str:
@@ -68,6 +72,7 @@ def parse(data: bytes) -> Receipt | None:
         size=int(size),
         sha256=digests[0].group(2).decode(),
         verified=comments[b"verified"] if comments.get(b"verified") in LEVELS else "none",
+        time=comments.get(b"time"),
     )
 
 
@@ -79,14 +84,19 @@ def read(directory: Directory, name: str) -> Receipt | None:
 
 def find(directory: Directory, guid: str) -> Receipt | None:
     """The receipt of this download, wherever in the directory; one whose file is there comes first."""
-    found = [
+    found = [receipt for receipt in all_in(directory) if receipt.guid == guid.lower()]
+    return next((receipt for receipt in found if directory.stat(receipt.name)), found[0] if found else None)
+
+
+def all_in(directory: Directory) -> list[Receipt]:
+    """The good receipts in the directory, by their names; each beside the place of its file."""
+    return [
         receipt
         for entry in directory.names()
         if entry.endswith(_SUFFIX)
         for receipt in [_read(directory, entry)]
-        if receipt and receipt.guid == guid.lower() and receipt_name(receipt.name) == entry
+        if receipt and receipt_name(receipt.name) == entry
     ]
-    return next((receipt for receipt in found if directory.stat(receipt.name)), found[0] if found else None)
 
 
 def _read(directory: Directory, entry: str) -> Receipt | None:

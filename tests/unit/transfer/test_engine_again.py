@@ -163,7 +163,7 @@ def test_where_only_the_last_chunk_was_lost_the_server_may_say_that_nothing_is_l
 ) -> None:
     """Without the length of what it has, it is asked for the whole."""
     nothing_left = reply(b"", f"Content-Range: bytes */{total or '*'}", status="416 Range Not Satisfiable")
-    replies = [serve(BIN, in_pieces(b"")), nothing_left, serve(BIN)]
+    replies: list[Reply] = [serve(BIN, in_pieces(b"")), nothing_left, serve(BIN)]
     outcome, server = fetched(tmp_path / "x", *replies, allow_unverified=True)
     assert (outcome.file.sha256, outcome.file.verified) == (sha256(BIN.body), "length")
     assert len(server.requests) == (2 if total else 3)

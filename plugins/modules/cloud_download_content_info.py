@@ -1,0 +1,180 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Compare the files on a host with their receipts."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: cloud_download_content_info
+short_description: Compare files of cloud downloads with their receipts
+version_added: 0.1.0
+description:
+  - Lists the files that M(storware.backup.cloud_download_content) has brought to a host, and reads each of them again to see whether it is still
+    what its receipt (C(NAME.sha256) beside it) says.
+  - Needs no server, no C(requests), and none of the connection options.
+  - A file that is not intact is no failure of this module; RV(intact) tells, for a task that fails then.
+  - A receipt proves as much as the one who may write to the directory is trusted, since file and receipt could be exchanged together.
+author:
+  - The storware.backup authors (@storware-backup)
+attributes:
+  check_mode:
+    description: Can run in C(check_mode) and return changed status prediction without modifying the target.
+    support: full
+    details:
+      - This module never changes anything.
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+    support: none
+    details:
+      - This module never changes anything.
+options:
+  path:
+    description: A directory, for all files directly in it that have a receipt, or one file. Without any receipt there the module fails.
+    type: path
+    required: true
+  guid:
+    description: Only files of the downloads with these GUIDs. One of which there is no file is listed as V(missing).
+    type: list
+    elements: str
+seealso:
+  - module: storware.backup.cloud_download_content
+"""
+
+EXAMPLES = r"""
+- name: Compare what lies there with its receipts
+  storware.backup.cloud_download_content_info:
+    path: /srv/restore
+  register: held
+
+- name: Fail with the files that are not what they were
+  ansible.builtin.assert:
+    that: held.intact
+    fail_msg: "{{ held.files | rejectattr('state', '==', 'intact') | map(attribute='path') | join(', ') }}"
+"""
+
+RETURN = r"""
+intact:
+  description: Whether every file is there and is what its receipt says.
+  returned: success
+  type: bool
+  sample: true
+files:
+  description: The files, sorted by path; downloads of O(guid) of which there is no file come last.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    path:
+      description: Path of the file; V(null) for a download of which there is no file.
+      type: str
+      sample: /srv/restore/alice.zip
+    guid:
+      description: GUID of the download.
+      type: str
+      sample: f8f73bf9-2445-4bce-a7dd-753be3b40a67
+    state:
+      description:
+        - V(intact), V(changed) (it has another size or another digest), V(missing), or V(unreadable), with RV(files[].reason).
+        - A symbolic link in the place of a file is not followed, and counts as V(unreadable).
+      type: str
+      sample: intact
+    size:
+      description: Size in bytes, as the receipt says.
+      type: int
+      sample: 4821337
+    sha256:
+      description: SHA-256, as the receipt says.
+      type: str
+      sample: 2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae
+    verified:
+      description: How thoroughly the file was verified when it came; see RV(storware.backup.cloud_download_content#module:verified).
+      type: str
+      sample: structure
+    time:
+      description: When the file came, in UTC.
+      type: str
+      sample: "2026-01-09T08:30:00Z"
+    actual_size:
+      description: Size in bytes of a file that is V(changed).
+      type: int
+      sample: 4821336
+    actual_sha256:
+      description: SHA-256 of a file that is V(changed) and still has its size.
+      type: str
+      sample: fcde2b2edba56bf408601fb721fe9b5c338d10ee429ea04fae5511b68fbf8fb9
+    reason:
+      description: Why a file cannot be read.
+      type: str
+      sample: it is a symbolic link
+error:
+  description: The failure in a form for playbooks.
+  returned: failure
+  type: dict
+  contains:
+    code:
+      description: V(option) for an option that cannot work; V(file_system) and others for what the operating system refuses.
+      type: str
+      sample: option
+    hint:
+      description: What to do next.
+      type: str
+      sample: The receipt of a file lies beside it, as NAME.sha256.
+    option:
+      description: The option that is wrong, with the code V(option).
+      type: str
+      sample: path
+    errno:
+      description: The name of the operating system's error, where it refuses something.
+      type: str
+      sample: EIO
+    retryable:
+      description: Whether the same task may succeed later.
+      type: bool
+      sample: false
+"""
+
+import typing as t
+
+from ansible_collections.storware.backup.plugins.module_utils import _module
+from ansible_collections.storware.backup.plugins.module_utils._api import entities
+from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError
+from ansible_collections.storware.backup.plugins.module_utils._transfer import holdings
+
+
+def compare(params: dict[str, t.Any]) -> _module.Result:
+    """The files and their states."""
+    for guid in params["guid"] or ():
+        if not entities.is_guid(guid):
+            raise OptionError("guid", f"must be a GUID of 36 characters, not {guid!r}")
+    files = [_told(held) for held in holdings.survey(params["path"], params["guid"])]
+    return {"changed": False, "intact": all(file["state"] == holdings.INTACT for file in files), "files": files}
+
+
+def _told(held: holdings.Held) -> dict[str, t.Any]:
+    receipt = held.receipt
+    return {
+        "path": held.path,
+        "guid": held.guid,
+        "state": held.state,
+        "size": receipt.size if receipt else None,
+        "sha256": receipt.sha256 if receipt else None,
+        "verified": receipt.verified if receipt else None,
+        "time": receipt.time if receipt else None,
+        "actual_size": held.actual_size,
+        "actual_sha256": held.actual_sha256,
+        "reason": held.reason,
+    }
+
+
+def main() -> None:
+    """Run the module."""
+    _module.run_on_files(
+        compare,
+        {"path": {"type": "path", "required": True}, "guid": {"type": "list", "elements": "str"}},
+    )
+
+
+if __name__ == "__main__":
+    main()

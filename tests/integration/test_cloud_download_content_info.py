@@ -1,0 +1,169 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""cloud_download_content_info on files that came from the simulator: what is intact, and what is not any more."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+import shutil
+import typing as t
+
+import pytest
+import yaml
+
+from ansible_collections.storware.backup.plugins.modules import cloud_download_content_info
+from tests.harness.modules import connect, run_module
+from tests.harness.use import CONTENT, OTHER, good, sha256
+from tests.simulator.process import Simulator
+
+Json = t.Any
+
+
+def compare(path: object, **options: Json) -> Json:
+    """As on a host: without any variable of the connection, and without a server."""
+    result = good(run_module("cloud_download_content_info", {"path": str(path), **options}))
+    assert not result["changed"]
+    return result
+
+
+@pytest.fixture
+def held(simulator: Simulator, tmp_path: pathlib.Path) -> pathlib.Path:
+    """A file that has just come."""
+    (guid,) = simulator.seed(users=1, downloads=1, content_size=100_000)
+    return pathlib.Path(good(run_module(CONTENT, connect(simulator, guid=guid, dest=str(tmp_path))))["path"])
+
+
+def test_what_came_is_intact_and_nothing_is_touched(simulator: Simulator, tmp_path: pathlib.Path) -> None:
+    guids = simulator.seed(users=3, downloads=3, content_size=10_000)
+    for guid in guids:
+        good(run_module(CONTENT, connect(simulator, guid=guid, dest=f"{tmp_path}/")))
+    (tmp_path / "other.sha256").write_text(f"{'0' * 64}  other\n")  # somebody else's
+    before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in tmp_path.iterdir()}
+    simulator.clear_log()
+    result = compare(tmp_path)
+    assert result["intact"] is True
+    contents = [simulator.content(guid) for guid in guids]
+    assert [(file["path"], file["guid"], file["size"], file["sha256"]) for file in result["files"]] == sorted(
+        (f"{tmp_path}/{content['name']}", guid, content["size"], content["sha256"])
+        for guid, content in zip(guids, contents, strict=True)
+    )
+    for file in result["files"]:
+        assert (file["state"], file["verified"], file["actual_size"], file["reason"]) == (
+            "intact",
+            "structure",
+            None,
+            None,
+        )
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", file["time"])
+    assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in tmp_path.iterdir()} == before
+    assert simulator.requests() == []
+
+    chosen = compare(tmp_path, guid=[OTHER, guids[1].upper()])
+    assert not chosen["intact"]
+    assert [(file["guid"], file["state"], file["path"] is None) for file in chosen["files"]] == [
+        (guids[1], "intact", False), (OTHER, "missing", True),
+    ]  # fmt: skip
+
+
+def flip(path: pathlib.Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def link(path: pathlib.Path) -> None:
+    path.rename(path.with_suffix(".real"))
+    path.symlink_to(path.with_suffix(".real"))
+
+
+def directory(path: pathlib.Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def fifo(path: pathlib.Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize(
+    ("how", "state", "reason"),
+    [
+        (flip, "changed", None),
+        (lambda path: path.write_bytes(path.read_bytes()[:-1]), "changed", None),
+        (lambda path: path.write_bytes(path.read_bytes() + b"x"), "changed", None),
+        (lambda path: path.write_bytes(b""), "changed", None),
+        (pathlib.Path.unlink, "missing", None),
+        (link, "unreadable", "it is a symbolic link"),
+        (directory, "unreadable", "it is a directory"),
+        (fifo, "unreadable", "it is a FIFO"),
+    ],
+    ids=["flipped", "cut", "longer", "empty", "removed", "link", "directory", "fifo"],
+)
+@pytest.mark.parametrize("given", ["directory", "file"])
+def test_what_is_not_any_more_what_it_was(
+    held: pathlib.Path, how: t.Callable[[pathlib.Path], object], state: str, reason: str | None, given: str
+) -> None:
+    (before,) = compare(held)["files"]
+    how(held)
+    if held.is_dir() and given == "file":
+        result = run_module("cloud_download_content_info", {"path": str(held)})
+        assert "no file with a receipt is there" in result["msg"]
+        return
+    result = compare(held.parent if given == "directory" else held)
+    assert result["intact"] is False
+    (file,) = result["files"]
+    assert (file["path"], file["state"], file["reason"]) == (str(held), state, reason)
+    assert {key: file[key] for key in ("guid", "size", "sha256", "time")} == {
+        key: before[key] for key in ("guid", "size", "sha256", "time")
+    }
+    if state == "changed":
+        assert file["actual_size"] == held.stat().st_size
+        assert file["actual_sha256"] == (sha256(held) if held.stat().st_size == file["size"] else None)
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "back\\slash", "Zoë …", " ", "-rf", "x" * 240])
+def test_any_name(held: pathlib.Path, simulator: Simulator, name: str, tmp_path: pathlib.Path) -> None:
+    (guid,) = [file["guid"] for file in compare(held)["files"]]
+    place = tmp_path / "there"
+    place.mkdir()
+    good(run_module(CONTENT, connect(simulator, guid=guid, dest=f"{place}/{name}")))
+    (file,) = compare(place)["files"]
+    assert (file["path"], file["state"]) == (f"{place}/{name}", "intact")
+
+
+def test_the_receipt_alone_decides_which_file_is_meant(held: pathlib.Path) -> None:
+    """A receipt that was moved beside another file vouches for nothing."""
+    shutil.move(f"{held}.sha256", held.with_name("other.sha256"))
+    result = run_module("cloud_download_content_info", {"path": str(held.parent)})
+    assert result["error"]["option"] == "path"
+    assert "no file with a receipt" in result["msg"]
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"path": "/no/such/directory/file"}, "path"),
+        ({"path": "/etc/hostname"}, "path"),
+        ({"path": "/tmp/a\0b"}, "path"),
+        ({"path": "/etc"}, "path"),
+        ({"path": "/etc", "guid": ["x"]}, "guid"),
+    ],
+)
+def test_bad_input_names_the_option(options: Json, named: str) -> None:
+    result = run_module("cloud_download_content_info", options)
+    assert result["failed"]
+    assert (result["error"]["code"], result["error"]["option"]) == ("option", named)
+    assert result["msg"].startswith(f"{named}: ")
+
+
+def test_everything_that_is_returned_is_documented(held: pathlib.Path) -> None:
+    documented = yaml.safe_load(cloud_download_content_info.RETURN)
+    result = compare(held)
+    assert {"intact", "files"} <= set(result)
+    assert set(result["files"][0]) == set(documented["files"]["contains"])
+    failed = run_module("cloud_download_content_info", {"path": "/no/such"})
+    assert set(failed["error"]) <= set(documented["error"]["contains"])
