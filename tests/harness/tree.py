@@ -23,6 +23,12 @@ def collection_in(collections_path: pathlib.Path) -> pathlib.Path:
     return collections_path / "ansible_collections" / NAMESPACE / NAME
 
 
+def modules_with_connection() -> list[str]:
+    """The names of the modules that talk to the server, sorted."""
+    modules = (ROOT / "plugins" / "modules").glob("[!_]*.py")
+    return sorted(path.stem for path in modules if "- storware.backup.connection\n" in path.read_text(encoding="utf-8"))
+
+
 def link() -> pathlib.Path:
     """A collections path on which the collection is this work tree."""
     collection = collection_in(LINK)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.storware.backup.plugins.module_utils import _cloud_download, _options
 from ansible_collections.storware.backup.plugins.module_utils._api import client, transport
+from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
 from tests.harness.examples import examples
 from tests.harness.modules import connect, run_module
 from tests.harness.virtual import virtual_time
@@ -127,6 +128,8 @@ def _write(simulator: Simulator, turns: _Turns, who: bool, options: Json, result
         with client.Client(connection) as session:
             session._transport = Taking(connection, lambda secret: None)
             results[who] = _cloud_download.ensure(session, options, False, lambda warning: None)
+    except StorwareError as error:
+        results[who] = {"code": error.code, "failures": error.results["failures"]}
     finally:
         turns.leave(who)
 
@@ -181,10 +184,15 @@ def test_any_interleaving_of_two_writers_ends_in_a_wanted_state(
         for writer in writers:
             writer.join()
         assert set(results) == {False, True}
+        guids = {user["email"]: user["guid"] for user in simulator.entities("users")}
+        # Who waits for what another one deletes is told so.
+        contested = {guids[person] for person in set(first) & set(second)} if states[1] == "absent" else set[str]()
+        for result in results.values():
+            assert {failure.get("protected_entity") for failure in result.get("failures", [])} <= contested, result
+            assert result.get("code", "prepare_failed") == "prepare_failed"
         simulator.step(120)
 
         found = {record["backup"]["protectedEntity"]["guid"] for record in simulator.downloads()}
-        guids = {user["email"]: user["guid"] for user in simulator.entities("users")}
         certain = set(first) | set(second) if states[1] == "present" else set(first) - set(second)
         assert {guids[person] for person in certain} <= found
         assert found <= {guids[person] for person in {*first, *second, "zoe@example.com"}}

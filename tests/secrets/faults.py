@@ -15,14 +15,14 @@ import typing as t
 import zipfile
 from dataclasses import dataclass
 
-from tests.harness.tree import ROOT
+from tests.harness.tree import modules_with_connection
 from tests.secrets.server import Reply, Request, json_reply, reply
 from tests.secrets.shapes import USER
 
 Answers = t.Mapping[str, Reply | t.Callable[[Request], Reply]]
 Options = t.Mapping[str, t.Any]
 
-MODULES: t.Final = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("[a-z]*.py"))
+MODULES: t.Final = modules_with_connection()
 GUID: t.Final = "f8f73bf9-2445-4bce-a7dd-753be3b40a67"
 OTHER_GUID: t.Final = "0b6f0c1e-6f0e-4d6e-8a53-5b1f6a0f9c11"
 DEST: t.Final = "{dest}"  # stands for a directory of the case's own

@@ -16,12 +16,8 @@ import yaml
 
 from tests.harness import archive, pythons, runner, tree
 
-# Those that talk to the server: they have connection options, which the action group sets and action plugins resolve.
-MODULES = {
-    path.stem
-    for path in (tree.ROOT / "plugins" / "modules").glob("[!_]*.py")
-    if "storware.backup.connection" in path.read_text(encoding="utf-8")
-}
+# They have connection options, which the action group sets and action plugins resolve.
+MODULES = tree.modules_with_connection()
 
 
 def read(name: str) -> t.Any:
@@ -30,12 +26,12 @@ def read(name: str) -> t.Any:
 
 def test_the_action_group_holds_every_module_with_a_connection() -> None:
     groups = read("meta/runtime.yml")["action_groups"]
-    assert groups["storware"] == sorted(MODULES)
+    assert groups["storware"] == MODULES
     assert groups["fetch_content"] == [{"metadata": {"extend_group": ["storware"]}}]
 
 
 def test_every_module_with_a_connection_has_its_action_plugin() -> None:
-    assert {path.stem for path in (tree.ROOT / "plugins" / "action").glob("[!_]*.py")} == MODULES
+    assert sorted(path.stem for path in (tree.ROOT / "plugins" / "action").glob("[!_]*.py")) == MODULES
 
 
 def test_the_oldest_tested_ansible_core_is_the_oldest_supported() -> None:
