@@ -20,6 +20,7 @@ MASK: t.Final = "********"
 SHORTEST: t.Final = 4
 # A long secret is looked for piece by piece, so that one of which only a part is shown is found as well.
 _PIECE: t.Final = 64
+_SHORTEST_PIECE: t.Final = 16
 _PLAIN: t.Final = frozenset(string.ascii_letters + string.digits)
 # What begins an escape may have been escaped itself.
 _BACKSLASH: t.Final = r"(?:\\|%(?:25)*5c)"
@@ -50,11 +51,22 @@ def patterns(secret: str) -> tuple[str, str]:
     text = secret.strip()
     if len(text) < SHORTEST:
         return (re.escape(secret) if len(secret) >= SHORTEST else ""), ""
-    pieces = [text[start : start + _PIECE] for start in range(0, len(text), _PIECE)]
-    if len(pieces[-1]) < SHORTEST:
-        pieces[-2:] = ["".join(pieces[-2:])]
+    pieces = _pieces(text)
     whole = [_escapes(text), *map(re.escape, sorted(_encoded(text), key=len, reverse=True))]
     return "|".join(whole), "|".join(dict.fromkeys(map(_escapes, pieces))) if len(pieces) > 1 else ""
+
+
+def encoded_parts(secret: str) -> set[str]:
+    """What turns up of a long secret where its encoding is shown in part."""
+    return {piece for form in _encoded(secret.strip()) if len(form) > _PIECE for piece in _pieces(form)}
+
+
+def _pieces(text: str) -> list[str]:
+    """The text cut into pieces, none of which is so short that it turns up by chance."""
+    pieces = [text[start : start + _PIECE] for start in range(0, len(text), _PIECE)]
+    if len(pieces) > 1 and len(pieces[-1]) < _SHORTEST_PIECE:
+        pieces[-2:] = ["".join(pieces[-2:])]
+    return pieces
 
 
 def _escapes(text: str) -> str:
@@ -141,17 +153,21 @@ class Scrubber:
 
     def __init__(self) -> None:
         self._patterns: dict[str, list[re.Pattern[str]]] = {}
+        self._parts: set[str] = set()
 
     def learn(self, secret: str) -> set[str]:
         """From now on this secret is replaced; returns its forms."""
         if secret not in self._patterns:
             self._patterns[secret] = [re.compile(found, re.IGNORECASE) for found in patterns(secret) if found]
+            self._parts |= encoded_parts(secret)
         return forms(secret)
 
     def text(self, text: str) -> str:
         """The text without secrets."""
         known = (pattern for patterns_of_one in self._patterns.values() for pattern in patterns_of_one)
-        found = sorted(match.span() for pattern in known for match in pattern.finditer(text))
+        found = sorted(
+            [*(match.span() for pattern in known for match in pattern.finditer(text)), *self._parts_in(text)]
+        )
         clean, seen = [], 0
         # Secrets may overlap or hold each other: what belongs to any of them goes.
         for start, end in found:
@@ -159,6 +175,14 @@ class Scrubber:
                 clean += [text[seen:start], MASK]
             seen = max(seen, end)
         return "".join([*clean, text[seen:]])
+
+    def _parts_in(self, text: str) -> t.Iterator[tuple[int, int]]:
+        # Not by an expression: one with hundreds of alternatives tries each of them at each place.
+        for part in self._parts:
+            start = text.find(part)
+            while start >= 0:
+                yield start, start + len(part)
+                start = text.find(part, start + len(part))
 
     def value(self, value: t.Any, *, keys: bool = True) -> t.Any:
         """A JSON value without secrets. keys: whether names are masked too; those below ``other`` always are."""

@@ -8,9 +8,11 @@ from __future__ import annotations
 import base64
 import html
 import json
+import string
 import time
 import typing as t
 import urllib.parse
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -133,6 +135,29 @@ def test_a_part_of_a_long_secret_is_masked() -> None:
     masked = scrubber.text(f"before {secret[:500]}")
     assert len(masked) < 200
     assert secret[:60] not in masked
+
+
+@pytest.mark.parametrize("size", [80, 200, 4096])
+@pytest.mark.parametrize("around", [b"", b"k", b"ki", b"king:"])
+@pytest.mark.parametrize(
+    "encode", [base64.b64encode, base64.urlsafe_b64encode, bytes.hex, lambda data: data.hex().upper()]
+)
+def test_a_part_of_what_is_encoded_of_a_long_secret_is_masked(
+    encode: t.Callable[[bytes], bytes | str], around: bytes, size: int
+) -> None:
+    """Nothing is left of the beginning but less than a piece, where it is cut, and what shares a byte with others."""
+    random = Random(size)
+    secret = "".join(random.choices(string.ascii_letters + string.digits + "/+~?", k=size))
+    scrubber = Scrubber()
+    scrubber.learn(secret)
+    encoded = encode(around + secret.encode())
+    text = encoded if isinstance(encoded, str) else encoded.decode()
+    for share in (0.9, 0.7, 0.5):
+        shown = text[: int(len(text) * share)]
+        masked = scrubber.text(f"token={shown}")
+        assert len(masked.replace(MASK, "")) < 6 + 2 * len(around) + 4 + 80, (masked, share)
+        if size > 500:
+            assert MASK in masked
 
 
 @pytest.mark.parametrize(
