@@ -43,22 +43,24 @@ def forms(secret: str) -> set[str]:
     return {form for form in found if len(form) >= SHORTEST}
 
 
-def patterns(secret: str) -> tuple[str, str]:
-    """Regular expressions for the whole secret, in any mixture and nesting of escapes or encoded; and for parts of it.
+def pattern(secret: str) -> str:
+    """A regular expression for the secret in any mixture and nesting of escapes, or encoded.
 
-    Empty texts when it is too short to be looked for.
+    For a long one it finds each part, but not encoded. Empty when the secret is too short to be looked for.
     """
     text = secret.strip()
     if len(text) < SHORTEST:
-        return (re.escape(secret) if len(secret) >= SHORTEST else ""), ""
+        return re.escape(secret) if len(secret) >= SHORTEST else ""
     pieces = _pieces(text)
-    whole = [_escapes(text), *map(re.escape, sorted(_encoded(text), key=len, reverse=True))]
-    return "|".join(whole), "|".join(dict.fromkeys(map(_escapes, pieces))) if len(pieces) > 1 else ""
+    if len(pieces) > 1:
+        return "|".join(dict.fromkeys(map(_escapes, pieces)))  # encoded_parts has the rest
+    return "|".join([_escapes(text), *map(re.escape, sorted(_encoded(text), key=len, reverse=True))])
 
 
 def encoded_parts(secret: str) -> set[str]:
-    """What turns up of a long secret where its encoding is shown in part."""
-    return {piece for form in _encoded(secret.strip()) if len(form) > _PIECE for piece in _pieces(form)}
+    """The parts of a long secret's encodings."""
+    text = secret.strip()
+    return {part for form in _encoded(text) for part in _pieces(form)} if len(_pieces(text)) > 1 else set()
 
 
 def _pieces(text: str) -> list[str]:
@@ -152,29 +154,28 @@ class Scrubber:
     """Replaces all secrets it was told of, in all their forms."""
 
     def __init__(self) -> None:
-        self._patterns: dict[str, list[re.Pattern[str]]] = {}
+        self._patterns: dict[str, re.Pattern[str] | None] = {}
         self._parts: set[str] = set()
 
     def learn(self, secret: str) -> set[str]:
         """From now on this secret is replaced; returns its forms."""
         if secret not in self._patterns:
-            self._patterns[secret] = [re.compile(found, re.IGNORECASE) for found in patterns(secret) if found]
+            found = pattern(secret)
+            self._patterns[secret] = re.compile(found, re.IGNORECASE) if found else None
             self._parts |= encoded_parts(secret)
         return forms(secret)
 
     def text(self, text: str) -> str:
         """The text without secrets."""
-        known = (pattern for patterns_of_one in self._patterns.values() for pattern in patterns_of_one)
-        found = sorted(
-            [*(match.span() for pattern in known for match in pattern.finditer(text)), *self._parts_in(text)]
-        )
-        clean, seen = [], 0
-        # Secrets may overlap or hold each other: what belongs to any of them goes.
-        for start, end in found:
-            if start >= seen:
-                clean += [text[seen:start], MASK]
+        known = filter(None, self._patterns.values())
+        found = [match.span() for pattern in known for match in pattern.finditer(text)]
+        clean, seen = [], -1
+        # Secrets and their parts may overlap, hold or follow each other: what belongs to any of them goes.
+        for start, end in sorted([*found, *self._parts_in(text)]):
+            if start > seen:
+                clean += [text[max(seen, 0) : start], MASK]
             seen = max(seen, end)
-        return "".join([*clean, text[seen:]])
+        return "".join([*clean, text[max(seen, 0) :]])
 
     def _parts_in(self, text: str) -> t.Iterator[tuple[int, int]]:
         # Not by an expression: one with hundreds of alternatives tries each of them at each place.
