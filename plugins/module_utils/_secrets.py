@@ -110,9 +110,9 @@ def _encoded(secret: str) -> set[str]:
     found = {raw.hex(), raw.hex().upper()}
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         found |= {encode(raw).decode(), encode(raw).decode().rstrip("=")}
-        for before in (1, 2):
+        for before in (0, 1, 2):
             # Only characters that no neighbour has a share in.
-            inner = encode(b"x" * before + raw).decode().rstrip("=")[before + 1 :]
+            inner = encode(b"x" * before + raw).decode().rstrip("=")[before + 1 if before else 0 :]
             found.add(inner[: len(inner) - ((before + len(raw)) % 3 > 0)])
     return {form for form in found if len(form) >= SHORTEST}
 

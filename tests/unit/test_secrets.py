@@ -117,9 +117,11 @@ def test_escapes_may_be_nested(secret: str, escapes: list[t.Callable[[str], str]
     assert len(left) < SHORTEST, (secret, text, left)
 
 
-@pytest.mark.parametrize("around", [(b"", b""), (b"x:", b":y"), (b"user:", b"")])
-def test_a_secret_within_what_is_encoded_is_masked(around: tuple[bytes, bytes]) -> None:
-    secret = "off with her head"
+@pytest.mark.parametrize(
+    "around", [(b"", b""), (b"x:", b":y"), (b"user:", b""), (b"", b":y"), (b"", b"yz"), (b"x", b"")]
+)
+@pytest.mark.parametrize("secret", ["off with her head", "off with her hea", "off with her he"])
+def test_a_secret_within_what_is_encoded_is_masked(secret: str, around: tuple[bytes, bytes]) -> None:
     scrubber = Scrubber()
     scrubber.learn(secret)
     encoded = base64.b64encode(around[0] + secret.encode() + around[1]).decode()
