@@ -182,6 +182,35 @@ def test_h9_a_login_without_a_usable_cookie_is_told(answer: Answer, words: str) 
     assert words in error.message
 
 
+def test_a_session_is_ended_whoever_opened_it_and_one_that_has_ended_is_no_fault() -> None:
+    logout = "POST /api/session/logout"
+    for answer in (Answer(204), Answer(401)):
+        with answering({logout: answer}) as server, client(server.url, session="SID=given") as session:
+            session.log_out()
+            assert session.session == ""
+            assert server.calls() == [logout]
+    with answering({logout: Answer(403)}) as server, client(server.url, session="SID=given") as session:
+        with pytest.raises(ApiError) as caught:
+            session.log_out()
+        assert caught.value.code == "forbidden"
+
+
+@pytest.mark.parametrize("status", [200, 206, 416])
+def test_content_is_opened_with_the_headers_of_the_caller(status: int) -> None:
+    content = "GET /api/cloud-download/x"
+    with answering({content: Answer(status, b"bytes")}) as server, client(server.url) as session:
+        with session.open("/cloud-download/x", {"Range": "bytes=5-"}, "fetch it") as response:
+            assert (response.status_code, response.content) == (status, b"bytes")
+        (request,) = [request for request in server.requests if request.path.endswith("/x")]
+    assert request.headers["Range"] == "bytes=5-"
+
+
+def test_what_is_read_is_asked_for_as_json() -> None:
+    with answering({LIST: OK}) as server:
+        read(server)
+    assert {request.headers["Accept"] for request in server.requests if request.method == "GET"} == {"application/json"}
+
+
 def test_after_its_end_a_client_holds_no_session() -> None:
     with answering({LIST: OK}) as server:
         with client(server.url) as session:

@@ -77,3 +77,18 @@ def test_a_few_entities_are_asked_for_one_by_one_and_more_all_at_once(number: in
     assert {guid: backup.guid for guid, backup in found.items()} == {guid: f"of {guid}" for guid in GUIDS[:number]}
     queries = [part for call in server.calls() for part in call.partition("?")[2].split("&")]
     assert sorted({part for part in queries if part.startswith("protected-entity")}) == asked
+
+
+def test_of_several_backups_the_newest_good_one_is_the_latest() -> None:
+    def backup(name: str, taken: int | None, status: str = "SUCCESS") -> dict[str, t.Any]:
+        return {"guid": name, "protectedEntity": {"guid": GUIDS[0]}, "status": {"name": status}, "snapshotTime": taken}
+
+    records = [
+        backup("old", 1_700_000_000_000),
+        backup("newest", 1_760_000_000_000),
+        backup("between", 1_750_000_000_000),
+        backup("of no time", None),
+        backup("failed", 1_770_000_000_000, "FAILED"),
+    ]
+    with answering({"GET /api/backups": Answer.json(records)}) as server, client(server.url) as session:
+        assert backups.latest(session, [GUIDS[0]], ["CLOUD_USER"])[GUIDS[0]].guid == "newest"
