@@ -114,7 +114,9 @@ error:
   type: dict
   contains:
     code:
-      description: V(option) for an option that cannot work; V(file_system) and others for what the operating system refuses.
+      description:
+        - V(option) for an option that cannot work, V(file_system) or V(overtaken) (the directory is gone) for what the operating system refuses, and
+          V(internal) for a defect of this module.
       type: str
       sample: option
     hint:

@@ -125,7 +125,7 @@ def test_no_connection_option_is_documented_that_is_none() -> None:
     assert list(documented) == [option.name for option in _options.CONNECTION]
 
 
-@pytest.mark.parametrize("module", sorted(path.stem for path in (tree.ROOT / "plugins" / "modules").glob("*.py")))
+@pytest.mark.parametrize("module", tree.modules_with_connection())
 def test_the_codes_of_failures_are_documented(module: str) -> None:
     """All that the API and the frame of the modules can raise."""
     sources = [*(tree.ROOT / "plugins" / "module_utils" / "_api").glob("*.py"), *_frame()]
