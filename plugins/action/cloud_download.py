@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+from ..module_utils import _options
 from ..plugin_utils._action import ConnectionActionModule
 
 
 class ActionModule(ConnectionActionModule):
-    """Resolves the connection on the controller."""
+    """Resolves the connection on the controller, and tells how far the work is."""
+
+    _default_interval = _options.PROGRESS_INTERVAL

@@ -14,8 +14,9 @@ from ._api.client import Client
 from ._api.cloud_downloads import Identifier, Wanted
 from ._api.creating import Creator
 from ._api.preparing import Progress
-from ._api.waiter import Waiting
+from ._api.waiter import Tell, Waiting
 from ._errors import OptionError, StorwareError
+from ._options import check_guids, is_guid
 
 Params = t.Mapping[str, t.Any]
 Result = dict[str, t.Any]
@@ -35,9 +36,7 @@ def check(params: Params) -> None:
         raise OptionError(selector, "is empty: it names nothing to work on")
     if any(not entry.strip() for entry in params[selector]):
         raise OptionError(selector, "has an empty entry")
-    for guid in params["guid"] or ():
-        if not entities.is_guid(guid):
-            raise OptionError("guid", f"must be a GUID of 36 characters, not {guid!r}")
+    check_guids("guid", params["guid"] or ())
     for option in _FOR_ENTITIES if selector == "guid" else _FOR_GUIDS:
         if params[option] is not None:
             other = "protected_entities" if selector == "guid" else "guid"
@@ -53,19 +52,22 @@ def check(params: Params) -> None:
             raise OptionError(option, f"must be between {low:g} and {MAX_WAIT:g} seconds, not {params[option]:g}")
 
 
-def ensure(client: Client, params: Params, check_mode: bool, warn: t.Callable[[str], None]) -> Result:
+def ensure(client: Client, params: Params, check_mode: bool, warn: t.Callable[[str], None], tell: Tell) -> Result:
     """Bring the downloads into the wanted state; returns the module's result, with "diff".
 
     Raises StorwareError, with what was done so far in ``results``.
     """
     present = params["state"] == "present"
     if params["guid"] is not None:
-        return _update_selected(client, params, check_mode) if present else _delete_selected(client, params, check_mode)
+        selected = _update_selected if present else _delete_selected
+        return selected(client, params, check_mode, tell)
     by_entity = _create_missing if present else _delete_matching
-    return by_entity(client, params, check_mode, warn)
+    return by_entity(client, params, check_mode, warn, tell)
 
 
-def _create_missing(client: Client, params: Params, check_mode: bool, warn: t.Callable[[str], None]) -> Result:
+def _create_missing(
+    client: Client, params: Params, check_mode: bool, warn: t.Callable[[str], None], tell: Tell
+) -> Result:
     wanted, without_backup = _wanted(client, params)
     identifier = Identifier(client)
     seen = preparing.survey(client, wanted, identifier)
@@ -91,7 +93,7 @@ def _create_missing(client: Client, params: Params, check_mode: bool, warn: t.Ca
             **_report(downloads, created=[guid for guid in created if guid in new], tasks=asked.tasks.values()),
         }
 
-    waiting = _waiting(params)
+    waiting = _waiting(params, tell)
     with _told_on_failure(report):
         if plan.missing:
             creator.create(plan.missing, waiting)
@@ -105,7 +107,7 @@ def _create_missing(client: Client, params: Params, check_mode: bool, warn: t.Ca
     return report()
 
 
-def _update_selected(client: Client, params: Params, check_mode: bool) -> Result:
+def _update_selected(client: Client, params: Params, check_mode: bool, tell: Tell) -> Result:
     selected = cloud_downloads.select(client, params["guid"])
     body = wire.update_body(params["status"], params["update"] or {})
     plan = _plan.update(selected, body)
@@ -119,26 +121,30 @@ def _update_selected(client: Client, params: Params, check_mode: bool) -> Result
             cloud_downloads.update(client, guid, body)
             updated.append(guid)
         if params["wait"]:
-            selected = cloud_downloads.wait_finished(client, [str(found.guid) for found in selected], _waiting(params))
+            selected = cloud_downloads.wait_finished(
+                client, [str(found.guid) for found in selected], _waiting(params, tell)
+            )
         elif updated:
             selected = cloud_downloads.select(client, params["guid"])
     return {**result, **_report(selected, updated=updated)}
 
 
-def _delete_selected(client: Client, params: Params, check_mode: bool) -> Result:
+def _delete_selected(client: Client, params: Params, check_mode: bool, tell: Tell) -> Result:
     plan = _plan.absence_of_guids(params["guid"], cloud_downloads.list_all(client))
-    return _delete(client, params, check_mode, plan)
+    return _delete(client, params, check_mode, plan, tell)
 
 
-def _delete_matching(client: Client, params: Params, check_mode: bool, warn: t.Callable[[str], None]) -> Result:
+def _delete_matching(
+    client: Client, params: Params, check_mode: bool, warn: t.Callable[[str], None], tell: Tell
+) -> Result:
     wanted, _without_backup = _wanted(client, params)  # without that backup there is no download of it either
     seen = preparing.survey(client, wanted, Identifier(client))
     for want, tasks in seen.expected.items():
         warn(f"{_name(want)} may come to have a download that cannot be deleted yet: {_may_be(tasks)}.")
-    return _delete(client, params, check_mode, _plan.absence(wanted, seen.catalogue))
+    return _delete(client, params, check_mode, _plan.absence(wanted, seen.catalogue), tell)
 
 
-def _delete(client: Client, params: Params, check_mode: bool, plan: _plan.Absence) -> Result:
+def _delete(client: Client, params: Params, check_mode: bool, plan: _plan.Absence, tell: Tell) -> Result:
     result: Result = {"changed": bool(plan.doomed), "diff": plan.diff}
     if check_mode:
         return {**result, **_report(plan.doomed)}
@@ -151,7 +157,7 @@ def _delete(client: Client, params: Params, check_mode: bool, plan: _plan.Absenc
         tasks = [task for task in deleting.values() if task is not None]
         return {**result, "changed": bool(deleted), **_report(plan.doomed, deleted=deleted, tasks=tasks)}
 
-    waiting = _waiting(params)
+    waiting = _waiting(params, tell)
     for download in plan.doomed:
         guid = str(download.guid)
         try:
@@ -282,7 +288,7 @@ def _check_backup(params: Params) -> None:
     backup = params["backup"]
     if backup is None or backup == LATEST:
         return
-    if not entities.is_guid(backup):
+    if not is_guid(backup):
         raise OptionError("backup", f"must be {LATEST!r} or a GUID of 36 characters, not {backup!r}")
     if len(set(params["protected_entities"])) > 1:
         raise OptionError(
@@ -290,8 +296,8 @@ def _check_backup(params: Params) -> None:
         )
 
 
-def _waiting(params: Params) -> Waiting:
-    return Waiting(timeout=params["wait_timeout"], interval=params["wait_interval"])
+def _waiting(params: Params, tell: Tell) -> Waiting:
+    return Waiting(timeout=params["wait_timeout"], interval=params["wait_interval"], tell=tell)
 
 
 def _joined(reasons: t.Mapping[str, str], shown: int = 10) -> str:

@@ -39,6 +39,11 @@ class StorwareError(Exception):
         self.results: dict[str, t.Any] = dict(results or {})
         self.retryable = retryable
 
+    @property
+    def text(self) -> str:
+        """The message and the next step, as a user reads it."""
+        return f"{self.message.rstrip('.')}. {self.hint}".rstrip() if self.hint else self.message
+
     def told(self) -> dict[str, t.Any]:
         """The return value ``error``: what playbooks may go by."""
         return {"code": self.code, "hint": self.hint, "retryable": self.retryable, **self.details}

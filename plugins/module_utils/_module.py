@@ -10,9 +10,9 @@ import sys
 import traceback
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
+from ansible.module_utils.basic import AnsibleFallbackNotFound, AnsibleModule, missing_required_lib
 
-from . import _options
+from . import _background, _options
 from ._api.client import Client
 from ._api.transport import REQUESTS_IMPORT_ERROR
 from ._errors import StorwareError
@@ -28,11 +28,39 @@ except ImportError:
 Result = dict[str, t.Any]
 Handler = t.Callable[["Context"], Result]
 
+PROGRESS_SPEC: t.Final = {"progress_interval": {"type": "float", "default": _options.PROGRESS_INTERVAL}}
 WAIT_SPEC: t.Final = {
     "wait": {"type": "bool", "default": True},
     "wait_timeout": {"type": "float", "default": 3600.0},
     "wait_interval": {"type": "float", "default": 10.0},
 }
+
+
+class DiscreetModule(AnsibleModule):  # type: ignore[misc]  # ansible-core has no type stubs
+    """Keeps secrets out of the log of its host, also where they stand in an option that is not for secrets.
+
+    Ansible writes the options there before anybody could mask them. It knows a secret as it is, but not within a list
+    or beside an at-sign, where it looks for passwords of its own accord and leaves parts of them (core 2.16 to 2.21).
+    """
+
+    def log(self, msg: str, log_args: t.Mapping[str, t.Any] | None = None) -> None:
+        """Log a message, or, where log_args has them, the options of this run."""
+        scrubber = Scrubber()
+        for secret in _options.secrets(_with_environment(self.params), os.environ):
+            scrubber.learn(secret)
+        options = {name: _discreet(scrubber, logged, self.params[name]) for name, logged in (log_args or {}).items()}
+        said = "Invoked with " + " ".join(f"{name}={value}" for name, value in options.items()) if options else msg
+        super().log(scrubber.text(said), options)
+
+
+def _discreet(scrubber: Scrubber, logged: t.Any, value: t.Any) -> t.Any:
+    """What Ansible would log of an option, unless there is a secret in it, which it may have spoilt."""
+    clean = scrubber.text(str(value))
+    return logged if clean == str(value) else clean
+
+
+def _with_environment(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    return {**params, **_options.from_environment(params, os.environ)}
 
 
 class Masks:
@@ -71,19 +99,56 @@ class Masks:
         return {**self.result(result), key: secret}
 
 
-class Context:
-    """What a module's handler works with."""
+class FileContext:
+    """What the handler of a module works with that needs no server."""
 
-    def __init__(self, module: AnsibleModule, masks: Masks, interrupts: Interrupts) -> None:
+    def __init__(self, module: AnsibleModule, masks: Masks, interrupts: Interrupts, tell: _background.Tell) -> None:
         self._module = module
         self._masks = masks
         self._interrupts = interrupts
-        self._client: Client | None = None
+        self._tell = tell
         self.params: dict[str, t.Any] = module.params
         self.check_mode: bool = module.check_mode
+        self.scrub = masks.text
+        _options.check_progress_interval(module.params.get("progress_interval"))
+
+    def warn(self, message: str) -> None:
+        """Warn the user. Ansible itself does not mask warnings (core 2.19 to 2.21)."""
+        self._module.warn(self._masks.text(message))
+
+    def tell(self, text: t.Callable[[], str]) -> None:
+        """Say how far it is to whoever visits this run; the text is made when it is time for one."""
+        self._tell(lambda: self._masks.text(text()))
+
+    def dress(self, path: str, dest: str) -> None:
+        """Give the file at path the owner, group, mode and security context that are asked for dest."""
+        arguments = self._attributes(path)
+        arguments["attributes"] = None  # an immutable file could not be renamed any more; adjust() sets them
+        if arguments["secontext"] and not any(self.params[name] for name in _SELINUX):
+            arguments["secontext"] = self._module.selinux_default_context(dest)
+        self._module.set_fs_attributes_if_different(arguments, False, expand=False)
+
+    def adjust(self, path: str) -> bool:
+        """Bring the attributes of an existing file to what is asked for; whether they differ(ed)."""
+        return bool(self._module.set_fs_attributes_if_different(self._attributes(path), False, expand=False))
+
+    def described(self, result: Result) -> Result:
+        """The result of one of several files with what Ansible adds for a single one: owner, group, mode and so on."""
+        return t.cast(Result, self._module.add_path_info(result))
+
+    def _attributes(self, path: str) -> dict[str, t.Any]:
+        arguments: dict[str, t.Any] = self._module.load_file_common_arguments(self.params, path=path)
+        return arguments
+
+
+class Context(FileContext):
+    """What a module's handler works with."""
+
+    def __init__(self, module: AnsibleModule, masks: Masks, interrupts: Interrupts, tell: _background.Tell) -> None:
+        super().__init__(module, masks, interrupts, tell)
+        self._client: Client | None = None
         self.connection = _options.connection(module.params)
         self.hands_out_session = False
-        self.scrub = masks.text
 
     @property
     def client(self) -> Client:
@@ -109,26 +174,6 @@ class Context:
         self.hands_out_session = True
         return self.client.session
 
-    def warn(self, message: str) -> None:
-        """Warn the user. Ansible itself does not mask warnings (core 2.19 to 2.21)."""
-        self._module.warn(self._masks.text(message))
-
-    def dress(self, path: str, dest: str) -> None:
-        """Give the file at path the owner, group, mode and security context that are asked for dest."""
-        arguments = self._attributes(path)
-        arguments["attributes"] = None  # an immutable file could not be renamed any more; adjust() sets them
-        if arguments["secontext"] and not any(self.params[name] for name in _SELINUX):
-            arguments["secontext"] = self._module.selinux_default_context(dest)
-        self._module.set_fs_attributes_if_different(arguments, False, expand=False)
-
-    def adjust(self, path: str) -> bool:
-        """Bring the attributes of an existing file to what is asked for; whether they differ(ed)."""
-        return bool(self._module.set_fs_attributes_if_different(self._attributes(path), False, expand=False))
-
-    def _attributes(self, path: str) -> dict[str, t.Any]:
-        arguments: dict[str, t.Any] = self._module.load_file_common_arguments(self.params, path=path)
-        return arguments
-
 
 _SELINUX: t.Final = ("seuser", "serole", "setype", "selevel")
 
@@ -141,8 +186,16 @@ def connection_spec() -> dict[str, t.Any]:
     spec = {option.name: option.argument_spec() for option in _options.CONNECTION}
     for option in _options.CONNECTION:
         if option.name not in _options.CREDENTIAL_NAMES:
-            spec[option.name]["fallback"] = (env_fallback, [option.environment])
+            spec[option.name]["fallback"] = (_environment, [option.environment])
     return spec
+
+
+def _environment(name: str) -> str:
+    """A fallback of an argument spec. An AWX credential sets a variable for a field that is left empty, too."""
+    value = os.environ.get(name)
+    if not value:
+        raise AnsibleFallbackNotFound
+    return value
 
 
 def run(handler: Handler, argument_spec: t.Mapping[str, t.Any], **settings: t.Any) -> t.NoReturn:
@@ -150,18 +203,31 @@ def run(handler: Handler, argument_spec: t.Mapping[str, t.Any], **settings: t.An
 
     settings are those of AnsibleModule. Ends the process as Ansible wants it.
     """
-    module = AnsibleModule(argument_spec={**connection_spec(), **argument_spec}, supports_check_mode=True, **settings)
+    tell = _background.begin(os.environ)
+    module = _made(DiscreetModule, {**connection_spec(), **argument_spec}, settings)
     if REQUESTS_IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("requests"), exception=REQUESTS_IMPORT_ERROR)
-    module.params.update(_options.from_environment(module.params, os.environ))
+    module.params = _with_environment(module.params)
     masks = Masks(module)
-    _end(module, masks, lambda: _carried_out(handler, module, masks))
+    _end(module, masks, lambda: _carried_out(handler, module, masks, tell))
 
 
-def run_on_files(handler: t.Callable[[dict[str, t.Any]], Result], argument_spec: t.Mapping[str, t.Any]) -> t.NoReturn:
+def run_on_files(
+    handler: t.Callable[[FileContext], Result], argument_spec: t.Mapping[str, t.Any], **settings: t.Any
+) -> t.NoReturn:
     """Run a module that needs no server: no connection options, no session, and no client library."""
-    module = AnsibleModule(argument_spec=dict(argument_spec), supports_check_mode=True)
-    _end(module, Masks(module), lambda: _said(module.exit_json, handler(module.params)))
+    tell = _background.begin(os.environ)
+    module = _made(AnsibleModule, argument_spec, settings)
+    masks = Masks(module)
+    _end(module, masks, lambda: _carried_out_on_files(handler, module, masks, tell))
+
+
+def _made(
+    kind: type[AnsibleModule], argument_spec: t.Mapping[str, t.Any], settings: t.Mapping[str, t.Any]
+) -> AnsibleModule:
+    module = kind(argument_spec=dict(argument_spec), supports_check_mode=True, **settings)
+    module.params.update(_options.one_in_a_line(module.params))
+    return module
 
 
 def _end(module: AnsibleModule, masks: Masks, work: t.Callable[[], int]) -> t.NoReturn:
@@ -178,28 +244,40 @@ def _end(module: AnsibleModule, masks: Masks, work: t.Callable[[], int]) -> t.No
     raise SystemExit(_said(module.fail_json, failure))
 
 
-def _carried_out(handler: Handler, module: AnsibleModule, masks: Masks) -> int:
+def _carried_out(handler: Handler, module: AnsibleModule, masks: Masks, tell: _background.Tell) -> int:
     """Call the handler and say its result; the exit status."""
     for secret in _options.secrets(module.params, os.environ):
         masks.learn(secret)
     interrupts = Interrupts()
-    context = Context(module, masks, interrupts)
+    context = Context(module, masks, interrupts, tell)
     for option in _options.CONNECTION:
         if option.secret and 0 < len(module.params[option.name] or "") < SHORTEST:
             context.warn(f"{option.name} has fewer than {SHORTEST} characters and cannot be masked everywhere.")
     try:
-        try:
-            result = _returnable(handler(context), context, masks)
-        finally:
-            interrupts.ignore()
-        if not module._diff:
-            result.pop("diff", None)
-        status = _said(module.exit_json, result)
+        status = _result_said(lambda: _returnable(handler(context), context, masks), module, interrupts)
         if context.hands_out_session and status == 0:
             context.client.leave_open()
         return status
     finally:
         context.close()
+
+
+def _carried_out_on_files(
+    handler: t.Callable[[FileContext], Result], module: AnsibleModule, masks: Masks, tell: _background.Tell
+) -> int:
+    interrupts = Interrupts()
+    return _result_said(lambda: handler(FileContext(module, masks, interrupts, tell)), module, interrupts)
+
+
+def _result_said(work: t.Callable[[], Result], module: AnsibleModule, interrupts: Interrupts) -> int:
+    """Do the work, which a signal may end, and say its result, which none may; the exit status."""
+    try:
+        result = work()
+    finally:
+        interrupts.ignore()
+    if not module._diff:
+        result.pop("diff", None)
+    return _said(module.exit_json, result)
 
 
 def _returnable(result: Result, context: Context, masks: Masks) -> Result:
@@ -220,9 +298,7 @@ def _returnable(result: Result, context: Context, masks: Masks) -> Result:
 def _failure(error: StorwareError, masks: Masks) -> Result:
     masked = corrupted(error.results, masks.hides)
     note = f"Not returned, because a secret turns up in it: {', '.join(masked)}." if masked else ""
-    message = error.message
-    for more in filter(None, (error.hint, note)):
-        message = f"{message.rstrip('.')}. {more}"
+    message = f"{error.text.rstrip('.')}. {note}" if note else error.text
     return {
         **masks.result({key: value for key, value in error.results.items() if key not in masked}),
         "msg": masks.text(message),

@@ -56,8 +56,12 @@ LOGINS: t.Final = (("token",), ("username", "password"))
 LOGIN_NAMES: t.Final = frozenset(name for login in LOGINS for name in login)
 CREDENTIAL_NAMES: t.Final = LOGIN_NAMES | {"session"}
 
+_GUID: t.Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _COOKIE: t.Final = re.compile(r"[!#-'*+.0-9A-Z^-z|~-]+=[!-~]+")  # what a header can carry
 
+PROGRESS_INTERVAL: t.Final = 10.0  # the default; seconds
+LEAST_INTERVAL: t.Final = 0.1
+MOST_INTERVAL: t.Final = 120.0  # well below the time after which work is stopped that nobody visits
 MAX_TIMEOUT: t.Final = 3600.0
 MAX_RETRIES: t.Final = 100
 
@@ -99,6 +103,36 @@ def from_environment(given: t.Mapping[str, t.Any], environ: t.Mapping[str, str])
     if not begun:
         wanted.add("session")
     return {name: value for name, value in offered.items() if name in wanted or name not in CREDENTIAL_NAMES}
+
+
+def is_guid(text: str) -> bool:
+    """Whether the text has the 36-character form that all guids of the API have."""
+    return _GUID.fullmatch(text) is not None
+
+
+def check_guids(option: str, texts: t.Iterable[str]) -> None:
+    """Raise OptionError for what is no GUID."""
+    for text in texts:
+        if not is_guid(text):
+            raise OptionError(option, f"must be a GUID of 36 characters, not {text!r}")
+
+
+def one_in_a_line(params: t.Mapping[str, t.Any]) -> dict[str, list[t.Any]]:
+    """Options that are lists, and have a text of several lines in them: each line is an element.
+
+    A survey of AWX has no lists, but a field for texts.
+    """
+    found = {}
+    for name, value in params.items():
+        if isinstance(value, list) and any(isinstance(text, str) and "\n" in text for text in value):
+            found[name] = [line for text in value for line in _lines(text)]
+    return found
+
+
+def _lines(value: t.Any) -> list[t.Any]:
+    if not isinstance(value, str):
+        return [value]
+    return [line.strip() for line in value.splitlines() if line.strip()]
 
 
 def for_another_host(arguments: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -229,9 +263,15 @@ def _client_key(params: t.Mapping[str, t.Any]) -> str | None:
     return key
 
 
-def in_range(option: str, value: float, low: float, high: float) -> float:
+def in_range(option: str, value: float, low: float, high: float, hint: str = "") -> float:
     """The value, if it is in the range. Raises OptionError."""
     # Written so that NaN fails as well.
     if not low <= value <= high:
-        raise OptionError(option, f"must be between {low:g} and {high:g}, not {value:g}")
+        raise OptionError(option, f"must be between {low:g} and {high:g}, not {value:g}", hint=hint)
     return value
+
+
+def check_progress_interval(seconds: float | None) -> None:
+    """Raises OptionError; 0 and None are fine."""
+    if seconds:
+        in_range("progress_interval", seconds, LEAST_INTERVAL, MOST_INTERVAL, hint="0 means no lines.")

@@ -21,6 +21,7 @@ SHORTEST: t.Final = 4
 # A long secret is looked for piece by piece, so that one of which only a part is shown is found as well.
 _PIECE: t.Final = 64
 _SHORTEST_PIECE: t.Final = 16
+_SHORTEST_ELEMENT: t.Final = 8  # shorter ones turn up by chance
 _PLAIN: t.Final = frozenset(string.ascii_letters + string.digits)
 # What begins an escape may have been escaped itself.
 _BACKSLASH: t.Final = r"(?:\\|%(?:25)*5c)"
@@ -61,6 +62,12 @@ def encoded_parts(secret: str) -> set[str]:
     """The parts of a long secret's encodings."""
     text = secret.strip()
     return {part for form in _encoded(text) for part in _pieces(form)} if len(_pieces(text)) > 1 else set()
+
+
+def _elements(secret: str) -> list[str]:
+    """Ansible splits a text at commas for an option that is a list, and we at the ends of lines."""
+    found = re.split("[,\r\n]", secret)
+    return [element for element in found if len(element) >= _SHORTEST_ELEMENT] if len(found) > 1 else []
 
 
 def _pieces(text: str) -> list[str]:
@@ -158,12 +165,15 @@ class Scrubber:
         self._parts: set[str] = set()
 
     def learn(self, secret: str) -> set[str]:
-        """From now on this secret is replaced; returns its forms."""
-        if secret not in self._patterns:
-            found = pattern(secret)
-            self._patterns[secret] = re.compile(found, re.IGNORECASE) if found else None
-            self._parts |= encoded_parts(secret)
-        return forms(secret)
+        """From now on this secret is replaced, and what it is split into where it is taken for a list; its forms."""
+        return {form for text in (secret, *_elements(secret)) for form in self._learn(text)}
+
+    def _learn(self, text: str) -> set[str]:
+        if text not in self._patterns:
+            found = pattern(text)
+            self._patterns[text] = re.compile(found, re.IGNORECASE) if found else None
+            self._parts |= encoded_parts(text)
+        return forms(text)
 
     def text(self, text: str) -> str:
         """The text without secrets."""

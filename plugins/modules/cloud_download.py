@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: cloud_download
 short_description: Create, update and delete cloud downloads of Storware Backup and Recovery
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Ensures that the server has prepared a download of the backed-up cloud data of each protected entity
     (Microsoft 365 mailboxes, sites, groups and teams), and waits until all of them are ready. Or ensures that there is none.
@@ -20,6 +20,7 @@ author:
 extends_documentation_fragment:
   - storware.backup.connection
   - storware.backup.wait
+  - storware.backup.progress
   - storware.backup.attributes
 options:
   state:
@@ -33,6 +34,7 @@ options:
     description:
       - Whose data it is, each by name, e-mail address or GUID. Names and addresses are compared exactly; one that fits nothing,
         or several entities, is an error that lists the candidates, and nothing is sent.
+      - A text with several lines is a list with an element for each line, as in O(guid).
       - Exactly one of O(protected_entities) and O(guid) is required.
     type: list
     elements: str
@@ -361,7 +363,7 @@ from ansible_collections.storware.backup.plugins.module_utils._api import entiti
 def ensure(context: _module.Context) -> _module.Result:
     """Bring the downloads into the wanted state."""
     _cloud_download.check(context.params)
-    return _cloud_download.ensure(context.client, context.params, context.check_mode, context.warn)
+    return _cloud_download.ensure(context.client, context.params, context.check_mode, context.warn, context.tell)
 
 
 def main() -> None:
@@ -380,6 +382,7 @@ def main() -> None:
             "update": {"type": "dict"},
             "request": {"type": "dict"},
             **_module.WAIT_SPEC,
+            **_module.PROGRESS_SPEC,
         },
         mutually_exclusive=[("protected_entities", "guid")],
         required_one_of=[("protected_entities", "guid")],

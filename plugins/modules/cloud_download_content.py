@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: cloud_download_content
 short_description: Fetch the content of a cloud download of Storware Backup and Recovery
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Brings the bytes of one download to a file on the host that the module runs on, proves that they are whole, and only then gives the
     file its name. A file that was there is either untouched or completely replaced.
@@ -24,17 +24,22 @@ description:
 author:
   - The storware.backup authors (@storware-backup)
 extends_documentation_fragment:
+  - storware.backup.content
   - ansible.builtin.files
   - storware.backup.connection
+  - storware.backup.progress
   - storware.backup.attributes
 options:
   guid:
-    description: GUID of the download, as M(storware.backup.cloud_download) and M(storware.backup.cloud_download_info) return it.
-    type: str
+    description:
+      - GUIDs of downloads, as M(storware.backup.cloud_download) and M(storware.backup.cloud_download_info) return them.
+      - Several are fetched one after the other, with one login. One that cannot be fetched does not hold up the others.
+    type: list
+    elements: str
     required: true
   dest:
     description:
-      - A file, or a directory that exists. Nothing is created above it.
+      - A file, or a directory that exists. Nothing is created above it. For several downloads it must be a directory.
       - In a directory the file gets the name that the server sends, made safe, or C(GUID.zip), C(GUID.pst) or C(GUID.bin) when it sends
         none. If that name belongs to something else, the GUID is added to it. The file of a download is found again by its receipt.
       - Symbolic links (but those to directories), devices and other special files are refused.
@@ -52,7 +57,7 @@ options:
     description:
       - The digest that the file must have, as C(ALGORITHM:DIGEST). The algorithm is one of V(md5), V(sha1), V(sha224), V(sha256), V(sha384)
         and V(sha512).
-      - It is the strongest proof, so with it nothing else about the content is checked.
+      - It is the strongest proof, so with it nothing else about the content is checked. Only for a single download.
     type: str
   verify:
     description:
@@ -79,46 +84,12 @@ options:
         same content.
     type: bool
     default: false
-  tmp_dest:
-    description:
-      - Directory for the private files while content comes. It must exist, on the same file system as O(dest).
-      - When not set, the directory of O(dest) is used.
-    type: path
   connections:
     description:
       - How many connections are used at a time for one file, 16 at the most. More than one helps where distance limits a single one.
       - Used only where the server sends parts of a file and a strong C(ETag) with each, and only for files of more than 16 MiB.
     type: int
     default: 1
-  max_rate:
-    description:
-      - The most bytes per second that are asked for, all connections of the task together, such as V(10M).
-    type: bytes
-  min_rate:
-    description:
-      - A connection that brings fewer bytes per second, over a minute, is given up and asked for again. V(0) permits any rate.
-    type: bytes
-    default: 1024
-  max_time:
-    description:
-      - Seconds after which the task gives up, whatever it is doing. What has come is kept for the next one.
-      - When not set, the task takes as long as bytes come.
-    type: float
-  lock_timeout:
-    description:
-      - Seconds to wait for another task that fetches the same download into the same directory. What it brings is enough for this one, too.
-    type: float
-    default: 60
-  mode:
-    description:
-      - The permissions of the file, for example V('0640') or V(u=rw,g=r). They are set before the file gets its name.
-      - When not set, a new file has V('0600'), and a file that is replaced keeps its mode.
-    type: raw
-  unsafe_writes:
-    description:
-      - Has no effect. The file always gets its name in one step.
-    type: bool
-    default: false
 notes:
   - The file, its receipt and the private file belong to the user that the task runs as, until O(owner) and O(group) are set.
   - Check mode does not ask the server; it tells whether content would be fetched by what is on the host alone.
@@ -139,15 +110,12 @@ EXAMPLES = r"""
 
 - name: Fetch all that were prepared, readable for one group, every entry of the archives checked
   storware.backup.cloud_download_content:
-    guid: "{{ item.guid }}"
-    dest: "/srv/restore/{{ item.protected_entity.name }}.zip"
+    guid: "{{ prepared.cloud_downloads | map(attribute='guid') }}"
+    dest: /srv/restore/
     verify: full
     owner: restore
     group: helpdesk
     mode: "0640"
-  loop: "{{ prepared.cloud_downloads }}"
-  loop_control:
-    label: "{{ item.guid }}"
 
 - name: Fetch over a slow and long line that others need as well, for six hours at the most
   storware.backup.cloud_download_content:
@@ -266,6 +234,21 @@ state:
   returned: success, if the path is known
   type: str
   sample: file
+files:
+  description:
+    - The file of each download, in the order of O(guid), with the return values above. For a single download they are returned by
+      themselves as well.
+    - With RV(ignore:failed), RV(ignore:msg) and RV(error) for one that did not come. The task then fails after all have had their try, but for
+      those that are certain to fail like it.
+  returned: always, unless nothing could be tried
+  type: list
+  elements: dict
+  sample:
+    - guid: f8f73bf9-2445-4bce-a7dd-753be3b40a67
+      changed: true
+      reason: missing
+      path: /srv/restore/alice.zip
+      size: 73400320
 error:
   description: The failure in a form for playbooks.
   returned: failure
@@ -276,7 +259,8 @@ error:
         - A short constant that keeps its meaning. V(not_a_file) (such as a download that is not ready), V(transfer_interrupted), V(damaged),
           V(too_slow) (see O(min_rate)), V(deadline) (see O(max_time)), V(gone) (the server lost it in the middle), V(busy) (see O(lock_timeout)),
           V(digest_mismatch), V(checksum_mismatch), V(unverified), V(cannot_verify), V(disk_full), V(file_system),
-          V(overtaken), V(name_taken), V(interrupted), V(option), or a code for a call that failed, such as V(forbidden).
+          V(overtaken), V(name_taken), V(interrupted), V(option), V(incomplete) (some of several downloads, for different
+          reasons), or a code for a call that failed, such as V(forbidden).
         - Of every module, V(option), V(login_refused), V(no_session_cookie), V(unauthorized), V(forbidden), V(not_found), V(conflict), V(bad_request),
           V(rate_limited), V(server_error), V(http_status), V(unreachable), V(timeout_connect), V(proxy), V(tls), V(redirect), V(answer_lost),
           V(bad_answer), V(deadline), V(incomplete_list), V(masked_id) (the result would be damaged by Ansible's masking), V(interrupted) (by a signal)
@@ -287,6 +271,11 @@ error:
       description: What is there now, and what to do next.
       type: str
       sample: Nothing was kept. Run the task again.
+    guids:
+      description: With V(incomplete), the downloads whose files are not there.
+      type: list
+      elements: str
+      sample: [f8f73bf9-2445-4bce-a7dd-753be3b40a67]
     option:
       description: The option that is wrong, with the code V(option).
       type: str
@@ -352,93 +341,42 @@ error:
 
 import typing as t
 
-from ansible_collections.storware.backup.plugins.module_utils import _module
-from ansible_collections.storware.backup.plugins.module_utils._api import entities
+from ansible_collections.storware.backup.plugins.module_utils import _content, _module
 from ansible_collections.storware.backup.plugins.module_utils._api.failures import ApiError
+from ansible_collections.storware.backup.plugins.module_utils._each import Turn, in_turn
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError
 from ansible_collections.storware.backup.plugins.module_utils._options import in_range
-from ansible_collections.storware.backup.plugins.module_utils._transfer import engine, inspection
-from ansible_collections.storware.backup.plugins.module_utils._transfer.pace import Limits
-from ansible_collections.storware.backup.plugins.module_utils._transfer.publish import Dress
-from ansible_collections.storware.backup.plugins.module_utils._transfer.receipt import receipt_name
 from ansible_collections.storware.backup.plugins.module_utils._transfer.source import NotAFile, Opener, Response
 from ansible_collections.storware.backup.plugins.module_utils._transfer.verify import Checksum
 
 _PATHS = {"download": "/cloud-download/{}", "content_download": "/cloud-download/{}/content-download"}
-MAX_TIME = 30 * 24 * 3600.0
-MAX_RATE = 2.0**40
-_ATTRIBUTES = ("owner", "group", "mode", "seuser", "serole", "setype", "selevel", "attributes")
 
 
 def fetch(context: _module.Context) -> _module.Result:
-    """Bring the content to dest, unless it is there."""
-    job = _job(context)
-    with inspection.inspect(job) as finding:
-        if not finding.needs_content:
-            if not context.check_mode:
-                engine.tidy(job, finding)
-            return _unchanged(context, job, finding, inspection.describe(job, finding))
-        result: _module.Result = {"changed": True, "diff": _diff(context, job, finding, True)}
-        if context.check_mode:
-            return {
-                **result,
-                "guid": job.guid,
-                "reason": finding.reason,
-                "path": finding.path if finding.name else None,
-            }
-        outcome = engine.fetch(job, finding)
-        if outcome.source is None:  # another task has just fetched it
-            return _unchanged(context, job, finding, outcome.file)
-        context.adjust(outcome.file.path)  # what only a file with its final name can have
-        return {
-            **result,
-            **_result(job, finding, outcome.file),
-            "seconds": round(outcome.seconds, 3),
-            "source": outcome.source,
-            "received": outcome.received,
-        }
-
-
-def _unchanged(
-    context: _module.Context, job: inspection.Job, finding: inspection.Finding, file: inspection.File
-) -> _module.Result:
-    changed = context.adjust(file.path)
-    return {"changed": changed, "diff": _diff(context, job, finding, changed), **_result(job, finding, file)}
-
-
-def _job(context: _module.Context) -> inspection.Job:
+    """Bring the content of each download to dest, unless it is there."""
     params = context.params
-    guid = params["guid"].strip().lower()
-    if not entities.is_guid(guid):
-        raise OptionError("guid", f"must be a GUID of 36 characters, not {params['guid']!r}")
+    jobs = _content.Jobs(context, context.connection.retries)
     sources = list(_PATHS) if params["source"] == "auto" else [params["source"]]
-    return inspection.Job(
-        guid=guid,
-        dest=params["dest"],
-        identity=f"{context.connection.url} {guid}",
-        openers=[(source, _opener(context, _PATHS[source].format(guid), guid)) for source in sources],
-        dress=Dress([name for name in _ATTRIBUTES if params[name] is not None], context.dress),
-        checksum=Checksum.parse(params["checksum"]) if params["checksum"] else None,
-        level=params["verify"],
-        overwrite=params["overwrite"],
-        allow_unverified=params["allow_unverified"],
-        tmp_dest=params["tmp_dest"],
-        connections=int(in_range("connections", params["connections"], 1, 16)),
-        limits=_limits(context),
-        scrub=context.scrub,
-    )
+    settings = {
+        "checksum": _checksum(params["checksum"], len(jobs.guids)),
+        "level": params["verify"],
+        "allow_unverified": params["allow_unverified"],
+        "connections": int(in_range("connections", params["connections"], 1, 16)),
+    }
+
+    def bring(turn: Turn) -> _module.Result:
+        guid = turn.guid
+        openers = [(source, _opener(context, _PATHS[source].format(guid), guid)) for source in sources]
+        job = jobs.job(turn, identity=f"{context.connection.url} {guid}", openers=openers, **settings)
+        return _content.bring(context, job)
+
+    return in_turn(jobs.guids, bring)
 
 
-def _limits(context: _module.Context) -> Limits:
-    params = context.params
-    max_rate, max_time = params["max_rate"], params["max_time"]
-    return Limits(
-        retries=context.connection.retries,
-        max_time=None if max_time is None else in_range("max_time", max_time, 0.1, MAX_TIME),
-        min_rate=in_range("min_rate", params["min_rate"], 0, MAX_RATE),
-        max_rate=None if max_rate is None else in_range("max_rate", max_rate, 1, MAX_RATE),
-        lock_timeout=in_range("lock_timeout", params["lock_timeout"], 0, MAX_TIME),
-    )
+def _checksum(text: str | None, files: int) -> Checksum | None:
+    if text and files > 1:
+        raise OptionError("checksum", f"is that of one file, and guid names {files}")
+    return Checksum.parse(text) if text else None
 
 
 def _opener(context: _module.Context, path: str, guid: str) -> Opener:
@@ -456,52 +394,17 @@ def _opener(context: _module.Context, path: str, guid: str) -> Opener:
     return open_content
 
 
-def _diff(
-    context: _module.Context, job: inspection.Job, finding: inspection.Finding, changed: bool
-) -> dict[str, t.Any]:
-    """Only what is known before anything is fetched, so that check mode shows the same."""
-    dest = context.params["dest"]
-    guid = finding.receipt.guid if finding.receipt and finding.old else None
-    state = "absent" if finding.old is None else "different" if finding.needs_content else "present"
-    asked = {name: context.params[name] for name in _ATTRIBUTES if context.params[name] is not None and changed}
-    return {
-        "before": {"dest": dest, "guid": guid, "state": state},
-        "after": {"dest": dest, "guid": job.guid if finding.needs_content else guid, "state": "present", **asked},
-    }
-
-
-def _result(job: inspection.Job, finding: inspection.Finding, file: inspection.File) -> _module.Result:
-    return {
-        "guid": job.guid,
-        "reason": finding.reason,
-        "path": file.path,
-        "size": file.size,
-        "sha256": file.sha256,
-        "verified": file.verified,
-        "format": file.format,
-        "receipt": finding.directory.path_of(receipt_name(finding.name or "")),
-        **({"checksum": str(job.checksum)} if job.checksum else {}),
-    }
-
-
 def main() -> None:
     """Run the module."""
     _module.run(
         fetch,
         {
-            "guid": {"type": "str", "required": True},
-            "dest": {"type": "path", "required": True},
+            **_content.SPEC,
+            "verify": {"type": "str", "choices": ["full", "structure", "length"], "default": "structure"},
             "source": {"type": "str", "choices": ["auto", *_PATHS], "default": "auto"},
             "checksum": {"type": "str"},
-            "verify": {"type": "str", "choices": ["full", "structure", "length"], "default": "structure"},
-            "overwrite": {"type": "str", "choices": ["never", "different", "always"], "default": "different"},
             "allow_unverified": {"type": "bool", "default": False},
-            "tmp_dest": {"type": "path"},
             "connections": {"type": "int", "default": 1},
-            "max_rate": {"type": "bytes"},
-            "min_rate": {"type": "bytes", "default": 1024},
-            "max_time": {"type": "float"},
-            "lock_timeout": {"type": "float", "default": 60.0},
         },
         add_file_common_args=True,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: cloud_download_content_info
 short_description: Compare files of cloud downloads with their receipts
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Lists the files that M(storware.backup.cloud_download_content) has brought to a host, and reads each of them again to see whether it is still
     what its receipt (C(NAME.sha256) beside it) says.
@@ -140,16 +140,14 @@ error:
 import typing as t
 
 from ansible_collections.storware.backup.plugins.module_utils import _module
-from ansible_collections.storware.backup.plugins.module_utils._api import entities
-from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError
+from ansible_collections.storware.backup.plugins.module_utils._options import check_guids
 from ansible_collections.storware.backup.plugins.module_utils._transfer import holdings
 
 
-def compare(params: dict[str, t.Any]) -> _module.Result:
+def compare(context: _module.FileContext) -> _module.Result:
     """The files and their states."""
-    for guid in params["guid"] or ():
-        if not entities.is_guid(guid):
-            raise OptionError("guid", f"must be a GUID of 36 characters, not {guid!r}")
+    params = context.params
+    check_guids("guid", params["guid"] or ())
     files = [_told(held) for held in holdings.survey(params["path"], params["guid"])]
     return {"changed": False, "intact": all(file["state"] == holdings.INTACT for file in files), "files": files}
 

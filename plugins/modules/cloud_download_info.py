@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: cloud_download_info
 short_description: List cloud downloads of Storware Backup and Recovery
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Lists the downloads of backed-up cloud data (Microsoft 365 mailboxes, sites, groups and teams) that exist on the server.
   - All pages of the list are read, and every record is returned once.
@@ -230,8 +230,9 @@ error:
 """
 
 from ansible_collections.storware.backup.plugins.module_utils import _module
-from ansible_collections.storware.backup.plugins.module_utils._api import cloud_downloads, entities, wire
+from ansible_collections.storware.backup.plugins.module_utils._api import cloud_downloads, wire
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError
+from ansible_collections.storware.backup.plugins.module_utils._options import check_guids
 
 
 def list_downloads(context: _module.Context) -> _module.Result:
@@ -247,9 +248,7 @@ def list_downloads(context: _module.Context) -> _module.Result:
 
 def _check(filters: dict[str, object]) -> None:
     for option in ("backup", "node", "protected_entity"):
-        value = filters[option]
-        if value is not None and not entities.is_guid(str(value)):
-            raise OptionError(option, f"must be a GUID of 36 characters, not {value!r}")
+        check_guids(option, [str(value) for value in [filters[option]] if value is not None])
     for option, lowest in (("page", 0), ("size", 1)):
         value = filters[option]
         if isinstance(value, int) and value < lowest:

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: protected_entity_info
 short_description: List users, sites, groups and teams known to Storware Backup and Recovery
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Lists the Microsoft 365 users, sites, groups and teams whose data can be downloaded, each with its latest good backup.
   - All pages of the lists are read, and every entity is returned once. The number of calls does not grow with the number of entities,
@@ -240,7 +240,7 @@ import typing as t
 
 from ansible_collections.storware.backup.plugins.module_utils import _module
 from ansible_collections.storware.backup.plugins.module_utils._api import backups, entities, wire
-from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError
+from ansible_collections.storware.backup.plugins.module_utils._options import check_guids
 
 
 def list_entities(context: _module.Context) -> _module.Result:
@@ -265,9 +265,7 @@ def _check(params: dict[str, t.Any]) -> None:
         ("policy", params["policy"] or []),
         ("cloud_service_provider", [] if provider is None else [provider]),
     ):
-        for guid in guids:
-            if not entities.is_guid(guid):
-                raise OptionError(option, f"must be a GUID of 36 characters, not {guid!r}")
+        check_guids(option, guids)
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: session
 short_description: Log in to Storware Backup and Recovery once for many tasks, and log out
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Opens a session that other tasks, also on other hosts, use by their option O(session); and closes it.
   - Without it every task logs in and out by itself, which is all that a few tasks need. One session saves a login for each task and host,

@@ -14,7 +14,7 @@ from . import paging, tasks, wire
 from .client import Client
 from .failures import ApiError
 from .paging import Reader, Within
-from .waiter import Waiting
+from .waiter import Tell, Waiting
 
 # Modes the same list may hold that are mounts, not downloads (the vendor's closed list without the download modes).
 _OTHER_MODES: t.Final = frozenset(wire.MODES) - frozenset(wire.DOWNLOAD_MODES)
@@ -166,7 +166,9 @@ def wait_finished(client: Client, guids: t.Sequence[str], waiting: Waiting) -> l
 
     def all_finished() -> bool:
         finished.update({download.guid: download for download in list_all(reader, finished_mount=True)})
-        return all(guid in finished for guid in guids)
+        ready = sum(guid in finished for guid in guids)
+        waiting.tell(lambda: f"{ready} of {len(guids)} ready")
+        return ready == len(guids)
 
     result = waiting.until(all_finished)
     if result is not True:
@@ -183,7 +185,7 @@ def wait_finished(client: Client, guids: t.Sequence[str], waiting: Waiting) -> l
 
 def wait_gone(client: Client, deleting: t.Mapping[str, wire.Task | None], waiting: Waiting) -> dict[str, str]:
     """Wait until the list agrees that the downloads (guid: task or None) are gone. Returns why for those that stay."""
-    look = _GoneLook(Within(client, waiting.limit), deleting)
+    look = _GoneLook(Within(client, waiting.limit), deleting, waiting.tell)
     result = waiting.until(look)
     otherwise = str(result) if isinstance(result, ApiError) else "the server still lists it at the end of wait_timeout"
     return {guid: look.failed.get(guid, otherwise) for guid in sorted(look.listed)}
@@ -192,15 +194,18 @@ def wait_gone(client: Client, deleting: t.Mapping[str, wire.Task | None], waitin
 class _GoneLook:
     """One look at the server after the other, until the list agrees."""
 
-    def __init__(self, reader: Reader, deleting: t.Mapping[str, wire.Task | None]) -> None:
+    def __init__(self, reader: Reader, deleting: t.Mapping[str, wire.Task | None], tell: Tell) -> None:
         self._reader = reader
+        self._deleting = deleting
+        self._tell = tell
         self._download_of = {task.guid: guid for guid, task in deleting.items() if task is not None}
         self._watch = tasks.Watch(reader)
         self.listed = set(deleting)
         self.failed: dict[str, str] = {}
 
     def __call__(self) -> bool:
-        self.listed &= {download.guid for download in list_all(self._reader) if download.guid is not None}
+        self.listed.intersection_update(download.guid for download in list_all(self._reader))
+        self._tell(lambda: f"{len(self._deleting) - len(self.listed)} of {len(self._deleting)} removed")
         if self.listed and self._download_of:
             self._watch.look()
             reasons = {guid: self._watch.failure(task) for task, guid in self._download_of.items()}

@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
 from dataclasses import replace
 
 from .._errors import OptionError
+from .._options import is_guid
 from . import paging, wire
 from .paging import Reader
 
@@ -25,13 +25,6 @@ _TOGETHER: t.Final = ("CLOUD_GROUP", "CLOUD_TEAMS")
 # Up to here one filtered call a name is cheaper than the whole inventory.
 _FEW_NAMES: t.Final = 5
 _MAX_CANDIDATES: t.Final = 10
-
-_GUID: t.Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-
-
-def is_guid(text: str) -> bool:
-    """Whether the text has the 36-character form that all guids of the API have."""
-    return _GUID.fullmatch(text) is not None
 
 
 def list_all(reader: Reader, types: t.Sequence[str], filters: t.Mapping[str, t.Any]) -> list[wire.Entity]:

@@ -111,7 +111,22 @@ class _ReadyLook:
         doubtful = self._judge_all(self._finished())
         if doubtful:
             self._settle(doubtful)
+        self._waiting.tell(self._told)
         return not self._progress.pending
+
+    def _told(self) -> str:
+        """How far it is, such as ``12 of 300 ready, 5 running, slowest 43 %``."""
+        progress = self._progress
+        own = set(self._asked.tasks).union(*self._inferred.values())
+        running = [task for guid, task in self._watch.unfinished.items() if guid in own and task.state == "RUNNING"]
+        parts = [f"{len(progress.ready)} of {len(progress.wanted)} ready"]
+        if progress.failed:
+            parts.append(f"{len(progress.failed)} failed")
+        if running:
+            parts.append(f"{len(running)} running")
+            known = [task.progress for task in running if task.progress is not None]
+            parts += [f"slowest {min(known):.0f} %"] if known else []
+        return ", ".join(parts)
 
     def _finished(self) -> Catalogue:
         pending = self._progress.pending

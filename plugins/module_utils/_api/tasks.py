@@ -98,6 +98,16 @@ class Watch:
         task = self.unfinished[guid]
         return f"task {task.guid} is {task.state}: {task.status_info or 'the server gives no reason'}"
 
+    @property
+    def failing(self) -> set[str]:
+        """The GUIDs of all that have failed at this look, of whatever type."""
+        return set(self._suspects)
+
+    def failed(self) -> list[wire.Task]:
+        """The tasks that have failed and may have been preparing a download."""
+        found = (self.unfinished[guid] for guid in sorted(self._failed))
+        return [task for task in found if task.type not in _SOMETHING_ELSE]
+
     def preparing(self) -> t.Callable[[str], list[wire.Task]]:
         """Finds the tasks under way that may be preparing a download of an entity."""
         return by_entity(filter(may_prepare, self.unfinished.values()))

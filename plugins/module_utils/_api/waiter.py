@@ -14,11 +14,14 @@ from .failures import ApiError
 LAST_LOOK: t.Final = 4.0  # seconds; the last look begins at the deadline, and no call goes on for longer than this
 LONGEST_INTERVAL: t.Final = 60.0  # seconds, for a server that asks for fewer looks
 
+Tell = t.Callable[[t.Callable[[], str]], None]
+
 
 class Waiting:
     """How long to wait, counted from now, and how often to look; seconds.
 
-    clock is monotonic: no wall clock decides anything.
+    clock is monotonic: no wall clock decides anything. tell: is given, by whoever looks, a function that says how far
+    it is.
     """
 
     def __init__(
@@ -27,8 +30,10 @@ class Waiting:
         interval: float,
         clock: t.Callable[[], float] = time.monotonic,
         sleep: t.Callable[[float], None] = time.sleep,
+        tell: Tell = lambda _text: None,
     ) -> None:
         self.clock = clock
+        self.tell = tell
         self.deadline = clock() + timeout
         self.limit = self.deadline + LAST_LOOK
         self._interval = interval

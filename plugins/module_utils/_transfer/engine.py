@@ -20,7 +20,7 @@ from .._errors import StorwareError
 from . import claim, inspection, names, publish, receipt, sink, verify
 from .claim import Claim
 from .directory import Directory, explaining
-from .inspection import File, Finding, Job
+from .inspection import File, Finding, Job, Standing
 from .pace import Pace
 from .partial import Partial
 from .receipt import Receipt
@@ -56,14 +56,19 @@ def fetch(job: Job, finding: Finding) -> Outcome:
     try:
         # What has no better words of its own, such as a directory that cannot be read any more
         with explaining(f"use {finding.directory.path}"), contextlib.ExitStack() as stack:
-            place = stack.enter_context(_workplace(job, finding))
-            claimed = stack.enter_context(claim.acquire(place, _stem(job), pace))
+            place = stack.enter_context(workplace(job, finding))
+            claimed = stack.enter_context(claim.acquire(place, stem_of(job), pace))
             if claimed.waited:
                 inspection.look(job, finding)
                 if not finding.needs_content:
                     return Outcome(inspection.describe(job, finding), None, 0, pace.clock() - started)
             _rehearse(job, finding, claimed)
-            target = Sink(claimed, job.checksum, allow_unverified=job.allow_unverified)
+            target = Sink(
+                claimed,
+                job.checksum,
+                allow_unverified=job.allow_unverified,
+                on_growth=lambda grown: job.tell(lambda: _standing(job, finding, grown, inspection.RECEIVING)),
+            )
             stack.callback(target.close)
             try:
                 file, received = _fetch(job, finding, target, pace)
@@ -78,19 +83,20 @@ def fetch(job: Job, finding: Finding) -> Outcome:
 
 def tidy(job: Job, finding: Finding) -> None:
     """When there is nothing to fetch: remove what a run has left that was killed after it had published."""
-    with explaining(f"use {finding.directory.path}"), _workplace(job, finding) as place:
-        claim.tidy(place, _stem(job))
+    with explaining(f"use {finding.directory.path}"), workplace(job, finding) as place:
+        claim.tidy(place, stem_of(job))
         if place is not finding.directory:
-            claim.remove_left(finding.directory, _stem(job))
+            claim.remove_left(finding.directory, stem_of(job))
 
 
-def _stem(job: Job) -> str:
+def stem_of(job: Job) -> str:
+    """What the names of all private files of this job start with."""
     # Not by the name of the file: in a directory that comes only with the answer.
     return claim.stem_of(job.guid.lower(), job.identity)
 
 
 @contextlib.contextmanager
-def _workplace(job: Job, finding: Finding) -> t.Iterator[Directory]:
+def workplace(job: Job, finding: Finding) -> t.Iterator[Directory]:
     """Where the partial lies: beside its final place, or in tmp_dest."""
     if job.tmp_dest is None:
         yield finding.directory
@@ -102,7 +108,7 @@ def _workplace(job: Job, finding: Finding) -> t.Iterator[Directory]:
 def _rehearse(job: Job, finding: Finding, claimed: Claim) -> None:
     """Make and dress an empty file: what cannot be written or owned is found before anything is sent."""
     if job.tmp_dest is not None:
-        claim.remove_left(finding.directory, _stem(job))
+        claim.remove_left(finding.directory, stem_of(job))
     with Partial.create(finding.directory, claimed.name_of(claim.SCRATCH)) as scratch:
         publish.put_on(scratch, finding.name or job.guid, finding.directory, finding.old, job.dress)
 
@@ -110,10 +116,12 @@ def _rehearse(job: Job, finding: Finding, claimed: Claim) -> None:
 def _fetch(job: Job, finding: Finding, target: Sink, pace: Pace) -> tuple[File, int]:
     """The published file, and how many bytes came."""
     transfer = Transfer(job, finding.name, target, pace)
+    job.tell(lambda: _standing(job, finding, target, inspection.READING))
     target.recover()
     while True:
         transfer.receive()
         target.finish()
+        job.tell(lambda: _standing(job, finding, target, inspection.VERIFYING))
         try:
             verified = _prove(job, target)
         except StorwareError as error:
@@ -123,6 +131,11 @@ def _fetch(job: Job, finding: Finding, target: Sink, pace: Pace) -> tuple[File, 
             transfer.start_over(error)
         else:
             return _publish(job, finding, target, verified), transfer.received
+
+
+def _standing(job: Job, finding: Finding, target: Sink, stage: str) -> Standing:
+    name = finding.name or names.safe_name(target.claims.name, job.guid)
+    return Standing(name, stage, target.offset, target.claims.length)
 
 
 def _prove(job: Job, target: Sink) -> str:

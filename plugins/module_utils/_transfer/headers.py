@@ -110,6 +110,11 @@ def file_name(disposition: str) -> str | None:
         return plain
 
 
+def disposition(name: str) -> str:
+    """The Content-Disposition field that ``file_name`` reads this name from, whatever characters it has (RFC 8187)."""
+    return f"attachment; filename*=UTF-8''{urllib.parse.quote(name, safe='')}"
+
+
 def digest(headers: Headers, *fields: str) -> Checksum | None:
     """One digest out of these fields (RFC 1864, RFC 9530): SHA-256 first, because it is computed anyway."""
     found: dict[str, str] = {}

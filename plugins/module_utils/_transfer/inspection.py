@@ -33,12 +33,30 @@ FORCED: t.Final = "forced"
 UNCHANGED: t.Final = "unchanged"
 KEPT: t.Final = "kept"
 
+# Stages.
+COMPARING: t.Final = "comparing what is there"
+READING: t.Final = "reading what an earlier run has brought"
+RECEIVING: t.Final = "receiving"
+VERIFYING: t.Final = "verifying"
+
 NEVER: t.Final = "never"
 DIFFERENT: t.Final = "different"
 ALWAYS: t.Final = "always"
 
 _PSEUDO: t.Final = re.compile(r"/(proc|sys|dev(?!/shm/))/")  # /dev/shm is the one place for files below /dev
 _CREATE: t.Final = "Create the directory first; this module does not."
+
+
+class Standing(t.NamedTuple):
+    """How far it is. name: of the file as far as it is known; stage: what is done; size: None while it is not known.
+
+    Sizes are bytes.
+    """
+
+    name: str
+    stage: str
+    offset: int
+    size: int | None
 
 
 @dataclass(frozen=True)
@@ -49,7 +67,7 @@ class Job:
     openers: who can send the content, by label; tried in this order while the answer is no file.
     level: how much of the content is verified: full, structure or length. overwrite: never, different or always.
     tmp_dest: where bytes lie until they are proved; the directory of dest if None. connections: ranges at a time.
-    scrub: takes secrets out of a text.
+    scrub: takes secrets out of a text. tell: is given, now and then, a function that says how far it is.
     """
 
     guid: str
@@ -65,6 +83,7 @@ class Job:
     connections: int = 1
     limits: Limits = field(default_factory=Limits)
     scrub: Scrub = str
+    tell: t.Callable[[t.Callable[[], Standing]], None] = lambda _standing: None
 
 
 @dataclass(frozen=True)
@@ -169,6 +188,8 @@ def look(job: Job, finding: Finding) -> None:
             finding.name = finding.receipt.name if finding.receipt else None
         if finding.name is not None:
             _look_at(finding, finding.name)
+        name = finding.name or job.guid
+        job.tell(lambda: Standing(name, COMPARING, 0, finding.old.st_size if finding.old else None))
         finding.reason = decide(job, _facts(finding))
 
 

@@ -38,11 +38,20 @@ class Sink:
     """The partial of a claim as it grows.
 
     offset: how many bytes are written and hashed. claims: what is known of the content; source: which address sends
-    it. joined: how the parts of several answers were proved to belong together (empty, STRONG or WEAK).
+    it. joined: how the parts of several answers were proved to belong together (empty, STRONG or WEAK). on_growth: is
+    called whenever bytes were counted.
     """
 
-    def __init__(self, claim: Claim, checksum: Checksum | None, *, allow_unverified: bool = False) -> None:
+    def __init__(
+        self,
+        claim: Claim,
+        checksum: Checksum | None,
+        *,
+        allow_unverified: bool = False,
+        on_growth: t.Callable[[Sink], None] = lambda _sink: None,
+    ) -> None:
         self.claim = claim
+        self._on_growth = on_growth
         self.claims = _NOTHING
         self.source = ""
         self.joined = ""
@@ -179,6 +188,7 @@ class Sink:
     def _count(self, data: memoryview) -> None:
         self._digests.update(data)
         self.offset += len(data)
+        self._on_growth(self)
         now = time.monotonic()
         if self.offset - self._recorded >= COMMIT_BYTES or now - self._recorded_at >= COMMIT_SECONDS:
             # A disk that is slower than the network is waited for now and not at the end: what lies behind the newest

@@ -1,0 +1,234 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An event source for Event-Driven Ansible: what becomes of cloud downloads."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import dataclasses
+import functools
+import logging
+import os
+import pathlib
+import random
+import signal
+import sys
+import tempfile
+import typing as t
+
+# ansible-rulebook runs this file by its path, not as a part of its collection.
+_COLLECTIONS = pathlib.Path(__file__).absolute().parents[6]
+if _COLLECTIONS.name == "ansible_collections" and str(_COLLECTIONS.parent) not in sys.path:
+    sys.path.append(str(_COLLECTIONS.parent))
+
+from ansible.module_utils.common.validation import check_type_bool, check_type_float, check_type_int  # noqa: E402
+
+from ansible_collections.storware.backup.plugins.module_utils import _news, _options  # noqa: E402
+from ansible_collections.storware.backup.plugins.module_utils._api import cloud_downloads, tasks, wire  # noqa: E402
+from ansible_collections.storware.backup.plugins.module_utils._api.client import Client  # noqa: E402
+from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError, StorwareError  # noqa: E402
+from ansible_collections.storware.backup.plugins.module_utils._secrets import Scrubber  # noqa: E402
+
+DOCUMENTATION = r"""
+short_description: Tell when cloud downloads are created, ready, failed or gone
+description:
+  - Looks at the server now and then, with one session for all the time, and emits an event for each change.
+  - Each event has C(kind) (V(created), V(ready), V(failed) or V(gone)), C(guid), C(download), the record as
+    M(storware.backup.cloud_download_info) returns it (of one that is gone, the last one), and C(task). A preparation that fails is
+    told by its task, with the GUID of the task, and without a download.
+  - Each change is told at least once. With O(cursor) it goes on after a restart where it stopped, and what was told within the last
+    O(interval) before the stop is told again, because nobody can know whether it was acted upon.
+  - At the first look without a cursor, the downloads that are there are told; tasks that have failed before are not.
+  - A server that does not answer is asked less and less often, every 15 minutes at the least. Wrong credentials end the source.
+options:
+  interval:
+    description: Seconds between two looks, 1 at the least.
+    type: float
+    default: 60
+  cursor:
+    description:
+      - File that keeps what has been told, readable for its owner only. Its directory must exist. One file for each source.
+      - Without it, nothing is known after a restart.
+    type: str
+  mode:
+    description: Only downloads of this kind.
+    type: str
+    choices: [CLOUD_DOWNLOAD, CLOUD_PST_DOWNLOAD]
+  url, username, password, token, session, validate_certs, ca_path, client_cert, client_key, use_proxy, allow_http, timeout, retries:
+    description: The connection, as modules take it. What is not given is taken from the environment, such as E(STORWARE_URL).
+"""
+
+EXAMPLES = r"""
+- storware.backup.cloud_downloads:
+    interval: 30
+    cursor: /var/lib/rulebook/cloud_downloads.json
+"""
+
+_LOGGER = logging.getLogger(__name__)
+_LONGEST_PAUSE: t.Final = 900.0  # seconds
+_CONVERTERS: t.Final[dict[str, t.Callable[[t.Any], t.Any]]] = {
+    "bool": check_type_bool,
+    "float": check_type_float,
+    "int": check_type_int,
+}
+_OWN: t.Final = ("interval", "cursor", "mode", "eda_feedback_queue")
+
+
+class Queue(t.Protocol):
+    """Where events go; waits while it is full."""
+
+    async def put(self, event: t.Mapping[str, t.Any]) -> None:
+        """Hand one over."""
+
+
+async def main(queue: Queue, args: dict[str, t.Any]) -> None:
+    """Tell events until it is cancelled. args: as documented. Raises RuntimeError when that cannot work."""
+    try:
+        await _tell(queue, args)
+    except StorwareError as error:
+        raise RuntimeError(error.text) from error  # ansible-rulebook shows the words alone
+
+
+async def _tell(queue: Queue, args: t.Mapping[str, t.Any]) -> None:
+    connection = _connection(args)
+    interval = _options.in_range("interval", _converted("interval", args.get("interval", 60), "float"), 1, 86_400)
+    if args.get("mode") not in (None, *wire.DOWNLOAD_MODES):
+        raise OptionError("mode", f"must be one of {', '.join(wire.DOWNLOAD_MODES)}, not {args['mode']!r}")
+    cursor = Cursor(args["cursor"]) if args.get("cursor") else None
+    state = cursor.load(connection.url) if cursor else None
+    looker = Looker(connection, args.get("mode"), is_first=state is None)
+    told = state or _news.State(connection.url)
+    _take_signals_back()
+    pause = interval
+    # One thread: the session is not closed before a look that is under way has ended.
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                try:
+                    events, seen = await loop.run_in_executor(thread, looker.look, told)
+                except StorwareError as error:
+                    if not error.retryable:
+                        raise
+                    pause = min(2 * pause, _LONGEST_PAUSE)
+                    _LOGGER.warning("%s The next look is in %d seconds.", looker.scrub(error.text), pause)
+                else:
+                    pause = interval
+                    # Not before now: what was told an interval ago has been acted upon, what is told now has not.
+                    if cursor:
+                        cursor.save(told)
+                    for event in events:
+                        await queue.put(event)
+                    told = seen
+                # A little jitter keeps several of them from asking in step.
+                await asyncio.sleep(pause * random.uniform(0.9, 1.1))
+        finally:
+            thread.submit(looker.close)
+
+
+class Looker:
+    """Looks at the server, with one session for all looks."""
+
+    def __init__(self, connection: _options.Connection, mode: str | None, *, is_first: bool) -> None:
+        """is_first: nothing was told before, so that what has failed until the first look is not told."""
+        scrubber = Scrubber()
+        for secret in filter(None, (connection.password, connection.token, connection.session)):
+            scrubber.learn(secret)
+        self.scrub = scrubber.text
+        self._client = Client(connection, on_secret=functools.partial(_learn, scrubber), scrub=scrubber.text)
+        self._filters: dict[str, t.Any] = {} if mode is None else {"mode": mode}
+        self._watch = tasks.Watch(self._client)
+        self._is_first = is_first
+
+    def look(self, state: _news.State) -> tuple[list[_news.Event], _news.State]:
+        """What has happened since this state, and the state now. Raises StorwareError."""
+        finished = cloud_downloads.list_all(self._client, finished_mount=True, **self._filters)
+        listed = cloud_downloads.list_all(self._client, **self._filters)
+        self._watch.look()
+        failing = self._watch.failing
+        if self._is_first:
+            state = dataclasses.replace(state, failed=frozenset(failing))
+            self._is_first = False
+        return _news.compare(state, listed, finished, self._watch.failed(), failing)
+
+    def close(self) -> None:
+        """End the session."""
+        self._client.close()
+
+
+class Cursor:
+    """The file that keeps what has been told."""
+
+    def __init__(self, path: str) -> None:
+        self._path = os.path.abspath(path)
+        self._saved = ""
+        if not os.path.isdir(os.path.dirname(self._path)):
+            raise OptionError("cursor", f"the directory of {self._path} does not exist")
+
+    def load(self, server: str) -> _news.State | None:
+        """What it says; None when there is none yet. Raises OptionError for a file of something else."""
+        try:
+            with open(self._path, encoding="utf-8") as file:
+                state = _news.State.from_text(file.read())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise OptionError("cursor", f"{self._path} cannot be used: {error}") from error
+        if state.server != server:
+            raise OptionError("cursor", f"{self._path} is that of another server, {state.server}")
+        return state
+
+    def save(self, state: _news.State) -> None:
+        """Replace it in one step, so that a crash leaves the old or the new one. Raises OSError."""
+        text = state.as_text()
+        if text == self._saved:
+            return
+        descriptor, path = tempfile.mkstemp(prefix=".cursor-", dir=os.path.dirname(self._path))
+        try:
+            with open(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(path, self._path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+            raise
+        self._saved = text
+
+
+def _take_signals_back() -> None:
+    """Give ansible-rulebook its own handlers again, which Java has replaced: or nothing would close the session."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        handler = signal.getsignal(number)
+        with contextlib.suppress(ValueError):  # not in the main thread
+            if callable(handler):
+                signal.signal(number, handler)
+
+
+def _learn(scrubber: Scrubber, secret: str) -> None:
+    scrubber.learn(secret)
+
+
+def _connection(args: t.Mapping[str, t.Any]) -> _options.Connection:
+    known = {option.name for option in _options.CONNECTION}
+    for name in args:
+        if name not in known and name not in _OWN:
+            raise OptionError(name, "is no option of this source")
+    given = {name: value for name, value in args.items() if name in known}
+    given.update(_options.from_environment(given, os.environ))
+    params: dict[str, t.Any] = {}
+    for option in _options.CONNECTION:
+        value = given.get(option.name)
+        params[option.name] = option.default if value is None else _converted(option.name, value, option.type)
+    return _options.connection(params)
+
+
+def _converted(name: str, value: t.Any, kind: str) -> t.Any:
+    try:
+        return _CONVERTERS.get(kind, str)(value)
+    except (TypeError, ValueError) as error:
+        raise OptionError(name, str(error)) from error

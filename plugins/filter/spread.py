@@ -1,0 +1,85 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Each download to one host, so that all hosts get about as much."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+
+DOCUMENTATION = r"""
+name: spread
+short_description: Spread cloud downloads over hosts
+version_added: 1.0.0
+author:
+  - The storware.backup authors (@storware-backup)
+description:
+  - Gives each download to one host, the largest first and always to the host that has least so far, so that all hosts get about as much.
+  - The size of a download is taken to be that of its backup. Where that is not known, it counts as much as the others do on average.
+  - The same downloads and hosts are always spread in the same way, whatever their order.
+positional: hosts
+options:
+  _input:
+    description: Records of downloads, as M(storware.backup.cloud_download) and M(storware.backup.cloud_download_info) return them.
+    type: list
+    elements: dict
+    required: true
+  hosts:
+    description: Names of the hosts.
+    type: list
+    elements: str
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Fetch the share of this host
+  storware.backup.cloud_download_content:
+    guid: "{{ item.guid }}"
+    dest: /srv/restore/
+  loop: "{{ (downloads | storware.backup.spread(ansible_play_hosts_all))[inventory_hostname] }}"
+"""
+
+RETURN = r"""
+_value:
+  description: For each host the list of its downloads; empty when there are more hosts than downloads.
+  type: dict
+  sample:
+    files-1: [{"guid": "f8f73bf9-2445-4bce-a7dd-753be3b40a67"}]
+    files-2: []
+"""
+
+Record = t.Mapping[str, t.Any]
+
+
+def spread(downloads: t.Sequence[Record], hosts: t.Sequence[str]) -> dict[str, list[Record]]:
+    """The downloads of each host. Raises AnsibleFilterError."""
+    if not hosts:
+        raise AnsibleFilterError("storware.backup.spread: hosts is empty")
+    known = [size for size in map(_size, downloads) if size]
+    usual = sum(known) / len(known) if known else 1.0
+    shares: dict[str, list[Record]] = {host: [] for host in sorted(hosts)}
+    loads = dict.fromkeys(shares, 0.0)
+    for download in sorted(downloads, key=lambda download: (-(_size(download) or usual), _identity(download))):
+        host = min(shares, key=lambda host: (loads[host], len(shares[host]), host))
+        shares[host].append(download)
+        loads[host] += _size(download) or usual
+    return shares
+
+
+def _size(download: Record) -> int | None:
+    return (download.get("backup") or {}).get("size")
+
+
+def _identity(download: Record) -> str:
+    """What tells it from the others; check mode knows no guid yet."""
+    return str(download.get("guid") or (download.get("protected_entity") or {}).get("guid"))
+
+
+class FilterModule:
+    """The filters of this file."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        """By name."""
+        return {"spread": spread}

@@ -1,0 +1,351 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Copy the content of a cloud download from a host that has it."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: cloud_download_copy
+short_description: Copy the content of a cloud download from a host that has it
+version_added: 1.0.0
+description:
+  - Brings a file that M(storware.backup.cloud_download_content) has fetched to another host, or to the controller, to the host that the module
+    runs on. It needs no connection to the server, no session and no C(requests).
+  - With O(host), the managed host reads the file from that other host over SSH itself; nothing passes through the controller. The user of the
+    task must be able to log in there with C(ssh) without a question, and the other host needs a shell, C(cat) and C(tail).
+  - Without O(host), the controller hands the file over through Ansible's connection to the managed host, whatever kind that is, in pieces of
+    256 MiB.
+  - The receipt of the file (C(NAME.sha256) beside it) says what it is. The copy gets its name only when it has the SHA-256 of the
+    receipt, in the same way as M(storware.backup.cloud_download_content) does it, with a receipt of its own.
+  - What broke off is continued, within a task and by the next one.
+author:
+  - The storware.backup authors (@storware-backup)
+extends_documentation_fragment:
+  - storware.backup.content
+  - ansible.builtin.files
+  - storware.backup.progress
+  - storware.backup.attributes
+attributes:
+  action_group:
+    support: none
+    details:
+      - This module has no connection options.
+options:
+  guid:
+    description:
+      - GUIDs of downloads. A file of another one is refused.
+      - Several are copied one after the other. One that cannot be copied does not hold up the others.
+    type: list
+    elements: str
+    required: true
+  src:
+    description:
+      - Path of the file, on O(host) or on the controller.
+      - Or of the directory that it is in, where its receipt is looked for. For several downloads it must be one.
+    type: path
+    required: true
+  host:
+    description:
+      - Name or address of the host that has the file, for C(ssh) on the managed host.
+      - When not set, the file is on the controller.
+    type: str
+  port:
+    description: Port of SSH on O(host). When not set, C(ssh) decides.
+    type: int
+  user:
+    description: User on O(host). When not set, C(ssh) decides.
+    type: str
+  private_key_file:
+    description: File with the key for O(host), on the managed host. When not set, C(ssh) decides.
+    type: path
+  dest:
+    description:
+      - A file, or a directory that exists. Nothing is created above it. For several downloads it must be a directory.
+      - In a directory the copy gets the name of the file. If that name belongs to something else, the GUID is added to it.
+    type: path
+    required: true
+  overwrite:
+    description:
+      - What happens to a file that is there. With V(different), it is replaced unless it has the SHA-256 of O(src).
+      - With V(never), any file is kept. With V(always), the content is always copied.
+    type: str
+    choices: [never, different, always]
+    default: different
+notes:
+  - Check mode reads the receipt on the other host, and copies nothing.
+  - Without O(host), O(min_rate) and O(max_time) count for each piece, and C(async) is not possible, because the controller has to hand the file over.
+seealso:
+  - module: storware.backup.cloud_download_content
+"""
+
+EXAMPLES = r"""
+- name: Fetch to the controller once
+  storware.backup.cloud_download_content:
+    guid: f8f73bf9-2445-4bce-a7dd-753be3b40a67
+    dest: /srv/spool/
+  register: spooled
+  run_once: true
+  delegate_to: localhost
+
+- name: Hand it over to hosts that cannot reach the server
+  storware.backup.cloud_download_copy:
+    guid: f8f73bf9-2445-4bce-a7dd-753be3b40a67
+    src: "{{ spooled.path }}"
+    dest: /srv/restore/
+
+- name: Copy two from a neighbour that has them
+  storware.backup.cloud_download_copy:
+    guid:
+      - f8f73bf9-2445-4bce-a7dd-753be3b40a67
+      - 0b6f0c1e-6f0e-4d6e-8a53-5b1f6a0f9c11
+    src: /srv/restore/
+    host: files-1.example.com
+    user: restore
+    dest: /srv/restore/
+"""
+
+RETURN = r"""
+path:
+  description: Path of the file. V(null) in check mode when O(dest) is a directory and the name of the file is not known before it is copied.
+  returned: success
+  type: str
+  sample: /srv/restore/alice.zip
+guid:
+  description: GUID of the download.
+  returned: success
+  type: str
+  sample: f8f73bf9-2445-4bce-a7dd-753be3b40a67
+reason:
+  description:
+    - Why content was copied, V(missing) (there was no file), V(checksum) (it had another digest) or V(forced) (O(overwrite=always)).
+    - Or why not, V(unchanged), or V(kept) (O(overwrite=never)).
+  returned: success
+  type: str
+  sample: missing
+size:
+  description: Size of the file in bytes. In check mode it is that of the file that is there.
+  returned: success, if the file is there
+  type: int
+  sample: 73400320
+sha256:
+  description: SHA-256 of the file; V(null) for a file that was not compared by it.
+  returned: success, unless check mode predicts a change of content
+  type: str
+  sample: 2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae
+verified:
+  description: How the content was verified, V(digest) (equal to the SHA-256 of the receipt), or V(none) for a file that is kept as it is.
+  returned: success, unless check mode predicts a change of content
+  type: str
+  sample: digest
+format:
+  description: V(zip), V(pst), or V(null) for another format.
+  returned: success, unless check mode predicts a change of content
+  type: str
+  sample: zip
+receipt:
+  description: Path of the receipt.
+  returned: success, unless check mode predicts a change of content
+  type: str
+  sample: /srv/restore/alice.zip.sha256
+checksum:
+  description: The digest that the receipt of O(src) names.
+  returned: success, unless check mode predicts a change of content
+  type: str
+  sample: sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae
+seconds:
+  description: How long it took to copy, verify and place the content.
+  returned: when content was copied
+  type: float
+  sample: 12.5
+received:
+  description: How many bytes of content came for this task. What an earlier one had brought is not among them.
+  returned: when content was copied
+  type: int
+  sample: 73400320
+source:
+  description: Who gave the content, V(peer) (O(host)) or V(controller).
+  returned: when content was copied
+  type: str
+  sample: peer
+owner:
+  description: Owner of the file.
+  returned: success, if the file is there
+  type: str
+  sample: restore
+group:
+  description: Group of the file.
+  returned: success, if the file is there
+  type: str
+  sample: helpdesk
+mode:
+  description: Permissions of the file.
+  returned: success, if the file is there
+  type: str
+  sample: "0640"
+uid:
+  description: Number of the owner of the file.
+  returned: success, if the file is there
+  type: int
+  sample: 1001
+gid:
+  description: Number of the group of the file.
+  returned: success, if the file is there
+  type: int
+  sample: 1001
+secontext:
+  description: Security context of the file.
+  returned: success, if the file is there and the host has SELinux
+  type: str
+  sample: system_u:object_r:var_t:s0
+state:
+  description: V(file), or V(absent) in check mode when there is none.
+  returned: success, if the path is known
+  type: str
+  sample: file
+files:
+  description:
+    - The file of each download, in the order of O(guid), with the return values above. For a single download they are returned by
+      themselves as well.
+    - With RV(ignore:failed), RV(ignore:msg) and RV(error) for one that was not copied. The task then fails after all have had their try, but for
+      those that are certain to fail like it.
+  returned: always, unless nothing could be tried
+  type: list
+  elements: dict
+  sample:
+    - guid: f8f73bf9-2445-4bce-a7dd-753be3b40a67
+      changed: true
+      reason: missing
+      path: /srv/restore/alice.zip
+      size: 73400320
+error:
+  description: The failure in a form for playbooks.
+  returned: failure
+  type: dict
+  contains:
+    code:
+      description:
+        - A short constant that keeps its meaning. V(unreachable) (O(host) cannot be asked over SSH), V(no_receipt), V(transfer_interrupted),
+          V(damaged), V(checksum_mismatch), V(too_slow) (see O(min_rate)), V(deadline) (see O(max_time)), V(busy) (see O(lock_timeout)),
+          V(not_a_file), V(disk_full), V(file_system), V(overtaken), V(name_taken), V(interrupted) (by a signal), V(option),
+          V(incomplete) (some of several downloads, for different reasons) and
+          V(internal) (a defect of the module).
+      type: str
+      sample: unreachable
+    hint:
+      description: What is there now, and what to do next.
+      type: str
+      sample: Run the task again.
+    guids:
+      description: With V(incomplete), the downloads whose files are not there.
+      type: list
+      elements: str
+      sample: [f8f73bf9-2445-4bce-a7dd-753be3b40a67]
+    option:
+      description: The option that is wrong, with the code V(option).
+      type: str
+      sample: src
+    path:
+      description: Path of the file.
+      type: str
+      sample: /srv/restore/alice.zip
+    retryable:
+      description: Whether the same task may succeed later.
+      type: bool
+      sample: true
+    kept:
+      description: How many bytes are kept, with which the next task goes on.
+      type: int
+      sample: 1048576
+"""
+
+import os
+import typing as t
+
+from ansible_collections.storware.backup.plugins.module_utils import _content, _copying, _module
+from ansible_collections.storware.backup.plugins.module_utils._each import Turn, in_turn
+from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError
+from ansible_collections.storware.backup.plugins.module_utils._options import in_range
+from ansible_collections.storware.backup.plugins.module_utils._transfer import handover, inspection, peer
+from ansible_collections.storware.backup.plugins.module_utils._transfer.receipt import Receipt
+from ansible_collections.storware.backup.plugins.module_utils._transfer.source import Opener
+from ansible_collections.storware.backup.plugins.module_utils._transfer.verify import Checksum
+
+_RETRIES = 5
+
+
+def copy(context: _module.FileContext) -> _module.Result:
+    """Bring the file of each download to dest, unless it is there."""
+    jobs = _content.Jobs(context, _RETRIES)
+    return _from_controller(context, jobs) if context.params["host"] is None else _from_peer(context, jobs)
+
+
+def _from_peer(context: _module.FileContext, jobs: _content.Jobs) -> _module.Result:
+    params = context.params
+    port = None if params["port"] is None else int(in_range("port", params["port"], 1, 65535))
+    there = peer.Peer(params["host"], port, params["user"], params["private_key_file"])
+    there.check()
+    with there.connected() as shared:
+        found = peer.Found(shared, params["src"])
+
+        def bring(turn: Turn) -> _module.Result:
+            path, whole = found.of(turn.guid)
+            return _content.bring(context, _job(jobs, turn, whole, "peer", peer.opener(shared, path, whole)))
+
+        return in_turn(jobs.guids, bring)
+
+
+def _from_controller(context: _module.FileContext, jobs: _content.Jobs) -> _module.Result:
+    """One file at a time: the action plugin takes the turns."""
+    text = os.environ.get(_copying.ENVIRONMENT)
+    if text is None:
+        raise OptionError("host", "must be given where Ansible does not run the action plugin of this module")
+    handed = _copying.Handover.from_text(text)
+    whole = Receipt(handed.name, handed.guid, handed.size, handed.sha256, handed.verified)
+
+    def bring(turn: Turn) -> _module.Result:
+        job = _job(jobs, turn, whole, handover.LABEL, handover.nothing_more(whole))
+        if not context.check_mode:
+            with inspection.inspect(job) as finding:
+                if finding.needs_content:
+                    reached = handover.take(job, finding, whole, _piece(handed))
+                    if reached < whole.size:
+                        return {"changed": False, _copying.KEY: reached}
+        return _content.bring(context, job)
+
+    return in_turn(jobs.guids, bring)
+
+
+def _piece(handed: _copying.Handover) -> handover.Piece | None:
+    return None if handed.path is None else handover.Piece(handed.offset, handed.path, handed.piece_sha256)
+
+
+def _job(jobs: _content.Jobs, turn: Turn, whole: Receipt, label: str, opener: Opener) -> inspection.Job:
+    guid = turn.guid
+    if whole.guid != guid:
+        raise OptionError("src", f"is a file of the download {whole.guid}, not of {guid}: {whole.name!r}")
+    checksum = Checksum("sha256", whole.sha256)
+    # Not by where it comes from: what one host has brought, another one may continue.
+    return jobs.job(turn, identity=f"copy {guid}", openers=[(label, opener)], checksum=checksum)
+
+
+def main() -> None:
+    """Run the module."""
+    text: dict[str, t.Any] = {"type": "str"}
+    _module.run_on_files(
+        copy,
+        {
+            **_content.SPEC,
+            "src": {"type": "path", "required": True},
+            "host": text,
+            "port": {"type": "int"},
+            "user": text,
+            "private_key_file": {"type": "path"},
+        },
+        add_file_common_args=True,
+    )
+
+
+if __name__ == "__main__":
+    main()

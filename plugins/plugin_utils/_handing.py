@@ -1,0 +1,76 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A file of the controller in pieces, each with the digest of everything up to its end."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import typing as t
+
+from ..module_utils._errors import OptionError
+from ..module_utils._transfer import receipt
+from ..module_utils._transfer.directory import Directory
+from ..module_utils._transfer.receipt import Receipt
+
+PIECE: t.Final = 256 * 1024 * 1024  # bytes; what a connection that breaks costs, and the room it needs on the way
+
+_SECONDS: t.Final = 5.0  # that a piece may take where a rate is kept; between two there is a pause
+_BLOCK: t.Final = 1024 * 1024
+
+
+def found(path: str, guid: str) -> tuple[str, Receipt]:
+    """Path and receipt of a file on the controller: the one that path names, or that of the download in a directory.
+
+    Raises OptionError.
+    """
+    path = os.path.abspath(path)
+    is_directory = os.path.isdir(path)
+    place, name = (path, "") if is_directory else os.path.split(path)
+    try:
+        with Directory(place) as directory:
+            known = receipt.find(directory, guid) if is_directory else receipt.read(directory, name)
+    except (ValueError, OSError) as error:
+        raise OptionError("src", f"cannot be read on the controller: {path!r} ({error})") from error
+    if known is None:
+        what = f"has no file of {guid} with a receipt" if is_directory else "has no receipt"
+        raise OptionError(
+            "src",
+            f"{what} on the controller: {path!r}",
+            hint="Fetch it with storware.backup.cloud_download_content.",
+        )
+    return os.path.join(place, known.name), known
+
+
+def piece_size(rate: int | None) -> int:
+    """Bytes of each piece for so many bytes per second at the most."""
+    return PIECE if rate is None else min(PIECE, max(_BLOCK, int(rate * _SECONDS)))
+
+
+class Pieces:
+    """Cuts a file; pieces that follow each other are hashed once."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._hashed = 0
+        self._digest = hashlib.sha256()
+
+    def cut(self, offset: int, size: int, piece: t.BinaryIO) -> str:
+        """Write up to size bytes from offset on into piece; the SHA-256 of all up to their end. Raises OSError."""
+        with open(self._path, "rb") as file:
+            if offset != self._hashed:
+                self._hashed, self._digest = 0, hashlib.sha256()
+                self._take(file, offset, None)
+            file.seek(offset)
+            self._take(file, size, piece)
+        piece.flush()
+        return self._digest.hexdigest()
+
+    def _take(self, file: t.BinaryIO, size: int, target: t.BinaryIO | None) -> None:
+        while size and (data := file.read(min(_BLOCK, size))):
+            self._digest.update(data)
+            self._hashed += len(data)
+            size -= len(data)
+            if target:
+                target.write(data)

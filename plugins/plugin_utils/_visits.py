@@ -1,0 +1,65 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller's side of work in the background: visits, until one of them brings the result."""
+
+from __future__ import annotations
+
+import json
+import time
+import typing as t
+import uuid
+
+from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure
+
+from ..module_utils import _background
+
+Result = dict[str, t.Any]
+Run = t.Callable[[t.Mapping[str, str]], Result]
+Value = t.TypeVar("Value")
+
+_PATIENCE: t.Final = 300.0  # seconds that a host may stay away, and work be left alone
+_PAUSE: t.Final = 5.0  # seconds between two tries to reach a host again
+
+
+def persistently(attempt: t.Callable[[], Value], show: t.Callable[[str], None]) -> Value:
+    """What attempt returns, made again as long as the host is away, for five minutes at the most.
+
+    Raises AnsibleConnectionFailure, and everything else at once.
+    """
+    since = time.monotonic()
+    while True:
+        try:
+            return attempt()
+        except AnsibleAuthenticationFailure:
+            raise
+        except AnsibleConnectionFailure as failure:
+            if time.monotonic() - since >= _PATIENCE:
+                raise
+            show(f"connection lost, trying again ({_first_line(failure)})")
+            time.sleep(_PAUSE)
+
+
+def until_done(run: Run, interval: float, show: t.Callable[[str], None]) -> Result:
+    """The result of the module.
+
+    run: executes the module once with these variables in its environment; raises AnsibleConnectionFailure. interval:
+    seconds of a visit. show: is given each line. The host has just been reached. Raises what run raises when it stays
+    away.
+    """
+    visit = _background.Visit(uuid.uuid4().hex, interval, _PATIENCE)
+    visiting = {_background.ENVIRONMENT: json.dumps(visit._asdict())}
+    while True:
+        result = persistently(lambda: run(visiting), show)
+        standing = result.get(_background.KEY)
+        if standing is None:
+            return result
+        if standing.get("lost"):
+            # Killed from outside, such as with all processes of a login. In one go it has whoever waits for it.
+            return run({})
+        if standing["text"]:
+            show(standing["text"])
+
+
+def _first_line(failure: Exception) -> str:
+    return str(failure).strip().split("\n", 1)[0]
