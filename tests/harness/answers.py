@@ -15,13 +15,17 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Answer:
-    """One prepared answer. cut: bytes of the body that are sent before the connection is closed."""
+    """One prepared answer. cut: bytes of the body that are sent before the connection is closed.
+
+    before: sent as it is, ahead of the answer.
+    """
 
     status: int = 200
     body: bytes = b""
     headers: t.Mapping[str, str] = field(default_factory=dict)
     cut: int | None = None
     silent: bool = False  # close without a word
+    before: bytes = b""
 
     @classmethod
     def json(cls, value: t.Any, status: int = 200) -> Answer:
@@ -103,6 +107,7 @@ class AnsweringServer:
                 if answer.silent:
                     self.close_connection = True
                     return
+                self.wfile.write(answer.before)
                 self.send_response(answer.status)
                 for name, value in answer.headers.items():
                     self.send_header(name, value)

@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import gzip
 import pathlib
 import tarfile
 
 # Whatever else turns up in the archive must be added here, or to build_ignore in galaxy.yml.
 _BELONGS = {
+    ".ansible-lint",
     "CHANGELOG.rst",
+    "CODE_OF_CONDUCT.md",
     "CONTRIBUTING.md",
     "FILES.json",
     "LICENSE",
@@ -28,6 +31,7 @@ _BELONGS = {
     "requirements.txt",
     "roles",
 }
+_FIRST = ("MANIFEST.json", "FILES.json")  # where installers look for them
 _MUST_BE_THERE = {
     "LICENSE",
     "README.md",
@@ -39,6 +43,24 @@ _MUST_BE_THERE = {
     "roles/fetch_content/meta/argument_specs.yml",
     "tests/config.yml",
 }
+
+
+def settle(built: pathlib.Path, target: pathlib.Path, time: int) -> None:
+    """Write the archive anew so that the same files make the same bytes, whenever and wherever it was built.
+
+    time: of all files, seconds since 1970. ansible-galaxy gives them the time of the build.
+    """
+    with tarfile.open(built) as tar:
+        members = sorted(tar.getmembers(), key=lambda member: (member.name not in _FIRST, member.name))
+        with (
+            target.open("wb") as raw,
+            gzip.GzipFile("", "wb", 9, raw, time) as packed,
+            tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as settled,
+        ):
+            for member in members:
+                member.mtime, member.uid, member.gid, member.uname, member.gname = time, 0, 0, "", ""
+                member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
+                settled.addfile(member, tar.extractfile(member) if member.isfile() else None)
 
 
 def problems(archive: pathlib.Path, collection: pathlib.Path) -> list[str]:

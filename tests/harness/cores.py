@@ -31,6 +31,16 @@ NEWEST = (
     Core("2.19", "core-newest-python311", ("3.11",), "24.2", "core 2.21 needs Python 3.12 or later: 2.19 was used"),
 )
 
+# Every one since the oldest, for the matrix.
+ALL = (
+    OLDEST,
+    (Core("2.17", "core-217", ("3.10", "3.11", "3.12"), "23.1.2"),),
+    (Core("2.18", "core-218", ("3.11", "3.12", "3.13"), "24.2"),),
+    (Core("2.19", "core-219", ("3.12", "3.13", "3.11"), "24.2"),),
+    (Core("2.20", "core-220", ("3.13", "3.12", "3.14"), "25.2"),),
+    NEWEST,
+)
+
 
 def choose(cores: tuple[Core, ...]) -> tuple[Core, str]:
     """The first of these that some Python of this machine can run, and that Python's version."""
@@ -53,13 +63,13 @@ def install(core: Core, version: str, log: Log) -> pathlib.Path:
 def sanity(cores: tuple[Core, ...], log: Log) -> None:
     """ansible-test sanity over a copy of the repository, for Pythons of managed hosts that are here.
 
-    With the oldest core these are its own and the oldest Python only: each takes a while.
+    With the newest core these are all of them, with others its own and the oldest only: each takes a while.
     """
     core, version = choose(cores)
     programs = install(core, version, log)
     home = pythons.home(programs)
     _provide_pip(core.pip, programs, home, log)
-    wanted = (MODULE_PYTHONS[0], version) if cores is OLDEST else MODULE_PYTHONS
+    wanted = MODULE_PYTHONS if cores is NEWEST else (MODULE_PYTHONS[0], version)
     here = {name: path for name, path in pythons.find().items() if name in wanted}
     if MODULE_PYTHONS[0] not in here:
         log.reasons.append(f"no Python {MODULE_PYTHONS[0]} to import modules with")

@@ -62,6 +62,7 @@ def run_module(
     with (
         mock.patch.dict(os.environ, _clean(environment), clear=True),
         _signals_kept(),
+        _on_a_host(),
         contextlib.redirect_stdout(output),
         contextlib.suppress(SystemExit),
     ):
@@ -105,6 +106,15 @@ def _arguments(arguments: t.Mapping[str, t.Any]) -> t.Iterator[None]:
     else:
         with patch_module_args(dict(arguments)):
             yield
+
+
+def _on_a_host() -> contextlib.AbstractContextManager[t.Any]:
+    """Warnings belong in the result, as on a host, also when this process has imported parts of the controller."""
+    try:
+        from ansible.module_utils import _internal  # ansible-core 2.19 and later
+    except ImportError:
+        return contextlib.nullcontext()
+    return mock.patch.object(_internal, "is_controller", False)
 
 
 @contextlib.contextmanager

@@ -143,7 +143,7 @@ def _batches(steps: t.Iterable[Step]) -> list[list[Step]]:
     """What runs at the same time."""
     batches: list[list[Step]] = []
     for step in steps:
-        if step.beside and batches:
+        if step.beside and batches and not any(other.needed for other in batches[-1]):
             batches[-1].append(step)
         else:
             batches.append([step])

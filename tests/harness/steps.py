@@ -20,8 +20,9 @@ import sys
 import types
 import typing as t
 
-from tests.harness import archive, cores, pythons, tree
+from tests.harness import cores, matrix, publishing, pythons, site, tree
 from tests.harness.runner import TIMEOUT, Log, Step, StepFailed, StepSkipped, inherited, run
+from tests.lab import machine
 
 _PROGRAMS = tree.BUILD / "venv" / "bin"
 _PYTHON = _PROGRAMS / "python"
@@ -98,15 +99,16 @@ def _documentation(log: Log) -> None:
 
 
 def _archive(log: Log) -> None:
-    collection = tree.copy_to(_COPIES)
-    target = tree.BUILD / "archive"
-    shutil.rmtree(target, ignore_errors=True)
-    build = (_PROGRAMS / "ansible-galaxy", "collection", "build", "--output-path", target, ".")
-    log.run(*build, cwd=collection, environment=_clean())
-    (built,) = target.iterdir()
-    if problems := archive.problems(built, collection):
-        log.write("\n".join(problems))
-        raise StepFailed("galaxy.yml does not fit the files")
+    publishing.build(_PROGRAMS / "ansible-galaxy", tree.copy_to(_COPIES), _clean(), log)
+
+
+def _importer(log: Log) -> None:
+    publishing.check(_clean(), log)
+
+
+def _site(log: Log) -> None:
+    tree.copy_to(_COPIES)
+    site.build(_clean(), log)
 
 
 def _types_of_plugins(log: Log) -> None:
@@ -114,7 +116,10 @@ def _types_of_plugins(log: Log) -> None:
 
 
 def _types_of_tests(log: Log) -> None:
-    log.run(_PROGRAMS / "mypy", *(name for name in ("tests", "demo", "benchmarks") if (tree.ROOT / name).is_dir()))
+    log.run(
+        _PROGRAMS / "mypy",
+        *(name for name in ("tests", "demo", "benchmarks", "extensions") if (tree.ROOT / name).is_dir()),
+    )
 
 
 def _contract(log: Log) -> None:
@@ -132,8 +137,10 @@ def _secrets(log: Log) -> None:
 
 
 def _canary_of_results(log: Log) -> None:
-    """Every fault with every shape of secret in every encoding: what the modules say."""
-    _pytest(log, "canary", "-m", "not matrix", "tests/secrets", longest=_LONGEST)
+    """Every fault with every shape of secret in every encoding: what the modules say and log."""
+    _pytest(
+        log, "canary", "tests/secrets", "--ignore=tests/secrets/test_playbooks.py", "-m", "not matrix", longest=_LONGEST
+    )
 
 
 def _canary(which: tuple[cores.Core, ...], log: Log) -> None:
@@ -151,12 +158,17 @@ def _pytest(
     longest: float = TIMEOUT,
     variables: t.Mapping[str, str] = types.MappingProxyType({}),
 ) -> None:
+    _COVERAGE.mkdir(exist_ok=True)
+    pytest = (_PYTHON, "-m", "pytest", "-q", "-n", _WORKERS)
+    _junit(log, name, *pytest, *arguments, environment={**inherited(), **variables}, longest=longest)
+
+
+def _junit(log: Log, name: str, *command: str | os.PathLike[str], **settings: t.Any) -> None:
+    """Run a command of pytest's, and count what it reports."""
     report = tree.BUILD / "junit" / f"{name}.xml"
     report.unlink(missing_ok=True)
-    _COVERAGE.mkdir(exist_ok=True)
-    pytest = (_PYTHON, "-m", "pytest", "-q", "-n", _WORKERS, f"--junitxml={report}")
     try:
-        log.run(*pytest, *arguments, environment={**inherited(), **variables}, longest=longest)
+        log.run(*command, f"--junitxml={report}", **settings)
     finally:
         if report.exists():
             log.count(report)
@@ -169,12 +181,37 @@ def _mutation_sample(log: Log) -> None:
     log.run(_PYTHON, "-m", "tests.mutation", "--sample", "25", "--only", *only, "--tests", *tests)
 
 
+def _legal_case(log: Log) -> None:
+    tests = ("tests/integration/test_role_spread.py", "-k", "legal_case")
+    _pytest(log, "legal-case", *tests, longest=_LONGEST, variables={"STORWARE_TEST_LONG": "1"})
+
+
 def _laws(log: Log) -> None:
     """The generated tests with many more examples, other ones each time."""
     files = sorted(
         str(path) for path in (tree.ROOT / "tests").rglob("test_*.py") if "harness.examples" in path.read_text()
     )
     _pytest(log, "laws", *files, longest=_LONGEST, variables={"STORWARE_TEST_LONG": "1"})
+
+
+def _fleet_tests(marks: str, log: Log) -> None:
+    """Hosts over SSH, in namespaces of their own; one after the other, because they share a network."""
+    try:
+        reason = machine.provide(log.run)
+    except StepFailed as failure:
+        reason = f"what hosts need cannot be installed ({failure})"
+    if reason:
+        raise StepSkipped(reason)
+    tests = machine.inside(_PYTHON, "-m", "pytest", "-q", "-m", marks, "tests/lab")
+    _junit(log, "lab", *tests, longest=_LONGEST)
+
+
+def _eda_tests(log: Log) -> None:
+    """Rulebooks, with an environment of their own."""
+    if not shutil.which("java"):
+        raise StepSkipped("ansible-rulebook needs Java, which is not installed")
+    programs = pythons.environment("rulebook", "rulebook.txt", pathlib.Path(sys.executable), log.run)
+    _pytest(log, "eda", "tests/eda", variables={"STORWARE_TEST_RULEBOOK": str(programs)})
 
 
 def _coverage(log: Log) -> None:
@@ -204,18 +241,16 @@ def _oldest_python(log: Log) -> None:
     oldest_python = pythons.find().get(_OLDEST_PYTHON)
     if not oldest_python:
         raise StepSkipped(f"there is no Python {_OLDEST_PYTHON}")
-    programs = pythons.environment("python39", "python39.txt", oldest_python, log.run)
-    report = tree.BUILD / "junit" / "python39.xml"
-    report.unlink(missing_ok=True)
-    try:
-        log.run(programs / "python", "-m", "pytest", "-q", "-n", _WORKERS, f"--junitxml={report}", "tests/unit")
-    finally:
-        if report.exists():
-            log.count(report)
+    _unit_tests(pythons.environment("python39", "python39.txt", oldest_python, log.run), "python39", log)
+
+
+def _unit_tests(programs: pathlib.Path, name: str, log: Log) -> None:
+    _junit(log, name, programs / "python", "-m", "pytest", "-q", "-n", _WORKERS, "tests/unit")
 
 
 def _fault_tests(log: Log) -> None:
-    _pytest(log, "faults", "tests/faults")
+    # Twice as many at a time as elsewhere: they wait most of their time.
+    _pytest(log, "faults", "-n", "4", "tests/faults")
 
 
 def _full_fault_tests(log: Log) -> None:
@@ -286,9 +321,11 @@ _GROUPS = {
         Step("antsibull-changelog", _change_log),
         Step("ansible-lint", _ansible_lint),
         Step("collection archive", _archive),
+        Step("galaxy-importer", _importer),
     ],
     "types": [Step("mypy: plugins", _types_of_plugins), Step("mypy: tests", _types_of_tests)],
     "docs-lint": [Step("antsibull-docs", _documentation)],
+    "docs": [Step("documentation site", _site), Step("documentation site, in a browser", site.look)],
     "unit": [
         Step("tests: unit", functools.partial(_covering, "unit")),
         Step("tests: unit, Python 3.9 and requests 2.25.1", _oldest_python),
@@ -301,6 +338,9 @@ _GROUPS = {
         Step("tests: oldest ansible-core", functools.partial(_matrix, cores.OLDEST)),
         Step("tests: newest ansible-core", functools.partial(_matrix, cores.NEWEST)),
     ],
+    "eda-tests": [Step("tests: event-driven", _eda_tests)],
+    # Both wait for most of their time.
+    "fleet-tests": [Step("tests: hosts over SSH", functools.partial(_fleet_tests, "not full"), beside=True)],
     "coverage": [Step("coverage of plugins", _coverage)],
     "mutation-sample": [Step("mutation testing, a sample", _mutation_sample)],
     "sanity": [
@@ -316,6 +356,10 @@ _CRASH = [
 
 # Not part of `make test`: these take long.
 _LONG_GROUPS = {
+    "fleet": [
+        Step("tests: hosts over SSH", functools.partial(_fleet_tests, "full or not full")),
+        Step("tests: 300 mailboxes to 4 hosts", _legal_case),
+    ],
     "laws": [Step("tests: laws, at length", _laws)],
     "faults": [
         Step("faults: Python 3.9 and requests 2.25.1", functools.partial(_faults, *_CLIENTS[0])),
@@ -326,6 +370,7 @@ _LONG_GROUPS = {
         *_CRASH,
     ],
     "crash": _CRASH,
+    "matrix": matrix.Matrix(_matrix, _unit_tests).steps(),
     "canary": [
         Step("secrets canary: results", _canary_of_results),
         Step("secrets canary: oldest ansible-core", functools.partial(_canary, cores.OLDEST)),

@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import multiprocessing
 import os
 import pathlib
+import re
 import stat
 import subprocess
+import threading
 import time
 import typing as t
 from multiprocessing.connection import Connection
@@ -67,6 +70,14 @@ def mode(path: pathlib.Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
+def skip_without(variable: str, here: pathlib.Path, items: t.Iterable[pytest.Item], reason: str) -> None:
+    """Skip the tests below this directory where the environment does not have the variable."""
+    if not os.environ.get(variable):
+        for item in items:
+            if here in item.path.parents:
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
 def in_processes(*works: t.Callable[[], Json]) -> list[Json]:
     """What these return, all at once, each in a process of its own that has imported everything."""
     context = multiprocessing.get_context("fork")
@@ -89,6 +100,10 @@ def _send(sending: Connection, work: t.Callable[[], Json]) -> None:
 
 SLOWLY: t.Final = 4 * MIB
 
+# What tasks say that take long. The rate is known from the second look on.
+FETCHING: t.Final = r"\S+[.]zip (\d+) % [\d.]+ of [\d.]+ [MG]iB(?: ([\d.]+) [KM]iB/s \d+ s left)?"
+WAITING: t.Final = r"(\d+) of (\d+) ready(?:, (\d+) running)?(?:, slowest (\d+) %)?"
+
 
 def wait_until(condition: t.Callable[[], object], seconds: float = 60.0) -> None:
     ends = time.monotonic() + seconds
@@ -100,6 +115,35 @@ def wait_until(condition: t.Callable[[], object], seconds: float = 60.0) -> None
 def begun(directory: pathlib.Path) -> bool:
     """Whether some bytes have come."""
     return any(path.stat().st_size for path in directory.glob(".*.part"))
+
+
+def content_calls(simulator: Simulator) -> list[str]:
+    """The paths of files that the server was asked for, in order."""
+    calls = ((f"{call['method']} {call['path']}", call["path"]) for call in simulator.requests())
+    return [path for call, path in calls if re.match("GET /cloud-download/[^/]+$", call)]
+
+
+@contextlib.contextmanager
+def meanwhile(condition: t.Callable[[], object], action: t.Callable[[], object]) -> t.Iterator[None]:
+    """Beside the block: wait for the condition, then act. It must come true before the block ends."""
+    over = threading.Event()
+
+    def wait() -> None:
+        while not condition():
+            if over.wait(0.01):
+                return
+        action()
+        acted.set()
+
+    acted = threading.Event()
+    thread = threading.Thread(target=wait)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+    assert acted.is_set()
 
 
 def finished(process: subprocess.Popen[bytes]) -> Json:

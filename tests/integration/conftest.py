@@ -11,6 +11,7 @@ import pytest
 
 from tests.harness.ansible import Ansible
 from tests.harness.fleet import Fleet
+from tests.harness.neighbour import Neighbour
 from tests.harness.use import MIB
 from tests.simulator.process import Simulator
 
@@ -35,3 +36,16 @@ def large(simulator: Simulator) -> str:
     made = simulator.seed(users=1, downloads=1, content_size=12 * MIB)[0]
     simulator.clear_log()
     return made
+
+
+@pytest.fixture
+def neighbour(tmp_path: pathlib.Path) -> Neighbour:
+    (tmp_path / "bin").mkdir()
+    return Neighbour(tmp_path / "bin")
+
+
+@pytest.fixture
+def here(tmp_path: pathlib.Path) -> pathlib.Path:
+    """A directory for files."""
+    (tmp_path / "here").mkdir()
+    return tmp_path / "here"

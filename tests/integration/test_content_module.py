@@ -451,7 +451,7 @@ def test_everything_that_is_returned_is_documented(simulator: Simulator, tmp_pat
     always = {name for name, about in documented.items() if about["returned"] == "success"}
     assert all(always <= set(result) for result in results if not result.get("failed"))
     for name, about in documented.items():
-        kinds = {"str": str, "int": int, "float": float, "dict": dict}
+        kinds = {"str": str, "int": int, "float": float, "dict": dict, "list": list}
         values = [result[name] for result in results if result.get(name) is not None]
         assert all(isinstance(value, kinds[about["type"]]) for value in values), name
     undocumented = {"checksum", "secontext"}  # need an option, or a host with SELinux

@@ -17,6 +17,7 @@ import yaml
 from tests.harness import tree
 from tests.harness.ansible import Ansible
 from tests.harness.modules import connect, run_module
+from tests.harness.neighbour import Neighbour
 from tests.simulator.process import Simulator
 
 MODULES = sorted(path.stem for path in (tree.ROOT / "plugins" / "modules").glob("*.py"))
@@ -48,7 +49,9 @@ def test_the_examples_run(ansible: Ansible, simulator: Simulator, tmp_path: path
         "https://backup.example.com:8181": simulator.url,
         "username: ansible": f"username: {simulator.username}",
         "f8f73bf9-2445-4bce-a7dd-753be3b40a67": pst,
+        "0b6f0c1e-6f0e-4d6e-8a53-5b1f6a0f9c11": zipped,
         "/srv/restore": str(tmp_path),
+        "/srv/spool": str(tmp_path / "spool"),
         "owner: restore": f"owner: {pwd.getpwuid(os.getuid()).pw_name}",
         "group: helpdesk": f"group: {grp.getgrgid(os.getgid()).gr_name}",
         "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae": simulator.content(pst)["sha256"],
@@ -59,6 +62,11 @@ def test_the_examples_run(ansible: Ansible, simulator: Simulator, tmp_path: path
     variables: dict[str, t.Any] = {"storware_password": simulator.password}
     if module == "cloud_download_content_info":
         run_module("cloud_download_content", connect(simulator, guid=pst, dest=str(tmp_path)))
+    (tmp_path / "spool").mkdir()
+    (tmp_path / "bin").mkdir()
+    if module == "cloud_download_copy":
+        Neighbour(tmp_path / "bin")  # in the place of ssh
+        run_module("cloud_download_content", connect(simulator, guid=[pst, zipped], dest=str(tmp_path)))
     if module == "cloud_download_content":
         variables["prepared"] = prepared  # what the example of cloud_download registers
     run = ansible.playbook(
@@ -69,6 +77,7 @@ def test_the_examples_run(ansible: Ansible, simulator: Simulator, tmp_path: path
             "STORWARE_CA_PATH": str(simulator.ca_path),
             "STORWARE_USERNAME": simulator.username,
             "STORWARE_PASSWORD": simulator.password,
+            "PATH": f"{tmp_path}/bin:{ansible.environment()['PATH']}",
         },
     ).ok()
     assert [result.task for result in run.results if not result.item] == list(_tasks(_examples(module)))

@@ -127,7 +127,7 @@ def _write(simulator: Simulator, turns: _Turns, who: bool, options: Json, result
         connection = _options.connection({**_DEFAULTS, **connect(simulator)})
         with client.Client(connection) as session:
             session._transport = Taking(connection, lambda secret: None)
-            results[who] = _cloud_download.ensure(session, options, False, lambda warning: None)
+            results[who] = _cloud_download.ensure(session, options, False, lambda warning: None, lambda text: None)
     except StorwareError as error:
         results[who] = {"code": error.code, "failures": error.results["failures"]}
     finally:

@@ -15,23 +15,19 @@ import typing as t
 import pytest
 import yaml
 
-from ansible_collections.storware.backup.plugins.module_utils import _options
-from tests.harness import tree
+from tests.harness import marks, tree
 from tests.harness.ansible import Ansible
+from tests.harness.use import FETCHING, WAITING
 from tests.simulator.process import Simulator
 
 README = (tree.ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLE_GUID = "f8f73bf9-2445-4bce-a7dd-753be3b40a67"  # of a download
 EXAMPLE_ENTITY = "4d1f1e0a-7b5c-4f6e-9d3e-1f0c9b8a7d65"
 
-_BLOCK = re.compile(
-    r"(?:<!-- test: (?P<how>run|make|file) ?(?P<name>\S*) -->\n)?^```\w+\n(?P<text>.*?)^```$", re.M | re.S
-)
-
 
 def _blocks(how: str | None) -> list[tuple[str, str]]:
     """Name and text of the blocks with this mark."""
-    return [(match["name"], match["text"]) for match in _BLOCK.finditer(README) if match["how"] == how]
+    return [(block.name or "", block.text) for block in marks.blocks(README) if block.how == how]
 
 
 def _file(name: str) -> t.Any:
@@ -107,6 +103,32 @@ def test_every_block_is_tested() -> None:
     assert _blocks(None) == []
 
 
+def test_every_block_of_the_guides_is_tested() -> None:
+    """Marked ones by tests named after their page, docs/eda.md by tests/eda; a recording is made by the benchmark."""
+    for page in (tree.ROOT / "docs").glob("*.md"):
+        text = page.read_text(encoding="utf-8")
+        blocks = re.findall(r"^(.*)\n *```(bash|yaml|text)$", text, re.M)
+        tested = [before for before, _kind in blocks if re.search("<!-- (test|recording): ", before)]
+        assert len(tested) == len(blocks) or page.name == "eda.md", f"{page.name}: {blocks}"
+
+
+def test_the_lines_that_are_shown_are_those_of_tasks_that_take_long() -> None:
+    """What makes them is run by test_progress.py."""
+    ((_name, text),) = _blocks("shown")
+    waiting, fetching = (line.split("] ", 1)[1] for line in text.splitlines())
+    assert re.fullmatch(WAITING, waiting)
+    assert re.fullmatch(FETCHING, fetching)
+
+
+def test_the_recorded_run_tells_how_far_it_is() -> None:
+    """docs/fleet.md shows a real run, as ``make bench ARGS=recording`` writes it."""
+    page = (tree.ROOT / "docs" / "fleet.md").read_text(encoding="utf-8")
+    recording = page.partition("<!-- recording: begin -->")[2].partition("<!-- recording: end -->")[0]
+    told = re.findall(r"^\[(\S+)\] (.*)$", recording, re.M)
+    assert {host for host, _line in told} == {"localhost", "files-1", "files-2"}
+    assert all(re.fullmatch(WAITING if host == "localhost" else FETCHING, line) for host, line in told)
+
+
 @pytest.mark.slow
 def test_a_reader_gets_the_files(reader: Reader) -> None:
     """All commands, top to bottom; then what the README shows as files only."""
@@ -124,15 +146,29 @@ def test_a_reader_gets_the_files(reader: Reader) -> None:
     (reader.ansible.home / ".storware-password").write_text(f"{simulator.password}\n")
     reader.run("ansible-playbook -i inventory.ini play-with-password-file.yml -e @mailboxes.yml")
     assert len(simulator.downloads()) == 1 + len(_file("mailboxes.yml")["fetch_content_protected_entities"])
-    reader.run("ansible-playbook -i inventory.ini job.yml -e @mailboxes.yml --syntax-check")
+
+
+@pytest.mark.slow
+def test_a_reader_who_has_the_archive_alone_gets_the_files(reader: Reader, tmp_path: pathlib.Path) -> None:
+    """In an empty directory, with nothing but what was published."""
+    build, *commands = (text for _name, text in _blocks("run"))
+    reader.run(build)
+    (archive,) = reader.clone.glob("storware-backup-*.tar.gz")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    archive.rename(empty / archive.name)
+    newcomer = dataclasses.replace(reader, clone=empty)
+    newcomer.write_files()
+    output = newcomer.run(*commands)
+    assert all(re.search(f"^{person}@.*: OK$", output, re.M) for person in ("alice", "bob", "carol"))
 
 
 def test_another_body(reader: Reader) -> None:
     """The example for servers that want other fields sends exactly those."""
     reader.simulator.switch(create_keys="renamed")
     reader.write_files()
-    install, login, *_rest = (text for _name, text in _blocks("run"))
-    reader.run(install, login, "ansible-playbook other-body.yml")
+    build, install, login, *_rest = (text for _name, text in _blocks("run"))
+    reader.run(build, install, login, "ansible-playbook other-body.yml")
     (body,) = [
         request["body"]
         for request in reader.simulator.requests()
@@ -140,17 +176,6 @@ def test_another_body(reader: Reader) -> None:
     ]
     entity = reader.real(EXAMPLE_ENTITY)
     assert body == {"objects": [{"guid": entity}], "downloadMode": {"name": "CLOUD_DOWNLOAD"}}
-
-
-def test_credential_type() -> None:
-    """Fields and variables are those of the modules, and what is secret is marked so."""
-    options = {option.name: option for option in _options.CONNECTION}
-    fields, environment = _file("inputs.yml")["fields"], _file("injectors.yml")["env"]
-    for field in fields:
-        option = options[field["id"]]
-        assert field.get("secret", False) == option.secret
-        assert environment.pop(option.environment) == f"{{{{ {option.name} }}}}"
-    assert environment == {}
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")

@@ -286,8 +286,9 @@ def test_s13_a_logout_is_tried_once_and_never_spoils_the_result(logout: bytes) -
 def test_signals_at_any_time_leave_no_session(simulator: Simulator) -> None:
     """Either the session is handed out, or there is none."""
     delays = random.Random(4)
-    ends = set()
-    for _run in range(12):
+    ends: list[bool] = []
+    # Until some were stopped before the end, which on a busy machine takes luck.
+    while len(ends) < 12 or (False not in ends and len(ends) < 100):
         simulator.reset()
         process = start_module("session", connect(simulator))
         _wait_for_a_call(simulator, process)
@@ -296,7 +297,7 @@ def test_signals_at_any_time_leave_no_session(simulator: Simulator) -> None:
         result, errors = finished(process)
         assert errors == ""
         assert simulator.counters()["open_sessions"] == (1 if "session" in result else 0), result
-        ends.add("session" in result)
+        ends.append("session" in result)
     assert False in ends
 
 

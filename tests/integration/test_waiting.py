@@ -19,6 +19,7 @@ from ansible_collections.storware.backup.plugins.module_utils._api import creati
 from tests.contract.client import Client
 from tests.harness.answers import Answer, AnsweringServer, Request, answering
 from tests.harness.modules import connect, prepare, run_module
+from tests.harness.use import meanwhile
 from tests.simulator.process import Simulator
 
 ALICE, BOB, CAROL = "alice@example.com", "bob@example.com", "carol@example.com"
@@ -42,7 +43,7 @@ def good(result: Json) -> Json:
 @pytest.mark.parametrize("status", ["503", "502"])
 def test_a_server_that_restarts_for_two_minutes_does_not_fail_the_wait(simulator: Simulator, status: str) -> None:
     simulator.switch(start_status=status, run_seconds=60)
-    with _once(_waits(simulator), lambda: simulator.switch(start_delay=120)):
+    with meanwhile(_waits(simulator), lambda: simulator.switch(start_delay=120)):
         result = good(run_module("cloud_download", prepare(simulator, ALICE, retries=0)))
     assert len(result["created"]) == 1
 
@@ -50,7 +51,7 @@ def test_a_server_that_restarts_for_two_minutes_does_not_fail_the_wait(simulator
 @pytest.mark.parametrize("tasks", ["kept", "emptied", "renumbered"])
 def test_tasks_that_a_restart_has_lost_or_renumbered_are_judged_by_the_list(simulator: Simulator, tasks: str) -> None:
     simulator.switch(run_seconds=100)
-    with _once(_waits(simulator), lambda: simulator.restart(tasks)):
+    with meanwhile(_waits(simulator), lambda: simulator.restart(tasks)):
         result = good(run_module("cloud_download", prepare(simulator, ALICE, BOB)))
     assert sorted(result["created"]) == sorted(download["guid"] for download in simulator.downloads())
     assert len(result["created"]) == 2
@@ -58,7 +59,7 @@ def test_tasks_that_a_restart_has_lost_or_renumbered_are_judged_by_the_list(simu
 
 def test_a_failure_is_found_out_although_the_tasks_were_renumbered(simulator: Simulator) -> None:
     simulator.switch(run_seconds=60, fail_entities=[BOB])
-    with _once(_waits(simulator), lambda: simulator.restart("renumbered")):
+    with meanwhile(_waits(simulator), lambda: simulator.restart("renumbered")):
         result = run_module("cloud_download", prepare(simulator, ALICE, BOB))
     assert result["error"]["code"] == "prepare_failed"
     (failure,) = result["failures"]
@@ -72,7 +73,7 @@ def test_refused_connections_for_a_while_do_not_fail_the_wait(simulator: Simulat
     proxy = _Proxy(simulator.url)
     with proxy.running():
         options = {**prepare(simulator, ALICE, retries=0), "url": proxy.url}
-        with _once(_waits(simulator), proxy.close), _once(lambda: proxy.closed_for > 2.4, proxy.open):
+        with meanwhile(_waits(simulator), proxy.close), meanwhile(lambda: proxy.closed_for > 2.4, proxy.open):
             result = good(run_module("cloud_download", options))
     assert len(result["created"]) == 1
 
@@ -102,7 +103,7 @@ def test_the_deadline_ends_calls_that_hang(simulator: Simulator) -> None:
     with proxy.running():
         options = {**prepare(simulator, ALICE, timeout=60), "url": proxy.url, "wait_timeout": 2}
         start = time.monotonic()
-        with _once(_waits(simulator), proxy.stall):
+        with meanwhile(_waits(simulator), proxy.stall):
             result = run_module("cloud_download", options)
         assert (
             time.monotonic() - start < 30
@@ -298,7 +299,7 @@ def test_what_somebody_deletes_while_it_is_adopted_is_told_before_the_end_of_the
         simulator.restart("emptied")
         Client(simulator).call("DELETE", f"/cloud-download/{found['guid']}")
 
-    with _once(_waits(simulator, looks=1), remove):
+    with meanwhile(_waits(simulator, looks=1), remove):
         result = run_module("cloud_download", prepare(simulator, ALICE))
     assert result["error"]["code"] == "prepare_failed"
     assert "does not list it" in result["failures"][0]["reason"]
@@ -333,29 +334,6 @@ def test_a_list_without_end_ends(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # --- tools ---
-
-
-@contextlib.contextmanager
-def _once(condition: t.Callable[[], bool], action: t.Callable[[], object]) -> t.Iterator[None]:
-    """Beside the block: wait for the condition, then act. It must come true before the block ends."""
-    over = threading.Event()
-
-    def wait() -> None:
-        while not condition():
-            if over.wait(0.01):
-                return
-        action()
-        acted.set()
-
-    acted = threading.Event()
-    thread = threading.Thread(target=wait)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-    assert acted.is_set()
 
 
 def _waits(simulator: Simulator, looks: int = 2) -> t.Callable[[], bool]:

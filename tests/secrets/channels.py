@@ -9,10 +9,14 @@ import contextlib
 import os
 import pathlib
 import socket
+import struct
+import syslog
 import threading
 import typing as t
+from unittest import mock
 
 _SYSTEM_LOG: t.Final = pathlib.Path("/dev/log")
+_CREDENTIALS: t.Final = struct.Struct("3i")  # process, user and group that sent a message (unix(7), SCM_CREDENTIALS)
 _PACE: t.Final = 0.02  # seconds between two looks at processes; a module lives for some tenths
 
 Channels = dict[str, bytes]
@@ -96,18 +100,31 @@ def process_connected_from(port: int) -> int | None:
     return None
 
 
-class SystemLog:
-    """Receives what programs write to the system log, on a machine that has none."""
+@contextlib.contextmanager
+def logged() -> t.Iterator[list[str]]:
+    """What a module in this process hands over to the system log, which may be there or not."""
+    messages: list[str] = []
+    with mock.patch.object(syslog, "syslog", lambda _priority, message: messages.append(message)):
+        yield messages
 
-    def __init__(self) -> None:
+
+class SystemLog:
+    """Receives what programs of one run write to the system log, on a machine that has none."""
+
+    def __init__(self, temporary: pathlib.Path) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        self._temporary = os.fsencode(temporary)
         self._messages: list[bytes] = []
 
     @staticmethod
     @contextlib.contextmanager
-    def taken() -> t.Iterator[SystemLog | None]:
-        """Be the system log until the end of the block; None where there is one, or this user may not."""
-        log = SystemLog()
+    def taken(temporary: pathlib.Path) -> t.Iterator[SystemLog | None]:
+        """Be the system log until the end of the block; None where there is one, or this user may not.
+
+        temporary: the value of TMPDIR for all processes of the run. Those of other tests are not heard.
+        """
+        log = SystemLog(temporary)
         try:
             log._socket.bind(str(_SYSTEM_LOG))
         except OSError:
@@ -131,5 +148,20 @@ class SystemLog:
 
     def _receive(self) -> None:
         with contextlib.suppress(OSError):
-            while message := self._socket.recv(1 << 20):
-                self._messages.append(message)
+            while True:
+                message, ancillary, _flags, _sender = self._socket.recvmsg(
+                    1 << 20, socket.CMSG_SPACE(_CREDENTIALS.size)
+                )
+                if not message:
+                    return
+                if not self._is_of_others(ancillary):
+                    self._messages.append(message)
+
+    def _is_of_others(self, ancillary: list[tuple[int, int, bytes]]) -> bool:
+        """Whether the sender is surely no process of this run."""
+        for _level, _kind, data in ancillary:
+            pid, _uid, _gid = _CREDENTIALS.unpack(data[: _CREDENTIALS.size])
+            with contextlib.suppress(OSError):  # it has ended
+                environment = pathlib.Path("/proc", str(pid), "environ").read_bytes().split(b"\0")
+                return environment != [b""] and b"TMPDIR=" + self._temporary not in environment
+        return False

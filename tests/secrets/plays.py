@@ -125,7 +125,7 @@ def run_tasks(
         **style.variables,
         **(environment or {}),
     }
-    with SystemLog.taken() as log, ProcessWatch().running() as processes:
+    with SystemLog.taken(home / "tmp") as log, ProcessWatch().running() as processes:
         run = ansible.playbook(inputs[1], *style.arguments, *arguments, environment=settings, timeout=3600)
         _wait_for_the_end(home)
     channels = {"stdout": run.stdout.encode(), "stderr": run.stderr.encode(), **processes.channels()}

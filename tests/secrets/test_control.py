@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 import pathlib
+import subprocess
+import sys
 import typing as t
 
 import pytest
 
 from tests.harness.ansible import Ansible
 from tests.secrets import cases, plays
+from tests.secrets.channels import SystemLog
 from tests.secrets.plays import LOUD, Overheard
 from tests.secrets.scanner import Hit, Scanner
 from tests.secrets.shapes import Canary, Shape
@@ -72,6 +75,19 @@ def test_the_system_log_is_listened_to(ansible: Ansible) -> None:
     if "system log" not in overheard.channels:
         pytest.skip("this machine has a system log of its own, or this user may not be one")
     assert b"leaky" in overheard.channels["system log"]
+
+
+def test_the_log_of_another_run_is_not_heard(tmp_path: pathlib.Path) -> None:
+    """Tests run side by side, and one of them leaks on purpose."""
+    program = "import sys, syslog, time; syslog.syslog(sys.argv[1]); time.sleep(0.5)"  # until the sender was looked at
+    with SystemLog.taken(tmp_path) as log:
+        if log is None:
+            pytest.skip("this machine has a system log of its own, or this user may not be one")
+        for word, temporary in {"ours": tmp_path, "theirs": tmp_path / "elsewhere"}.items():
+            subprocess.run([sys.executable, "-c", program, word], env={"TMPDIR": str(temporary)}, check=True)
+        (heard,) = log.channels().values()
+    assert b"ours" in heard
+    assert b"theirs" not in heard
 
 
 def leak_all(ansible: Ansible, canaries: t.Mapping[str, Canary]) -> Overheard:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""No fault shows a secret in a module's result: every fault with secrets of every shape, run in this process."""
+"""No fault shows a secret in a module's result or log: every fault with secrets of every shape, run in this process."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import pytest
 from tests.harness.modules import run_module
 from tests.secrets import cases, faults
 from tests.secrets.cases import Case
+from tests.secrets.channels import logged
 from tests.secrets.faults import FAULTS, Fault
 from tests.secrets.scanner import Hit, Scanner
 from tests.secrets.server import Server
@@ -76,9 +77,10 @@ def prepare(servers: Servers, case: Case, directory: pathlib.Path) -> dict[str, 
 
 
 def run(case: Case, options: dict[str, t.Any]) -> str:
-    """Everything the module says, as text."""
-    try:
-        result = run_module(case.fault.module, options, check=case.fault.check)
-    except Exception as error:  # noqa: BLE001  # it would be printed
-        return f"uncaught: {type(error).__name__}: {error}"
-    return json.dumps(result, ensure_ascii=False)
+    """Everything the module says and logs, as text."""
+    with logged() as messages:
+        try:
+            result = run_module(case.fault.module, options, check=case.fault.check)
+        except Exception as error:  # noqa: BLE001  # it would be printed
+            return f"uncaught: {type(error).__name__}: {error}"
+    return "\n".join([json.dumps(result, ensure_ascii=False), *messages])

@@ -15,7 +15,7 @@ import threading
 import typing as t
 
 from tests.simulator import credentials, switches
-from tests.simulator.server import Addresses, Settings, serve
+from tests.simulator.server import LOOPBACK, Addresses, Settings, serve
 
 Number = t.TypeVar("Number", int, float)
 
@@ -36,6 +36,7 @@ def main() -> int:
         threading.Thread(target=_end_with_stdin, daemon=True).start()
     with _ca_file(options) as ca_file:
         settings = Settings(
+            address=options.address,
             port=options.port,
             control_port=options.control_port,
             ca_file=ca_file,
@@ -66,7 +67,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m tests.simulator",
         description="A stateful server of the Storware cloud download API, made for tests and for trying examples.",
     )
-    parser.add_argument("--port", type=port, default=0, help="port of the API on 127.0.0.1 (default: any free one)")
+    parser.add_argument("--address", default=LOOPBACK, help="address of the API (default: %(default)s)")
+    parser.add_argument("--port", type=port, default=0, help="port of the API (default: any free one)")
     parser.add_argument("--control-port", type=port, default=0, help="port of the control side (default: any free one)")
     parser.add_argument("--http", action="store_true", help="plain HTTP instead of HTTPS")
     parser.add_argument("--ca-file", metavar="PATH", help="where to write the CA certificate (PEM)")

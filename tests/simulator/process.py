@@ -47,11 +47,19 @@ class Simulator:
         self.ca_path: str | None = addresses["ca_file"]
 
     @classmethod
-    def start(cls, *, speed: float = 50, http: bool = False, validate: bool = True, **switches: Json) -> Simulator:
+    def start(
+        cls,
+        *,
+        speed: float = 50,
+        http: bool = False,
+        validate: bool = True,
+        address: str = "127.0.0.1",
+        **switches: Json,
+    ) -> Simulator:
         """Start it and wait until it answers. Its clock makes ``speed`` simulated seconds out of a real one."""
         directory = tempfile.TemporaryDirectory(prefix="storware-simulator-")
         command = [sys.executable, "-m", "tests.simulator", "--print-json", "--until-stdin-closes"]
-        command += ["--speed", str(speed)]
+        command += ["--speed", str(speed), "--address", address]
         command += ["--http"] if http else ["--ca-file", f"{directory.name}/ca.pem"]
         command += ["--validate"] if validate else []
         for name, value in switches.items():

@@ -24,13 +24,17 @@ from tests.simulator.state import World
 from tests.simulator.switches import Switches
 from tests.simulator.violations import Violations
 
-_HOST = "127.0.0.1"
+LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Ports (0 = any free one), file for the CA (None = plain HTTP), speed of the clock, switches, validation."""
+    """Address, ports (0 = any free one), file for the CA (None = plain HTTP), speed of the clock, switches, validation.
 
+    The control side is for this machine only.
+    """
+
+    address: str
     port: int
     control_port: int
     ca_file: str | None
@@ -74,9 +78,10 @@ async def _serve(settings: Settings, announce: t.Callable[[Addresses], None]) ->
     faults = Faults(observer, api)
     controls = control.application(control.Control(api, gate, journal, violations, faults, settings.switches))
 
-    api_socket, control_socket = _listen(settings.port), _listen(settings.control_port)
+    api_socket = _listen(settings.address, settings.port)
+    control_socket = _listen(LOOPBACK, settings.control_port)
     servers = [
-        (_Server(_api_config(faults, settings.ca_file)), api_socket),
+        (_Server(_api_config(faults, settings)), api_socket),
         (_Server(_config(controls)), control_socket),
     ]
     loop = asyncio.get_running_loop()
@@ -96,13 +101,13 @@ def _validate(violations: Violations) -> t.Callable[[Exchange], None]:
     return Validator(violations).check
 
 
-def _api_config(application: Faults, ca_file: str | None) -> uvicorn.Config:
-    if ca_file is None:
+def _api_config(application: Faults, settings: Settings) -> uvicorn.Config:
+    if settings.ca_file is None:
         return _config(application)
     from tests.simulator.tls import server_context  # costs a quarter of a second that plain HTTP does not need
 
-    context, authority = server_context()
-    pathlib.Path(ca_file).write_bytes(authority)
+    context, authority = server_context(settings.address)
+    pathlib.Path(settings.ca_file).write_bytes(authority)
     return _config(application, ssl_context_factory=lambda config, default: context)
 
 
@@ -121,16 +126,17 @@ def _config(application: t.Any, **more: t.Any) -> uvicorn.Config:
     )
 
 
-def _listen(port: int) -> socket.socket:
+def _listen(address: str, port: int) -> socket.socket:
     # With the protocol named, asyncio switches off Nagle's algorithm, which costs 40 ms for every answer with a body
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((_HOST, port))
+    listener.bind((address, port))
     return listener
 
 
 def _url(scheme: str, listener: socket.socket) -> str:
-    return f"{scheme}://{_HOST}:{listener.getsockname()[1]}"
+    address, port = listener.getsockname()
+    return f"{scheme}://{address}:{port}"
 
 
 def _stop(servers: list[_Server]) -> None:

@@ -9,12 +9,12 @@ import ssl
 
 import trustme
 
-NAMES = ("localhost", "127.0.0.1", "::1")
+_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
-def server_context() -> tuple[ssl.SSLContext, bytes]:
-    """The server's TLS context, and the PEM of the authority that clients have to trust."""
+def server_context(address: str = "127.0.0.1") -> tuple[ssl.SSLContext, bytes]:
+    """The TLS context of a server with this address, and the PEM of the authority that clients have to trust."""
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(*NAMES).configure_cert(context)
+    authority.issue_cert(*dict.fromkeys((*_NAMES, address))).configure_cert(context)
     return context, authority.cert_pem.bytes()

@@ -35,17 +35,20 @@ def test_s10_nothing_here_writes_the_keys_of_tls_connections() -> None:
     assert lines_with("(?i)keylog") == []
 
 
-def test_s14_nothing_here_starts_another_program() -> None:
-    assert (
-        lines_with(r"\b(subprocess|run_command|popen|os\.(system|exec|fork|spawn|posix_spawn)|multiprocessing)\b") == []
-    )
+def test_s14_nothing_here_starts_another_program_that_could_see_a_secret() -> None:
+    """But ssh, which a module without credentials starts with an environment without them; and a fork of the module."""
+    starting = r"\b(subprocess|run_command|popen|os\.(system|exec|fork|spawn|posix_spawn)|multiprocessing)\b"
+    places = {line.partition(":")[0] for line in lines_with(starting)}
+    assert places == {"_background.py", "peer.py"}
+    assert lines_with(r"os\.fork\b") == ["_background.py: child = os.fork()"]
+    assert {line.partition(":")[0] for line in lines_with(r"\bimport.*\bpeer\b")} == {"cloud_download_copy.py"}
 
 
 def test_s17_nothing_here_returns_facts_or_statistics() -> None:
-    """Facts would be cached, statistics become artifacts of a job."""
+    """Facts would be cached, statistics become artifacts of a job: only the role's report is meant to."""
     files = [*PLUGINS, *(tree.ROOT / "roles").rglob("*.yml"), *(tree.ROOT / "playbooks").rglob("*.yml")]
     found = [path.name for path in files if re.search(r"ansible_facts|set_stats|cacheable", path.read_text("utf-8"))]
-    assert found == []
+    assert found == ["report.yml"]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import typing as t
 import pytest
 import yaml
 
-from tests.harness import archive, pythons, runner, tree
+from tests.harness import archive, pythons, runner, site, tree
 
 # They have connection options, which the action group sets and action plugins resolve.
 MODULES = tree.modules_with_connection()
@@ -31,7 +31,9 @@ def test_the_action_group_holds_every_module_with_a_connection() -> None:
 
 
 def test_every_module_with_a_connection_has_its_action_plugin() -> None:
-    assert sorted(path.stem for path in (tree.ROOT / "plugins" / "action").glob("[!_]*.py")) == MODULES
+    """And the one to which the controller hands files over."""
+    plugins = {path.stem for path in (tree.ROOT / "plugins" / "action").glob("[!_]*.py")}
+    assert plugins == {*MODULES, "cloud_download_copy"}
 
 
 def test_the_oldest_tested_ansible_core_is_the_oldest_supported() -> None:
@@ -121,6 +123,17 @@ def test_without_its_environment_nothing_is_run(logs: pathlib.Path, capsys: pyte
     )
 
 
+def test_nothing_runs_beside_what_is_needed_first(logs: pathlib.Path) -> None:
+    order: list[str] = []
+    steps = [
+        runner.Step("environment", lambda _log: order.append("environment"), needed=True),
+        runner.Step("tests", lambda _log: order.append("tests"), beside=True),
+    ]
+    assert [[step.name for step in batch] for batch in runner._batches(steps)] == [["environment"], ["tests"]]
+    assert runner.run(steps) == 0
+    assert order == ["environment", "tests"]
+
+
 def test_steps_beside_each_other_run_at_the_same_time(logs: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     both = threading.Barrier(2)
 
@@ -163,3 +176,17 @@ def test_s8_warnings_and_logs_pass_the_scrubber() -> None:
         )
     ]
     assert found == ["_module.py: self._module.warn(self._masks.text(message))"]
+
+
+def test_documents_name_only_targets_that_there_are() -> None:
+    """And files: what is linked is there."""
+    (phony,) = re.findall(r"^\.PHONY: (.*)$", (tree.ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
+    targets = set(phony.split())
+    documents = [path for place in (".", "docs", "benchmarks") for path in (tree.ROOT / place).glob("*.md")]
+    assert len(documents) > 5
+    for path in documents:
+        text = path.read_text(encoding="utf-8")
+        for words in re.findall(r"(?:`|^ *)make ((?:[a-z-]+ ?)+)", text, re.M):
+            assert set(words.split()) <= targets, f"{path.name}: make {words}"
+        for link in site.LINK.findall(text):
+            assert (path.parent / link).exists(), f"{path.name}: {link}"

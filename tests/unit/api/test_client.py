@@ -409,6 +409,12 @@ def test_redirects_are_never_followed(location: str, shown: str) -> None:
     assert server.calls().count(LIST) == 1
 
 
+@pytest.mark.parametrize("status", [300, 304, 399])
+def test_whatever_is_like_a_redirect_is_no_success(status: int) -> None:
+    error, _server = failure({LIST: Answer(status)})
+    assert (error.code, error.status) == ("redirect", status)
+
+
 def test_the_environment_cannot_slip_credentials_or_trust_in(tmp_path: t.Any, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login intruder password intruder\n")
     monkeypatch.setenv("HOME", str(tmp_path))

@@ -92,3 +92,26 @@ def test_of_several_backups_the_newest_good_one_is_the_latest() -> None:
     ]
     with answering({"GET /api/backups": Answer.json(records)}) as server, client(server.url) as session:
         assert backups.latest(session, [GUIDS[0]], ["CLOUD_USER"])[GUIDS[0]].guid == "newest"
+
+
+def unknown(*names: str) -> OptionError:
+    """What is said of these names to somebody who looks for sites, of which there are two."""
+    sites = [{"guid": GUIDS[0], "name": "Legal Archive"}, {"guid": GUIDS[1], "email": "press@example.com"}]
+    with (
+        answering({"GET /api/cloud-sites": Answer.json(sites)}) as server,
+        client(server.url) as session,
+        pytest.raises(OptionError) as caught,
+    ):
+        entities.resolve(session, names, "CLOUD_SITE")
+    return caught.value
+
+
+def test_similar_names_and_addresses_are_shown() -> None:
+    assert f"Similar: Legal Archive ({GUIDS[0]})." in unknown("legal").hint
+    assert f"Similar: <press@example.com> ({GUIDS[1]})." in unknown("Press").hint
+    assert "Similar" not in unknown("finance").hint
+
+
+@pytest.mark.parametrize(("number", "ending"), [(10, "'name 9'"), (11, "'name 9' and 1 more")])
+def test_of_many_names_the_first_are_shown(number: int, ending: str) -> None:
+    assert unknown(*(f"name {place}" for place in range(number))).message.endswith(ending)

@@ -16,7 +16,7 @@ from ansible_collections.storware.backup.plugins.module_utils import _cloud_down
 from ansible_collections.storware.backup.plugins.module_utils._api import backups, creating, entities, wire
 from ansible_collections.storware.backup.plugins.module_utils._api.client import Client
 from ansible_collections.storware.backup.plugins.module_utils._api.transport import Answer
-from ansible_collections.storware.backup.plugins.module_utils._api.waiter import Waiting
+from ansible_collections.storware.backup.plugins.module_utils._api.waiter import Tell, Waiting
 from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
 from tests.harness.examples import count
 from tests.unit.api.hostile import GUIDS, Hostile
@@ -97,7 +97,7 @@ def _wish(hostile: Hostile) -> dict[str, Json]:
 
 @pytest.fixture(autouse=True)
 def _no_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    def waiting(params: t.Mapping[str, t.Any]) -> Waiting:
+    def waiting(params: t.Mapping[str, t.Any], tell: Tell) -> Waiting:
         now = [0.0]
         return Waiting(30, 10, lambda: now[0], lambda seconds: now.__setitem__(0, now[0] + max(seconds, 1)))
 
@@ -113,7 +113,9 @@ def test_cloud_download_survives_every_server_and_calls_nothing_else() -> None:
         client = _HostileClient(hostile)
         check = hostile.one_in(4)
         try:
-            result = _cloud_download.ensure(t.cast(Client, client), _wish(hostile), check, lambda warning: None)
+            result = _cloud_download.ensure(
+                t.cast(Client, client), _wish(hostile), check, lambda warning: None, lambda text: None
+            )
             json.dumps(result, allow_nan=False)
             ends["ok"] += 1
         except StorwareError as error:

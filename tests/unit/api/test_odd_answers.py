@@ -102,3 +102,21 @@ def test_a15_of_any_success_the_body_decides(verb: str, status: int, body: bytes
             answer = calls[verb]()
         assert (answer.status, answer.body) == (status, None if status == 204 or not body.strip() else [{"guid": "a"}])
         assert server.calls().count(f"{verb} /api/x") == 1
+
+
+def test_a_server_that_is_not_there_is_told_in_the_words_of_the_system() -> None:
+    with answering({}) as server:
+        gone = server.url
+    with pytest.raises(ApiError) as caught, client(gone, retries=0) as session:
+        session.get("/cloud-download", [], "list")
+    assert (caught.value.code, caught.value.retryable) == ("unreachable", True)
+    assert "Connection refused" in caught.value.message
+
+
+@pytest.mark.parametrize("interim", ["100 Continue", "102 Processing", "103 Early Hints"])
+def test_h1_interim_answers_before_the_answer_are_read_over(interim: str) -> None:
+    """RFC 9110 15.2: any number of them, of kinds that the standard library takes for the answer."""
+    hint = f"HTTP/1.1 {interim}\r\nLink: </style.css>\r\n\r\n".encode()
+    answers = {LIST: Answer(200, RECORDS, before=2 * hint)}
+    with answering(answers) as server:
+        assert read(server) == [{"guid": "a"}]

@@ -81,6 +81,62 @@ def test_times_are_iso_8601_in_utc_or_nothing(value: t.Any, expected: str | None
     assert wire.timestamp(value) == expected
 
 
+def test_a_full_task_becomes_what_modules_return() -> None:
+    record = {
+        "guid": "t1",
+        "state": {"name": "RUNNING"},
+        "type": "RESTORE",
+        "statusInfo": "half of it",
+        "progress": 66.5,
+        "creationTime": 1451649601000,
+        "finishTime": 1451677502000,
+        "protectedEntity": {"guid": "e1", "name": "Alice", "type": "CLOUD_USER"},
+        "mountedBackup": {"guid": "m1"},
+    }
+    task = wire.task(record, "")
+    assert task.mounted_backup == wire.Reference("m1")
+    assert task.result() == {
+        "guid": "t1",
+        "state": "RUNNING",
+        "type": "RESTORE",
+        "status_info": "half of it",
+        "progress": 66.5,
+        "creation_time": "2016-01-01T12:00:01Z",
+        "finish_time": "2016-01-01T19:45:02Z",
+        "protected_entity": {"guid": "e1", "name": "Alice", "type": "CLOUD_USER"},
+    }
+
+
+def test_a_full_entity_becomes_what_modules_return_and_only_the_rest_is_other() -> None:
+    record = {
+        "guid": "e1",
+        "name": "Alice",
+        "email": "alice@example.com",
+        "type": {"name": "CLOUD_USER"},
+        "present": True,
+        "restorable": False,
+        "backupUpToDate": True,
+        "lastBackup": 1451649601000,
+        "policy": {"guid": "p1", "name": "daily"},
+        "cloudServiceProvider": {"guid": "c1", "name": "tenant"},
+        "userPurpose": "USER",
+    }
+    assert wire.entity(record, "").result(wire.Backup("b1")) == {
+        "guid": "e1",
+        "name": "Alice",
+        "email": "alice@example.com",
+        "type": "CLOUD_USER",
+        "present": True,
+        "restorable": False,
+        "backup_up_to_date": True,
+        "last_backup": "2016-01-01T12:00:01Z",
+        "policy": {"guid": "p1", "name": "daily"},
+        "cloud_service_provider": {"guid": "c1", "name": "tenant"},
+        "latest_backup": wire.Backup("b1").result(),
+        "other": {"userPurpose": "USER"},
+    }
+
+
 def test_the_entity_beside_the_backup_is_understood_too() -> None:
     record = {"guid": "1", "protectedEntity": {"guid": "e", "name": "Alice"}}
     entity = wire.cloud_download(record, "here").protected_entity

@@ -36,7 +36,11 @@ def zip_bytes(
     buffer: io.BytesIO = _Unseekable() if streamed else io.BytesIO()
     with zipfile.ZipFile(buffer, "w", method) as archive:
         for name, data in files.items():
-            archive.writestr(name, data)
+            entry = zipfile.ZipInfo(
+                name
+            )  # of 1980: names of tests hold archives, and must be the same in every process
+            entry.compress_type = archive.compression
+            archive.writestr(entry, data)
     return buffer.getvalue()
 
 

@@ -324,3 +324,8 @@ def test_no_header_fields_can_break_it_in_a_hundred_thousand() -> None:
     chance = random.Random(1)
     for _number in range(100_000):
         check_anything({name: "".join(chance.choices(_PIECES, k=chance.randrange(12))) for name in _FIELDS})
+
+
+@pytest.mark.parametrize("name", ["mail.zip", "a; filename=b.zip", 'say "hi".pst', "Zoë %41.zip", "50 %.zip"])
+def test_a_name_that_is_written_is_the_name_that_is_read(name: str) -> None:
+    assert headers.file_name(headers.disposition(name)) == name

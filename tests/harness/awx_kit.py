@@ -1,0 +1,343 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Writes extensions/awx from the options of the collection: ``make awx-kit``. A test fails when it has not been run.
+
+Credential type: from the option table. Surveys: from the role's argument specs, and for the playbooks that list and
+remove from the documentation of their modules. An option is asked for, or is named in _NOT_ASKED with the reason.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pathlib
+import re
+import typing as t
+
+import yaml
+from antsibull_docs_parser.ansible_doc_text import to_ansible_doc_text
+from antsibull_docs_parser.parser import Context, parse
+
+from ansible_collections.storware.backup.plugins.doc_fragments import connection
+from ansible_collections.storware.backup.plugins.module_utils import _options
+from ansible_collections.storware.backup.plugins.modules import cloud_download, cloud_download_info
+from tests.harness import tree
+
+Json = t.Any
+
+KIT: t.Final = tree.ROOT / "extensions" / "awx"
+_ROLE: t.Final = tree.ROOT / "roles" / "fetch_content" / "meta" / "argument_specs.yml"
+_PLAYBOOKS: t.Final = tree.ROOT / "playbooks"
+
+# REUSE-IgnoreStart
+_HEADER: t.Final = """\
+---
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Written by `make awx-kit` from the options of the collection; changes here are lost.
+
+"""
+# REUSE-IgnoreEnd
+
+_CREDENTIAL: t.Final = "Storware Backup and Recovery"
+_WORKFLOW: t.Final = "Storware: hand over"
+_FETCH, _PREPARE, _VERIFY, _REMOVE_FETCHED, _LIST, _REMOVE = (
+    f"Storware: {what}"
+    for what in (
+        "fetch content",
+        "prepare downloads",
+        "verify content",
+        "remove fetched downloads",
+        "list downloads",
+        "remove downloads",
+    )
+)
+
+_BY_PLAYBOOK: t.Final = "goes into the extra variables of the job template, where it differs from the default"
+_BY_CREDENTIAL: t.Final = "is the credential's"
+_NOT_ASKED: t.Final = {
+    "fetch_content_request": "is a dictionary",
+    "fetch_content_connection": _BY_CREDENTIAL,
+    "fetch_content_guids": "people know entities; where both are asked for, neither could be left out",
+    "fetch_content_report": "the container of a job is gone with the job; the report is in its artifacts",
+    "fetch_content_spool": "the container of a job is gone with the job",
+    "fetch_content_via": _BY_PLAYBOOK,
+    "fetch_content_relay_groups": _BY_PLAYBOOK,
+    "fetch_content_relay_user": _BY_PLAYBOOK,
+    "fetch_content_relay_key": _BY_PLAYBOOK,
+    "fetch_content_source": _BY_PLAYBOOK,
+    "fetch_content_allow_unverified": _BY_PLAYBOOK,
+    "fetch_content_progress_interval": _BY_PLAYBOOK,
+    "fetch_content_start_jitter": _BY_PLAYBOOK,
+    "fetch_content_throttle": _BY_PLAYBOOK,
+    "fetch_content_wait_interval": _BY_PLAYBOOK,
+    "list_downloads_page": "a page of a list is for programs",
+    "list_downloads_size": "a page of a list is for programs",
+    "list_downloads_project_uuid": "is for OpenStack",
+    "remove_downloads_wait_interval": _BY_PLAYBOOK,
+}
+_NOT_IN_CREDENTIAL: t.Final = ("session",)  # it ends
+# Words of options as people write them.
+_WORDS: t.Final = {
+    "url": "address",
+    "ca": "CA",
+    "http": "HTTP",
+    "certs": "certificates",
+    "cert": "certificate",
+    "dest": "directory",
+}
+# What a survey offers where the option itself has no default.
+_DEFAULTS: t.Final = {"fetch_content_protected_entity_type": "CLOUD_USER"}
+_REQUIRED: t.Final = ("fetch_content_protected_entities",)
+
+
+class KitError(Exception):
+    """An option that the kit does not know what to do with."""
+
+
+def files() -> dict[pathlib.Path, str]:
+    """All files of the kit that are generated, and what belongs in them. Raises KitError."""
+    specs = yaml.safe_load(_ROLE.read_text(encoding="utf-8"))["argument_specs"]
+    surveys = {entry: _survey(spec["options"]) for entry, spec in specs.items()}
+    surveys["list"] = _survey(_playbook_options("list_downloads", cloud_download_info.DOCUMENTATION))
+    surveys["remove_downloads"] = _survey(_playbook_options("remove_downloads", cloud_download.DOCUMENTATION))
+    if strange := sorted(_NOT_ASKED.keys() - _variables(specs)):
+        raise KitError(f"_NOT_ASKED names what is no option: {', '.join(strange)}")
+    asked = {entry: list(survey.values()) for entry, survey in surveys.items()}
+    return {
+        KIT / "credential_type.yml": _text(_credential_type()),
+        KIT / "job_templates.yml": _text(_job_templates(asked)),
+        KIT / "workflow.yml": _text(_workflow(asked["main"])),
+    }
+
+
+def _variables(specs: t.Mapping[str, Json]) -> set[str]:
+    lists = {f"list_downloads_{name}" for name in _options_of(cloud_download_info.DOCUMENTATION)}
+    removals = {f"remove_downloads_{name}" for name in _options_of(cloud_download.DOCUMENTATION)}
+    return lists | removals | {name for spec in specs.values() for name in spec["options"]}
+
+
+# --- The credential ---
+
+
+def _credential_type() -> Json:
+    documented = yaml.safe_load(connection.ModuleDocFragment.DOCUMENTATION)["options"]
+    fields, environment = [], {}
+    for option in _options.CONNECTION:
+        if option.name in _NOT_IN_CREDENTIAL:
+            continue
+        fields.append(_field(option, documented[option.name]["description"][0]))
+        environment[option.environment] = f"{{{{ {option.name} }}}}"
+    return {
+        "name": _CREDENTIAL,
+        "description": "Address of the server, and who logs in, for the collection storware.backup",
+        "kind": "cloud",
+        "inputs": {"fields": fields, "required": ["url"]},
+        "injectors": {"env": environment},
+    }
+
+
+def _field(option: _options.Option, description: str) -> Json:
+    field: dict[str, Json] = {"id": option.name, "label": _label(option.name), "type": "string"}
+    text = _plain(description)
+    if option.type == "bool":
+        # Not of AWX's type boolean, whose fields are false as long as nobody ticks them.
+        field["choices"] = ["true", "false"]
+        text += f" Default: {str(option.default).lower()}."
+    elif option.default is not None:
+        text += f" Default: {option.default:g}."
+    if option.secret:
+        field["secret"] = True
+    return {**field, "help_text": text}
+
+
+# --- Job templates ---
+
+
+def _job_templates(asked: t.Mapping[str, list[Json]]) -> Json:
+    def template(name: str, description: str, playbook: str, survey: str, *, hosts: bool, **more: Json) -> Json:
+        return {
+            "name": name,
+            "description": description,
+            "playbook": playbook,
+            "job_type": "run",
+            "ask_job_type_on_launch": True,  # for check mode
+            "ask_diff_mode_on_launch": True,
+            "ask_verbosity_on_launch": True,
+            "ask_inventory_on_launch": hosts,
+            "ask_limit_on_launch": hosts,
+            "survey_enabled": True,
+            "survey_spec": {"name": name, "description": description, "spec": asked[survey]},
+            **more,
+        }
+
+    def step(name: str, description: str, entry: str, *, hosts: bool) -> Json:
+        variables = {"fetch_content_step": entry}
+        return template(name, description, "fetch_content.yml", entry, hosts=hosts, extra_vars=variables)
+
+    return [
+        template(
+            _FETCH,
+            "Prepare downloads where they are missing, and bring their content to hosts",
+            "fetch_content.yml",
+            "main",
+            hosts=True,
+        ),
+        step(_PREPARE, "Have downloads ready, and fetch nothing", "prepare", hosts=False),
+        step(_VERIFY, "Compare the files on hosts with their receipts", "verify", hosts=True),
+        step(_REMOVE_FETCHED, "Remove the downloads of these entities from the server", "remove", hosts=False),
+        template(_LIST, "Show the downloads that are on the server", "list_downloads.yml", "list", hosts=False),
+        template(_REMOVE, "Remove downloads from the server", "remove_downloads.yml", "remove_downloads", hosts=False),
+    ]
+
+
+def _workflow(fetching: t.Sequence[Json]) -> Json:
+    spec = [question for question in fetching if question["variable"] != "fetch_content_remove"]
+    description = "Prepare, fetch, verify and, once somebody has approved it, remove"
+
+    def node(identifier: str, template: Json, then: str | None) -> Json:
+        following = [{"identifier": then}] if then else []
+        related = {"success_nodes": following, "failure_nodes": [], "always_nodes": [], "credentials": []}
+        return {"identifier": identifier, "unified_job_template": template, "related": related}
+
+    def job(name: str) -> Json:
+        return {"name": name, "type": "job_template"}
+
+    approval = {
+        "name": "Remove the downloads from the server?",
+        "description": "All files are on the hosts and have been verified. What is removed has to be prepared anew.",
+        "type": "workflow_approval",
+        "timeout": 0,
+    }
+    return {
+        "name": _WORKFLOW,
+        "description": description,
+        "ask_inventory_on_launch": True,
+        "ask_limit_on_launch": True,
+        "survey_enabled": True,
+        "survey_spec": {"name": _WORKFLOW, "description": description, "spec": spec},
+        "schema": [
+            node("prepare", job(_PREPARE), "fetch"),
+            node("fetch", job(_FETCH), "verify"),
+            node("verify", job(_VERIFY), "approve"),
+            node("approve", approval, "remove"),
+            node("remove", job(_REMOVE_FETCHED), None),
+        ],
+    }
+
+
+# --- Surveys ---
+
+
+def _survey(options: t.Mapping[str, Json]) -> dict[str, Json]:
+    return {name: _question(name, about) for name, about in options.items() if name not in _NOT_ASKED}
+
+
+def _question(variable: str, about: t.Mapping[str, Json]) -> Json:
+    kind, more = _answer(variable, about)
+    described = about["description"]
+    text = " ".join(described) if isinstance(described, list) else described
+    default = about.get("default", _DEFAULTS.get(variable))
+    if kind in ("text", "textarea", "multiplechoice"):
+        default = _as_text(default)
+    return {
+        "variable": variable,
+        "question_name": _label(re.sub("^(fetch_content|list_downloads|remove_downloads)_", "", variable)),
+        "question_description": _plain(text)
+        + (" One in a line." if kind == "textarea" and "in a line" not in text else ""),
+        "type": kind,
+        "required": variable in _REQUIRED or bool(about.get("required")),
+        "default": "" if default is None else default,
+        **more,
+    }
+
+
+def _answer(variable: str, about: t.Mapping[str, Json]) -> tuple[str, dict[str, Json]]:
+    """AWX's type of the question, and what else it needs."""
+    kind = about.get("type", "str")
+    if kind == "list" and about.get("elements", "str") == "str":
+        return "textarea", {"min": 0, "max": 100_000}
+    if about.get("choices"):
+        return "multiplechoice", {"choices": about["choices"]}
+    if kind == "bool":
+        return "multiplechoice", {"choices": ["true", "false"]}
+    if kind == "int":
+        return "integer", {"min": 0, "max": 2**31 - 1}
+    if kind == "float":
+        return "float", {"min": 0, "max": 30 * 24 * 3600}
+    if kind in ("str", "path"):
+        return "text", {"min": 0, "max": 1024}
+    raise KitError(f"{variable} is of the type {kind}, which no survey has: name it in _NOT_ASKED")
+
+
+def _playbook_options(playbook: str, documentation: str) -> dict[str, Json]:
+    """The variables of a playbook, with the documentation of the options that they are handed to."""
+    documented = _options_of(documentation)
+    plays = yaml.safe_load((_PLAYBOOKS / f"{playbook}.yml").read_text(encoding="utf-8"))
+    tasks = [task for play in plays for task in play["tasks"]]
+    module = next(args for task in tasks for name, args in task.items() if name.startswith("storware.backup."))
+    found = {}
+    for option, value in module.items():
+        if match := re.search(rf"\b{playbook}_\w+", str(value)):
+            found[match.group()] = documented[option]
+    return found
+
+
+def _options_of(documentation: str) -> dict[str, Json]:
+    """The options of a module, with those of the collection's fragments."""
+    documented = yaml.safe_load(documentation)
+    options = dict(documented["options"])
+    for name in documented["extends_documentation_fragment"]:
+        # Such as storware.backup.wait; what has another part after it, like attributes.info_module, has no options.
+        if match := re.fullmatch(r"storware\.backup\.(\w+)", name):
+            package = "ansible_collections.storware.backup.plugins.doc_fragments"
+            fragment = importlib.import_module(f"{package}.{match.group(1)}")
+            options.update(yaml.safe_load(fragment.ModuleDocFragment.DOCUMENTATION).get("options") or {})
+    return options
+
+
+# --- Texts ---
+
+
+def _label(name: str) -> str:
+    words = " ".join(_WORDS.get(word, word) for word in name.split("_"))
+    return words[0].upper() + words[1:]
+
+
+def _plain(text: str) -> str:
+    return to_ansible_doc_text(parse(text, Context()))
+
+
+def _as_text(value: Json) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        return "\n".join(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+class _Dumper(yaml.SafeDumper):
+    """As yamllint likes it: lists are indented; nothing is written as a reference to what was written before."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        return super().increase_indent(flow, False)
+
+    def ignore_aliases(self, data: Json) -> bool:
+        return True
+
+
+def _text(content: Json) -> str:
+    return _HEADER + yaml.dump(content, Dumper=_Dumper, sort_keys=False, width=140, allow_unicode=True)
+
+
+def main() -> None:
+    """Write them."""
+    KIT.mkdir(parents=True, exist_ok=True)
+    for path, text in files().items():
+        path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,194 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The AWX kit: it is up to date, its job templates run as AWX runs them, and a playbook sets AWX up with it."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import re
+import typing as t
+
+import pytest
+
+from ansible_collections.storware.backup.plugins.module_utils import _options
+from tests.harness import awx_kit
+from tests.harness.ansible import Ansible
+from tests.harness.awx import Awx, kit, stand_in
+from tests.harness.use import FETCHING, WAITING
+from tests.simulator.credentials import TOKEN
+from tests.simulator.process import Simulator
+
+Json = t.Any
+
+PEOPLE: Json = {"fetch_content_protected_entities": "alice@example.com\n\n bob@example.com \n"}
+
+
+def test_the_kit_is_what_the_options_make_of_it() -> None:
+    """Otherwise: make awx-kit."""
+    for path, text in awx_kit.files().items():
+        assert path.read_text(encoding="utf-8") == text, f"make awx-kit would change {path.name}"
+
+
+def test_an_option_that_no_survey_can_ask_for_has_to_be_named_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("fetch_content_request", "fetch_content_connection"):
+        with monkeypatch.context() as patch:
+            patch.setattr(awx_kit, "_NOT_ASKED", {n: why for n, why in awx_kit._NOT_ASKED.items() if n != name})
+            with pytest.raises(awx_kit.KitError, match=name):
+                awx_kit.files()
+    monkeypatch.setattr(awx_kit, "_NOT_ASKED", {**awx_kit._NOT_ASKED, "fetch_content_colour": "is none"})
+    with pytest.raises(awx_kit.KitError, match="fetch_content_colour"):
+        awx_kit.files()
+
+
+def test_the_credential_has_every_option_of_a_connection_that_lasts() -> None:
+    credential = kit("credential_type.yml")
+    fields = {field["id"]: field for field in credential["inputs"]["fields"]}
+    assert fields.keys() == {option.name for option in _options.CONNECTION} - {"session"}
+    assert {name for name, field in fields.items() if field.get("secret")} == {"password", "token"}
+    assert credential["injectors"]["env"].keys() == {
+        option.environment for option in _options.CONNECTION if option.name != "session"
+    }
+
+
+def test_a_survey_asks_for_nothing_twice_and_offers_its_own_choices() -> None:
+    for asked in [*kit("job_templates.yml"), kit("workflow.yml")]:
+        questions = asked["survey_spec"]["spec"]
+        variables = [question["variable"] for question in questions]
+        assert len(set(variables)) == len(variables)
+        for question in questions:
+            assert question["question_name"]
+            if question["type"] == "multiplechoice":
+                assert question["default"] in ("", *question["choices"])
+
+
+# --- As AWX runs them ---
+
+
+@pytest.fixture
+def awx(ansible: Ansible, simulator: Simulator, tmp_path: pathlib.Path) -> Awx:
+    (tmp_path / "restore").mkdir()
+    inputs = {
+        "url": simulator.url,
+        "token": TOKEN,
+        "ca_path": str(simulator.ca_path),
+    }
+    return Awx(ansible, tmp_path / "jobs", inputs, {"files-1": {"ansible_connection": "local"}})
+
+
+@pytest.mark.slow
+def test_every_job_template_runs_as_awx_runs_it(awx: Awx, simulator: Simulator, tmp_path: pathlib.Path) -> None:
+    """The steps of the workflow one after the other, then the templates that stand by themselves."""
+    simulator.switch(content_size=8_000_000, queue_seconds=60, run_seconds=120)  # 50 times faster
+    dest: Json = {"fetch_content_dest": str(tmp_path / "restore")}
+    quick: Json = {"fetch_content_progress_interval": 1, "fetch_content_wait_interval": 0.2}
+    templates = {found["name"].removeprefix("Storware: "): found["name"] for found in kit("job_templates.yml")}
+    jobs = []
+
+    def launch(name: str, given: Json, **more: Json) -> Json:
+        job = awx.launch(templates.pop(name), given, **more)
+        assert job.status == "successful", job.output
+        jobs.append(job)
+        return job
+
+    prepared = launch("prepare downloads", PEOPLE, **quick)
+    assert re.search(rf"^\[localhost\] {WAITING}", prepared.output, re.M)
+    assert len(simulator.downloads()) == 2
+
+    fetched = launch("fetch content", {**PEOPLE, **dest, "fetch_content_max_rate": "4M"}, **quick)
+    assert re.search(rf"^\[files-1\] \d of 2: {FETCHING}", fetched.output, re.M)
+    report = fetched.artifacts["fetch_content_result"]
+    assert report["complete"]
+    expected = {simulator.content(download["guid"])["sha256"] for download in simulator.downloads()}
+    assert {row["sha256"] for row in report["files"]} == expected
+
+    verified = launch("verify content", dest)
+    assert verified.output.count("failed=0") == 1
+    listed = launch("list downloads", {"list_downloads_mode": "CLOUD_DOWNLOAD"})
+    assert "Alice Archer" in listed.output
+    assert "Bob Baker" in listed.output
+
+    launch("remove fetched downloads", {"fetch_content_protected_entities": "bob@example.com"}, **quick)
+    assert [download["protected_entity"] for download in _entities(simulator)] == ["Alice Archer"]
+    (left,) = simulator.downloads()
+    launch("remove downloads", {"remove_downloads_guids": left["guid"]})
+    assert simulator.downloads() == []
+
+    assert not templates
+    assert simulator.counters()["open_sessions"] == 0
+    for job in jobs:
+        kept = job.shown()
+        assert TOKEN not in kept
+        assert not re.search("JSESSIONID=[0-9a-f]", kept)
+
+
+def _entities(simulator: Simulator) -> list[Json]:
+    return [{"protected_entity": download["backup"]["protectedEntity"]["name"]} for download in simulator.downloads()]
+
+
+def test_a_job_that_fails_says_why_and_keeps_no_secret(awx: Awx, tmp_path: pathlib.Path) -> None:
+    job = awx.launch(
+        "Storware: fetch content",
+        {"fetch_content_protected_entities": "nobody@example.com", "fetch_content_dest": str(tmp_path / "restore")},
+    )
+    assert job.status == "failed"
+    assert "nobody@example.com" in job.output
+    assert TOKEN not in job.shown()
+
+
+def test_the_steps_of_the_workflow_are_job_templates_and_the_removal_waits_for_somebody() -> None:
+    workflow = kit("workflow.yml")
+    names = {found["name"] for found in kit("job_templates.yml")}
+    nodes = {node["identifier"]: node for node in workflow["schema"]}
+    order = ["prepare", "fetch", "verify", "approve", "remove"]
+    assert list(nodes) == order
+    for identifier, following in zip(order, [*order[1:], None], strict=True):
+        then = [node["identifier"] for node in nodes[identifier]["related"]["success_nodes"]]
+        assert then == ([following] if following else [])
+        job = nodes[identifier]["unified_job_template"]
+        assert job["type"] == ("workflow_approval" if identifier == "approve" else "job_template")
+        assert identifier == "approve" or job["name"] in names
+
+
+# --- Setting AWX up ---
+
+
+@pytest.mark.matrix
+def test_a_playbook_sets_awx_up_with_the_kit(ansible: Ansible, tmp_path: pathlib.Path) -> None:
+    log = tmp_path / "log"
+    paths = f"{stand_in(tmp_path / 'collections')}:{ansible.environment()['ANSIBLE_COLLECTIONS_PATH']}"
+    run = ansible.playbook(
+        "storware.backup.configure_awx",
+        variables={
+            "configure_awx_project": "Storware",
+            "configure_awx_inventory": "Hosts",
+            "configure_awx_credential_inputs": {"url": "https://backup.example.com:8181", "password": "wonderland"},
+        },
+        environment={"ANSIBLE_COLLECTIONS_PATH": paths, "AWX_LOG": str(log)},
+    ).ok()
+    assert "wonderland" not in run.output
+    done = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [name for name, _given in done] == [
+        "credential_type",
+        "credential",
+        *["job_template"] * 6,
+        "workflow_job_template",
+    ]
+    assert done[0][1] == kit("credential_type.yml")
+    assert [given["survey_spec"] for name, given in done if name == "job_template"] == [
+        found["survey_spec"] for found in kit("job_templates.yml")
+    ]
+    assert all(given["credentials"] == ["Storware"] for name, given in done if name == "job_template")
+    assert done[-1][1]["schema"] == kit("workflow.yml")["schema"]
+
+
+def test_without_a_project_nothing_is_set_up(ansible: Ansible, tmp_path: pathlib.Path) -> None:
+    paths = f"{stand_in(tmp_path / 'collections')}:{ansible.environment()['ANSIBLE_COLLECTIONS_PATH']}"
+    run = ansible.playbook(
+        "storware.backup.configure_awx",
+        environment={"ANSIBLE_COLLECTIONS_PATH": paths, "AWX_LOG": str(tmp_path / "log")},
+    )
+    assert run.rc != 0
+    assert "Give configure_awx_project" in run.output
+    assert not (tmp_path / "log").exists()

@@ -1,0 +1,78 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""docs/awx.md: its commands are run, with a collection in the place of awx.awx that writes down what it is given."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import re
+import subprocess
+
+import yaml
+
+from tests.harness import marks, tree
+from tests.harness.ansible import Ansible
+from tests.harness.awx import kit, stand_in
+
+_GUIDE = (tree.ROOT / "docs" / "awx.md").read_text(encoding="utf-8")
+
+
+def test_the_guide_sets_awx_up(ansible: Ansible, tmp_path: pathlib.Path) -> None:
+    clone, log = tmp_path / "clone", tmp_path / "log"
+    clone.mkdir()
+    (clone / "extensions").symlink_to(tree.ROOT / "extensions")
+    script = []
+    for how, name, text in marks.blocks(_GUIDE):
+        if how == "file":
+            (clone / str(name)).write_text(text, encoding="utf-8")
+        else:
+            script.append(text)
+    assert len(script) == 2
+    environment = ansible.environment(AWX_LOG=str(log))
+    environment["ANSIBLE_COLLECTIONS_PATH"] += f":{stand_in(tmp_path / 'collections')}"
+    done = subprocess.run(
+        ["bash", "-euc", "\n".join(script)],
+        cwd=clone,
+        env=environment,
+        input="secret\n",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "wonderland" not in done.stdout + done.stderr
+    assert (clone / "context" / "_build" / "requirements.yml").exists()
+    told = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    templates = [given for name, given in told if name == "job_template"]
+    assert [given["name"] for given in templates] == [found["name"] for found in kit("job_templates.yml")]
+    assert all(given["credentials"] == ["Storware", "File servers"] for given in templates)
+    assert all(given["project"] == "Storware" for given in templates)
+
+
+def test_what_the_guide_names_is_there() -> None:
+    for path in re.findall(r"\]\(\.\./([^)]+)\)", _GUIDE):
+        assert (tree.ROOT / path).exists(), path
+    for name in re.findall(r"^\| `([\w./]+)` \|", _GUIDE, re.M):
+        assert (tree.ROOT / "extensions" / "awx" / name).exists(), name
+    assert len(kit("job_templates.yml")) == 6
+
+
+def test_the_execution_environment_has_what_the_collection_needs(ansible: Ansible, tmp_path: pathlib.Path) -> None:
+    """As ansible-builder reads it from an installed collection."""
+    command = [str(ansible.bin / "ansible-builder"), "introspect", str(tree.link())]
+    told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    needs = yaml.safe_load(told.partition("---")[2])
+    assert needs["python"] == [line for line in needs["python"] if line.startswith("requests>=")]
+    assert any("openssh-client" in line for line in needs["system"])
+
+
+def test_an_image_for_it_can_be_described(ansible: Ansible, tmp_path: pathlib.Path) -> None:
+    source = tree.ROOT / "extensions" / "ee" / "execution-environment.yml"
+    command = [str(ansible.bin / "ansible-builder"), "create", "--file", str(source), "--context", str(tmp_path / "c")]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "outdated" not in done.stdout + done.stderr
+    wanted = yaml.safe_load((tmp_path / "c" / "_build" / "requirements.yml").read_text(encoding="utf-8"))
+    assert [found["name"] for found in wanted["collections"]] == ["storware.backup"]

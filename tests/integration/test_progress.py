@@ -1,0 +1,226 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What people see while a task takes long, and work that goes on when the controller does not."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import tempfile
+import time
+import typing as t
+import uuid
+
+import pytest
+
+from ansible_collections.storware.backup.plugins.module_utils import _background
+from tests.harness.ansible import Ansible, Run
+from tests.harness.fleet import ALICE, PEOPLE, Fleet
+from tests.harness.modules import connect, prepare, run_module, start_module
+from tests.harness.use import (
+    CONTENT,
+    ENSURE,
+    FETCHING,
+    MIB,
+    SLOWLY,
+    WAITING,
+    Json,
+    begun,
+    finished,
+    good,
+    sha256,
+    wait_until,
+)
+from tests.simulator.process import Simulator
+
+
+def _lines(run: Run, pattern: str) -> list[tuple[str, ...]]:
+    """The host and what is told of it, line by line."""
+    return re.findall(rf"^\[(\S+)\] {pattern}$", run.stdout, re.MULTILINE)
+
+
+def _fetch(ansible: Ansible, simulator: Simulator, options: Json, *arguments: str, **keywords: Json) -> Run:
+    task = {f"storware.backup.{CONTENT}": {**connect(simulator), "max_rate": SLOWLY, **options}, **keywords}
+    play = {"hosts": "all", "gather_facts": False, "tasks": [task]}
+    jobs = {"ANSIBLE_ASYNC_DIR": str(ansible.home / "jobs")}
+    return ansible.playbook([play], *arguments, environment=jobs).ok()
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(tmp_path: pathlib.Path) -> t.Iterator[None]:
+    before = set(_folders())
+    yield
+    wait_until(lambda: set(_folders()) <= before, 20)
+
+
+def _folders() -> list[pathlib.Path]:
+    return list(pathlib.Path(tempfile.gettempdir()).glob("storware-backup-*"))
+
+
+@pytest.mark.matrix
+def test_a_fetch_tells_how_far_it_is(
+    ansible: Ansible, simulator: Simulator, tmp_path: pathlib.Path, large: str
+) -> None:
+    """Twelve seconds, told once a second at the most: percentages that grow, and the file at the end."""
+    slow = {"progress_interval": 1, "max_rate": SLOWLY // 4}
+    run = _fetch(ansible, simulator, {"guid": large, "dest": str(tmp_path), **slow})
+    told = [int(percent) for _host, percent, _rate in _lines(run, FETCHING)]
+    assert 2 <= len(told) <= 12  # a busy machine looks less often
+    assert told == sorted(set(told))
+    assert 0.5 < float(_lines(run, FETCHING)[-1][2]) < 2
+    (result,) = run.of(f"storware.backup.{CONTENT}")
+    assert sha256(pathlib.Path(result.result["path"])) == simulator.content(large)["sha256"]
+    assert _background.KEY not in run.output
+
+
+@pytest.mark.parametrize(
+    ("options", "keywords", "arguments"),
+    [
+        ({"progress_interval": 0}, {}, []),
+        ({}, {}, []),  # shorter than the default
+        ({"progress_interval": 1}, {"async": 60, "poll": 1}, []),
+        ({"progress_interval": 1}, {"no_log": True}, []),
+        ({"progress_interval": 1}, {}, ["--check"]),
+    ],
+    ids=["none", "short", "async", "no_log", "check"],
+)
+def test_there_are_no_lines(
+    ansible: Ansible,
+    simulator: Simulator,
+    tmp_path: pathlib.Path,
+    large: str,
+    options: Json,
+    keywords: Json,
+    arguments: list[str],
+) -> None:
+    run = _fetch(ansible, simulator, {"guid": large, "dest": str(tmp_path), **options}, *arguments, **keywords)
+    assert " % " not in run.output
+    assert len(list(tmp_path.glob("*.zip"))) == (0 if arguments else 1)
+
+
+@pytest.mark.parametrize("wrong", [-1, 0.01, 1000, "often"])
+def test_an_interval_that_cannot_be(
+    ansible: Ansible, simulator: Simulator, tmp_path: pathlib.Path, guid: str, wrong: Json
+) -> None:
+    options = connect(simulator, guid=guid, dest=str(tmp_path), progress_interval=wrong)
+    run = ansible.adhoc(f"storware.backup.{CONTENT}", options)
+    assert "progress_interval" in run.results[0].result["msg"]
+    assert simulator.counters()["calls"] == {}
+
+
+def test_waiting_tells_how_many_are_ready(ansible: Ansible, simulator: Simulator) -> None:
+    simulator.switch(run_seconds=250)  # 5 real ones
+    options = prepare(simulator, *PEOPLE, progress_interval=1)
+    run = ansible.adhoc(f"storware.backup.{ENSURE}", options).ok()
+    told = _lines(run, WAITING)
+    assert 2 <= len(told) <= 6
+    assert {(host, wanted) for host, _ready, wanted, _running, _slowest in told} == {("localhost", "2")}
+    slowest = [int(percent) for *_others, percent in told if percent]
+    assert slowest
+    assert slowest == sorted(slowest)
+    assert len(run.results[0].result["cloud_downloads"]) == 2
+
+
+def test_several_hosts_tell_of_themselves(fleet: Fleet) -> None:
+    fleet.simulator.switch(content_size=12 * MIB)
+    run = fleet.mail("--forks", "3", people=ALICE, max_rate=SLOWLY, progress_interval=0.5).ok()
+    told = _lines(run, FETCHING)
+    for host, lines in itertools.groupby(sorted(told, key=lambda line: line[0]), key=lambda line: line[0]):
+        percents = [int(percent) for _host, percent, _rate in lines]
+        assert percents, host
+    assert {host for host, _percent, _rate in told} == set(fleet.names)
+
+
+# --- The work and its visitors ---
+
+
+def _visit(work: str, seconds: float, patience: float = 60) -> dict[str, str]:
+    return {_background.ENVIRONMENT: json.dumps(_background.Visit(work, seconds, patience)._asdict())}
+
+
+def _said(options: Json, work: str, seconds: float, patience: float = 60) -> Json:
+    return finished(start_module(CONTENT, options, _visit(work, seconds, patience)))
+
+
+def _slow(simulator: Simulator, directory: pathlib.Path, guid: str) -> Json:
+    return connect(simulator, guid=guid, dest=str(directory), max_rate=SLOWLY)
+
+
+def _begun(options: Json, directory: pathlib.Path, work: str = "") -> subprocess.Popen[bytes]:
+    """The first visitor of work that has brought some bytes."""
+    process = start_module(CONTENT, options, _visit(work or uuid.uuid4().hex, 60))
+    wait_until(lambda: begun(directory))
+    return process
+
+
+def test_visits_bring_the_result_of_one_run(simulator: Simulator, tmp_path: pathlib.Path, large: str) -> None:
+    """The first visit begins the work, later ones find it, and the last one has what the module says."""
+    options, work = _slow(simulator, tmp_path, large), uuid.uuid4().hex
+    standings = []
+    for _number in range(10):
+        said = _said(options, work, 1)
+        if _background.KEY not in said:
+            break
+        standings.append(said[_background.KEY]["text"])
+    assert good(said)["changed"]
+    assert 2 <= len(standings) <= 4
+    assert simulator.counters()["calls"]["POST /session/login"] == 1
+    assert sha256(pathlib.Path(said["path"])) == simulator.content(large)["sha256"]
+
+
+def test_a_visitor_who_is_interrupted_stops_the_work_and_says_its_result(
+    simulator: Simulator, tmp_path: pathlib.Path, large: str
+) -> None:
+    process = _begun(_slow(simulator, tmp_path, large), tmp_path)
+    process.send_signal(signal.SIGTERM)
+    said = finished(process)
+    assert said["error"]["code"] == "interrupted"
+    wait_until(lambda: simulator.counters()["open_sessions"] == 0)
+
+
+def test_a_visitor_whom_nobody_listens_to_any_more_stops_the_work(
+    simulator: Simulator, tmp_path: pathlib.Path, large: str
+) -> None:
+    """The controller was ended: its connection is closed, and nobody would want the file now."""
+    process = _begun(_slow(simulator, tmp_path, large), tmp_path)
+    assert process.stdout
+    process.stdout.close()
+    process.wait(15)
+    wait_until(lambda: simulator.counters()["open_sessions"] == 0)
+    again = run_module(CONTENT, connect(simulator, guid=large, dest=str(tmp_path), lock_timeout=0))
+    assert good(again)["changed"]
+
+
+def test_a_visitor_that_is_killed_does_no_harm(simulator: Simulator, tmp_path: pathlib.Path, large: str) -> None:
+    """As a connection that is lost: the work goes on, and the next visitor finds it."""
+    options, work = _slow(simulator, tmp_path, large), uuid.uuid4().hex
+    process = _begun(options, tmp_path, work)
+    process.kill()
+    process.communicate()
+    said = good(_said(options, work, 60))
+    assert said["received"] == 12 * MIB
+    assert simulator.counters()["calls"]["GET /cloud-download/{guid}"] == 1
+
+
+def test_work_that_was_killed_is_told_as_lost(simulator: Simulator, tmp_path: pathlib.Path, large: str) -> None:
+    options, work = _slow(simulator, tmp_path, large), uuid.uuid4().hex
+    process = _begun(options, tmp_path, work)
+    folder = pathlib.Path(tempfile.gettempdir()) / f"storware-backup-{work}"
+    os.kill(int((folder / "alive").read_text()), signal.SIGKILL)
+    assert finished(process) == {_background.KEY: {"lost": True}}
+
+
+def test_work_that_nobody_visits_ends_by_itself(simulator: Simulator, tmp_path: pathlib.Path, large: str) -> None:
+    options = connect(simulator, guid=large, dest=str(tmp_path), max_rate=SLOWLY // 4)
+    work = uuid.uuid4().hex
+    assert _background.KEY in _said(options, work, 0.5, 2)
+    started = time.monotonic()
+    wait_until(lambda: simulator.counters()["open_sessions"] == 0, 10)
+    assert time.monotonic() - started >= 1
+    assert not list(tmp_path.glob("*.zip"))

@@ -1,0 +1,92 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The role fetch_content with many downloads: each to one host, and how hosts share the line."""
+
+from __future__ import annotations
+
+import collections
+import pathlib
+
+import pytest
+
+from tests.harness.ansible import Ansible
+from tests.harness.examples import count
+from tests.harness.fleet import NAMES, Fleet
+from tests.harness.use import content_calls
+from tests.simulator.process import Simulator
+
+_LISTS = ("GET /cloud-download", "GET /cloud-users", "GET /tasks")
+
+
+def crowd(fleet: Fleet, number: int) -> list[str]:
+    """So many people more."""
+    fleet.simulator.seed(users=number)
+    return [user["email"] for user in fleet.simulator.entities("users") if user["email"].startswith("user-")]
+
+
+def owners(fleet: Fleet) -> dict[str, str]:
+    """Which host has which file; each has one only."""
+    pairs = [(name, host) for host in fleet.names for name in fleet.files(host)]
+    assert len(dict(pairs)) == len(pairs)
+    return dict(pairs)
+
+
+@pytest.mark.matrix
+def test_each_file_arrives_once_and_a_second_run_changes_nothing(fleet: Fleet) -> None:
+    people = crowd(fleet, 7)
+    predicted = fleet.mail("--check", people=people, spread=True).ok()
+    assert predicted.output.count("would be prepared") == 7
+    first = fleet.mail(people=people, spread=True).ok()
+    there = owners(fleet)
+    assert {name: fleet.files(host)[name] for name, host in there.items()} == fleet.expected()
+    assert sorted(collections.Counter(there.values()).values()) == [2, 2, 3]
+    assert first.output.count("fetched (missing)") == 7
+    again = fleet.mail(people=people[::-1], spread=True).ok()
+    assert not any(result.changed for result in again.results)
+    assert owners(fleet) == there
+    fleet.mail(people=people, spread=True, remove=True).ok()
+    assert fleet.simulator.downloads() == []
+
+
+def test_a_host_that_fails_does_not_change_what_the_others_get(fleet: Fleet) -> None:
+    """Its share is told as missing, stays on the server, and comes with the next run."""
+    people = crowd(fleet, 6)
+    lost = fleet.directory / NAMES[0]
+    lost.rmdir()
+    broken = fleet.mail(people=people, spread=True, remove=True)
+    assert broken.rc != 0
+    assert f"not all files are on {NAMES[0]} yet" in broken.output
+    lost.mkdir()
+    assert sorted(collections.Counter(owners(fleet).values())) == NAMES[1:]
+    assert broken.output.count(f"is not on {NAMES[0]}: failed") == 2
+    mended = fleet.mail(people=people, spread=True).ok()
+    assert len(owners(fleet)) == 6
+    assert {result.host for result in mended.results if result.changed} == {NAMES[0]}
+
+
+@pytest.mark.slow
+def test_what_a_legal_case_costs(ansible: Ansible, simulator: Simulator, tmp_path: pathlib.Path) -> None:
+    """Many mailboxes to four file servers: six calls to the server besides lists, looks and files."""
+    number = count(12, 300)
+    simulator.switch(content_size=20_000)
+    fleet = Fleet(ansible, simulator, tmp_path, names=("files-1", "files-2", "files-3", "files-4"))
+    people = crowd(fleet, number)
+    simulator.clear_log()
+    fleet.mail(people=people, spread=True, wait_interval=1).ok()
+    there = owners(fleet)
+    assert {name: fleet.files(host)[name] for name, host in there.items()} == fleet.expected()
+    assert max(collections.Counter(there.values()).values()) == number / 4
+
+    calls = fleet.calls()
+    content = content_calls(simulator)
+    assert len(content) == number
+    created = calls.index("POST /cloud-download")
+    lists = [position for position, call in enumerate(calls) if call in _LISTS]
+    pages, polls = [[at for at in lists if (at > created) is after] for after in (False, True)]
+    assert len(pages) <= 6  # the people, and what is there or coming; each list is one page here
+    assert len(calls) <= len(pages) + len(polls) + len(content) + 6
+    assert len(polls) == 2 * calls[created:].count("GET /tasks")  # each look
+
+    again = fleet.mail(people=people, spread=True).ok()
+    assert not any(result.changed for result in again.results)

@@ -1,0 +1,60 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What this machine needs for hosts in namespaces, and how tests are started in namespaces of their own.
+
+Standard library only: it comes before the environments that tests run in.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import shutil
+import typing as t
+
+from tests.lab.network import SSHD, VARIABLE
+
+# What hosts run, and the packages it comes from.
+_PROGRAMS: t.Final = {
+    SSHD: "openssh-server",
+    "/usr/bin/ssh": "openssh-client",
+    "/usr/bin/sudo": "sudo",
+    "/usr/bin/setfacl": "acl",
+}
+_PROGRAMS_OF_HERE: t.Final = {"ip": "iproute2", "unshare": "util-linux", "nsenter": "util-linux"}
+_PYTHON: t.Final = {"/usr/bin/python3": "python3", "/usr/lib/python3/dist-packages/requests": "python3-requests"}
+# Everything ends with the first process; names of namespaces and /srv are seen by nobody else.
+_UNSHARE: t.Final = ("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
+_PREPARE: t.Final = 'mount -t tmpfs none /run/netns; mount -t tmpfs none /srv; exec "$@"'
+
+
+def provide(run: t.Callable[..., None]) -> str:
+    """Install what is missing, where that can be done; returns why the tests cannot run, or nothing.
+
+    run: executes a command, and raises an exception when it fails.
+    """
+    if os.geteuid() != 0:
+        return "needs root, for network namespaces"
+    wanted = _missing()
+    if wanted and not shutil.which("apt-get"):
+        return f"is not installed: {', '.join(wanted)}"
+    if wanted:
+        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        run("apt-get", "update", environment=environment)
+        run("apt-get", "install", "--yes", "--no-install-recommends", *wanted, environment=environment)
+    for directory in ("/run/netns", "/run/sshd"):
+        pathlib.Path(directory).mkdir(exist_ok=True)
+    return ""
+
+
+def _missing() -> list[str]:
+    files = {**_PROGRAMS, **_PYTHON}
+    found = {package for path, package in files.items() if not pathlib.Path(path).exists()}
+    found |= {package for program, package in _PROGRAMS_OF_HERE.items() if not shutil.which(program)}
+    return sorted(found)
+
+
+def inside(*command: str | os.PathLike[str]) -> tuple[str | os.PathLike[str], ...]:
+    """The command that runs this one in namespaces of its own."""
+    return ("env", f"{VARIABLE}=1", *_UNSHARE, "sh", "-c", _PREPARE, "sh", *command)
