@@ -15,13 +15,15 @@ import sys
 import tempfile
 import typing as t
 
-from benchmarks import cases, report, runner
+from benchmarks import cases, pages, report, runner
 from benchmarks.cases import MIB, Sizes
 from benchmarks.runner import BenchmarkError
 from benchmarks.server import Nginx, ServerMissing
 from tests.harness import tree
 
 _QUICK: t.Final = 64  # MiB
+# Parts of docs/fleet.md
+_PAGES: t.Final = {"scale": pages.write_scale, "recording": pages.write_recording, "by-hand": pages.write_by_hand}
 
 
 def main() -> int:
@@ -32,7 +34,12 @@ def main() -> int:
     work.mkdir(parents=True, exist_ok=True)
     sizes = Sizes.of((_QUICK if options.quick else options.size) * MIB, many=8 if options.quick else 200)
     rounds = 1 if options.quick else options.rounds
-    names = options.cases or (cases.QUICK if options.quick else list(cases.CASES))
+    names = options.cases or (cases.QUICK if options.quick else [*_PAGES, *cases.CASES])
+    for name in [name for name in names if name in _PAGES]:
+        print(f"{name}, written to {pages.PAGE.relative_to(tree.ROOT)}:\n{_PAGES[name](work)}\n", flush=True)
+    names = [name for name in names if name not in _PAGES]
+    if not names:
+        return 0
     print(report.heading(sizes, rounds), flush=True)
     try:
         results = list(_results(names, sizes, rounds, work))
@@ -59,7 +66,7 @@ def _results(names: t.Sequence[str], sizes: Sizes, rounds: int, work: pathlib.Pa
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Compare downloads side by side.")
-    known = ", ".join(cases.CASES)
+    known = ", ".join((*_PAGES, *cases.CASES))
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"some of: {known} (default: all)")
     parser.add_argument("--rounds", type=int, default=5, help="how often everything is run (default: 5)")
     parser.add_argument("--size", type=int, default=1024, metavar="MIB", help="of the one file (default: 1024)")
@@ -67,7 +74,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--strict", action="store_true", help="fail when a target is missed")
     parser.add_argument("--work", default=os.fspath(tree.BUILD / "bench"), help="where files and result.json lie")
     options = parser.parse_args()
-    if unknown := set(options.cases) - set(cases.CASES):
+    if unknown := set(options.cases) - {*_PAGES, *cases.CASES}:
         parser.error(f"no such case: {', '.join(sorted(unknown))}; there are: {known}")
     if options.rounds < 1 or options.size < 1:
         parser.error("--rounds and --size must be at least 1")
