@@ -48,10 +48,10 @@ class Meter:
 
 def _amount(size: int, whole: int | None = None) -> str:
     """A number of bytes, in the unit of the whole where that is given."""
-    larger = max(size, whole or 0)
+    larger = float(max(size, whole or 0))
     power = 0
-    while larger >= 1024 and power < len(_UNITS) - 1:
-        larger, power = larger // 1024, power + 1
+    while round(larger) >= 1024 and power < len(_UNITS) - 1:
+        larger, power = larger / 1024, power + 1
     told = [_rounded(number / 1024**power) for number in (size, whole) if number is not None]
     return f"{' of '.join(told)} {_UNITS[power]}"
 

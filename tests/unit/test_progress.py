@@ -33,6 +33,7 @@ def _line(*standings: tuple[float, int], size: int | None) -> str:
         ([(0, 0), (10, 20 * MIB)], None, "mailbox.zip 20 MiB 2 MiB/s"),
         ([(0, MIB), (10, MIB)], 2 * MIB, "mailbox.zip 50 % 1 of 2 MiB"),  # it stands still
         ([(0, 0), (5, MIB)], MIB, "mailbox.zip 100 % 1 of 1 MiB 205 KiB/s 0 s left"),
+        ([(0, 0), (1, MIB - 1)], 2 * MIB, "mailbox.zip 49 % 1 of 2 MiB 1 MiB/s 1 s left"),  # not 1024 KiB/s
         ([(0, 0)], 0, "mailbox.zip 0 of 0 bytes"),
     ],
 )
