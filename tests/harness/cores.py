@@ -22,22 +22,23 @@ class Core:
     name: str  # of its environment, and of its requirements
     pythons: tuple[str, ...]  # the first that is there is taken
     pip: str
+    host: str  # the Python that modules run with
     shortfall: str = ""  # why this one is not what was wanted
 
 
-OLDEST = (Core("2.16", "core-oldest", ("3.10", "3.11", "3.12"), "23.1.2"),)
+OLDEST = (Core("2.16", "core-oldest", ("3.10", "3.11", "3.12"), "23.1.2", "3.9"),)
 NEWEST = (
-    Core("2.21", "core-newest", ("3.14", "3.13", "3.12"), "25.2"),
-    Core("2.19", "core-newest-python311", ("3.11",), "24.2", "core 2.21 needs Python 3.12 or later: 2.19 was used"),
+    Core("2.21", "core-newest", ("3.14", "3.13", "3.12"), "25.2", "3.9"),
+    Core("2.19", "core-newest-python311", ("3.11",), "24.2", "3.9", "core 2.21 needs Python 3.12: 2.19 was used"),
 )
 
 # Every one since the oldest, for the matrix.
 ALL = (
     OLDEST,
-    (Core("2.17", "core-217", ("3.10", "3.11", "3.12"), "23.1.2"),),
-    (Core("2.18", "core-218", ("3.11", "3.12", "3.13"), "24.2"),),
-    (Core("2.19", "core-219", ("3.12", "3.13", "3.11"), "24.2"),),
-    (Core("2.20", "core-220", ("3.13", "3.12", "3.14"), "25.2"),),
+    (Core("2.17", "core-217", ("3.10", "3.11", "3.12"), "23.1.2", "3.10"),),
+    (Core("2.18", "core-218", ("3.11", "3.12", "3.13"), "24.2", "3.11"),),
+    (Core("2.19", "core-219", ("3.12", "3.13", "3.11"), "24.2", "3.12"),),
+    (Core("2.20", "core-220", ("3.13", "3.12", "3.14"), "25.2", "3.13"),),
     NEWEST,
 )
 
@@ -58,6 +59,15 @@ def install(core: Core, version: str, log: Log) -> pathlib.Path:
     if core.shortfall:
         log.reasons.append(core.shortfall)
     return pythons.environment(core.name, f"{core.name}.txt", pythons.find()[version], log.run)
+
+
+def host(version: str, log: Log) -> pathlib.Path:
+    """The bin folder of an environment with what a managed host of this Python has, and what unit tests need."""
+    python = pythons.find().get(version)
+    if python is None:
+        raise StepSkipped(f"there is no Python {version}")
+    requirements = "python39.txt" if version == MODULE_PYTHONS[0] else "pythons.txt"
+    return pythons.environment(f"python{version.replace('.', '')}", requirements, python, log.run)
 
 
 def sanity(cores: tuple[Core, ...], log: Log) -> None:

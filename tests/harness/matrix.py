@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Everything that depends on a version, with every version there is: ``make matrix``. Writes the table of the README.
 
-Real playbooks and the sanity tests with each ansible-core, unit tests with each Python of managed hosts.
+Real playbooks (each time with another Python on the hosts) and the sanity tests with each ansible-core, unit tests with
+each Python of managed hosts.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from tests.harness import cores, marks, pythons, tree
 from tests.harness.runner import Log, Step, StepSkipped
 
 _README: t.Final = tree.ROOT / "README.md"
-_OLDEST_PYTHON: t.Final = cores.MODULE_PYTHONS[0]
 
 Playbooks = t.Callable[[tuple[cores.Core, ...], Log], None]
 UnitTests = t.Callable[[pathlib.Path, str, Log], None]
@@ -30,7 +30,7 @@ class Matrix:
         self._playbooks = playbooks
         self._unit_tests = unit_tests
         self._passed: dict[str, set[str]] = {}  # of each row, the columns
-        self._with: dict[str, str] = {}  # the Python of each ansible-core
+        self._with: dict[str, str] = {}  # the Pythons of each ansible-core
 
     def steps(self) -> list[Step]:
         """One for each cell, and one that writes the table."""
@@ -49,7 +49,7 @@ class Matrix:
         core, version = cores.choose(which)
         if core.shortfall:
             raise StepSkipped(core.shortfall)
-        self._with[row] = version
+        self._with[row] = f"{version} | {core.host if core.host in pythons.find() else '-'}"
         if column == "sanity":
             cores.sanity(which, log)
         else:
@@ -57,12 +57,7 @@ class Matrix:
         self._passed.setdefault(row, set()).add(column)
 
     def _modules(self, version: str, log: Log) -> None:
-        python = pythons.find().get(version)
-        if python is None:
-            raise StepSkipped(f"there is no Python {version}")
-        requirements = "python39.txt" if version == _OLDEST_PYTHON else "pythons.txt"
-        name = f"python{version.replace('.', '')}"
-        self._unit_tests(pythons.environment(name, requirements, python, log.run), name, log)
+        self._unit_tests(cores.host(version, log), f"python{version.replace('.', '')}", log)
         self._passed.setdefault(f"Python {version}", set()).add("modules")
 
     def _write(self, log: Log) -> None:
@@ -72,15 +67,15 @@ class Matrix:
 
     def table(self) -> str:
         """In Markdown: what has passed."""
-        lines = ["| | Python of the controller | playbooks | `ansible-test sanity` | modules and their unit tests |"]
-        lines.append("|---|---|---|---|---|")
+        lines = ["| | Python of the controller | of the hosts | playbooks | `ansible-test sanity` | unit tests |"]
+        lines.append("|---|---|---|---|---|---|")
         for which in cores.ALL:
             row = f"ansible-core {which[0].version}"
-            cells = [self._with.get(row, "-"), self._told(row, "playbooks"), self._told(row, "sanity"), ""]
+            cells = [self._with.get(row, "- | -"), self._told(row, "playbooks"), self._told(row, "sanity"), ""]
             lines.append(f"| {' | '.join([row, *cells]).rstrip()} |")
         for version in cores.MODULE_PYTHONS:
-            row = f"Python {version} of a managed host"
-            lines.append(f"| {row} | | | | {self._told(f'Python {version}', 'modules')} |")
+            row = f"Python {version}"
+            lines.append(f"| {row} of a managed host | | | | | {self._told(row, 'modules')} |")
         return "\n".join(lines)
 
     def _told(self, row: str, column: str) -> str:

@@ -224,24 +224,20 @@ def _coverage(log: Log) -> None:
 
 
 def _matrix(which: tuple[cores.Core, ...], log: Log) -> None:
-    """Real playbooks with another ansible-core; with the oldest one, modules on the oldest Python, too."""
+    """Real playbooks with another ansible-core, whose modules run with another Python."""
     core, version = cores.choose(which)
-    programs = cores.install(core, version, log)
-    variables = {"STORWARE_TEST_ANSIBLE_BIN": str(programs)}
-    oldest_python = pythons.find().get(_OLDEST_PYTHON)
-    if which is cores.OLDEST and oldest_python:
-        target = pythons.environment("python39", "python39.txt", oldest_python, log.run)
-        variables["STORWARE_TEST_TARGET_PYTHON"] = str(target / "python")
-        log.note += f", modules on {_OLDEST_PYTHON}"
+    variables = {"STORWARE_TEST_ANSIBLE_BIN": str(cores.install(core, version, log))}
+    try:
+        variables["STORWARE_TEST_TARGET_PYTHON"] = str(cores.host(core.host, log) / "python")
+        log.note += f", modules on {core.host}"
+    except StepSkipped as missing:
+        log.reasons.append(f"{missing} for modules")
     _pytest(log, core.name, "-m", "matrix", "tests/integration", variables=variables)
 
 
 def _oldest_python(log: Log) -> None:
     """What managed hosts run, with the oldest Python and the oldest requests."""
-    oldest_python = pythons.find().get(_OLDEST_PYTHON)
-    if not oldest_python:
-        raise StepSkipped(f"there is no Python {_OLDEST_PYTHON}")
-    _unit_tests(pythons.environment("python39", "python39.txt", oldest_python, log.run), "python39", log)
+    _unit_tests(cores.host(_OLDEST_PYTHON, log), "python39", log)
 
 
 def _unit_tests(programs: pathlib.Path, name: str, log: Log) -> None:
