@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import pathlib
 import typing as t
@@ -27,6 +28,8 @@ _HOST = "http://localhost"
 _CLIENT_FAULTS = (400, 405, 406, 415)
 # openapi-core takes a third of a millisecond for a record: of a long list it sees the first records and the last one
 _FIRST_RECORDS = 20
+_REQUESTS_KEPT = 512
+_UNSPECIFIED = frozenset({"host", "cookie"})
 
 
 class Validator:
@@ -36,24 +39,26 @@ class Validator:
         self._violations = violations
         # Without its security: a session may end at any time, and the cookie's name is a switch
         self._openapi = OpenAPI.from_dict({key: part for key, part in load_spec().items() if key != "security"})
+        # openapi-core takes several milliseconds for a request, and a waiting client sends the same one all the time
+        self._request_errors = functools.lru_cache(_REQUESTS_KEPT)(self._judge)
 
     def check(self, exchange: Exchange) -> None:
         """Note what is wrong with an exchange."""
-        request = _Request(exchange)
+        asked = _Asked.of(exchange)
         operation = f"{exchange.method} {exchange.path}"
-        errors = self._request_errors(request)
+        errors = list(self._request_errors(asked))
         if exchange.status in _CLIENT_FAULTS and not _is_wrong_password(exchange) and not errors:
             errors = [f"the server answered {exchange.status}: {(exchange.answer or b'').decode(errors='replace')}"]
         self._violations.request += [f"{operation}: {error}" for error in errors]
         if not errors:
-            found = [_text(error) for error in self._response_errors(request, exchange)]
+            found = [_text(error) for error in self._response_errors(_Request(asked), exchange)]
             self._violations.response += [f"{operation}: {exchange.status}: {text}" for text in found]
 
-    def _request_errors(self, request: _Request) -> list[str]:
+    def _judge(self, asked: _Asked) -> tuple[str, ...]:
         try:
-            return [_text(error) for error in self._openapi.iter_request_errors(request)]
+            return tuple(_text(error) for error in self._openapi.iter_request_errors(_Request(asked)))
         except (ValueError, RecursionError) as error:  # openapi-core raises these for a body that is no JSON at all
-            return [repr(error)]
+            return (repr(error),)
 
     def _response_errors(self, request: _Request, exchange: Exchange) -> list[Exception]:
         errors = list(self._openapi.iter_response_errors(request, _Response(exchange)))
@@ -68,19 +73,34 @@ def load_spec() -> dict[str, t.Any]:
     return t.cast("dict[str, t.Any]", yaml.load(SPEC_PATH.read_text(encoding="utf-8"), loader))
 
 
+class _Asked(t.NamedTuple):
+    """All of a request that the specification has a word about: not the session, and not whom it is sent to."""
+
+    method: str
+    path: str
+    query: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    @classmethod
+    def of(cls, exchange: Exchange) -> _Asked:
+        headers = tuple((name, value) for name, value in exchange.headers.items() if name not in _UNSPECIFIED)
+        return cls(exchange.method, exchange.path, exchange.query, headers, exchange.body)
+
+
 class _Request:
     """A request as openapi-core wants to see it."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, asked: _Asked) -> None:
         self.host_url = _HOST
-        self.path = BASE + exchange.path
-        self.method = exchange.method.lower()
-        self.body = exchange.body or None
-        self.content_type = exchange.headers.get("content-type", "")
+        self.path = BASE + asked.path
+        self.method = asked.method.lower()
+        self.body = asked.body or None
         self.parameters = RequestParameters(
-            query=ImmutableMultiDict(urllib.parse.parse_qsl(exchange.query, keep_blank_values=True)),
-            header=Headers(list(exchange.headers.items())),
+            query=ImmutableMultiDict(urllib.parse.parse_qsl(asked.query, keep_blank_values=True)),
+            header=Headers(list(asked.headers)),
         )
+        self.content_type = self.parameters.header.get("content-type", "")
 
 
 class _Response:
