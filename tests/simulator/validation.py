@@ -28,7 +28,7 @@ _HOST = "http://localhost"
 _CLIENT_FAULTS = (400, 405, 406, 415)
 # openapi-core takes a third of a millisecond for a record: of a long list it sees the first records and the last one
 _FIRST_RECORDS = 20
-_REQUESTS_KEPT = 512
+_KEPT = 512
 _UNSPECIFIED = frozenset({"host", "cookie"})
 
 
@@ -39,8 +39,9 @@ class Validator:
         self._violations = violations
         # Without its security: a session may end at any time, and the cookie's name is a switch
         self._openapi = OpenAPI.from_dict({key: part for key, part in load_spec().items() if key != "security"})
-        # openapi-core takes several milliseconds for a request, and a waiting client sends the same one all the time
-        self._request_errors = functools.lru_cache(_REQUESTS_KEPT)(self._judge)
+        # openapi-core takes several milliseconds for each, and a waiting client asks for the same thing all the time
+        self._request_errors = functools.lru_cache(_KEPT)(self._judge_request)
+        self._response_errors = functools.lru_cache(_KEPT)(self._judge_response)
 
     def check(self, exchange: Exchange) -> None:
         """Note what is wrong with an exchange."""
@@ -51,20 +52,20 @@ class Validator:
             errors = [f"the server answered {exchange.status}: {(exchange.answer or b'').decode(errors='replace')}"]
         self._violations.request += [f"{operation}: {error}" for error in errors]
         if not errors:
-            found = [_text(error) for error in self._response_errors(_Request(asked), exchange)]
+            found = self._response_errors(asked, _Answered.of(exchange))
             self._violations.response += [f"{operation}: {exchange.status}: {text}" for text in found]
 
-    def _judge(self, asked: _Asked) -> tuple[str, ...]:
+    def _judge_request(self, asked: _Asked) -> tuple[str, ...]:
         try:
             return tuple(_text(error) for error in self._openapi.iter_request_errors(_Request(asked)))
         except (ValueError, RecursionError) as error:  # openapi-core raises these for a body that is no JSON at all
             return (repr(error),)
 
-    def _response_errors(self, request: _Request, exchange: Exchange) -> list[Exception]:
-        errors = list(self._openapi.iter_response_errors(request, _Response(exchange)))
+    def _judge_response(self, asked: _Asked, answered: _Answered) -> tuple[str, ...]:
+        errors = self._openapi.iter_response_errors(_Request(asked), _Response(answered))
         # A stream is not looked into, and a failure may come without a body (switch error_body)
-        bodiless = exchange.answer is None or (not exchange.answer and exchange.status >= 400)
-        return [error for error in errors if not (bodiless and isinstance(error, DataValidationError))]
+        bodiless = answered.body is None or (not answered.body and answered.status >= 400)
+        return tuple(_text(error) for error in errors if not (bodiless and isinstance(error, DataValidationError)))
 
 
 def load_spec() -> dict[str, t.Any]:
@@ -88,6 +89,20 @@ class _Asked(t.NamedTuple):
         return cls(exchange.method, exchange.path, exchange.query, headers, exchange.body)
 
 
+class _Answered(t.NamedTuple):
+    """All of an answer that the specification has a word about, long lists shortened."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes | None  # None: a stream
+
+    @classmethod
+    def of(cls, exchange: Exchange) -> _Answered:
+        headers = exchange.answer_headers
+        body = exchange.answer and _shortened(exchange.answer, headers.get("content-type", ""))
+        return cls(exchange.status, tuple(headers.items()), body)
+
+
 class _Request:
     """A request as openapi-core wants to see it."""
 
@@ -104,17 +119,17 @@ class _Request:
 
 
 class _Response:
-    """An answer as openapi-core wants to see it, long lists shortened."""
+    """An answer as openapi-core wants to see it."""
 
-    def __init__(self, exchange: Exchange) -> None:
-        self.status_code = exchange.status
-        self.headers = Headers(list(exchange.answer_headers.items()))
-        self.content_type = exchange.answer_headers.get("content-type", "")
-        self.data = _shortened(exchange.answer or b"", self.content_type)
+    def __init__(self, answered: _Answered) -> None:
+        self.status_code = answered.status
+        self.headers = Headers(list(answered.headers))
+        self.content_type = self.headers.get("content-type", "")
+        self.data = answered.body or b""
 
 
 def _shortened(answer: bytes, content_type: str) -> bytes:
-    if not answer or not content_type.startswith("application/json"):
+    if not content_type.startswith("application/json"):
         return answer
     records = json.loads(answer)
     if not isinstance(records, list) or len(records) <= _FIRST_RECORDS:
