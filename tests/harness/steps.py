@@ -133,8 +133,8 @@ def _covering(name: str, log: Log, *options: str) -> None:
 
 
 def _integration(log: Log) -> None:
-    """All but what the oldest and the newest ansible-core are asked for anyway. Programs wait a third of their time."""
-    _covering("integration", log, "-m", "not matrix and not full", "-n", "3", "--dist", "worksteal")
+    """All but what the oldest and the newest ansible-core are asked for anyway."""
+    _covering("integration", log, "-m", "not matrix and not full")
 
 
 def _secrets(log: Log) -> None:

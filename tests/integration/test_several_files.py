@@ -163,7 +163,8 @@ def test_lines_tell_which_of_them_it_is(ansible: Ansible, simulator: Simulator, 
     play = {"hosts": "all", "gather_facts": False, "tasks": [{f"storware.backup.{CONTENT}": options}]}
     told = ansible.playbook([play]).ok().stdout
     for number in (1, 2):
-        assert pytest.approx(4, abs=2) == sum(f"] {number} of 2: " in line for line in told.splitlines())
+        lines = sum(f"] {number} of 2: " in line for line in told.splitlines())
+        assert 1 <= lines <= 6  # four seconds; a busy machine looks less often
     assert re.search(rf"^\[localhost\] 2 of 2: {FETCHING}$", told, re.M)
 
 
