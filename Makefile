@@ -53,7 +53,7 @@ canary:  ## The whole secrets canary: every fault, shape and encoding, with the 
 mutation:  ## Break the code in a copy, one thing at a time: tests must notice. ARGS="--help" shows how to choose
 	@$(STEPS) env
 	@.build/venv/bin/python -m tests.mutation $(ARGS)
-matrix:  ## Every ansible-core and every Python there is; writes the table of the README; half an hour
+matrix:  ## Every ansible-core and every Python there is; writes the table of the README; 40 minutes
 laws:  ## Generated tests at length: 500 random schedules, 100,000 hostile answers and more; half an hour
 
 awx-kit:  ## Write extensions/awx anew from the options
