@@ -10,7 +10,6 @@ each Python of managed hosts.
 from __future__ import annotations
 
 import functools
-import pathlib
 import typing as t
 
 from tests.harness import cores, marks, pythons, tree
@@ -19,14 +18,14 @@ from tests.harness.runner import Log, Step, StepSkipped
 _README: t.Final = tree.ROOT / "README.md"
 
 Playbooks = t.Callable[[tuple[cores.Core, ...], Log], None]
-UnitTests = t.Callable[[pathlib.Path, str, Log], None]
+UnitTests = t.Callable[[str, Log], None]
 
 
 class Matrix:
     """The steps, and what has become of them."""
 
     def __init__(self, playbooks: Playbooks, unit_tests: UnitTests) -> None:
-        """playbooks: runs them with an ansible-core. unit_tests: runs them with a Python, under a name."""
+        """playbooks: runs them with an ansible-core. unit_tests: runs them with a Python of hosts."""
         self._playbooks = playbooks
         self._unit_tests = unit_tests
         self._passed: dict[str, set[str]] = {}  # of each row, the columns
@@ -57,7 +56,7 @@ class Matrix:
         self._passed.setdefault(row, set()).add(column)
 
     def _modules(self, version: str, log: Log) -> None:
-        self._unit_tests(cores.host(version, log), f"python{version.replace('.', '')}", log)
+        self._unit_tests(version, log)
         self._passed.setdefault(f"Python {version}", set()).add("modules")
 
     def _write(self, log: Log) -> None:

@@ -241,12 +241,10 @@ def _matrix(which: tuple[cores.Core, ...], log: Log) -> None:
     _pytest(log, core.name, "-m", "matrix", "tests/integration", variables=variables)
 
 
-def _oldest_python(log: Log) -> None:
-    """What managed hosts run, with the oldest Python and the oldest requests."""
-    _unit_tests(cores.host(_OLDEST_PYTHON, log), "python39", log)
-
-
-def _unit_tests(programs: pathlib.Path, name: str, log: Log) -> None:
+def _unit_tests(version: str, log: Log) -> None:
+    """What managed hosts run, with a Python of theirs; with the oldest one, the oldest requests as well."""
+    programs = cores.host(version, log)
+    name = f"python{version.replace('.', '')}"
     _junit(log, name, programs / "python", "-m", "pytest", "-q", "-n", _WORKERS, "tests/unit")
 
 
@@ -330,7 +328,7 @@ _GROUPS = {
     "docs": [Step("documentation site", _site), Step("documentation site, in a browser", site.look)],
     "unit": [
         Step("tests: unit", functools.partial(_covering, "unit")),
-        Step("tests: unit, Python 3.9 and requests 2.25.1", _oldest_python),
+        Step("tests: unit, Python 3.9 and requests 2.25.1", functools.partial(_unit_tests, _OLDEST_PYTHON)),
     ],
     "fault-tests": [Step("tests: faults", _fault_tests)],
     "integration": [

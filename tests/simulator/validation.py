@@ -28,7 +28,7 @@ _HOST = "http://localhost"
 _CLIENT_FAULTS = (400, 405, 406, 415)
 # openapi-core takes a third of a millisecond for a record: of a long list it sees the first records and the last one
 _FIRST_RECORDS = 20
-_KEPT = 512
+_KEPT = 512  # verdicts
 _UNSPECIFIED = frozenset({"host", "cookie"})
 
 
