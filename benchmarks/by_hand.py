@@ -20,12 +20,12 @@ import typing as t
 from dataclasses import dataclass
 
 from tests.harness import tree
-from tests.harness.ansible import Ansible, Run
-from tests.harness.use import content_calls, sha256
 from tests.lab import machine
 from tests.lab.fleet import NAMES, Fleet
 from tests.lab.network import CONTROLLER, Network
 from tests.simulator.process import Simulator
+from tests.support.ansible import Ansible, Run
+from tests.support.use import content_calls, sha256
 
 FILES: t.Final = 20
 HAND: t.Final = "by hand"

@@ -12,9 +12,9 @@ import typing as t
 
 from benchmarks import by_hand, scale
 from tests.harness import marks, tree
-from tests.harness.ansible import Ansible
-from tests.harness.fleet import Fleet
 from tests.simulator.process import Simulator
+from tests.support.ansible import Ansible
+from tests.support.fleet import Fleet
 
 PAGE: t.Final = tree.ROOT / "docs" / "fleet.md"
 

@@ -19,8 +19,8 @@ import pygal
 from pygal.style import CleanStyle
 
 from tests.harness import tree
-from tests.harness.modules import prepare
 from tests.simulator.process import Simulator
+from tests.support.modules import prepare
 
 SIZES: t.Final = (100, 300, 1000, 3000, 10_000)
 CPU: t.Final = 10.0  # seconds, for the largest
@@ -33,7 +33,7 @@ SPDX-License-Identifier: GPL-3.0-or-later -->"""
 # REUSE-IgnoreEnd
 _PROGRAM: t.Final = """\
 import json, pathlib, sys
-from tests.harness.modules import main
+from tests.support.modules import main
 main("cloud_download", json.loads(pathlib.Path(sys.argv[1]).read_text()))
 """
 

@@ -15,12 +15,20 @@ from tests.harness import tree
 
 tree.make_importable()
 
-from tests.harness.ansible import Ansible  # noqa: E402
 from tests.simulator.process import Simulator  # noqa: E402
+from tests.support.ansible import Ansible  # noqa: E402
+from tests.support.fault_ids import FAULTS  # noqa: E402
 
 # The same examples everywhere, however busy the machine is: what fails here fails for everybody
 hypothesis.settings.register_profile("tests", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("tests")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test that names a fault nobody knows shows nothing."""
+    named = {(item.nodeid, fault) for item in items for mark in item.iter_markers("fault") for fault in mark.args}
+    if unknown := sorted(f"{nodeid}: {fault}" for nodeid, fault in named if fault not in FAULTS):
+        raise pytest.UsageError(f"no such fault in tests/support/fault_ids.py: {', '.join(unknown)}")
 
 
 @pytest.fixture(scope="session")

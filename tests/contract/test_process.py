@@ -18,8 +18,8 @@ import pytest
 import requests
 
 from tests.contract.client import Client
-from tests.harness.ansible import Ansible
 from tests.simulator.process import Simulator, SimulatorError
+from tests.support.ansible import Ansible
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "tests.simulator"]

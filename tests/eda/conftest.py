@@ -17,8 +17,8 @@ import typing as t
 import pytest
 
 from tests.harness import tree
-from tests.harness.use import skip_without, wait_until
 from tests.simulator.process import Simulator
+from tests.support.use import skip_without, wait_until
 
 VARIABLE = "STORWARE_TEST_RULEBOOK"  # the directory of its programs
 

@@ -21,9 +21,9 @@ import yaml
 from ansible_collections.storware.backup.plugins.module_utils import _options
 from tests.eda.conftest import Rulebooks
 from tests.harness import tree
-from tests.harness.modules import prepare, run_module
-from tests.harness.use import good, wait_until
 from tests.simulator.process import Simulator
+from tests.support.modules import prepare, run_module
+from tests.support.use import good, wait_until
 
 SOURCE = tree.ROOT / "extensions" / "eda" / "plugins" / "event_source" / "cloud_downloads.py"
 

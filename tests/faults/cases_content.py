@@ -14,7 +14,7 @@ from tests.faults.cases import NEVER_WRONG, OK, Case, case, clean
 from tests.faults.cases_http import CUT
 from tests.faults.files import BIN, BIN_SHA256, OLD, PAGE, PST, SMALL, ZIP, named
 from tests.faults.replies import broken, closing, digest, flipped, in_pieces, saying, serve, shortened, whole
-from tests.unit.transfer.material import noise, pst_bytes, zip_bytes
+from tests.unit.plugins.module_utils._transfer.material import noise, pst_bytes, zip_bytes
 
 _DAMAGED: t.Final = clean("damaged")
 _REFUSED: t.Final = clean("not_a_file")

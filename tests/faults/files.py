@@ -9,7 +9,7 @@ import dataclasses
 import zipfile
 
 from tests.faults.replies import Resource
-from tests.unit.transfer.material import noise, pst_bytes, sha256, zip_bytes
+from tests.unit.plugins.module_utils._transfer.material import noise, pst_bytes, sha256, zip_bytes
 
 
 def _archive(seed: int, count: int = 4, size: int = 650_000) -> bytes:

@@ -206,6 +206,7 @@ def test_f22_a_sidecar_that_lies(left: Left, lie: str) -> None:
         left.run()
 
 
+@pytest.mark.fault("P10")
 @pytest.mark.skipif(os.geteuid() != 0, reason="another boot needs a namespace of mounts")
 def test_p10_after_a_reboot_the_number_of_the_writer_means_nothing(left: Left, tmp_path_factory: t.Any) -> None:
     """The process with the number that was recorded lives now, and is another one: its boot was another one."""

@@ -37,6 +37,7 @@ def peak(run: Run) -> float:
     return float(run.told["peak_mib"])
 
 
+@pytest.mark.fault("P15")
 @pytest.mark.slow
 @pytest.mark.parametrize("connections", [1, 4])
 def test_a_gibibyte_takes_no_more_memory_than_a_mebibyte(tmp_path: pathlib.Path, connections: int) -> None:

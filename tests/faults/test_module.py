@@ -15,9 +15,9 @@ from tests.faults.files import OLD, ZIP
 from tests.faults.invariants import Run, Truth, check
 from tests.faults.replies import broken, serve
 from tests.faults.script_server import Reply, ScriptServer, reply
-from tests.harness.modules import connect, run_module
 from tests.simulator.process import Simulator
-from tests.unit.transfer.material import GUID
+from tests.support.modules import connect, run_module
+from tests.unit.plugins.module_utils._transfer.material import GUID
 
 PATH: t.Final = f"/api/cloud-download/{GUID}"
 TRUTH: t.Final = Truth.of(ZIP.body, name="a.zip", old=OLD)
@@ -64,6 +64,7 @@ def asked(server: ScriptServer, what: bytes) -> list[bytes]:
     return [request for request in server.requests if request.startswith(what)]
 
 
+@pytest.mark.fault("H6")
 def test_h6_a_session_that_ends_in_the_middle_is_renewed_once_and_the_rest_is_fetched(directory: pathlib.Path) -> None:
     result, server = fetch(directory, CUT, UNAUTHORIZED, serve(ZIP))
     assert result["changed"], result
@@ -75,6 +76,7 @@ def test_h6_a_session_that_ends_in_the_middle_is_renewed_once_and_the_rest_is_fe
     assert b"JSESSIONID=session1" in last
 
 
+@pytest.mark.fault("H6")
 def test_h6_a_session_that_is_refused_again_ends_the_run_and_the_next_one_goes_on(directory: pathlib.Path) -> None:
     result, server = fetch(directory, CUT, UNAUTHORIZED)
     assert result["error"]["code"] == "unauthorized"

@@ -166,6 +166,7 @@ def test_f19_a_file_system_that_cannot_lock_or_sync_directories(
 # --- limits of a process ---
 
 
+@pytest.mark.fault("P16")
 @pytest.mark.parametrize("connections", [1, 4])
 def test_p16_sixteen_descriptors_are_enough(server: Server, tmp_path: pathlib.Path, connections: int) -> None:
     def setup() -> None:
@@ -174,6 +175,7 @@ def test_p16_sixteen_descriptors_are_enough(server: Server, tmp_path: pathlib.Pa
     check(crash_runs.run(order(server, tmp_path, connections=connections), setup=setup), TRUTH, tmp_path, last=True)
 
 
+@pytest.mark.fault("P15")
 @pytest.mark.parametrize("connections", [1, 4])
 def test_p15_little_address_space_is_enough(server: Server, tmp_path: pathlib.Path, connections: int) -> None:
     """Python with its libraries and threads needs most of it; a file of any size must not need more."""

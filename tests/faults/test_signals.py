@@ -68,6 +68,7 @@ def truth_of(content: Content) -> Truth:
     return Truth(frozenset([content.sha256]), NAME, deadline=120)
 
 
+@pytest.mark.fault("P5")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT], ids=lambda number: number.name)
 def test_p5_a_signal_at_a_random_moment(
     size: Size, server: Server, tmp_path: pathlib.Path, number: signal.Signals
@@ -98,6 +99,7 @@ def test_p5_a_signal_at_a_random_moment(
         (tmp_path / f"{NAME}.sha256").unlink()
 
 
+@pytest.mark.fault("P4")
 def test_killed_at_a_random_moment_little_is_sent_again(size: Size, server: Server, tmp_path: pathlib.Path) -> None:
     """Each round is one transfer, killed once and run again."""
     chance = random.Random(size.content.size)
@@ -153,6 +155,7 @@ def small() -> t.Iterator[Server]:
         yield running
 
 
+@pytest.mark.fault("P6")
 @pytest.mark.parametrize("how", ["closed before", "closed by the reader"])
 def test_p6_nobody_reads_what_is_told(small: Server, tmp_path: pathlib.Path, how: str) -> None:
     """The work is done and stays done; the next run finds it."""
@@ -176,6 +179,7 @@ def test_p6_nobody_reads_what_is_told(small: Server, tmp_path: pathlib.Path, how
     assert len(small.sent) == 1
 
 
+@pytest.mark.fault("P7")
 @pytest.mark.slow
 def test_p7_stopped_for_longer_than_the_time_out_and_continued(small: Server, tmp_path: pathlib.Path) -> None:
     """The connection is gone meanwhile; it goes on with another one, and nothing is sent twice but the overlap."""
@@ -193,6 +197,7 @@ def test_p7_stopped_for_longer_than_the_time_out_and_continued(small: Server, tm
     assert small.count <= SMALL.size + OVERLAP + PIECE
 
 
+@pytest.mark.fault("P7")
 def test_p7_stopped_while_the_server_waits_patiently(small: Server, tmp_path: pathlib.Path) -> None:
     small.hold_at = 4 * MIB
     with Program(order(small, tmp_path, timeout=1.0)) as program:
@@ -205,6 +210,7 @@ def test_p7_stopped_while_the_server_waits_patiently(small: Server, tmp_path: pa
     check(run, truth_of(SMALL), tmp_path, last=True)
 
 
+@pytest.mark.fault("P8")
 def test_p8_a_killed_run_leaves_no_lock_behind(small: Server, tmp_path: pathlib.Path) -> None:
     """P8: the next run starts at once, whatever lies there."""
     small.hold_at = 4 * MIB

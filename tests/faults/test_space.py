@@ -19,7 +19,7 @@ from tests.faults import crash_runs, script_server
 from tests.faults.crash_runs import NOBODY, OVERLAP, Copies, Program, partial_size, wait_until
 from tests.faults.crash_server import MIB, Content, Server, serving
 from tests.faults.invariants import Run, Truth, check
-from tests.unit.transfer.material import files_in, noise, zip_bytes
+from tests.unit.plugins.module_utils._transfer.material import files_in, noise, zip_bytes
 
 NAME = "mailbox.zip"
 
@@ -67,6 +67,7 @@ def truth_of(content: Content, **more: t.Any) -> Truth:
     return Truth(frozenset([content.sha256]), NAME, **more)
 
 
+@pytest.mark.fault("U12")
 def test_f1_a_file_that_does_not_fit_is_not_begun(small_disk: t.Callable[[str], pathlib.Path]) -> None:
     content, old = Content(32 * MIB), Content(MIB, 9)
     disk = small_disk("size=8m")

@@ -23,7 +23,7 @@ from tests.faults.toxic_proxy import (
     Stop,
     ToxicProxy,
 )
-from tests.unit.transfer.material import noise
+from tests.unit.plugins.module_utils._transfer.material import noise
 
 BODY: t.Final = noise(3_000_000)
 ANSWER: t.Final[Script] = (BODY, HangUp())

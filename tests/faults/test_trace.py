@@ -104,6 +104,7 @@ def traced(
     return done, dest, apart
 
 
+@pytest.mark.fault("F18")
 def test_p17_no_mode_is_ever_wider_than_the_file_s_own(traced: tuple[Traced, pathlib.Path, pathlib.Path]) -> None:
     """Under umask 0: created for the owner only, and only ever given what the file that is replaced has."""
     done, dest, apart = traced
@@ -149,6 +150,7 @@ def test_f14_names_are_changed_relative_to_the_open_directory_only(
     assert done.named("symlink", "symlinkat", "link", "linkat", "mknod", "mknodat", "mkdir", "mkdirat") == []
 
 
+@pytest.mark.fault("P17")
 def test_p17_every_descriptor_is_closed_on_exec_and_nothing_is_executed(
     traced: tuple[Traced, pathlib.Path, pathlib.Path],
 ) -> None:

@@ -99,6 +99,7 @@ class Round:
             os.kill(victim.pid, signal.SIGKILL)
 
 
+@pytest.mark.fault("P1", "P2")
 @pytest.mark.parametrize("locks", LOCKS)
 @pytest.mark.parametrize("rounds", [pytest.param(5, marks=pytest.mark.slow), pytest.param(100, marks=pytest.mark.full)])
 def test_p1_p2_writers_at_once_never_mix(
@@ -136,6 +137,7 @@ def _hold(copies: Copies, server: Server, directory: pathlib.Path, number: int, 
     return copy
 
 
+@pytest.mark.fault("P1")
 def test_p1_the_second_waits_and_then_finds_all_done(copies: Copies, server: Server, tmp_path: pathlib.Path) -> None:
     first = _hold(copies, server, tmp_path, 1, "locks")
     second = copies.start(order(server, tmp_path, 2))
@@ -152,6 +154,7 @@ def test_p1_the_second_waits_and_then_finds_all_done(copies: Copies, server: Ser
     assert len(server.sent) == before
 
 
+@pytest.mark.fault("P1", "P3")
 @pytest.mark.parametrize("locks", ["locks", "no locks"])
 def test_p3_the_second_is_told_who_is_at_work_when_it_has_waited_enough(
     copies: Copies, server: Server, tmp_path: pathlib.Path, locks: str
@@ -169,6 +172,7 @@ def test_p3_the_second_is_told_who_is_at_work_when_it_has_waited_enough(
     check(first.end(), TRUTH, tmp_path, last=True)
 
 
+@pytest.mark.fault("P2")
 @pytest.mark.skipif(os.geteuid() != 0, reason="another name for the host needs root")
 def test_p2_who_is_overtaken_notices_it_and_stops(copies: Copies, server: Server, tmp_path: pathlib.Path) -> None:
     """On another host and without locks the second cannot know of the first; the first finds the claim gone."""
@@ -186,6 +190,7 @@ def test_p2_who_is_overtaken_notices_it_and_stops(copies: Copies, server: Server
     check(copies.run(order(server, tmp_path, 2)), Truth(frozenset([CONTENTS["/2"].sha256]), NAME), tmp_path, last=True)
 
 
+@pytest.mark.fault("P8")
 @pytest.mark.parametrize("locks", ["locks", "no locks"])
 def test_p8_the_successor_of_a_killed_writer_goes_on(
     copies: Copies, server: Server, tmp_path: pathlib.Path, locks: str
@@ -207,6 +212,7 @@ def test_p8_the_successor_of_a_killed_writer_goes_on(
     assert [answer.status for answer in server.sent[before:]] == [206]
 
 
+@pytest.mark.fault("P9")
 @pytest.mark.parametrize("locks", LOCKS)
 def test_p9_a_sidecar_that_is_removed_and_made_anew_all_the_time(
     copies: Copies, server: Server, tmp_path: pathlib.Path, locks: str

@@ -195,7 +195,7 @@ def _legal_case(log: Log) -> None:
 def _laws(log: Log) -> None:
     """The generated tests with many more examples, other ones each time."""
     files = sorted(
-        str(path) for path in (tree.ROOT / "tests").rglob("test_*.py") if "harness.examples" in path.read_text()
+        str(path) for path in (tree.ROOT / "tests").rglob("test_*.py") if "support.examples" in path.read_text()
     )
     _pytest(log, "laws", *files, longest=_LONGEST, variables={"STORWARE_TEST_LONG": "1"})
 

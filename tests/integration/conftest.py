@@ -9,11 +9,11 @@ import pathlib
 
 import pytest
 
-from tests.harness.ansible import Ansible
-from tests.harness.fleet import Fleet
-from tests.harness.neighbour import Neighbour
-from tests.harness.use import MIB
 from tests.simulator.process import Simulator
+from tests.support.ansible import Ansible
+from tests.support.fleet import Fleet
+from tests.support.neighbour import Neighbour
+from tests.support.use import MIB
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import typing as t
 
 import pytest
 
-from tests.harness.ansible import Ansible
-from tests.harness.modules import connect, prepare
 from tests.simulator.process import Simulator
+from tests.support.ansible import Ansible
+from tests.support.modules import connect, prepare
 
 pytestmark = pytest.mark.matrix
 
@@ -68,6 +68,7 @@ def test_what_a_task_says_beats_the_environment(ansible: Ansible, simulator: Sim
     assert simulator.counters()["logins"] == 1
 
 
+@pytest.mark.fault("U8")
 def test_asynchronous_tasks_work(ansible: Ansible, simulator: Simulator) -> None:
     task = {INFO: connect(simulator), "async": 60, "poll": 1}
     # Ansible looks for the job in the home of the passwd file, and writes it to that of the environment.
@@ -76,6 +77,7 @@ def test_asynchronous_tasks_work(ansible: Ansible, simulator: Simulator) -> None
     assert result.result["cloud_downloads"] == []
 
 
+@pytest.mark.fault("U11")
 def test_check_and_diff_mode_show_the_plan_and_send_nothing(ansible: Ansible, simulator: Simulator) -> None:
     task = {"storware.backup.cloud_download": prepare(simulator, "alice@example.com")}
     run = ansible.playbook(play(task), "--check", "--diff").ok()
@@ -85,6 +87,7 @@ def test_check_and_diff_mode_show_the_plan_and_send_nothing(ansible: Ansible, si
     assert simulator.counters()["writes"] == 0
 
 
+@pytest.mark.fault("S1", "S4")
 def test_no_secret_is_shown_at_any_verbosity(ansible: Ansible, simulator: Simulator) -> None:
     password = "through the looking-glass & back"
     tasks = [
@@ -100,6 +103,7 @@ def test_no_secret_is_shown_at_any_verbosity(ansible: Ansible, simulator: Simula
     assert not any(cookie.partition("=")[2] in run.output for cookie in cookies if cookie)
 
 
+@pytest.mark.fault("U10")
 def test_a_missing_requests_library_is_named(ansible: Ansible, simulator: Simulator) -> None:
     # An empty directory named requests shadows the library on the module's path.
     shadow = ansible.home / "shadow"

@@ -14,11 +14,11 @@ import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils import _options
 from tests.harness import awx_kit
-from tests.harness.ansible import Ansible
-from tests.harness.awx import Awx, kit, stand_in
-from tests.harness.use import FETCHING, WAITING
 from tests.simulator.credentials import TOKEN
 from tests.simulator.process import Simulator
+from tests.support.ansible import Ansible
+from tests.support.awx import Awx, kit, stand_in
+from tests.support.use import FETCHING, WAITING
 
 Json = t.Any
 

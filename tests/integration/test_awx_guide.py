@@ -13,8 +13,8 @@ import subprocess
 import yaml
 
 from tests.harness import marks, tree
-from tests.harness.ansible import Ansible
-from tests.harness.awx import kit, stand_in
+from tests.support.ansible import Ansible
+from tests.support.awx import kit, stand_in
 
 _GUIDE = (tree.ROOT / "docs" / "awx.md").read_text(encoding="utf-8")
 

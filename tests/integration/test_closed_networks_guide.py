@@ -11,8 +11,8 @@ import shutil
 import pytest
 
 from tests.harness import marks, tree
-from tests.harness.ansible import Ansible
 from tests.simulator.process import Simulator
+from tests.support.ansible import Ansible
 
 _GUIDE = (tree.ROOT / "docs" / "closed-networks.md").read_text(encoding="utf-8")
 _FILES = {block.name or "": block.text for block in marks.blocks(_GUIDE) if block.how == "file"}

@@ -10,8 +10,8 @@ import uuid
 
 import pytest
 
-from tests.harness.modules import connect, prepare, run_module
 from tests.simulator.process import Simulator
+from tests.support.modules import connect, prepare, run_module
 
 ALICE, BOB, CAROL = "alice@example.com", "bob@example.com", "carol@example.com"
 NOBODY = str(uuid.UUID(int=0))
@@ -40,6 +40,7 @@ def user(simulator: Simulator, email: str) -> dict[str, t.Any]:
 # --- create and adopt ---
 
 
+@pytest.mark.fault("U2")
 def test_creates_once_and_adopts_ever_after(simulator: Simulator) -> None:
     first = ensure(prepare(simulator, ALICE, BOB))
     assert first["changed"]
@@ -80,6 +81,7 @@ def test_without_waiting_the_tasks_are_returned(simulator: Simulator) -> None:
     assert [task["state"] for task in result["tasks"]] == ["QUEUED"]
 
 
+@pytest.mark.fault("U7")
 def test_the_same_entity_named_in_three_ways_is_one_download(simulator: Simulator) -> None:
     alice = user(simulator, ALICE)
     result = ensure(prepare(simulator, ALICE, alice["name"], alice["guid"]))
@@ -113,6 +115,7 @@ def test_the_other_mode_is_another_download(simulator: Simulator) -> None:
     assert not set(guids(first)) & set(guids(second))
 
 
+@pytest.mark.fault("U7")
 def test_300_entities_cost_one_login_one_post_and_one_loop(simulator: Simulator) -> None:
     simulator.seed(users=300)
     names = [entity["email"] for entity in simulator.entities("users")][-300:]
@@ -180,6 +183,7 @@ def _of_all(simulator: Simulator) -> list[str]:
     return [download["guid"] for download in simulator.downloads()]
 
 
+@pytest.mark.fault("U1")
 @pytest.mark.parametrize("start", [_nothing, _partly, _both])
 @pytest.mark.parametrize(
     "options",
@@ -199,6 +203,7 @@ def test_check_mode_predicts_and_the_second_run_changes_nothing(
     _law(simulator, options(simulator))
 
 
+@pytest.mark.fault("U1")
 @pytest.mark.parametrize("change", [{"status": "KEPT"}, {"update": {"description": "Case 7"}}, {}])
 def test_check_mode_predicts_updates_too(simulator: Simulator, change: dict[str, t.Any]) -> None:
     _both(simulator)
@@ -261,6 +266,7 @@ def test_status_is_sent_under_the_assumed_key(simulator: Simulator) -> None:
 # --- delete ---
 
 
+@pytest.mark.fault("A11")
 def test_absent_deletes_what_matches_and_nothing_else(simulator: Simulator) -> None:
     simulator.switch(list_prefiltered=False)
     ensure(prepare(simulator, ALICE, BOB))
@@ -273,6 +279,7 @@ def test_absent_deletes_what_matches_and_nothing_else(simulator: Simulator) -> N
     assert set(bob) <= left
 
 
+@pytest.mark.fault("A11")
 def test_a_mount_that_is_no_download_is_never_deleted(simulator: Simulator) -> None:
     simulator.switch(list_prefiltered=False)
     (mount,) = run_module("cloud_download_info", connect(simulator, mode="MANUAL"))["cloud_downloads"]
@@ -282,6 +289,7 @@ def test_a_mount_that_is_no_download_is_never_deleted(simulator: Simulator) -> N
     assert simulator.counters()["writes"] == 0
 
 
+@pytest.mark.fault("P14")
 def test_a_deletion_that_fails_on_the_server_fails_and_says_why(simulator: Simulator) -> None:
     both = guids(ensure(prepare(simulator, ALICE, BOB)))
     simulator.switch(fail_deletes=True)
@@ -295,6 +303,7 @@ def test_a_deletion_that_fails_on_the_server_fails_and_says_why(simulator: Simul
 # --- partial failure and time ---
 
 
+@pytest.mark.fault("A6")
 def test_the_good_ones_are_returned_beside_the_bad(simulator: Simulator) -> None:
     result = ensure(prepare(simulator, ALICE, "nobackup@example.com"))
     assert result["failed"]
@@ -308,6 +317,7 @@ def test_the_good_ones_are_returned_beside_the_bad(simulator: Simulator) -> None
     assert "Nora Nobackup" in result["msg"]
 
 
+@pytest.mark.fault("A6")
 def test_an_entity_without_any_good_backup_is_told_and_the_rest_is_done(simulator: Simulator) -> None:
     options = prepare(simulator, ALICE, "nobackup@example.com", backup="latest")
     check, result = ensure(options, check=True), ensure(options)
@@ -318,6 +328,7 @@ def test_an_entity_without_any_good_backup_is_told_and_the_rest_is_done(simulato
     assert [failure["name"] for failure in result["failures"]] == ["Nora Nobackup"]
 
 
+@pytest.mark.fault("A7")
 def test_the_end_of_wait_timeout_keeps_what_is_ready(simulator: Simulator) -> None:
     ensure(prepare(simulator, ALICE))
     simulator.speed(0)
@@ -336,6 +347,7 @@ def test_the_end_of_wait_timeout_keeps_what_is_ready(simulator: Simulator) -> No
 # --- bad input: a clear error that names the option, and nothing sent ---
 
 
+@pytest.mark.fault("A4", "U5", "U7")
 @pytest.mark.parametrize(
     ("options", "option"),
     [
@@ -370,6 +382,7 @@ def test_bad_input_names_the_option_and_sends_nothing(
     assert simulator.requests() == []
 
 
+@pytest.mark.fault("A12")
 @pytest.mark.parametrize(
     ("names", "words"),
     [

@@ -15,9 +15,9 @@ import pytest
 import yaml
 
 from ansible_collections.storware.backup.plugins.modules import cloud_download_content_info
-from tests.harness.modules import connect, run_module
-from tests.harness.use import CONTENT, OTHER, good, sha256
 from tests.simulator.process import Simulator
+from tests.support.modules import connect, run_module
+from tests.support.use import CONTENT, OTHER, good, sha256
 
 Json = t.Any
 

@@ -18,11 +18,11 @@ import time
 import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils import _copying
-from tests.harness.ansible import Ansible
-from tests.harness.modules import connect, run_module
-from tests.harness.neighbour import COPY, Neighbour
-from tests.harness.use import CONTENT, FETCHING, MIB, Json, good, mode, sha256
 from tests.simulator.process import Simulator
+from tests.support.ansible import Ansible
+from tests.support.modules import connect, run_module
+from tests.support.neighbour import COPY, Neighbour
+from tests.support.use import CONTENT, FETCHING, MIB, Json, good, mode, sha256
 
 GUID = "0b6f0c1e-6f0e-4d6e-8a53-5b1f6a0f9c11"
 

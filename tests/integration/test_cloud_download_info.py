@@ -9,9 +9,9 @@ import typing as t
 
 import pytest
 
-from tests.harness import examples
-from tests.harness.modules import connect, prepare, run_module
 from tests.simulator.process import Simulator
+from tests.support import examples
+from tests.support.modules import connect, prepare, run_module
 
 GUID = "f8f73bf9-2445-4bce-a7dd-753be3b40a67"
 
@@ -105,6 +105,7 @@ QUIRKS: list[dict[str, t.Any]] = [
 ]
 
 
+@pytest.mark.fault("H38")
 @pytest.mark.parametrize("switches", QUIRKS, ids=lambda switches: "-".join(map(str, switches.values())) or "plain")
 def test_thousands_of_downloads_are_listed_each_once(simulator: Simulator, switches: dict[str, t.Any]) -> None:
     number = examples.count(3000, 10_000)
@@ -118,6 +119,7 @@ def test_thousands_of_downloads_are_listed_each_once(simulator: Simulator, switc
     assert len(queries(simulator)) <= 3 * (number // 500 + 1) or "max_page_size" in switches
 
 
+@pytest.mark.fault("H38")
 @pytest.mark.parametrize("count", [0, 1, 4, 5, 6, 10])
 def test_the_edges_of_pages(simulator: Simulator, count: int) -> None:
     expected = set(simulator.seed(users=1, downloads=count)) if count else set()
@@ -131,6 +133,7 @@ def test_one_page_can_be_asked_for(simulator: Simulator) -> None:
     assert len({d["guid"] for page in pages for d in page}) == 12
 
 
+@pytest.mark.fault("S4", "S12", "S15")
 @pytest.mark.parametrize(
     ("options", "option"),
     [
@@ -166,6 +169,7 @@ def test_bad_input_names_the_option_and_sends_nothing(
     assert simulator.requests() == []
 
 
+@pytest.mark.fault("H35")
 def test_a_wrong_ca_is_told_with_the_way_out(simulator: Simulator, tmp_path: t.Any) -> None:
     import trustme
 
@@ -176,12 +180,14 @@ def test_a_wrong_ca_is_told_with_the_way_out(simulator: Simulator, tmp_path: t.A
     assert simulator.requests() == []
 
 
+@pytest.mark.fault("H35")
 def test_without_checking_the_certificate_there_is_a_warning(simulator: Simulator) -> None:
     result = info(simulator, ca_path=None, validate_certs=False)
     assert not result.get("failed")
     assert "validate_certs" in str(result["warnings"])
 
 
+@pytest.mark.fault("S9")
 def test_the_option_beats_the_bundle_of_the_environment(simulator: Simulator) -> None:
     # The variable points to a bundle without our CA; requests alone would believe it.
     result = run_module(
@@ -203,6 +209,7 @@ def test_credentials_come_from_the_environment(simulator: Simulator) -> None:
     assert simulator.counters()["calls"]["POST /session/login-with-token"] == 1
 
 
+@pytest.mark.fault("H8")
 @pytest.mark.parametrize("status", ["400", "401"])
 def test_a_wrong_password_is_tried_once_and_not_shown(simulator: Simulator, status: str) -> None:
     simulator.switch(bad_login_status=status)

@@ -19,9 +19,9 @@ import typing as t
 import pytest
 import yaml
 
-from tests.harness.ansible import Ansible
-from tests.harness.modules import connect, prepare, run_module
 from tests.simulator.process import Simulator
+from tests.support.ansible import Ansible
+from tests.support.modules import connect, prepare, run_module
 
 MODULE = "cloud_download_content"
 FQCN = f"storware.backup.{MODULE}"
@@ -64,6 +64,7 @@ def mode(path: pathlib.Path) -> int:
 # --- a file arrives ---
 
 
+@pytest.mark.fault("F18", "U2")
 @pytest.mark.parametrize("where", ["file", "directory", "directory with a slash"])
 @pytest.mark.parametrize("kind", ["CLOUD_DOWNLOAD", "CLOUD_PST_DOWNLOAD"])
 def test_a_download_arrives_once(simulator: Simulator, tmp_path: pathlib.Path, where: str, kind: str) -> None:
@@ -95,6 +96,7 @@ def test_a_download_arrives_once(simulator: Simulator, tmp_path: pathlib.Path, w
     assert snapshot(tmp_path) == before
 
 
+@pytest.mark.fault("U2")
 def test_unchanged_needs_no_server_at_all(simulator: Simulator, tmp_path: pathlib.Path, guid: str) -> None:
     good(fetch(simulator, tmp_path, guid))
     assert good(fetch(simulator, tmp_path, guid, url="https://nowhere.invalid"))["reason"] == "unchanged"
@@ -134,6 +136,7 @@ def test_a_checksum(simulator: Simulator, tmp_path: pathlib.Path, guid: str, alg
 # --- which address ---
 
 
+@pytest.mark.fault("A14")
 @pytest.mark.parametrize(
     ("switches", "source", "used", "asked"),
     [
@@ -160,6 +163,7 @@ def test_the_address_that_is_asked(
     assert result["sha256"] == simulator.content(guid)["sha256"]
 
 
+@pytest.mark.fault("A14")
 @pytest.mark.parametrize("source", ["auto", "download", "content_download"])
 def test_an_object_is_no_file(simulator: Simulator, tmp_path: pathlib.Path, guid: str, source: str) -> None:
     simulator.switch(download="object", content_download="object")
@@ -237,6 +241,7 @@ def test_a_task_that_takes_too_long_keeps_what_has_come(simulator: Simulator, tm
     assert good(fetch(simulator, tmp_path, guid))["received"] == size - kept + 2**20
 
 
+@pytest.mark.fault("P1")
 def test_two_tasks_at_once_move_the_bytes_once(simulator: Simulator, tmp_path: pathlib.Path) -> None:
     guid = simulator.seed(users=1, downloads=1, content_size=8 * 2**20)[0]
     simulator.clear_log()
@@ -284,6 +289,7 @@ SITUATIONS: dict[str, tuple[Prepare | None, dict[str, t.Any], str]] = {
 }
 
 
+@pytest.mark.fault("U1", "U3")
 @pytest.mark.parametrize("place", ["file", "directory"])
 @pytest.mark.parametrize("situation", list(SITUATIONS))
 def test_check_mode_tells_what_the_real_run_does(
@@ -314,6 +320,7 @@ def test_check_mode_tells_what_the_real_run_does(
     assert reason == "forced" or calls(simulator) == {}
 
 
+@pytest.mark.fault("U11")
 def test_a_diff_shows_where_what_and_with_which_attributes(
     simulator: Simulator, tmp_path: pathlib.Path, guid: str
 ) -> None:
@@ -335,6 +342,7 @@ def test_a_diff_shows_where_what_and_with_which_attributes(
 # --- attributes ---
 
 
+@pytest.mark.fault("F18")
 @pytest.mark.parametrize(
     ("asked", "expected"), [("0640", 0o640), ("u=rw,g=r,o=", 0o640), (0o644, 0o644), ("400", 0o400)]
 )
@@ -378,6 +386,7 @@ def test_attributes_that_cannot_be_are_told_before_anything_is_sent(
 # --- bad input ---
 
 
+@pytest.mark.fault("S12", "S15", "U4", "U5")
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -462,7 +471,7 @@ def test_everything_that_is_returned_is_documented(simulator: Simulator, tmp_pat
 
 _PROGRAM = """
 import json, pathlib, sys
-from tests.harness.modules import run_module
+from tests.support.modules import run_module
 result = run_module("cloud_download_content", json.loads(sys.argv[1]))
 status = pathlib.Path("/proc/self/status").read_text()
 result["peak"] = int(status.partition("VmHWM:")[2].split()[0]) / 1024
@@ -477,6 +486,7 @@ def program(options: dict[str, t.Any]) -> subprocess.Popen[str]:
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
 
 
+@pytest.mark.fault("P15")
 @pytest.mark.slow
 def test_4_gib_pass_through_less_than_80_mib(simulator: Simulator, tmp_path: pathlib.Path) -> None:
     size = 2**32 + 4321
@@ -489,6 +499,7 @@ def test_4_gib_pass_through_less_than_80_mib(simulator: Simulator, tmp_path: pat
     assert result["peak"] < 80
 
 
+@pytest.mark.fault("P5")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_it_in_order(simulator: Simulator, tmp_path: pathlib.Path, number: signal.Signals) -> None:
     size = 2**30

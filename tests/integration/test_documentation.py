@@ -17,8 +17,8 @@ from ansible_collections.storware.backup.plugins.doc_fragments import connection
 from ansible_collections.storware.backup.plugins.module_utils import _options
 from ansible_collections.storware.backup.plugins.module_utils._api import failures
 from tests.harness import tree
-from tests.harness.modules import connect, prepare, run_module
 from tests.simulator.process import Simulator
+from tests.support.modules import connect, prepare, run_module
 
 Json = t.Any
 _UTILS = tree.ROOT / "plugins" / "module_utils"

@@ -15,10 +15,10 @@ import pytest
 import yaml
 
 from tests.harness import tree
-from tests.harness.ansible import Ansible
-from tests.harness.modules import connect, run_module
-from tests.harness.neighbour import Neighbour
 from tests.simulator.process import Simulator
+from tests.support.ansible import Ansible
+from tests.support.modules import connect, run_module
+from tests.support.neighbour import Neighbour
 
 MODULES = sorted(path.stem for path in (tree.ROOT / "plugins" / "modules").glob("*.py"))
 

@@ -25,10 +25,14 @@ import trustme
 import urllib3
 import yaml
 
-from tests.harness.answers import Answer, AnsweringServer, Request, answering
-from tests.harness.fleet import ALICE, Fleet
-from tests.harness.modules import connect, prepare, run_module, start_module
-from tests.harness.use import (
+from tests.secrets import cases
+from tests.secrets.scanner import Scanner
+from tests.secrets.shapes import ENCODINGS, SHAPES, Shape
+from tests.simulator.process import Simulator
+from tests.support.answers import Answer, AnsweringServer, Request, answering
+from tests.support.fleet import ALICE, Fleet
+from tests.support.modules import connect, prepare, run_module, start_module
+from tests.support.use import (
     CONTENT,
     ENSURE,
     GUID,
@@ -47,10 +51,6 @@ from tests.harness.use import (
     options_for,
     wait_until,
 )
-from tests.secrets import cases
-from tests.secrets.scanner import Scanner
-from tests.secrets.shapes import ENCODINGS, SHAPES, Shape
-from tests.simulator.process import Simulator
 
 # --- S: credentials and secrets ---
 
@@ -59,6 +59,7 @@ LOGIN, LOGOUT = "POST /api/session/login", "POST /api/session/logout"
 RECORD: t.Final = {"guid": GUID, "mode": {"name": "CLOUD_DOWNLOAD"}, "state": {"name": "MOUNTED"}}
 
 
+@pytest.mark.fault("S2")
 @pytest.mark.parametrize("way", ["password", "token", "environment"])
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
 def test_s2_a_secret_of_any_shape_reaches_the_server_as_it_is(shape: Shape, way: str) -> None:
@@ -78,6 +79,7 @@ def test_s2_a_secret_of_any_shape_reaches_the_server_as_it_is(shape: Shape, way:
     assert json.loads(server.requests[0].body)["token" if way == "token" else "password"] == secret
 
 
+@pytest.mark.fault("S3")
 @pytest.mark.parametrize(("secret", "warned"), [("a", True), ("abc", True), ("abcd", False)])
 @pytest.mark.parametrize("option", ["password", "token"])
 def test_s3_a_secret_that_is_too_short_to_be_masked_is_warned_of(option: str, secret: str, warned: bool) -> None:
@@ -90,6 +92,7 @@ def test_s3_a_secret_that_is_too_short_to_be_masked_is_warned_of(option: str, se
     assert (f"{option} has fewer than 4 characters" in str(result.get("warnings"))) == warned
 
 
+@pytest.mark.fault("S5")
 @pytest.mark.parametrize("module", MODULES)
 def test_s5_no_secret_option_is_inside_of_another_option(module: str) -> None:
     """Ansible shows those as a whole when one beside them has the wrong type."""
@@ -119,6 +122,7 @@ def _faults(words: str) -> dict[str, Exception]:
     }
 
 
+@pytest.mark.fault("S6")
 @pytest.mark.parametrize("fault", _faults(""))
 @pytest.mark.parametrize("place", ["request", "body"])
 def test_s6_the_words_of_an_exception_of_any_layer_are_scrubbed(
@@ -144,6 +148,7 @@ def test_s6_the_words_of_an_exception_of_any_layer_are_scrubbed(
     assert Scanner([canary]).scan("result", json.dumps(result)) == [], result
 
 
+@pytest.mark.fault("S8")
 def test_s8_a_warning_with_a_secret_in_it_is_scrubbed(simulator: Simulator) -> None:
     simulator.speed(0)
     good(run_module(ENSURE, prepare(simulator, *ALICE, wait=False)))
@@ -182,6 +187,7 @@ def home(tmp_path: pathlib.Path) -> pathlib.Path:
     return directory
 
 
+@pytest.mark.fault("S9")
 @pytest.mark.parametrize("module", MODULES)
 def test_s9_what_the_environment_offers_is_not_taken(
     simulator: Simulator, tmp_path: pathlib.Path, home: pathlib.Path, guid: str, module: str
@@ -214,6 +220,7 @@ TRUSTING: t.Final = {
 }
 
 
+@pytest.mark.fault("S10")
 @pytest.mark.parametrize("name", [*TRUSTING, "all", "empty bundles"])
 def test_s10_no_variable_makes_a_server_trusted(simulator: Simulator, tmp_path: pathlib.Path, name: str) -> None:
     shutil.copy(str(simulator.ca_path), tmp_path / "ca.pem")
@@ -243,6 +250,7 @@ CALLS: t.Final[dict[str, tuple[str, dict[str, Json]]]] = {
 }
 
 
+@pytest.mark.fault("H20", "S11")
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("call", CALLS)
 def test_s11_a_collector_to_which_a_call_is_redirected_gets_nothing(
@@ -265,6 +273,7 @@ def test_s11_a_collector_to_which_a_call_is_redirected_gets_nothing(
         assert result["failed"]
 
 
+@pytest.mark.fault("S12")
 @pytest.mark.parametrize("when", ["at first", "in the middle"])
 def test_s12_a_token_that_is_not_good_any_more_is_tried_once(simulator: Simulator, when: str) -> None:
     """A session that ends in the middle cannot be opened again with it."""
@@ -305,6 +314,7 @@ def ends_as(result: Json, server: AnsweringServer, code: str) -> None:
     assert server.calls().count(LOGOUT) == 1
 
 
+@pytest.mark.fault("S13")
 @pytest.mark.parametrize("logout", LOGOUTS)
 @pytest.mark.parametrize("end", ENDS)
 def test_s13_whatever_the_end_a_logout_that_fails_is_tried_once_and_hides_nothing(end: str, logout: str) -> None:
@@ -313,6 +323,7 @@ def test_s13_whatever_the_end_a_logout_that_fails_is_tried_once_and_hides_nothin
         ends_as(run_module(INFO, login_to(server)), server, code)
 
 
+@pytest.mark.fault("S13")
 @pytest.mark.slow
 def test_s13_a_logout_that_hangs_is_given_five_seconds_at_any_end() -> None:
     over = threading.Event()
@@ -338,6 +349,7 @@ def test_s13_a_logout_that_hangs_is_given_five_seconds_at_any_end() -> None:
 _STARTS: t.Final = ("subprocess.", "os.exec", "os.fork", "os.posix_spawn", "os.system", "os.spawn", "pty.spawn")
 
 
+@pytest.mark.fault("S14")
 @pytest.mark.parametrize("module", MODULES)
 def test_s14_no_module_starts_another_process(
     simulator: Simulator, tmp_path: pathlib.Path, guid: str, module: str
@@ -359,6 +371,7 @@ def test_s14_no_module_starts_another_process(
     assert afterwards  # what is watched would have been seen
 
 
+@pytest.mark.fault("S14")
 def test_s14_no_secret_is_in_a_file_while_it_is_fetched(
     simulator: Simulator, tmp_path: pathlib.Path, large: str
 ) -> None:
@@ -375,6 +388,7 @@ def test_s14_no_secret_is_in_a_file_while_it_is_fetched(
     assert not any(secret in content for secret in secrets for content in (*files, *kept))
 
 
+@pytest.mark.fault("S17")
 def test_s17_neither_facts_nor_their_cache_nor_statistics_hold_a_secret(fleet: Fleet) -> None:
     """What AWX stores of a job: its events, the facts of its hosts, its artifacts."""
     cache = fleet.directory / "cache"
@@ -402,6 +416,7 @@ def test_s17_neither_facts_nor_their_cache_nor_statistics_hold_a_secret(fleet: F
     assert fleet.simulator.token not in run.output + "".join(cached)
 
 
+@pytest.mark.fault("S18")
 @pytest.mark.parametrize("module", MODULES)
 @pytest.mark.parametrize("status", [400, 401, 403])
 def test_s18_a_wrong_password_is_sent_once_by_every_module(

@@ -12,10 +12,10 @@ import typing as t
 import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils._api import creating
-from tests.harness.answers import LOGIN, Answer, AnsweringServer, Answers, Request, answering
-from tests.harness.examples import count
-from tests.harness.modules import run_module
-from tests.unit.api.hostile import GUIDS, PATHS, Hostile
+from tests.support.answers import LOGIN, Answer, AnsweringServer, Answers, Request, answering
+from tests.support.examples import count
+from tests.support.modules import run_module
+from tests.unit.plugins.module_utils._api.hostile import GUIDS, PATHS, Hostile
 
 GUID = "f8f73bf9-2445-4bce-a7dd-753be3b40a67"
 PASSWORD = "off with her head"
@@ -32,6 +32,7 @@ def run(module: str, server: AnsweringServer, **options: t.Any) -> dict[str, t.A
     return result
 
 
+@pytest.mark.fault("H18", "H19", "A2")
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
@@ -55,6 +56,7 @@ def test_a_list_that_is_no_list_names_call_and_field(answer: Answer, words: str)
     assert "GET /cloud-download" in result["msg"]
 
 
+@pytest.mark.fault("A2", "A15")
 @pytest.mark.parametrize("answer", [Answer(204), Answer(200, b""), Answer.json([])])
 def test_no_body_is_an_empty_list(answer: Answer) -> None:
     with answering({LIST: answer}) as server:
@@ -81,6 +83,7 @@ def test_a_create_that_goes_wrong_names_the_call_and_is_not_repeated(answer: Ans
     assert server.calls().count(CREATE) == 1
 
 
+@pytest.mark.fault("A5")
 @pytest.mark.parametrize("answer", [Answer.json([], 201), Answer.json(TASK, 201), Answer(204)])
 def test_a_create_without_usable_tasks_is_judged_by_the_list(answer: Answer) -> None:
     record = {
@@ -188,6 +191,7 @@ def test_what_a_record_leaves_out_is_told_by_the_filters(left_out: str) -> None:
     assert result["deleted"] == ["d"], result
 
 
+@pytest.mark.fault("A16")
 def test_what_the_server_repeats_of_a_secret_is_masked() -> None:
     login = Answer.json({"message": f"wrong password '{PASSWORD}' for queen"}, 400)
     with answering({"POST /api/session/login": login}) as server:
@@ -199,6 +203,7 @@ def test_what_the_server_repeats_of_a_secret_is_masked() -> None:
     assert "off%20with" not in str(result)
 
 
+@pytest.mark.fault("H20")
 @pytest.mark.parametrize("path", ["POST /api/session/login", LIST])
 def test_a_redirect_is_told_and_not_followed(path: str) -> None:
     redirect = Answer(302, headers={"Location": "https://login.example.com/sso?token=x"})
@@ -213,6 +218,7 @@ def _download(guid: str, entity: str = GUID, backup: str = "b") -> dict[str, t.A
     return {"guid": guid, "mode": "CLOUD_DOWNLOAD", "backup": {"guid": backup, "protectedEntity": {"guid": entity}}}
 
 
+@pytest.mark.fault("A4")
 @pytest.mark.parametrize("guid", [path for path in PATHS if path])
 def test_a4_a_guid_that_would_like_to_be_a_path_never_becomes_one(guid: str) -> None:
     """The server's list has it; nothing but a lone segment is ever put behind the slash."""
@@ -226,6 +232,7 @@ def test_a4_a_guid_that_would_like_to_be_a_path_never_becomes_one(guid: str) -> 
         assert "guid" in result["failures"][0]["reason"]
 
 
+@pytest.mark.fault("A12")
 def test_a12_a_filter_that_finds_more_than_the_name_is_filtered_again() -> None:
     people = [
         {"guid": GUIDS[0], "name": "Annabel"},
@@ -240,6 +247,7 @@ def test_a12_a_filter_that_finds_more_than_the_name_is_filtered_again() -> None:
     assert CREATE not in server.calls()
 
 
+@pytest.mark.fault("A11")
 def test_a11_of_two_downloads_of_one_entity_those_that_fit_are_taken_and_the_rest_is_left_alone() -> None:
     mounted = {**_download("not-ours"), "mode": "MANUAL"}
     bare = {"guid": "bare", "mode": "CLOUD_DOWNLOAD"}
@@ -295,6 +303,7 @@ def _hostile_answer(hostile: Hostile, call: str) -> Answer:
     return Answer(status, b"" if status == 204 else body, headers)
 
 
+@pytest.mark.fault("A4")
 def test_generated_servers_cause_no_traceback_and_no_other_call(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(creating, "SETTLE", 0.05)
     for seed in range(count(60, 3000)):

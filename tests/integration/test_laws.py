@@ -8,16 +8,17 @@ from __future__ import annotations
 import threading
 import typing as t
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.storware.backup.plugins.module_utils import _cloud_download, _options
 from ansible_collections.storware.backup.plugins.module_utils._api import client, transport
 from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
-from tests.harness.examples import examples
-from tests.harness.modules import connect, run_module
-from tests.harness.virtual import virtual_time
 from tests.simulator.process import Simulator
+from tests.support.examples import examples
+from tests.support.modules import connect, run_module
+from tests.support.virtual import virtual_time
 
 Json = dict[str, t.Any]
 PEOPLE = ("alice@example.com", "bob@example.com", "zoe@example.com")
@@ -67,6 +68,7 @@ def start(simulator: Simulator, switches: t.Mapping[str, t.Any], there: t.Iterab
     simulator.step(60)
 
 
+@pytest.mark.fault("U2")
 @examples(8, 300)
 @given(switches=_SWITCHES, there=st.sets(st.sampled_from(PEOPLE)), wanted=_WISH)
 def test_check_mode_predicts_and_the_second_run_changes_nothing(
@@ -155,6 +157,7 @@ def _params(people: list[str], mode: str, state: str) -> Json:
     }
 
 
+@pytest.mark.fault("P12")
 @examples(8, 300)
 @given(
     first=_PEOPLE,

@@ -14,8 +14,8 @@ from ansible_collections.storware.backup.plugins.module_utils._api.cloud_downloa
 from ansible_collections.storware.backup.plugins.module_utils._api.creating import Creator
 from ansible_collections.storware.backup.plugins.module_utils._api.wire import Task
 from tests.contract.client import Client
-from tests.harness.modules import connect, prepare, run_module
 from tests.simulator.process import Simulator
+from tests.support.modules import connect, prepare, run_module
 
 ALICE, BOB, CAROL = "alice@example.com", "bob@example.com", "carol@example.com"
 CREATE = "POST /cloud-download"
@@ -65,6 +65,7 @@ def before_the_create(monkeypatch: pytest.MonkeyPatch, action: t.Callable[[], ob
 # --- POST: H11 to H14 ---
 
 
+@pytest.mark.fault("H11", "H13", "H14")
 @pytest.mark.parametrize("lag", [0, 30])
 @pytest.mark.parametrize(
     ("how", "status"),
@@ -92,6 +93,7 @@ def test_a_create_whose_answer_is_lost_after_the_server_acted_is_found(
     assert not good(ensure(prepare(simulator, ALICE, BOB)))["changed"]
 
 
+@pytest.mark.fault("H12")
 @pytest.mark.parametrize(("how", "status"), [("lost_request", 0), ("refused", 502), ("refused", 503), ("refused", 504)])
 def test_a_create_that_is_lost_before_the_server_acted_is_sent_once_more(
     simulator: Simulator, how: str, status: int
@@ -102,6 +104,7 @@ def test_a_create_that_is_lost_before_the_server_acted_is_sent_once_more(
     assert len(result["created"]) == 2
 
 
+@pytest.mark.fault("H12")
 def test_a_second_lost_create_is_found_as_well(simulator: Simulator) -> None:
     simulator.fault(CREATE, "lost_request")
     simulator.fault(CREATE, "lost_answer")
@@ -109,6 +112,7 @@ def test_a_second_lost_create_is_found_as_well(simulator: Simulator) -> None:
     assert guids(result) == result["created"] == on_server(simulator)
 
 
+@pytest.mark.fault("H12")
 def test_a_create_is_never_sent_a_third_time(simulator: Simulator) -> None:
     simulator.fault(CREATE, "lost_request", times=9)
     result = ensure(prepare(simulator, ALICE))
@@ -118,6 +122,7 @@ def test_a_create_is_never_sent_a_third_time(simulator: Simulator) -> None:
     assert on_server(simulator) == []
 
 
+@pytest.mark.fault("H14")
 @pytest.mark.parametrize("status", [409, 500])
 def test_what_the_server_itself_refuses_is_told_and_not_sent_again(simulator: Simulator, status: int) -> None:
     simulator.fault(CREATE, "refused", status=status)
@@ -128,6 +133,7 @@ def test_what_the_server_itself_refuses_is_told_and_not_sent_again(simulator: Si
     assert creates(simulator) == 0
 
 
+@pytest.mark.fault("H12")
 def test_without_the_time_to_be_sure_nothing_is_sent_again(simulator: Simulator) -> None:
     simulator.fault(CREATE, "lost_request")
     result = ensure({**prepare(simulator, ALICE), "wait_timeout": 0.3})
@@ -135,6 +141,7 @@ def test_without_the_time_to_be_sure_nothing_is_sent_again(simulator: Simulator)
     assert creates(simulator) == 0
 
 
+@pytest.mark.fault("H11")
 def test_a_lost_create_is_found_although_the_server_is_away_at_first(simulator: Simulator) -> None:
     simulator.fault(CREATE, "lost_answer")
     simulator.fault("GET /tasks", "refused", after=1, times=4, status=503)
@@ -142,6 +149,7 @@ def test_a_lost_create_is_found_although_the_server_is_away_at_first(simulator: 
     assert guids(result) == result["created"] == on_server(simulator)
 
 
+@pytest.mark.fault("H11")
 @pytest.mark.parametrize("switches", [{"task_per_entity": False}, {"backup_in_record": "never"}, {"purge_after": 0}])
 def test_a_lost_create_is_found_with(simulator: Simulator, switches: dict[str, t.Any]) -> None:
     simulator.switch(**switches)
@@ -159,6 +167,7 @@ def test_a_lost_create_without_waiting_returns_its_tasks(simulator: Simulator) -
     assert [task["state"] for task in result["tasks"]] == ["QUEUED"]
 
 
+@pytest.mark.fault("H13")
 def test_only_what_is_missing_is_asked_for_again(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     simulator.fault(CREATE, "lost_request", after=1)
     before_the_create(monkeypatch, lambda: Client(simulator).order(ALICE))
@@ -172,6 +181,7 @@ def test_only_what_is_missing_is_asked_for_again(simulator: Simulator, monkeypat
 # --- one who comes second (P12) ---
 
 
+@pytest.mark.fault("H13", "P12")
 @pytest.mark.parametrize("wait", [True, False])
 def test_what_waits_in_the_queue_is_not_made_again(simulator: Simulator, wait: bool) -> None:
     simulator.speed(0)
@@ -237,6 +247,7 @@ def test_the_other_kind_of_the_same_mailbox_is_made_as_well(simulator: Simulator
     assert sorted(d["mode"]["name"] for d in simulator.downloads()) == ["CLOUD_DOWNLOAD", "CLOUD_PST_DOWNLOAD"]
 
 
+@pytest.mark.fault("H11")
 def test_two_new_downloads_after_a_lost_answer_are_told_and_the_next_run_uses_one(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -260,6 +271,7 @@ def remove(simulator: Simulator, **options: t.Any) -> dict[str, t.Any]:
     return ensure(prepare(simulator, ALICE, state="absent", **options))
 
 
+@pytest.mark.fault("H15")
 @pytest.mark.parametrize("seconds", [0, 10])
 @pytest.mark.parametrize(
     ("how", "status"),
@@ -275,6 +287,7 @@ def test_a_delete_whose_answer_is_lost_is_repeated(simulator: Simulator, how: st
     assert not good(remove(simulator))["changed"]
 
 
+@pytest.mark.fault("H16")
 @pytest.mark.parametrize("answer", ["body", "empty", "accepted"])
 @pytest.mark.parametrize("lag", [0, 20])
 def test_a_delete_is_done_when_the_list_agrees(simulator: Simulator, answer: str, lag: int) -> None:
@@ -286,6 +299,7 @@ def test_a_delete_is_done_when_the_list_agrees(simulator: Simulator, answer: str
     assert run_module("cloud_download_info", connect(simulator))["cloud_downloads"] == []
 
 
+@pytest.mark.fault("H15")
 def test_a_delete_that_failed_although_it_was_done_is_done(simulator: Simulator) -> None:
     made = good(ensure(prepare(simulator, ALICE)))
     simulator.switch(delete_seconds=0, queue_seconds=0)
@@ -294,6 +308,7 @@ def test_a_delete_that_failed_although_it_was_done_is_done(simulator: Simulator)
     assert (result["changed"], result["deleted"]) == (True, made["created"])
 
 
+@pytest.mark.fault("H16")
 def test_a_delete_task_that_fails_is_told_in_the_servers_words(simulator: Simulator) -> None:
     made = good(ensure(prepare(simulator, ALICE)))
     simulator.switch(fail_deletes=True)

@@ -21,10 +21,11 @@ import pytest
 import requests
 
 from tests.harness import pythons
-from tests.harness.ansible import Ansible
-from tests.harness.fleet import ALICE
-from tests.harness.modules import connect, prepare, run_module, start_module
-from tests.harness.use import (
+from tests.simulator.process import Simulator
+from tests.support.ansible import Ansible
+from tests.support.fleet import ALICE
+from tests.support.modules import connect, prepare, run_module, start_module
+from tests.support.use import (
     CONTENT,
     ENSURE,
     ENTITIES,
@@ -41,11 +42,11 @@ from tests.harness.use import (
     root_only,
     sha256,
 )
-from tests.simulator.process import Simulator
 
 # --- U: options, and the ways to use Ansible ---
 
 
+@pytest.mark.fault("U1")
 @pytest.mark.parametrize(
     ("module", "state"), [*((module, "present") for module in MODULES), (ENSURE, "absent"), (SESSION, "absent")]
 )
@@ -87,6 +88,7 @@ def _flip_a_byte(path: pathlib.Path) -> None:
 ALTERED["different, with the same size and date"] = (_flip_a_byte, True)
 
 
+@pytest.mark.fault("U3")
 @root_only
 @pytest.mark.parametrize("overwrite", ["never", "different", "always"])
 @pytest.mark.parametrize("how", ALTERED)
@@ -111,6 +113,7 @@ def test_u3_what_a_file_is_decides_and_not_its_date(
         assert path.read_bytes() == before
 
 
+@pytest.mark.fault("U4")
 @pytest.mark.parametrize("dest", ["~/x.zip", "~", "~/", "x.zip", ".", "./", "$HOME/x.zip"])
 def test_u4_a_dest_is_expanded_as_ansible_does(
     simulator: Simulator, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, guid: str, dest: str
@@ -124,6 +127,7 @@ def test_u4_a_dest_is_expanded_as_ansible_does(
     assert not good(run_module(CONTENT, wanted, environment={"HOME": str(tmp_path)}))["changed"]
 
 
+@pytest.mark.fault("U4")
 @root_only
 @pytest.mark.parametrize("kind", [stat.S_IFBLK, stat.S_IFCHR, stat.S_IFIFO, stat.S_IFSOCK])
 @pytest.mark.parametrize("overwrite", ["different", "always"])
@@ -159,6 +163,7 @@ def _out_of_range() -> t.Iterator[tuple[str, str, Json]]:
                 yield module, option, value
 
 
+@pytest.mark.fault("U5")
 @pytest.mark.parametrize(("module", "option", "value"), list(_out_of_range()))
 def test_u5_a_number_out_of_its_range_is_refused_by_name(
     simulator: Simulator, tmp_path: pathlib.Path, guid: str, module: str, option: str, value: Json
@@ -170,6 +175,7 @@ def test_u5_a_number_out_of_its_range_is_refused_by_name(
     assert (simulator.requests(), list(tmp_path.iterdir())) == ([], [])
 
 
+@pytest.mark.fault("U5")
 def test_u5_an_interval_longer_than_the_whole_wait_is_cut_to_it(simulator: Simulator) -> None:
     options = {**prepare(simulator, *ALICE), "wait_interval": 3600, "wait_timeout": 1}
     started = time.monotonic()
@@ -184,6 +190,7 @@ HOSTS: t.Final = (
 )  # fmt: skip
 
 
+@pytest.mark.fault("U6")
 @pytest.mark.parametrize("host", HOSTS)
 def test_u6_a_host_that_is_none_ends_in_words(host: str) -> None:
     url = f"https://{host}"
@@ -193,12 +200,14 @@ def test_u6_a_host_that_is_none_ends_in_words(host: str) -> None:
     assert "exception" not in result
 
 
+@pytest.mark.fault("U6")
 def test_u6_a_path_and_slashes_reach_the_same_server(simulator: Simulator) -> None:
     for end in ("", "/", "/api", "/api/", "//"):
         good(run_module(INFO, connect(simulator, url=simulator.url + end)))
     assert simulator.counters()["logins"] == 5
 
 
+@pytest.mark.fault("U7")
 def test_u7_500_names_with_doubles_come_back_in_their_order(simulator: Simulator) -> None:
     simulator.seed(users=500)
     names = [entity["email"] for entity in simulator.entities("users")][-500:]
@@ -219,6 +228,7 @@ def test_u7_500_names_with_doubles_come_back_in_their_order(simulator: Simulator
     assert calls(simulator)["DELETE /cloud-download/{guid}"] == 500
 
 
+@pytest.mark.fault("U7")
 def test_u7_kinds_may_be_mixed_by_guid_and_not_by_name(simulator: Simulator) -> None:
     mixed = [simulator.entities(kind)[0] for kind in ("users", "sites", "groups")]
     guids = [entity["guid"] for entity in mixed]
@@ -231,6 +241,7 @@ def test_u7_kinds_may_be_mixed_by_guid_and_not_by_name(simulator: Simulator) -> 
     assert [download["protected_entity"]["guid"] for download in result["cloud_downloads"]] == guids
 
 
+@pytest.mark.fault("U8")
 @pytest.mark.slow
 @pytest.mark.parametrize("rounds", [5, pytest.param(200, marks=pytest.mark.full)])
 def test_u8_a_loop_has_a_session_for_each_round_or_one_for_all(
@@ -254,6 +265,7 @@ def test_u8_a_loop_has_a_session_for_each_round_or_one_for_all(
     assert (counters["logins"], counters["logouts"], counters["open_sessions"]) == (rounds + 1, rounds + 1, 0)
 
 
+@pytest.mark.fault("U8")
 def test_u8_delegated_throttled_and_in_batches_there_is_one_session_a_task(
     ansible: Ansible, simulator: Simulator
 ) -> None:
@@ -285,6 +297,7 @@ def python_of(user: str, python: str) -> tuple[str, dict[str, str]]:
     pytest.skip(f"{user} may run no Python with requests here")
 
 
+@pytest.mark.fault("U8")
 @root_only
 @pytest.mark.skipif(shutil.which("su") is None, reason="no su on this machine")
 @pytest.mark.parametrize("user", ["root", "nobody"])
@@ -324,6 +337,7 @@ def test_u8_become_gives_the_file_to_the_user_who_fetches(
         assert simulator.counters()["open_sessions"] == 0
 
 
+@pytest.mark.fault("U9")
 @pytest.mark.parametrize("version", ["3.6", "3.7", "3.8"])
 def test_u9_a_python_that_is_too_old_fails_before_anything_is_sent(
     ansible: Ansible, simulator: Simulator, version: str
@@ -339,6 +353,7 @@ def test_u9_a_python_that_is_too_old_fails_before_anything_is_sent(
     assert simulator.password not in run.output.replace(str(simulator.ca_path), "")
 
 
+@pytest.mark.fault("U9")
 def test_u9_where_md5_is_forbidden_nothing_needs_it(
     simulator: Simulator, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -360,6 +375,7 @@ def test_u9_where_md5_is_forbidden_nothing_needs_it(
     assert refused["error"]["option"] == "checksum", refused
 
 
+@pytest.mark.fault("U9")
 @pytest.mark.parametrize("module", MODULES)
 def test_u9_neither_a_locale_nor_a_home_is_needed(
     simulator: Simulator, tmp_path: pathlib.Path, guid: str, module: str
@@ -374,6 +390,7 @@ def test_u9_neither_a_locale_nor_a_home_is_needed(
     good(finished(start_module(module, options, poor)))
 
 
+@pytest.mark.fault("U9")
 @root_only
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="no unshare on this machine")
 def test_u9_without_a_place_for_temporary_files_a_file_is_fetched(simulator: Simulator, guid: str) -> None:
@@ -383,7 +400,7 @@ def test_u9_without_a_place_for_temporary_files_a_file_is_fetched(simulator: Sim
         shutil.copy(str(simulator.ca_path), directory / "ca.pem")
         (directory / "files").mkdir()
         wanted = connect(simulator, guid=guid, dest=f"{directory}/files/", ca_path=f"{directory}/ca.pem")
-        program = "import json, sys; from tests.harness.modules import main; main(sys.argv[1], json.loads(sys.argv[2]))"
+        program = "import json, sys; from tests.support.modules import main; main(sys.argv[1], json.loads(sys.argv[2]))"
         read_only = "mount --bind $place $place && mount -o remount,bind,ro $place"
         mounts = f'for place in /tmp /var/tmp; do {read_only} || exit 77; done; exec "$@"'
         done = subprocess.run(
@@ -400,6 +417,7 @@ def test_u9_without_a_place_for_temporary_files_a_file_is_fetched(simulator: Sim
         assert sha256(pathlib.Path(good(json.loads(done.stdout))["path"])) == simulator.content(guid)["sha256"]
 
 
+@pytest.mark.fault("U12")
 @root_only
 def test_u12_where_one_of_three_files_fits_one_comes_and_the_others_are_not_begun(
     simulator: Simulator, tmp_path: pathlib.Path

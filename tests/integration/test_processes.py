@@ -17,10 +17,11 @@ import typing as t
 
 import pytest
 
-from tests.harness.ansible import Ansible
-from tests.harness.fleet import ALICE
-from tests.harness.modules import connect, prepare, run_module, start_module
-from tests.harness.use import (
+from tests.simulator.process import Simulator
+from tests.support.ansible import Ansible
+from tests.support.fleet import ALICE
+from tests.support.modules import connect, prepare, run_module, start_module
+from tests.support.use import (
     CONTENT,
     DOWNLOAD,
     ENSURE,
@@ -39,11 +40,11 @@ from tests.harness.use import (
     sha256,
     wait_until,
 )
-from tests.simulator.process import Simulator
 
 # --- F18: a private file in the place of one that everybody can read ---
 
 
+@pytest.mark.fault("F18")
 @pytest.mark.parametrize(("asked", "expected"), [(None, 0o644), ("0600", 0o600), ("0640", 0o640)])
 def test_f18_the_bytes_are_never_readable_beyond_the_mode_that_is_wanted(
     simulator: Simulator, tmp_path: pathlib.Path, large: str, asked: str | None, expected: int
@@ -84,6 +85,7 @@ def start_play(ansible: Ansible, task: Json) -> subprocess.Popen[bytes]:
     )
 
 
+@pytest.mark.fault("P3", "P4")
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
 def test_p3_p4_a_play_whose_controller_has_gone_can_be_run_again_at_once(
@@ -108,6 +110,7 @@ def test_p3_p4_a_play_whose_controller_has_gone_can_be_run_again_at_once(
     wait_until(lambda: simulator.counters()["open_sessions"] == 0)
 
 
+@pytest.mark.fault("P4")
 @pytest.mark.slow
 @pytest.mark.parametrize("keywords", [{"timeout": 5}, {"async": 5, "poll": 1}], ids=["timeout", "async"])
 def test_p4_a_task_that_ansible_ends_is_continued_by_the_next_run(
@@ -135,6 +138,7 @@ def waiting_for_a_download(simulator: Simulator, **options: Json) -> subprocess.
     return process
 
 
+@pytest.mark.fault("P5")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT], ids=lambda number: number.name)
 def test_p5_a_wait_that_is_interrupted_ends_at_once_and_is_taken_up_again(
     simulator: Simulator, number: signal.Signals
@@ -152,6 +156,7 @@ def test_p5_a_wait_that_is_interrupted_ends_at_once_and_is_taken_up_again(
     assert len(simulator.downloads()) == 1
 
 
+@pytest.mark.fault("P6")
 @pytest.mark.parametrize("module", [CONTENT, ENSURE, ENTITIES])
 def test_p6_when_nobody_listens_the_work_is_done_and_found_done(
     simulator: Simulator, tmp_path: pathlib.Path, guid: str, module: str
@@ -168,6 +173,7 @@ def test_p6_when_nobody_listens_the_work_is_done_and_found_done(
     assert [path.name for path in tmp_path.glob(".*")] == []
 
 
+@pytest.mark.fault("P7")
 def test_p7_a_wait_that_was_stopped_until_its_session_was_gone_goes_on(simulator: Simulator) -> None:
     process = waiting_for_a_download(simulator)
     process.send_signal(signal.SIGSTOP)
@@ -179,6 +185,7 @@ def test_p7_a_wait_that_was_stopped_until_its_session_was_gone_goes_on(simulator
     assert simulator.counters()["logins"] == 2
 
 
+@pytest.mark.fault("P11")
 @pytest.mark.slow
 def test_p11_50_hosts_without_the_role_get_by_with_10_sessions(simulator: Simulator) -> None:
     """Each logs in once; who finds no room comes again at another moment than the others."""
@@ -190,6 +197,7 @@ def test_p11_50_hosts_without_the_role_get_by_with_10_sessions(simulator: Simula
     assert (counters["logins"], counters["logouts"], counters["open_sessions"]) == (50, 50, 0)
 
 
+@pytest.mark.fault("P12")
 def test_p12_of_two_controllers_at_once_the_next_run_uses_what_is_there(simulator: Simulator) -> None:
     """Without a lock on the server, both may have asked: no more than one each, and never again."""
     for result in in_processes(*[lambda: run_module(ENSURE, prepare(simulator, *ALICE))] * 2):
@@ -202,6 +210,7 @@ def test_p12_of_two_controllers_at_once_the_next_run_uses_what_is_there(simulato
     assert again["cloud_downloads"][0]["guid"] in found
 
 
+@pytest.mark.fault("P13")
 def test_p13_a_download_that_somebody_deletes_in_the_middle_is_gone(
     simulator: Simulator, tmp_path: pathlib.Path, large: str
 ) -> None:
@@ -214,6 +223,7 @@ def test_p13_a_download_that_somebody_deletes_in_the_middle_is_gone(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.fault("P13")
 def test_p13_and_so_it_is_when_the_connection_breaks_first(
     simulator: Simulator, tmp_path: pathlib.Path, guid: str
 ) -> None:
@@ -224,6 +234,7 @@ def test_p13_and_so_it_is_when_the_connection_breaks_first(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.fault("P14")
 @pytest.mark.parametrize("answer", ["deleted", "refused"])
 def test_p14_whether_a_download_that_is_being_fetched_can_be_deleted_the_server_decides(
     simulator: Simulator, tmp_path: pathlib.Path, large: str, answer: str
@@ -251,11 +262,12 @@ def test_p14_whether_a_download_that_is_being_fetched_can_be_deleted_the_server_
 _LIMITED: t.Final = """
 import json, resource, sys
 resource.setrlimit(getattr(resource, sys.argv[3]), (int(sys.argv[4]),) * 2)
-from tests.harness.modules import main
+from tests.support.modules import main
 main(sys.argv[1], json.loads(sys.argv[2]))
 """
 
 
+@pytest.mark.fault("P15", "P16")
 @pytest.mark.parametrize(
     ("kind", "limit"), [("RLIMIT_AS", 128 * MIB), ("RLIMIT_NOFILE", 16)], ids=["p15 memory", "p16 descriptors"]
 )

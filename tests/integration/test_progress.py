@@ -20,10 +20,11 @@ import uuid
 import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils import _background
-from tests.harness.ansible import Ansible, Run
-from tests.harness.fleet import ALICE, PEOPLE, Fleet
-from tests.harness.modules import connect, prepare, run_module, start_module
-from tests.harness.use import (
+from tests.simulator.process import Simulator
+from tests.support.ansible import Ansible, Run
+from tests.support.fleet import ALICE, PEOPLE, Fleet
+from tests.support.modules import connect, prepare, run_module, start_module
+from tests.support.use import (
     CONTENT,
     ENSURE,
     FETCHING,
@@ -37,7 +38,6 @@ from tests.harness.use import (
     sha256,
     wait_until,
 )
-from tests.simulator.process import Simulator
 
 
 def _lines(run: Run, pattern: str) -> list[tuple[str, ...]]:

@@ -9,8 +9,8 @@ import typing as t
 
 import pytest
 
-from tests.harness.modules import connect, run_module
 from tests.simulator.process import Simulator
+from tests.support.modules import connect, run_module
 
 GUID = "f8f73bf9-2445-4bce-a7dd-753be3b40a67"
 

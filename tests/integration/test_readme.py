@@ -16,9 +16,9 @@ import pytest
 import yaml
 
 from tests.harness import marks, tree
-from tests.harness.ansible import Ansible
-from tests.harness.use import FETCHING, WAITING
 from tests.simulator.process import Simulator
+from tests.support.ansible import Ansible
+from tests.support.use import FETCHING, WAITING
 
 README = (tree.ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLE_GUID = "f8f73bf9-2445-4bce-a7dd-753be3b40a67"  # of a download

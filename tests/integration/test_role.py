@@ -14,10 +14,10 @@ import pytest
 import yaml
 
 from ansible_collections.storware.backup.plugins.module_utils import _options
-from tests.harness.ansible import Run
-from tests.harness.fleet import ALICE, NAMES, PEOPLE, ROLE, Fleet, Json
 from tests.harness.tree import ROOT
 from tests.simulator.process import Simulator
+from tests.support.ansible import Run
+from tests.support.fleet import ALICE, NAMES, PEOPLE, ROLE, Fleet, Json
 
 # Tasks of the role
 PREPARE = "Ensure that the downloads exist and are ready"
@@ -35,6 +35,7 @@ def _secrets_in(run: Run, simulator: Simulator) -> list[str]:
     return [secret for secret in (simulator.password, simulator.token) if secret in shown]
 
 
+@pytest.mark.fault("U1", "U2")
 @pytest.mark.matrix
 def test_story(fleet: Fleet) -> None:
     """Predicted, done, done again, repaired and cleaned up."""
@@ -80,6 +81,7 @@ def test_story(fleet: Fleet) -> None:
     assert simulator.downloads() == []
 
 
+@pytest.mark.fault("P14")
 @pytest.mark.matrix
 def test_downloads_stay_until_every_host_has_its_files(fleet: Fleet) -> None:
     """One host is unreachable, one cannot store; the third is served, nothing is removed, and the next run mends it."""
@@ -110,6 +112,7 @@ def test_downloads_stay_until_every_host_has_its_files(fleet: Fleet) -> None:
     assert fleet.simulator.downloads() == []
 
 
+@pytest.mark.fault("P14", "U8")
 @pytest.mark.parametrize("keywords", [{"serial": 1}, {"strategy": "free"}], ids=["serial", "free"])
 def test_hosts_one_after_the_other_or_each_at_its_pace(fleet: Fleet, keywords: dict[str, Json]) -> None:
     """The downloads are made once, and removed only after the last host's last file."""
@@ -203,6 +206,7 @@ def test_given_downloads_and_facts_for_later_tasks(fleet: Fleet) -> None:
     assert not _secrets_in(run, simulator)
 
 
+@pytest.mark.fault("U8")
 def test_own_connection_and_the_controller_left_alone(fleet: Fleet) -> None:
     """fetch_content_connection adds to module_defaults; what is set for hosts does not reach the controller's tasks."""
     simulator, log = fleet.simulator, fleet.directory / "log"
@@ -249,6 +253,7 @@ def test_own_connection_and_the_controller_left_alone(fleet: Fleet) -> None:
     assert not _secrets_in(run, simulator)
 
 
+@pytest.mark.fault("S5")
 def test_bad_input(fleet: Fleet) -> None:
     """Each host has another fault, so that one run shows them all. Nothing is sent."""
     good = {"fetch_content_dest": "/tmp", "fetch_content_guids": ["f8f73bf9-2445-4bce-a7dd-753be3b40a67"]}

@@ -14,9 +14,9 @@ import typing as t
 import pytest
 import yaml
 
-from tests.harness.ansible import Run
-from tests.harness.fleet import ALICE, NAMES, PEOPLE, ROLE, Fleet, Json
 from tests.harness.tree import ROOT
+from tests.support.ansible import Run
+from tests.support.fleet import ALICE, NAMES, PEOPLE, ROLE, Fleet, Json
 
 
 def part(fleet: Fleet, entry_point: str, *arguments: str, **settings: Json) -> Run:

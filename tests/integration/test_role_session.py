@@ -11,10 +11,10 @@ import typing as t
 
 import pytest
 
-from tests.harness.ansible import Ansible
-from tests.harness.fleet import ALICE, Fleet, Json
-from tests.harness.modules import connect, run_module
 from tests.simulator.process import Simulator
+from tests.support.ansible import Ansible
+from tests.support.fleet import ALICE, Fleet, Json
+from tests.support.modules import connect, run_module
 
 FETCH = "Fetch and verify the content of each download"
 LARGE = "STORWARE_TEST_LARGE"  # set it to run what takes minutes
@@ -89,6 +89,7 @@ def test_without_a_session_the_token_would_have_been_seen(fleet: Fleet, remote: 
     assert fleet.simulator.token.encode() in log_of(fleet).read_bytes()
 
 
+@pytest.mark.fault("S13")
 def test_the_session_is_closed_when_every_host_is_lost(fleet: Fleet) -> None:
     """No host is left that could run another task."""
     hosts = {name: {"ansible_remote_tmp": "/proc/nowhere"} for name in fleet.names}
@@ -111,6 +112,7 @@ def test_a_play_that_ends_at_its_first_error_closes_the_session(fleet: Fleet) ->
     assert sessions(fleet.simulator) == (1, 1, 0)
 
 
+@pytest.mark.fault("S18")
 def test_a_refused_login_is_tried_once_for_all_hosts(fleet: Fleet) -> None:
     run = fleet.mail(people=ALICE, environment={**fleet.credentials(), "STORWARE_PASSWORD": "wrong-word"})
     assert run.rc != 0
@@ -150,6 +152,7 @@ def test_hosts_one_after_the_other_share_nothing_that_has_ended(fleet: Fleet) ->
     assert sessions(fleet.simulator) == (2, 2, 0)
 
 
+@pytest.mark.fault("H5")
 def test_a_session_that_ends_in_the_middle(fleet: Fleet, remote: dict[str, str]) -> None:
     """The controller opens a new one; hosts cannot, and go on with the next run."""
     simulator = fleet.simulator
@@ -172,6 +175,7 @@ def test_a_session_that_ends_in_the_middle(fleet: Fleet, remote: dict[str, str])
     assert len(simulator.downloads()) == 1
 
 
+@pytest.mark.fault("P11")
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "hosts",

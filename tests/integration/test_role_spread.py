@@ -10,11 +10,11 @@ import pathlib
 
 import pytest
 
-from tests.harness.ansible import Ansible
-from tests.harness.examples import count
-from tests.harness.fleet import NAMES, Fleet
-from tests.harness.use import content_calls
 from tests.simulator.process import Simulator
+from tests.support.ansible import Ansible
+from tests.support.examples import count
+from tests.support.fleet import NAMES, Fleet
+from tests.support.use import content_calls
 
 _LISTS = ("GET /cloud-download", "GET /cloud-users", "GET /tasks")
 

@@ -9,8 +9,8 @@ import pathlib
 
 import pytest
 
-from tests.harness.fleet import ALICE, NAMES, Fleet, Json
-from tests.harness.use import content_calls
+from tests.support.fleet import ALICE, NAMES, Fleet, Json
+from tests.support.use import content_calls
 
 
 @pytest.fixture

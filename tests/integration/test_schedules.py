@@ -19,10 +19,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from tests.harness.examples import examples
-from tests.harness.modules import connect, run_module
-from tests.harness.virtual import virtual_time
 from tests.simulator.process import Simulator
+from tests.support.examples import examples
+from tests.support.modules import connect, run_module
+from tests.support.virtual import virtual_time
 
 Json = dict[str, t.Any]
 PEOPLE = ("alice@example.com", "bob@example.com", "carol@example.com")

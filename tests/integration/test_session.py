@@ -18,10 +18,10 @@ import pytest
 import yaml
 
 from ansible_collections.storware.backup.plugins.modules import session as session_module
-from tests.harness.ansible import Ansible
-from tests.harness.modules import connect, run_module, start_module
-from tests.harness.raw import LOGIN, RawServer, next_request, reply, saying, talking
 from tests.simulator.process import Simulator
+from tests.support.ansible import Ansible
+from tests.support.modules import connect, run_module, start_module
+from tests.support.raw import LOGIN, RawServer, next_request, reply, saying, talking
 
 USER = reply(b'{"requester": {"guid": "1", "name": "ali"}}')
 
@@ -100,6 +100,7 @@ def test_the_environment_gives_session_and_login(simulator: Simulator) -> None:
     assert run_module("session", options, environment=environment)["opened"]
 
 
+@pytest.mark.fault("U1")
 def test_check_mode_opens_and_closes_nothing(simulator: Simulator) -> None:
     result = run_module("session", connect(simulator), check=True)
     assert result["changed"]
@@ -135,6 +136,7 @@ def test_several_cookies_are_one_session() -> None:
     assert sorted(result["session"].split("; ")) == ["ROUTE=node-7", "SID=one"]
 
 
+@pytest.mark.fault("S16")
 def test_everything_that_is_returned_is_documented(simulator: Simulator) -> None:
     documented = yaml.safe_load(session_module.RETURN)
     result = run_module("session", connect(simulator))
@@ -147,6 +149,7 @@ def test_everything_that_is_returned_is_documented(simulator: Simulator) -> None
 # --- what is shown of it ---
 
 
+@pytest.mark.fault("S16")
 def test_the_session_is_in_the_result_and_nowhere_else(simulator: Simulator) -> None:
     session = opened(simulator)
     for options in (connect(simulator), connect(simulator, session=session)):
@@ -157,6 +160,7 @@ def test_the_session_is_in_the_result_and_nowhere_else(simulator: Simulator) -> 
         assert result["invocation"]["module_args"]["password"] == "********"
 
 
+@pytest.mark.fault("S16")
 @pytest.mark.matrix
 def test_s16_a_registered_session_is_used_and_never_shown(ansible: Ansible, simulator: Simulator) -> None:
     tasks: list[dict[str, t.Any]] = [
@@ -192,6 +196,7 @@ def login_to(server: RawServer) -> dict[str, t.Any]:
     return {"url": server.url, "allow_http": True, "username": "ali", "password": "sesame"}
 
 
+@pytest.mark.fault("P5")
 def test_p5_a_signal_during_the_login_leaves_no_session() -> None:
     """It is held back until the answer is there: only then is it known what has to be closed."""
     asked, answer = threading.Event(), threading.Event()
@@ -214,6 +219,7 @@ def test_p5_a_signal_during_the_login_leaves_no_session() -> None:
     assert errors == ""
 
 
+@pytest.mark.fault("P5")
 def test_p5_a_login_without_an_answer_does_not_hold_a_signal_back_for_long() -> None:
     asked = threading.Event()
 
@@ -233,6 +239,7 @@ def test_p5_a_login_without_an_answer_does_not_hold_a_signal_back_for_long() -> 
     assert errors == ""
 
 
+@pytest.mark.fault("P5")
 def test_p5_the_second_signal_does_not_disturb_the_logout() -> None:
     listed, closing = threading.Event(), threading.Event()
 
@@ -261,6 +268,7 @@ def test_p5_the_second_signal_does_not_disturb_the_logout() -> None:
     assert errors == ""
 
 
+@pytest.mark.fault("P6")
 @pytest.mark.parametrize("module", ["session", "cloud_download_info"])
 def test_p6_when_nobody_listens_any_more_no_session_is_left(simulator: Simulator, module: str) -> None:
     process = start_module(module, connect(simulator))
@@ -274,6 +282,7 @@ def test_p6_when_nobody_listens_any_more_no_session_is_left(simulator: Simulator
     assert (counters["logins"], counters["logouts"], counters["open_sessions"]) == (1, 1, 0)
 
 
+@pytest.mark.fault("S13")
 @pytest.mark.parametrize("logout", [b"", reply(status="500 Oops"), reply(status="401 Gone"), b"SSH-2.0\r\n"])
 def test_s13_a_logout_is_tried_once_and_never_spoils_the_result(logout: bytes) -> None:
     with talking(saying(LOGIN, reply(), reply()), saying(logout)) as server:
@@ -282,6 +291,7 @@ def test_s13_a_logout_is_tried_once_and_never_spoils_the_result(logout: bytes) -
     assert server.calls().count("POST /api/session/logout") == 1
 
 
+@pytest.mark.fault("P5", "S13")
 @pytest.mark.slow
 def test_signals_at_any_time_leave_no_session(simulator: Simulator) -> None:
     """Either the session is handed out, or there is none."""

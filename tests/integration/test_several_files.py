@@ -12,11 +12,11 @@ import signal
 
 import pytest
 
-from tests.harness.ansible import Ansible
-from tests.harness.modules import connect, run_module, start_module
-from tests.harness.neighbour import COPY, Neighbour
-from tests.harness.use import CONTENT, FETCHING, GUID, MIB, Json, begun, finished, good, sha256, wait_until
 from tests.simulator.process import Simulator
+from tests.support.ansible import Ansible
+from tests.support.modules import connect, run_module, start_module
+from tests.support.neighbour import COPY, Neighbour
+from tests.support.use import CONTENT, FETCHING, GUID, MIB, Json, begun, finished, good, sha256, wait_until
 
 
 @pytest.fixture

@@ -17,10 +17,10 @@ import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils._api import creating, paging
 from tests.contract.client import Client
-from tests.harness.answers import Answer, AnsweringServer, Request, answering
-from tests.harness.modules import connect, prepare, run_module
-from tests.harness.use import meanwhile
 from tests.simulator.process import Simulator
+from tests.support.answers import Answer, AnsweringServer, Request, answering
+from tests.support.modules import connect, prepare, run_module
+from tests.support.use import meanwhile
 
 ALICE, BOB, CAROL = "alice@example.com", "bob@example.com", "carol@example.com"
 A, B, C = (f"0000000{number}-0000-4000-8000-000000000000" for number in range(3))
@@ -40,6 +40,7 @@ def good(result: Json) -> Json:
 # --- a server that is away: H36 ---
 
 
+@pytest.mark.fault("H1")
 @pytest.mark.parametrize("status", ["503", "502"])
 def test_a_server_that_restarts_for_two_minutes_does_not_fail_the_wait(simulator: Simulator, status: str) -> None:
     simulator.switch(start_status=status, run_seconds=60)
@@ -48,6 +49,7 @@ def test_a_server_that_restarts_for_two_minutes_does_not_fail_the_wait(simulator
     assert len(result["created"]) == 1
 
 
+@pytest.mark.fault("H36")
 @pytest.mark.parametrize("tasks", ["kept", "emptied", "renumbered"])
 def test_tasks_that_a_restart_has_lost_or_renumbered_are_judged_by_the_list(simulator: Simulator, tasks: str) -> None:
     simulator.switch(run_seconds=100)
@@ -57,6 +59,7 @@ def test_tasks_that_a_restart_has_lost_or_renumbered_are_judged_by_the_list(simu
     assert len(result["created"]) == 2
 
 
+@pytest.mark.fault("H36")
 def test_a_failure_is_found_out_although_the_tasks_were_renumbered(simulator: Simulator) -> None:
     simulator.switch(run_seconds=60, fail_entities=[BOB])
     with meanwhile(_waits(simulator), lambda: simulator.restart("renumbered")):
@@ -68,6 +71,7 @@ def test_a_failure_is_found_out_although_the_tasks_were_renumbered(simulator: Si
     assert len(result["cloud_downloads"]) == 1
 
 
+@pytest.mark.fault("H1")
 def test_refused_connections_for_a_while_do_not_fail_the_wait(simulator: Simulator) -> None:
     simulator.switch(run_seconds=60)
     proxy = _Proxy(simulator.url)
@@ -78,6 +82,7 @@ def test_refused_connections_for_a_while_do_not_fail_the_wait(simulator: Simulat
     assert len(result["created"]) == 1
 
 
+@pytest.mark.fault("H36")
 def test_a_list_that_is_not_found_while_the_server_starts_does_not_fail_the_wait(simulator: Simulator) -> None:
     simulator.fault("GET /tasks", "refused", after=1, times=3, status=404)
     simulator.fault("GET /cloud-download", "refused", after=4, times=3, status=404)
@@ -87,6 +92,7 @@ def test_a_list_that_is_not_found_while_the_server_starts_does_not_fail_the_wait
 # --- how often: R17, H37 ---
 
 
+@pytest.mark.fault("H37")
 def test_a_server_that_is_asked_too_often_is_asked_less_often(simulator: Simulator) -> None:
     simulator.switch(run_seconds=99999)
     simulator.fault("GET /tasks", "refused", after=1, times=99, status=429)
@@ -192,6 +198,7 @@ def from_look(number: int, *entities: str) -> t.Callable[[int], list[Json]]:
     return lambda look: [download(entity) for entity in entities] if look >= number else []
 
 
+@pytest.mark.fault("A5")
 @pytest.mark.parametrize(
     "created",
     [
@@ -218,6 +225,7 @@ def test_whatever_tasks_the_create_returns_each_entity_is_judged(created: t.Any)
     assert [failure["protected_entity"] for failure in result["failures"]] == [B]
 
 
+@pytest.mark.fault("A6")
 def test_of_several_tasks_each_failure_is_told_in_the_servers_words() -> None:
     created = [task("t1", "QUEUED", A), task("t2", "QUEUED", B), task("t3", "QUEUED", C)]
     failing = [task("t2", "FAILED", B, statusInfo="no space left"), task("t3", "CANCELLED", C)]
@@ -236,12 +244,14 @@ def test_of_several_tasks_each_failure_is_told_in_the_servers_words() -> None:
     }
 
 
+@pytest.mark.fault("A9")
 @pytest.mark.parametrize("state", ["FAILED", "CANCELLED"])
 def test_a_task_that_goes_on_after_a_failure_is_no_failure(state: str) -> None:
     looks = [[], [task("t1", "RUNNING")], [task("t1", state)], [task("t1", "RUNNING")], [task("t1", state)], []]
     assert good(_Server([task("t1", "QUEUED")], looks, from_look(5, A)).ensure(A))["created"]
 
 
+@pytest.mark.fault("A9")
 def test_a_task_that_goes_on_after_it_has_vanished_is_waited_for() -> None:
     looks = [[], [task("t1", "RUNNING")], [], [task("t1", "RUNNING")], [task("t1", "RUNNING")], []]
     server = _Server([task("t1", "QUEUED")], looks, from_look(3, A))
@@ -249,6 +259,7 @@ def test_a_task_that_goes_on_after_it_has_vanished_is_waited_for() -> None:
     assert server.look >= 5
 
 
+@pytest.mark.fault("A1", "A7")
 @pytest.mark.parametrize("progress", [-1, 1e300, 99.9, "a lot", None, {"value": 1}])
 def test_only_the_state_of_a_task_decides(progress: t.Any) -> None:
     looks = [[], [task("t1", "RUNNING", progress=progress)], [task("t1", "SNOOZING", progress=progress)], []]
@@ -257,6 +268,7 @@ def test_only_the_state_of_a_task_decides(progress: t.Any) -> None:
     assert server.look == 3
 
 
+@pytest.mark.fault("A10")
 @pytest.mark.parametrize("moment", [0, -1, 253402300800000, 1e22, "yesterday", [], True])
 def test_times_of_the_server_decide_nothing(moment: t.Any) -> None:
     times = {"creationTime": moment, "startTime": moment, "finishTime": moment, "windowEnd": moment}
@@ -264,6 +276,7 @@ def test_times_of_the_server_decide_nothing(moment: t.Any) -> None:
     assert good(_Server([task("t1", "QUEUED", **times)], looks, from_look(2, A)).ensure(A))["created"]
 
 
+@pytest.mark.fault("A7")
 def test_a_task_that_never_starts_ends_with_the_wait() -> None:
     result = _Server([task("t1", "QUEUED")], [[], [task("t1", "QUEUED")]], never).ensure(A, wait_timeout=0.3)
     assert result["error"]["code"] == "wait_timeout"
@@ -271,6 +284,7 @@ def test_a_task_that_never_starts_ends_with_the_wait() -> None:
     assert [found["guid"] for found in result["tasks"]] == ["t1"]
 
 
+@pytest.mark.fault("A8")
 def test_a_task_that_is_over_without_a_download_fails_after_the_settle_time() -> None:
     start = time.monotonic()
     result = _Server([task("t1", "QUEUED")], [[]], never).ensure(A, wait_timeout=30)
@@ -279,6 +293,7 @@ def test_a_task_that_is_over_without_a_download_fails_after_the_settle_time() ->
     assert 1 <= time.monotonic() - start < 15
 
 
+@pytest.mark.fault("A8")
 def test_what_is_listed_as_unfinished_is_waited_for_although_its_task_has_vanished() -> None:
     start = time.monotonic()
     server = _Server([task("t1", "QUEUED")], [[]], lambda look: from_look(0, A)(0) if waited() else [], from_look(1, A))
@@ -289,6 +304,7 @@ def test_what_is_listed_as_unfinished_is_waited_for_although_its_task_has_vanish
     assert good(server.ensure(A, wait_timeout=30))["created"]
 
 
+@pytest.mark.fault("P13")
 def test_what_somebody_deletes_while_it_is_adopted_is_told_before_the_end_of_the_wait(simulator: Simulator) -> None:
     simulator.switch(queue_seconds=0, run_seconds=9999, delete_seconds=0)
     run_module("cloud_download", prepare(simulator, ALICE, wait=False))
@@ -308,6 +324,7 @@ def test_what_somebody_deletes_while_it_is_adopted_is_told_before_the_end_of_the
 # --- lists: H38 ---
 
 
+@pytest.mark.fault("H38")
 @pytest.mark.parametrize("quirk", ["repeat", "ignore_size", "moving_total"])
 @pytest.mark.parametrize("total", ["paged", "never"])
 def test_pages_that_misbehave_lose_and_double_nothing(simulator: Simulator, quirk: str, total: str) -> None:
@@ -318,6 +335,7 @@ def test_pages_that_misbehave_lose_and_double_nothing(simulator: Simulator, quir
     assert sorted(found["guid"] for found in result["cloud_downloads"]) == sorted(guids)
 
 
+@pytest.mark.fault("H38")
 def test_a_list_without_end_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paging, "MAX_PAGES", 50)
     numbers = iter(range(10**9))

@@ -10,11 +10,11 @@ import typing as t
 
 import pytest
 
-from tests.harness.ansible import Ansible
-from tests.harness.use import skip_without
 from tests.lab.fleet import NAMES, Fleet
 from tests.lab.network import CONTROLLER, VARIABLE, Network
 from tests.simulator.process import Simulator
+from tests.support.ansible import Ansible
+from tests.support.use import skip_without
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -13,11 +13,11 @@ import shutil
 import time
 import typing as t
 
-from tests.harness.ansible import Ansible, Run
-from tests.harness.fleet import ROLE
-from tests.harness.use import begun, meanwhile, sha256
 from tests.lab.network import USER, Host, Network
 from tests.simulator.process import Simulator
+from tests.support.ansible import Ansible, Run
+from tests.support.fleet import ROLE
+from tests.support.use import begun, meanwhile, sha256
 
 NAMES = ("host-1", "host-2", "host-3")
 DEST = "/srv/restore"

@@ -11,9 +11,9 @@ import typing as t
 
 import pytest
 
-from tests.harness.use import MIB, content_calls
 from tests.lab.fleet import Fleet
 from tests.lab.network import CONTROLLER, OTHER
+from tests.support.use import MIB, content_calls
 
 Json = t.Any
 

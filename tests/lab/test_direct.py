@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.harness.use import MIB
 from tests.lab.fleet import Fleet
 from tests.lab.network import OTHER
+from tests.support.use import MIB
 
 
 def test_all_files_come_to_all_hosts_as_an_unprivileged_user(fleet: Fleet) -> None:

@@ -32,15 +32,17 @@ class _Group(t.NamedTuple):
     tests: tuple[str, ...]
 
 
+_UNIT: t.Final = "tests/unit/plugins/module_utils"
 _GROUPS: t.Final = (
-    _Group("_transfer", ("plugins/module_utils/_transfer/*.py",), ("tests/unit/transfer/test_*.py",)),
+    _Group(
+        "_transfer", ("plugins/module_utils/_transfer/*.py",), ("tests/unit/plugins/module_utils/_transfer/test_*.py",)
+    ),
     _Group(
         "_api and _plan",
         ("plugins/module_utils/_api/*.py", "plugins/module_utils/_plan.py"),
         (
-            "tests/unit/api/test_*.py",
-            "tests/unit/test_plan.py",
-            "tests/unit/test_waiter.py",
+            f"{_UNIT}/_api/test_*.py",
+            f"{_UNIT}/test_plan.py",
             "tests/integration/test_cloud_download.py",
             "tests/integration/test_cloud_download_info.py",
             "tests/integration/test_hostile_answers.py",

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 
 import yaml
 
-from tests.harness.ansible import Ansible, Run
 from tests.secrets import cases
 from tests.secrets.cases import Case
 from tests.secrets.channels import Channels, ProcessWatch, SystemLog, files, is_at_work, process_connected_from
 from tests.secrets.server import Server
+from tests.support.ansible import Ansible, Run
 
 Json = t.Any
 

@@ -12,12 +12,12 @@ import typing as t
 
 import pytest
 
-from tests.harness.ansible import Ansible
 from tests.secrets import cases, plays
 from tests.secrets.channels import SystemLog
 from tests.secrets.plays import LOUD, Overheard
 from tests.secrets.scanner import Hit, Scanner
 from tests.secrets.shapes import Canary, Shape
+from tests.support.ansible import Ansible
 
 LIBRARY: t.Final = pathlib.Path(__file__).parent / "library"
 # Changed by every encoding: so that the leak is what is found, and not what Ansible forgot to mask.
@@ -45,6 +45,7 @@ LEAKS: t.Final[t.Mapping[str, tuple[str, ...]]] = {
 LEAKS_SINCE_2_19: t.Final = ("warning", "deprecation", "exception object")
 
 
+@pytest.mark.fault("S1")
 @pytest.mark.matrix
 @pytest.mark.slow
 def test_every_known_leak_is_found(ansible: Ansible) -> None:

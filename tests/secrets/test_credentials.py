@@ -15,14 +15,14 @@ import urllib.parse
 
 import pytest
 
-from tests.harness.ansible import Ansible
-from tests.harness.modules import run_module
 from tests.secrets import cases, faults, plays
 from tests.secrets.faults import CONTENT, GUID, LIST, LOGIN, Answers, Fault
 from tests.secrets.plays import LOUD, Overheard
 from tests.secrets.scanner import Scanner
 from tests.secrets.server import Reply, Server, json_reply, reply
 from tests.secrets.shapes import SHAPES, USER, Canary, Shape
+from tests.support.ansible import Ansible
+from tests.support.modules import run_module
 
 Json = t.Any
 INFO: t.Final = "storware.backup.cloud_download_info"
@@ -65,6 +65,7 @@ PROXY_ANSWERS: t.Final[t.Mapping[str, t.Callable[[str], Answers]]] = {
 }
 
 
+@pytest.mark.fault("S9")
 @pytest.mark.parametrize("module", faults.MODULES)
 @pytest.mark.parametrize("answers", PROXY_ANSWERS)
 def test_the_password_of_a_proxy_is_not_shown(
@@ -87,6 +88,7 @@ def test_the_password_of_a_proxy_is_not_shown(
     assert not hits, "\n".join(map(str, hits))
 
 
+@pytest.mark.fault("S9")
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
 def test_a_proxy_that_is_not_there_is_told_without_its_password(tmp_path: pathlib.Path, shape: Shape) -> None:
     canary = cases.canary("proxy", shape)
@@ -101,6 +103,7 @@ def test_a_proxy_that_is_not_there_is_told_without_its_password(tmp_path: pathli
 # --- credentials of the environment, asynchronous tasks, the role ---------------------------------------------------
 
 
+@pytest.mark.fault("S14")
 @pytest.mark.matrix
 @pytest.mark.slow
 def test_credentials_of_the_environment_are_in_environments_only(
@@ -119,6 +122,7 @@ def test_credentials_of_the_environment_are_in_environments_only(
     assert where_found(overheard, canary) == {"environment of a process"}
 
 
+@pytest.mark.fault("S14")
 @pytest.mark.matrix
 @pytest.mark.slow
 def test_an_asynchronous_task_leaves_no_secret_in_its_files(
@@ -143,6 +147,7 @@ def test_an_asynchronous_task_leaves_no_secret_in_its_files(
     assert where_found(overheard, canary) == set()
 
 
+@pytest.mark.fault("S16")
 @pytest.mark.matrix
 @pytest.mark.slow
 def test_a_session_that_is_handed_on_with_no_log_is_shown_nowhere(
@@ -165,6 +170,7 @@ def test_a_session_that_is_handed_on_with_no_log_is_shown_nowhere(
     assert where_found(overheard, canary) == set()
 
 
+@pytest.mark.fault("S17")
 @pytest.mark.matrix
 @pytest.mark.slow
 def test_the_role_shows_no_secret(ansible: Ansible, server: Server, tmp_path: pathlib.Path) -> None:
@@ -204,6 +210,7 @@ def _told() -> dict[str, Json]:
 # --- by design -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("S5")
 @pytest.mark.canary
 def test_what_the_documentation_warns_of_is_real(ansible: Ansible, server: Server, tmp_path: pathlib.Path) -> None:
     """The command line, the keyword environment, and files that are kept on request."""

@@ -13,7 +13,6 @@ import typing as t
 
 import pytest
 
-from tests.harness.modules import run_module
 from tests.secrets import cases, faults
 from tests.secrets.cases import Case
 from tests.secrets.channels import logged
@@ -21,6 +20,7 @@ from tests.secrets.faults import FAULTS, Fault
 from tests.secrets.scanner import Hit, Scanner
 from tests.secrets.server import Server
 from tests.simulator import tls
+from tests.support.modules import run_module
 
 Servers = dict[bool, Server]  # by whether they speak TLS
 
@@ -37,12 +37,14 @@ def test_every_module_is_looked_at() -> None:
     assert {fault.module for fault in FAULTS} == set(faults.MODULES)
 
 
+@pytest.mark.fault("S1", "S2", "S4", "S5", "S6", "S7")
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
 def test_no_secret_is_in_a_result(servers: Servers, tmp_path: pathlib.Path, fault: Fault) -> None:
     """Each shape, in encodings that take turns."""
     assert_silent(servers, tmp_path, list(cases.each_shape_once([fault])))
 
 
+@pytest.mark.fault("S2")
 @pytest.mark.canary
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
 def test_no_secret_is_in_a_result_in_any_encoding(servers: Servers, tmp_path: pathlib.Path, fault: Fault) -> None:
@@ -50,6 +52,7 @@ def test_no_secret_is_in_a_result_in_any_encoding(servers: Servers, tmp_path: pa
     assert_silent(servers, tmp_path, list(cases.all_cases([fault])))
 
 
+@pytest.mark.fault("S7")
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault.shown], ids=str)
 def test_what_is_no_secret_is_shown(servers: Servers, tmp_path: pathlib.Path, fault: Fault) -> None:
     """The same fault with a text that nobody told the module to hide: or the tests above would prove nothing."""

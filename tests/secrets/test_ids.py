@@ -14,10 +14,10 @@ import typing as t
 
 import pytest
 
-from tests.harness.modules import run_module
 from tests.secrets import cases, faults
 from tests.secrets.faults import GUID, OTHER_GUID, Fault
 from tests.secrets.server import Server
+from tests.support.modules import run_module
 
 SECRETS: t.Final = (
     *("1", "7", "f8", "bf9", "-", "f8f7", "f8f73bf9", "4bce-a7dd", GUID, GUID.upper(), OTHER_GUID, OTHER_GUID[:8]),
@@ -32,6 +32,7 @@ def server() -> t.Iterator[Server]:
         yield running
 
 
+@pytest.mark.fault("S3")
 @pytest.mark.parametrize("secret", SECRETS)
 @pytest.mark.parametrize("role", ["password", "token"])
 def test_listed_records_are_right_or_refused(server: Server, tmp_path: pathlib.Path, role: str, secret: str) -> None:
@@ -41,6 +42,7 @@ def test_listed_records_are_right_or_refused(server: Server, tmp_path: pathlib.P
     assert identity(result["cloud_downloads"][0]) == RECORD
 
 
+@pytest.mark.fault("S3")
 @pytest.mark.parametrize("secret", SECRETS)
 def test_ensured_records_are_right_or_refused(server: Server, tmp_path: pathlib.Path, secret: str) -> None:
     result = run(server, tmp_path, "cloud_download", "password", secret)
@@ -49,6 +51,7 @@ def test_ensured_records_are_right_or_refused(server: Server, tmp_path: pathlib.
     assert identity(result["cloud_downloads"][0]) == RECORD
 
 
+@pytest.mark.fault("S3")
 @pytest.mark.parametrize("secret", SECRETS)
 def test_deleted_ids_are_right_or_refused(server: Server, tmp_path: pathlib.Path, secret: str) -> None:
     options = {"guid": [GUID], "protected_entities": None, "state": "absent", "wait": False}
@@ -58,6 +61,7 @@ def test_deleted_ids_are_right_or_refused(server: Server, tmp_path: pathlib.Path
     assert result["deleted"] == [GUID]
 
 
+@pytest.mark.fault("S3")
 @pytest.mark.parametrize("secret", SECRETS)
 def test_a_fetched_file_is_named_rightly_or_refused(server: Server, tmp_path: pathlib.Path, secret: str) -> None:
     result = run(server, tmp_path, "cloud_download_content", "password", secret)

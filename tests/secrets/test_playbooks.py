@@ -9,13 +9,13 @@ import typing as t
 
 import pytest
 
-from tests.harness.ansible import Ansible
 from tests.secrets import cases, plays
 from tests.secrets.cases import Case
 from tests.secrets.faults import KINDS
 from tests.secrets.plays import FAST, LOUD, STYLES, Overheard, Style
 from tests.secrets.scanner import Scanner
 from tests.secrets.server import Server
+from tests.support.ansible import Ansible
 
 PARTS: t.Final = 8  # of what takes long, to share it out
 FEW: t.Final = KINDS[::4]  # so that make test does not take long
@@ -27,12 +27,14 @@ def server() -> t.Iterator[Server]:
         yield running
 
 
+@pytest.mark.fault("S1", "S14", "U11")
 @pytest.mark.matrix
 @pytest.mark.slow
 def test_some_faults_in_the_loudest_run(ansible: Ansible, server: Server) -> None:
     check(ansible, server, list(cases.each_fault_once(FEW)), LOUD)
 
 
+@pytest.mark.fault("S1")
 @pytest.mark.canary
 @pytest.mark.parametrize("style", STYLES, ids=lambda style: style.name)
 def test_every_kind_of_fault_in_every_style(ansible: Ansible, server: Server, style: Style) -> None:
@@ -40,6 +42,7 @@ def test_every_kind_of_fault_in_every_style(ansible: Ansible, server: Server, st
     check(ansible, server, list(cases.each_fault_once(KINDS, first=STYLES.index(style) * 5)), style)
 
 
+@pytest.mark.fault("S1")
 @pytest.mark.canary
 @pytest.mark.parametrize("part", range(PARTS))
 def test_every_kind_of_fault_with_every_shape(ansible: Ansible, server: Server, part: int) -> None:

@@ -15,7 +15,9 @@ import pytest
 import yaml
 
 from tests.harness import archive, pythons, runner, site, tree
+from tests.support.fault_ids import FAULTS
 
+TESTS = tree.ROOT / "tests"
 # They have connection options, which the action group sets and action plugins resolve.
 MODULES = tree.modules_with_connection()
 
@@ -163,6 +165,14 @@ def test_a_copy_is_this_tree_and_nothing_else(tmp_path: pathlib.Path) -> None:
     files = {path.relative_to(copy).as_posix() for path in copy.rglob("*") if path.is_file()}
     assert {name for name in files if not name.startswith(".git/")} == set(map(str, tree.tracked_and_new()))
     assert (copy / "tests" / "output").is_dir()  # where ansible-test keeps what it made
+
+
+@pytest.mark.fault("S8")
+def test_every_fault_has_a_test() -> None:
+    """An unknown id is refused when tests are collected (tests/conftest.py)."""
+    marks = (re.findall(r"@pytest.mark.fault\(([^)]*)\)", path.read_text()) for path in TESTS.rglob("test_*.py"))
+    shown = {name for found in marks for names in found for name in re.findall(r'"(\w+)"', names)}
+    assert sorted(FAULTS.keys() - shown) == []
 
 
 def test_s8_warnings_and_logs_pass_the_scrubber() -> None:

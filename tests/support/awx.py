@@ -1,0 +1,178 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Jobs as AWX runs them: ansible-runner, the project of the kit, a credential in the environment, a survey."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+import shutil
+import subprocess
+import typing as t
+
+import jinja2
+import yaml
+
+from tests.harness.awx_kit import KIT
+from tests.support.ansible import Ansible
+
+Json = t.Any
+
+# The options of these modules that matter here, as awx.awx documents them, by their types.
+_TEXTS: t.Final = {
+    "credential_type": "name description kind",
+    "credential": "name organization credential_type",
+    "job_template": "name description organization project inventory execution_environment playbook job_type",
+    "workflow_job_template": "name description organization inventory",
+}
+_OTHERS: t.Final[dict[str, dict[str, list[str]]]] = {
+    "credential_type": {"dict": ["inputs", "injectors"]},
+    "credential": {"dict": ["inputs"]},
+    "job_template": {
+        "list": ["credentials"],
+        "dict": ["extra_vars", "survey_spec"],
+        "bool": [
+            "survey_enabled",
+            *(f"ask_{a}_on_launch" for a in ["job_type", "diff_mode", "verbosity", "inventory", "limit"]),
+        ],
+    },
+    "workflow_job_template": {
+        "list": ["schema"],
+        "dict": ["survey_spec"],
+        "bool": ["survey_enabled", "ask_inventory_on_launch", "ask_limit_on_launch", "destroy_current_schema"],
+    },
+}
+_RECORDER: t.Final = """\
+import json, os
+from ansible.module_utils.basic import AnsibleModule
+
+
+def main():
+    module = AnsibleModule(argument_spec=SPEC)
+    given = {name: value for name, value in module.params.items() if value is not None}
+    with open(os.environ["AWX_LOG"], "a") as log:
+        log.write(json.dumps([NAME, given]) + "\\n")
+    module.exit_json(changed=True)
+
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+def kit(name: str) -> Json:
+    """What a file of the kit says."""
+    return yaml.safe_load((KIT / name).read_text(encoding="utf-8"))
+
+
+def template(name: str) -> Json:
+    """The job template with this name."""
+    return next(found for found in kit("job_templates.yml") if found["name"] == name)
+
+
+def answers(spec: t.Sequence[Json], given: t.Mapping[str, Json]) -> dict[str, Json]:
+    """What AWX hands to a job: the answers, and the defaults of questions without one. Asks as AWX does."""
+    questions = {question["variable"]: question for question in spec}
+    assert given.keys() <= questions.keys(), given.keys() - questions.keys()
+    found = {}
+    for name, question in questions.items():
+        found[name] = given.get(name, question["default"])
+        assert found[name] != "" or not question["required"], f"{name} has to be answered"
+        assert question["type"] != "multiplechoice" or found[name] in ("", *question["choices"]), f"{name}: no choice"
+    return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A job that has ended."""
+
+    status: str
+    folder: pathlib.Path
+    events: list[Json]
+
+    @property
+    def output(self) -> str:
+        """What AWX shows while it runs."""
+        return "\n".join(event["stdout"] for event in self.events)
+
+    @property
+    def artifacts(self) -> Json:
+        """What AWX keeps of set_stats."""
+        (stats,) = (event for event in self.events if event["event"] == "playbook_on_stats")
+        return stats["event_data"]["artifact_data"]
+
+    def shown(self) -> str:
+        """All that AWX keeps and shows of the job, which is the output and each event with its data."""
+        return (self.folder / "stdout").read_text(encoding="utf-8") + json.dumps(self.events)
+
+
+class Awx:
+    """Runs jobs in a private data directory each."""
+
+    def __init__(self, ansible: Ansible, directory: pathlib.Path, inputs: t.Mapping[str, str], hosts: Json) -> None:
+        """inputs: of the credential. hosts: of the inventory, with their variables."""
+        self._ansible = ansible
+        self._directory = directory
+        self._inputs = inputs
+        self._hosts = hosts
+        self._jobs = 0
+
+    def launch(self, name: str, given: t.Mapping[str, Json] | None = None, **more: Json) -> Job:
+        """Run a job template with these answers, and more extra variables."""
+        chosen = template(name)
+        variables = {**chosen.get("extra_vars", {}), **more, **answers(chosen["survey_spec"]["spec"], given or {})}
+        self._jobs += 1
+        place = self._directory / f"job-{self._jobs}"
+        (place / "env").mkdir(parents=True)
+        shutil.copytree(KIT / "project", place / "project")
+        (place / "inventory").mkdir()
+        environment = {
+            name: value
+            for name, value in self._ansible.environment(**self._credential()).items()
+            if "CALLBACK" not in name  # ansible-runner has its own
+        }
+        for path, content in {
+            "env/envvars": environment,
+            "env/extravars": {"ansible_python_interpreter": self._ansible.python, **variables},
+            "env/settings": {"job_timeout": 300, "idle_timeout": 120},
+            "inventory/hosts.json": {"all": {"hosts": self._hosts}},
+        }.items():
+            (place / path).write_text(json.dumps(content), encoding="utf-8")
+        command = [
+            self._ansible.bin / "ansible-runner",
+            "run",
+            place,
+            "--playbook",
+            chosen["playbook"],
+            "--ident",
+            "job",
+        ]
+        subprocess.run(
+            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=300
+        )
+        return _ended(place / "artifacts" / "job")
+
+    def _credential(self) -> dict[str, str]:
+        """What the injectors of the credential type make of its fields; one that is empty is an empty text."""
+        injected = kit("credential_type.yml")["injectors"]["env"]
+        return {name: jinja2.Template(text).render(self._inputs) for name, text in injected.items()}
+
+
+def _ended(folder: pathlib.Path) -> Job:
+    paths = sorted((folder / "job_events").glob("*.json"), key=lambda path: int(path.name.partition("-")[0]))
+    events = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    return Job((folder / "status").read_text(encoding="utf-8"), folder, events)
+
+
+def stand_in(directory: pathlib.Path) -> pathlib.Path:
+    """A collection awx.awx whose modules write down what they are given. Returns the path for collections."""
+    modules = directory / "ansible_collections" / "awx" / "awx" / "plugins" / "modules"
+    modules.mkdir(parents=True)
+    for name, texts in _TEXTS.items():
+        spec = {option: {"type": "str"} for option in texts.split()}
+        spec |= {option: {"type": kind} for kind, options in _OTHERS[name].items() for option in options}
+        text = _RECORDER.replace("NAME", repr(name)).replace("SPEC", repr(spec))
+        (modules / f"{name}.py").write_text(text, encoding="utf-8")
+    return directory
