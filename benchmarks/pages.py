@@ -11,7 +11,8 @@ import tempfile
 import typing as t
 
 from benchmarks import by_hand, scale
-from tests.harness import marks, tree
+from tests.harness import tree
+from tests.support import marks
 from tests.simulator.process import Simulator
 from tests.support.ansible import Ansible
 from tests.support.fleet import Fleet

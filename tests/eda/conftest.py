@@ -40,7 +40,7 @@ _PRINTING = """\
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    skip_without(VARIABLE, pathlib.Path(__file__).parent, items, "needs ansible-rulebook: make eda-tests")
+    skip_without(VARIABLE, pathlib.Path(__file__).parent, items, "needs ansible-rulebook: make eda")
 
 
 class Rulebook:

@@ -18,7 +18,7 @@ from tests.faults.cases import Case, Order
 from tests.faults.files import PAGE
 from tests.faults.invariants import Run, Truth, Watch, violations
 from tests.faults.script_server import Reply, ScriptServer, reply
-from tests.harness import runner, tree
+from tests.harness import tree
 
 LIMITS: t.Final = {
     "retries": 2,
@@ -44,7 +44,7 @@ class Interpreter:
 
     def __init__(self, python: pathlib.Path, variables: t.Mapping[str, str] | None = None) -> None:
         hostile = HOSTILE if variables is None else variables
-        environment = {**runner.inherited(), "PYTHONDONTWRITEBYTECODE": "1", **hostile}
+        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **hostile}
         self._process = subprocess.Popen(
             [python, "-m", "tests.faults.batch"],
             cwd=tree.ROOT,

@@ -75,7 +75,7 @@ def test_the_order_is_one_that_a_power_loss_cannot_break(replay: Replay, situati
 
 @pytest.mark.slow
 @pytest.mark.parametrize("situation", SITUATIONS)
-@pytest.mark.parametrize("count", [_SAMPLE, pytest.param(None, marks=pytest.mark.full)])
+@pytest.mark.parametrize("count", [_SAMPLE, pytest.param(None, marks=pytest.mark.long)])
 def test_from_whatever_a_power_loss_leaves_a_run_ends_well(replay: Replay, situation: str, count: int | None) -> None:
     replay, before = _before(replay, situation)
     found = crash_power.states(replay.record(before))

@@ -69,7 +69,7 @@ class Sparse(Content):
         return bytes(stop - start - 4) + b"end!"
 
 
-@pytest.mark.full
+@pytest.mark.long
 def test_a_hundred_gibibytes_are_continued_in_little_memory() -> None:
     """A run goes on with 98 GiB that are there, hashes them, gets 2 GiB over the wire, and publishes 100 GiB.
 

@@ -43,7 +43,7 @@ class Size:
 # In the smaller one the distance between two records weighs more.
 SIZES = [
     pytest.param(Size(Content(96 * MIB), 2, 0.45, 3, 2.3), id="96 MiB", marks=pytest.mark.slow),
-    pytest.param(Size(Content(1024 * MIB), 20, 0.065, 10, 1.7), id="1 GiB", marks=pytest.mark.full),
+    pytest.param(Size(Content(1024 * MIB), 20, 0.065, 10, 1.7), id="1 GiB", marks=pytest.mark.long),
 ]
 
 

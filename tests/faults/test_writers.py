@@ -101,7 +101,7 @@ class Round:
 
 @pytest.mark.fault("P1", "P2")
 @pytest.mark.parametrize("locks", LOCKS)
-@pytest.mark.parametrize("rounds", [pytest.param(5, marks=pytest.mark.slow), pytest.param(100, marks=pytest.mark.full)])
+@pytest.mark.parametrize("rounds", [pytest.param(5, marks=pytest.mark.slow), pytest.param(100, marks=pytest.mark.long)])
 def test_p1_p2_writers_at_once_never_mix(
     copies: Copies, server: Server, tmp_path: pathlib.Path, locks: str, rounds: int
 ) -> None:

@@ -8,56 +8,57 @@ from __future__ import annotations
 import pathlib
 import shutil
 import subprocess
-import sys
 import typing as t
 
-from tests.harness import archive, pythons, tree
-from tests.harness.runner import Log, StepFailed
+import nox
+
+from tests.harness import archive, tree
 
 ARCHIVE: t.Final = tree.BUILD / "archive"
+Environment = t.Mapping[str, str | None]
 
 
-def build(ansible_galaxy: pathlib.Path, collection: pathlib.Path, environment: t.Mapping[str, str], log: Log) -> None:
+def build(
+    session: nox.Session, ansible_galaxy: pathlib.Path, collection: pathlib.Path, environment: Environment
+) -> None:
     """Leave the archive of a copy of the collection in ARCHIVE. Two builds of the same files must be the same bytes."""
     shutil.rmtree(ARCHIVE, ignore_errors=True)
-    found = [_built(ansible_galaxy, collection, environment, log, ARCHIVE / place) for place in ("first", "second")]
-    if problems := archive.problems(found[0], collection):
-        log.write("\n".join(problems))
-        raise StepFailed("galaxy.yml does not fit the files")
-    if found[0].read_bytes() != found[1].read_bytes():
-        raise StepFailed("two builds of the same files differ")
-    found[0].replace(ARCHIVE / found[0].name)
-    for path in found:
+    first, second = (_built(session, ansible_galaxy, collection, environment, ARCHIVE / place) for place in "ab")
+    if problems := archive.problems(first, collection):
+        session.error("galaxy.yml does not fit the files:\n" + "\n".join(problems))
+    if first.read_bytes() != second.read_bytes():
+        session.error("two builds of the same files differ")
+    first.replace(ARCHIVE / first.name)
+    for path in (first, second):
         shutil.rmtree(path.parent)
 
 
-def check(environment: t.Mapping[str, str], log: Log) -> None:
-    """What Galaxy and hubs say of the archive, with the settings for certified collections, must be nothing."""
-    programs = pythons.environment("importer", "importer.txt", pathlib.Path(sys.executable), log.run)
-    built = next(ARCHIVE.glob("*.tar.gz"), None)
-    if built is None:
-        raise StepFailed("there is no archive")
+def check(session: nox.Session, programs: pathlib.Path, environment: Environment) -> None:
+    """Import the archive as Galaxy and hubs do, with the settings for certified collections: no word of complaint."""
+    (built,) = ARCHIVE.glob("*.tar.gz")
     settings = {
         **environment,
         "PATH": f"{programs}:/usr/local/bin:/usr/bin:/bin",
         "GALAXY_IMPORTER_CHECK_REQUIRED_TAGS": "true",
+        "ANSIBLE_COLLECTIONS_PATH": None,  # it looks at the archive alone
     }
-    del settings["ANSIBLE_COLLECTIONS_PATH"]  # it looks at the archive alone
-    before = len(log.text())  # pip may have warned
-    log.run(programs / "python", "-m", "galaxy_importer.main", built, cwd=programs.parent, environment=settings)
-    if any(line.startswith(("WARNING", "ERROR")) for line in log.text()[before:].splitlines()):
-        raise StepFailed("it complains")
+    command = (programs / "python", "-m", "galaxy_importer.main", built)
+    with session.chdir(programs.parent):
+        printed = str(session.run(*command, env=settings, silent=True))
+    if any(line.startswith(("WARNING", "ERROR")) for line in printed.splitlines()):
+        session.error(f"galaxy-importer complains:\n{printed}")
 
 
 def _built(
+    session: nox.Session,
     ansible_galaxy: pathlib.Path,
     collection: pathlib.Path,
-    environment: t.Mapping[str, str],
-    log: Log,
+    environment: Environment,
     target: pathlib.Path,
 ) -> pathlib.Path:
     raw = target / "raw"
-    log.run(ansible_galaxy, "collection", "build", "--output-path", raw, ".", cwd=collection, environment=environment)
+    with session.chdir(collection):
+        session.run(ansible_galaxy, "collection", "build", "--output-path", raw, ".", env=environment)
     (built,) = raw.iterdir()
     archive.settle(built, target / built.name, _commit_time())
     return target / built.name
@@ -66,5 +67,5 @@ def _built(
 def _commit_time() -> int:
     """When the files were changed last, as far as git knows, in seconds since 1970; the time of the archive."""
     command = ("git", "log", "-1", "--format=%ct")
-    told = subprocess.run(command, cwd=tree.ROOT, capture_output=True, text=True, check=False)
-    return int(told.stdout.strip() or 0)
+    printed = subprocess.run(command, cwd=tree.ROOT, capture_output=True, text=True, check=False).stdout
+    return int(printed.strip() or 0)

@@ -8,11 +8,11 @@ from __future__ import annotations
 import pathlib
 import re
 import shutil
-import sys
 import typing as t
 
-from tests.harness import pythons, tree
-from tests.harness.runner import Log, StepFailed, StepSkipped
+import nox
+
+from tests.harness import tree
 
 SITE: t.Final = tree.BUILD / "site"
 
@@ -30,9 +30,8 @@ _SMALLEST_PICTURE: t.Final = 20_000  # bytes; a page without anything has less
 LINK: t.Final = re.compile(r"\]\((?!https?://|#)([^)#]+)")
 
 
-def build(environment: t.Mapping[str, str], log: Log) -> None:
-    """Leave the site in SITE."""
-    programs = pythons.environment("site-tools", "site.txt", pathlib.Path(sys.executable), log.run)
+def build(session: nox.Session, programs: pathlib.Path, environment: t.Mapping[str, str | None]) -> None:
+    """Leave the site in SITE. programs: the bin folder of an environment with Sphinx and antsibull-docs."""
     settings = {**environment, "PATH": f"{programs}:/usr/local/bin:/usr/bin:/bin"}
     shutil.rmtree(_SOURCE, ignore_errors=True)
     shutil.copytree(tree.ROOT / "docs", _SOURCE)
@@ -42,31 +41,28 @@ def build(environment: t.Mapping[str, str], log: Log) -> None:
     reference = _SOURCE / "reference"
     reference.mkdir(mode=0o700)  # antsibull-docs wants it so
     command = ("collection", "--use-current", "--squash-hierarchy", "--fail-on-error", "--dest-dir", reference)
-    log.run(programs / "antsibull-docs", *command, "storware.backup", environment=settings)
+    session.run(programs / "antsibull-docs", *command, "storware.backup", env=settings)
     shutil.rmtree(SITE, ignore_errors=True)
-    log.run(programs / "sphinx-build", "-q", "-W", "--keep-going", "-b", "html", _SOURCE, SITE, environment=settings)
+    session.run(programs / "sphinx-build", "-q", "-W", "--keep-going", "-b", "html", _SOURCE, SITE, env=settings)
 
 
-def look(log: Log) -> None:
-    """Open pages in a browser, as a reader would: what they are about is there, and nothing fails to load."""
+def look(session: nox.Session) -> None:
+    """Open pages in a browser, as a reader would: their subjects are there, and nothing fails to load."""
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if browser is None:
-        raise StepSkipped("no Chromium is installed")
-    profile = tree.BUILD / "browser"
-    log.telling = r"\$ "  # not the pages
+        session.skip("no Chromium is installed; the site is built, but was not opened")
     for name, words in _PAGES.items():
         picture = tree.BUILD / f"site-{pathlib.Path(name).stem}.png"
         options = ("--headless=new", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr")
-        more = (f"--user-data-dir={profile}", "--virtual-time-budget=5000", f"--screenshot={picture}", "--dump-dom")
-        before = len(log.text())
-        log.run(browser, *options, *more, (SITE / name).as_uri())
-        shown = log.text()[before:]
+        more = (f"--user-data-dir={tree.BUILD / 'browser'}", "--virtual-time-budget=5000")
+        command = (browser, *options, *more, f"--screenshot={picture}", "--dump-dom", (SITE / name).as_uri())
+        shown = str(session.run(*command, silent=True))
         if missing := [word for word in words if word not in shown]:
-            raise StepFailed(f"{name} does not show {', '.join(missing)}")
+            session.error(f"{name} does not show {', '.join(missing)}")
         if failed := re.findall(r"net::ERR_\w+|CONSOLE\S*] \"Uncaught.*", shown):
-            raise StepFailed(f"{name}: {', '.join(failed)}")
+            session.error(f"{name}: {', '.join(failed)}")
         if picture.stat().st_size < _SMALLEST_PICTURE:
-            raise StepFailed(f"{name} is as good as empty: {picture}")
+            session.error(f"{name} is as good as empty: {picture}")
 
 
 def _settle_links(page: pathlib.Path, place: pathlib.Path) -> None:

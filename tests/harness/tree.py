@@ -8,12 +8,14 @@ from __future__ import annotations
 import contextlib
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / ".build"
+COPIES = BUILD / "copy"  # a folder of copies of the repository for each tool
 LINK = BUILD / "link"  # a collections path: what is there is the work tree itself
 NAMESPACE, NAME = "storware", "backup"
 
@@ -51,6 +53,11 @@ def tracked_and_new() -> list[pathlib.PurePosixPath]:
     output = subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout
     names = sorted(set(os.fsdecode(output).split("\0")) - {""})
     return [pathlib.PurePosixPath(name) for name in names if (ROOT / name).is_file()]
+
+
+def shell_scripts() -> list[pathlib.PurePosixPath]:
+    """Files whose first line names a shell."""
+    return [name for name in tracked_and_new() if re.match(rb"#!.*\b(ba|da)?sh\b", (ROOT / name).read_bytes()[:80])]
 
 
 def copy_to(collections_path: pathlib.Path) -> pathlib.Path:

@@ -12,7 +12,8 @@ import subprocess
 
 import yaml
 
-from tests.harness import marks, tree
+from tests.harness import tree
+from tests.support import marks
 from tests.support.ansible import Ansible
 from tests.support.awx import kit, stand_in
 

@@ -10,7 +10,8 @@ import shutil
 
 import pytest
 
-from tests.harness import marks, tree
+from tests.harness import tree
+from tests.support import marks
 from tests.simulator.process import Simulator
 from tests.support.ansible import Ansible
 

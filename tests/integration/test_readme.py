@@ -15,7 +15,8 @@ import typing as t
 import pytest
 import yaml
 
-from tests.harness import marks, tree
+from tests.harness import tree
+from tests.support import marks
 from tests.simulator.process import Simulator
 from tests.support.ansible import Ansible
 from tests.support.use import FETCHING, WAITING

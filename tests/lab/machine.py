@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What this machine needs for hosts in namespaces, and how tests are started in namespaces of their own.
-
-Standard library only: it comes before the environments that tests run in.
-"""
+"""Programs of Debian that tests need, and how tests are started in namespaces of their own."""
 
 from __future__ import annotations
 
@@ -22,15 +19,23 @@ _PROGRAMS: t.Final = {
     "/usr/bin/sudo": "sudo",
     "/usr/bin/setfacl": "acl",
 }
-_PROGRAMS_OF_HERE: t.Final = {"ip": "iproute2", "unshare": "util-linux", "nsenter": "util-linux"}
+_PROGRAMS_OF_HERE: t.Final = {
+    "ip": "iproute2",
+    "unshare": "util-linux",
+    "nsenter": "util-linux",
+    # Of tests of faults: another server, calls that fail, a clock that jumps
+    "nginx": "nginx-light",
+    "strace": "strace",
+    "faketime": "faketime",
+}
 _PYTHON: t.Final = {"/usr/bin/python3": "python3", "/usr/lib/python3/dist-packages/requests": "python3-requests"}
 # Everything ends with the first process; names of namespaces and /srv are seen by nobody else.
 _UNSHARE: t.Final = ("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 _PREPARE: t.Final = 'mount -t tmpfs none /run/netns; mount -t tmpfs none /srv; exec "$@"'
 
 
-def provide(run: t.Callable[..., None]) -> str:
-    """Install what is missing, where that can be done; returns why the tests cannot run, or nothing.
+def provide(run: t.Callable[..., object]) -> str:
+    """Install missing packages as root on Debian; returns why tests with hosts cannot run, or nothing.
 
     run: executes a command, and raises an exception when it fails.
     """
@@ -40,9 +45,9 @@ def provide(run: t.Callable[..., None]) -> str:
     if wanted and not shutil.which("apt-get"):
         return f"is not installed: {', '.join(wanted)}"
     if wanted:
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        run("apt-get", "update", environment=environment)
-        run("apt-get", "install", "--yes", "--no-install-recommends", *wanted, environment=environment)
+        apt = ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet", "--yes")
+        run(*apt, "update")
+        run(*apt, "install", "--no-install-recommends", *wanted)
     for directory in ("/run/netns", "/run/sshd"):
         pathlib.Path(directory).mkdir(exist_ok=True)
     return ""

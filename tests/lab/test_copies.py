@@ -35,7 +35,7 @@ def way(request: pytest.FixtureRequest, spool: pathlib.Path) -> Json:
 
 @pytest.mark.parametrize(
     "keywords",
-    [pytest.param({}, id="unprivileged"), pytest.param({"become": True}, marks=pytest.mark.full, id="become")],
+    [pytest.param({}, id="unprivileged"), pytest.param({"become": True}, marks=pytest.mark.long, id="become")],
 )
 def test_each_file_leaves_the_server_once_and_comes_to_all_hosts(fleet: Fleet, way: Json, keywords: Json) -> None:
     """Also a second run, which changes nothing and copies nothing."""
@@ -52,7 +52,7 @@ def test_each_file_leaves_the_server_once_and_comes_to_all_hosts(fleet: Fleet, w
     assert len(content_calls(fleet.simulator)) == 2
 
 
-@pytest.mark.full
+@pytest.mark.long
 def test_a_host_that_is_cut_off_and_healed_gets_its_copy_in_the_same_run(fleet: Fleet, way: Json) -> None:
     """In the middle of a file of two pieces; what it had is not sent again."""
     fleet.simulator.switch(content_size=300 * MIB)
@@ -69,7 +69,7 @@ def test_a_host_that_is_cut_off_and_healed_gets_its_copy_in_the_same_run(fleet: 
     assert len(content_calls(fleet.simulator)) == 1
 
 
-@pytest.mark.full
+@pytest.mark.long
 def test_hosts_need_no_way_to_the_server(fleet: Fleet, spool: pathlib.Path) -> None:
     port = fleet.simulator.url.rsplit(":", 1)[1]
     hosts = fleet.network.hosts
@@ -86,7 +86,7 @@ def test_hosts_need_no_way_to_the_server(fleet: Fleet, spool: pathlib.Path) -> N
         assert set(fleet.files(host).values()) == fleet.expected()
 
 
-@pytest.mark.full
+@pytest.mark.long
 def test_a_relay_that_is_away_is_replaced(fleet: Fleet) -> None:
     away = fleet.network["host-1"]
     away.cut()
@@ -103,7 +103,7 @@ def test_a_relay_that_is_away_is_replaced(fleet: Fleet) -> None:
     assert set(fleet.files(away).values()) == fleet.expected()
 
 
-@pytest.mark.full
+@pytest.mark.long
 def test_a_file_that_is_broken_on_the_way_is_not_put_in_place(fleet: Fleet, spool: pathlib.Path) -> None:
     """Somebody has changed it on the controller, but not its receipt; the other file comes."""
     fleet.mail(via="controller", spool=str(spool), people=["alice@example.com"]).ok()
@@ -121,7 +121,7 @@ def test_a_file_that_is_broken_on_the_way_is_not_put_in_place(fleet: Fleet, spoo
         assert not list((host.srv / "restore").glob(".*"))
 
 
-@pytest.mark.full
+@pytest.mark.long
 def test_several_groups_have_a_relay_each(fleet: Fleet) -> None:
     inventory = fleet.inventory()
     groups = {"north": ("host-1", "host-2"), "south": ("host-3",)}
@@ -135,7 +135,7 @@ def test_several_groups_have_a_relay_each(fleet: Fleet) -> None:
     assert set(asked.values()) == {2}
 
 
-@pytest.mark.full
+@pytest.mark.long
 def test_files_belong_to_another_user(fleet: Fleet, spool: pathlib.Path) -> None:
     """become to a user who is not root: what the controller hands over has to be readable for that one."""
     for host in fleet.network.hosts:

@@ -27,7 +27,7 @@ def test_all_files_come_to_all_hosts_as_an_unprivileged_user(fleet: Fleet) -> No
     "keywords",
     [
         pytest.param({"become": True}, id="root"),
-        pytest.param({"become": True, "become_user": OTHER}, marks=pytest.mark.full, id="other"),
+        pytest.param({"become": True, "become_user": OTHER}, marks=pytest.mark.long, id="other"),
     ],
 )
 def test_files_come_with_become(fleet: Fleet, keywords: dict[str, object]) -> None:
@@ -52,7 +52,7 @@ def test_a_host_that_is_cut_off_and_healed_gets_its_file_in_the_same_run(fleet: 
         assert set(fleet.files(host).values()) == fleet.expected()
 
 
-@pytest.mark.full
+@pytest.mark.long
 def test_a_host_that_is_not_there_is_told_at_once_and_holds_nobody_up(fleet: Fleet) -> None:
     away = fleet.network["host-3"]
     away.cut()

@@ -211,7 +211,7 @@ def _told() -> dict[str, Json]:
 
 
 @pytest.mark.fault("S5")
-@pytest.mark.canary
+@pytest.mark.long
 def test_what_the_documentation_warns_of_is_real(ansible: Ansible, server: Server, tmp_path: pathlib.Path) -> None:
     """The command line, the keyword environment, and files that are kept on request."""
     canary, options = refuse(server, tmp_path)

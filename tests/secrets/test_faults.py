@@ -45,7 +45,7 @@ def test_no_secret_is_in_a_result(servers: Servers, tmp_path: pathlib.Path, faul
 
 
 @pytest.mark.fault("S2")
-@pytest.mark.canary
+@pytest.mark.long
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
 def test_no_secret_is_in_a_result_in_any_encoding(servers: Servers, tmp_path: pathlib.Path, fault: Fault) -> None:
     """Each shape in each encoding."""

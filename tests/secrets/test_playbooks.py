@@ -35,7 +35,7 @@ def test_some_faults_in_the_loudest_run(ansible: Ansible, server: Server) -> Non
 
 
 @pytest.mark.fault("S1")
-@pytest.mark.canary
+@pytest.mark.long
 @pytest.mark.parametrize("style", STYLES, ids=lambda style: style.name)
 def test_every_kind_of_fault_in_every_style(ansible: Ansible, server: Server, style: Style) -> None:
     """Shapes and encodings take turns, others in each style."""
@@ -43,7 +43,7 @@ def test_every_kind_of_fault_in_every_style(ansible: Ansible, server: Server, st
 
 
 @pytest.mark.fault("S1")
-@pytest.mark.canary
+@pytest.mark.long
 @pytest.mark.parametrize("part", range(PARTS))
 def test_every_kind_of_fault_with_every_shape(ansible: Ansible, server: Server, part: int) -> None:
     """Encodings take turns."""

@@ -321,7 +321,7 @@ def test_no_header_fields_can_break_it(fields: dict[str, str]) -> None:
     check_anything(fields)
 
 
-@pytest.mark.full
+@pytest.mark.long
 def test_no_header_fields_can_break_it_in_a_hundred_thousand() -> None:
     chance = random.Random(1)
     for _number in range(100_000):

@@ -8,16 +8,16 @@ from __future__ import annotations
 import pathlib
 import re
 import tarfile
-import threading
 import typing as t
 
 import pytest
 import yaml
 
-from tests.harness import archive, pythons, runner, site, tree
+from tests.harness import archive, site, tree
 from tests.support.fault_ids import FAULTS
 
 TESTS = tree.ROOT / "tests"
+REQUIREMENTS = TESTS / "requirements"
 # They have connection options, which the action group sets and action plugins resolve.
 MODULES = tree.modules_with_connection()
 
@@ -41,7 +41,7 @@ def test_every_module_with_a_connection_has_its_action_plugin() -> None:
 def test_the_oldest_tested_ansible_core_is_the_oldest_supported() -> None:
     supported = re.fullmatch(r">=(\d+\.\d+)\.0", read("meta/runtime.yml")["requires_ansible"])
     assert supported
-    assert f"ansible-core=={supported[1]}." in (pythons.REQUIREMENTS / "core-oldest.txt").read_text(encoding="utf-8")
+    assert f"ansible-core=={supported[1]}." in (REQUIREMENTS / "core-oldest.txt").read_text(encoding="utf-8")
 
 
 def test_the_oldest_tested_requests_is_the_oldest_supported() -> None:
@@ -49,11 +49,11 @@ def test_the_oldest_tested_requests_is_the_oldest_supported() -> None:
         r"^requests>=(\S+)$", (tree.ROOT / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE
     )
     assert supported
-    assert f"requests=={supported[1]}\n" in (pythons.REQUIREMENTS / "python39.txt").read_text(encoding="utf-8")
+    assert f"requests=={supported[1]}\n" in (REQUIREMENTS / "python39.txt").read_text(encoding="utf-8")
 
 
 def test_all_tools_are_pinned() -> None:
-    for file in pythons.REQUIREMENTS.glob("*.txt"):
+    for file in REQUIREMENTS.glob("*.txt"):
         for line in file.read_text(encoding="utf-8").splitlines():
             assert re.fullmatch(r"#.*|-[cr] \S+\.txt|[\w.-]+==[\d.]+(; .+)?", line), f"{file.name}: {line}"
 
@@ -72,87 +72,6 @@ def test_the_archive_check_names_what_is_too_much_and_what_is_missing(tmp_path: 
     assert "does not belong into the archive: Makefile" in found
     assert "is missing from the archive: plugins/modules/forgotten.py" in found
     assert "is missing from the archive: README.md" in found
-
-
-@pytest.fixture
-def logs(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
-    monkeypatch.setattr(runner, "_LOGS", tmp_path)
-    monkeypatch.setattr(tree, "ROOT", tmp_path)
-    return tmp_path
-
-
-def test_the_summary_counts_and_names_everything(logs: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
-    def good(_log: runner.Log) -> None:
-        pass
-
-    def bad(log: runner.Log) -> None:
-        log.run("sh", "-c", "echo what is wrong; exit 3", cwd=logs)
-
-    def impossible(_log: runner.Log) -> None:
-        raise runner.StepSkipped("no shell here")
-
-    def broken(_log: runner.Log) -> None:
-        raise RuntimeError("a bug of the step")
-
-    def tests(log: runner.Log) -> None:
-        report = logs / "junit.xml"
-        report.write_text(
-            '<testsuites><testsuite tests="9" failures="0" errors="0" skipped="1">'
-            '<testcase><skipped message="no ACLs"/></testcase></testsuite></testsuites>'
-        )
-        log.count(report)
-
-    actions = {"good": good, "bad": bad, "impossible": impossible, "broken": broken, "tests": tests}
-    assert runner.run([runner.Step(name, action) for name, action in actions.items()]) == 1
-    output = capsys.readouterr().out
-    assert "what is wrong\n" in output
-    assert output.splitlines()[-2:] == [
-        "total: 9 passed, 2 failed, 2 skipped",
-        "Passed: good, tests. FAILED: bad, broken. Skipped: impossible (no shell here), tests in tests (no ACLs).",
-    ]
-
-
-def test_without_its_environment_nothing_is_run(logs: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
-    def fails(log: runner.Log) -> None:
-        log.run("false", cwd=logs)
-
-    def never(_log: runner.Log) -> None:
-        raise AssertionError
-
-    assert runner.run([runner.Step("environment", fails, needed=True), runner.Step("tests", never)]) == 1
-    assert "total: 0 passed, 1 failed, 1 skipped\nPassed: nothing. FAILED: environment. Not run: tests." in (
-        capsys.readouterr().out
-    )
-
-
-def test_nothing_runs_beside_what_is_needed_first(logs: pathlib.Path) -> None:
-    order: list[str] = []
-    steps = [
-        runner.Step("environment", lambda _log: order.append("environment"), needed=True),
-        runner.Step("tests", lambda _log: order.append("tests"), beside=True),
-    ]
-    assert [[step.name for step in batch] for batch in runner._batches(steps)] == [["environment"], ["tests"]]
-    assert runner.run(steps) == 0
-    assert order == ["environment", "tests"]
-
-
-def test_steps_beside_each_other_run_at_the_same_time(logs: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
-    both = threading.Barrier(2)
-
-    def meets(_log: runner.Log) -> None:
-        both.wait(10)
-
-    def follows(_log: runner.Log) -> None:
-        assert both.n_waiting == 0
-
-    steps = [runner.Step("one", meets), runner.Step("other", meets, beside=True), runner.Step("then", follows)]
-    assert runner.run(steps) == 0
-    *told, _total, _names = capsys.readouterr().out.splitlines()
-    assert [line.split()[:2] for line in told[:2]] in (
-        [["one", "ok"], ["other", "ok"]],
-        [["other", "ok"], ["one", "ok"]],
-    )
-    assert told[2].split()[:2] == ["then", "ok"]
 
 
 def test_a_copy_is_this_tree_and_nothing_else(tmp_path: pathlib.Path) -> None:
@@ -190,8 +109,8 @@ def test_s8_warnings_and_logs_pass_the_scrubber() -> None:
 
 def test_documents_name_only_targets_that_there_are() -> None:
     """And files: what is linked is there."""
-    (phony,) = re.findall(r"^\.PHONY: (.*)$", (tree.ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
-    targets = set(phony.split())
+    makefile = (tree.ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n", "")
+    targets = set(" ".join(re.findall(r"^(?:SESSIONS =|\.PHONY:) (.*)$", makefile, re.M)).split())
     documents = [path for place in (".", "docs", "benchmarks") for path in (tree.ROOT / place).glob("*.md")]
     assert len(documents) > 5
     for path in documents:

@@ -1,0 +1,469 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every check of this repository, a nox session each: ``make test`` runs the gate, ``make NAME`` one session.
+
+Programs and tests run in environments under .build that hold the versions pinned in tests/requirements.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import pathlib
+import shutil
+import sys
+import typing as t
+
+import antsibull_nox
+import nox
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+from tests.harness import publishing, sanity, site, tree
+from tests.lab import machine
+
+# A developer's settings for other work, and variables that would lead a program to another installation of it
+for _name in [
+    name
+    for name in os.environ
+    if name.startswith(("ANSIBLE_", "COVERAGE_", "MYPY", "PYTEST_", "PYTHON", "STORWARE_", "VIRTUAL_ENV"))
+]:
+    del os.environ[_name]
+# Interpreters of a version manager count as installed; its shims, which may not answer, do not.
+_PYENV = pathlib.Path(os.environ.get("PYENV_ROOT") or pathlib.Path.home() / ".pyenv")
+os.environ["PATH"] = os.pathsep.join(
+    [
+        str(pathlib.Path(sys.executable).parent),  # uv
+        *(folder for folder in os.environ["PATH"].split(os.pathsep) if "shims" not in folder),
+        *map(str, sorted(_PYENV.glob("versions/*/bin"))),
+    ]
+)
+os.environ.update(UV_SYSTEM_CERTS="true", UV_PYTHON_DOWNLOADS="never", UV_NO_CONFIG="1", UV_LINK_MODE="hardlink")
+os.environ.update(sanity.uv_settings())
+
+nox.options.envdir = ".build/nox-sessions"
+nox.options.default_venv_backend = "uv"
+nox.options.reuse_venv = "yes"
+nox.options.stop_on_first_error = False
+nox.options.error_on_external_run = False
+nox.options.sessions = ["quick"]
+
+REQUIREMENTS = tree.ROOT / "tests" / "requirements"
+MAIN = tree.BUILD / "venv" / "bin"
+COVERAGE = tree.BUILD / "coverage"  # a file for each session
+WORKERS = "2"
+LEAST_LINES, LEAST_BRANCHES = 95, 90  # per cent
+
+
+class Core(t.NamedTuple):
+    """An ansible-core, the Python that runs it, and the Python that its modules run with."""
+
+    version: str
+    requirements: str
+    python: str
+    hosts: str
+
+
+CORES = {
+    "oldest": Core("2.16", "core-oldest", "3.10", "3.9"),
+    "2.17": Core("2.17", "core-217", "3.10", "3.10"),
+    "2.18": Core("2.18", "core-218", "3.11", "3.11"),
+    "2.19": Core("2.19", "core-219", "3.12", "3.12"),
+    "2.20": Core("2.20", "core-220", "3.13", "3.13"),
+    "newest": Core("2.21", "core-newest", "3.13", "3.9"),
+}
+HOST_PYTHONS = ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
+
+gate = nox.session(python=False, tags=["gate"])
+part = nox.session(python=False, tags=["all"])
+daily = nox.session(python=False, tags=["daily"])
+
+
+# Environments
+
+
+def environment(session: nox.Session, name: str, requirements: str, python: str = "") -> pathlib.Path:
+    """The bin folder of the environment of this name with exactly these requirements; made where it is missing.
+
+    python: a version; this process's own where it is empty. A version that is not installed skips the session.
+    """
+    wanted = find(session, python) if python else os.path.realpath(sys.executable)
+    if not wanted:
+        session.skip(f"there is no Python {python}")
+    folder = tree.BUILD / name
+    if os.path.realpath(folder / "bin" / "python") != os.path.realpath(wanted):
+        session.run("uv", "venv", "--quiet", "--clear", "--python", wanted, folder)
+    files = ("--python", folder / "bin" / "python", "-r", REQUIREMENTS / requirements)
+    session.run("uv", "pip", "install", "--quiet", *files)
+    return folder / "bin"
+
+
+def find(session: nox.Session, python: str) -> str:
+    """The path of an installed interpreter of this version, or nothing."""
+    found = session.run("uv", "python", "find", python, silent=True, success_codes=[0, 1, 2], stderr=None, log=False)
+    return str(found).strip() if found and os.path.isabs(str(found).strip()) else ""
+
+
+def main_environment(session: nox.Session, requirements: str = "test.txt") -> None:
+    """The environment of tools and tests, and the collection importable from it."""
+    environment(session, "venv", requirements)
+    tree.link()
+
+
+def host_environment(session: nox.Session, python: str) -> pathlib.Path:
+    """An environment as on a managed host with this Python; with the oldest one, the oldest requests as well."""
+    requirements = "python39.txt" if python == HOST_PYTHONS[0] else "pythons.txt"
+    return environment(session, f"python{python.replace('.', '')}", requirements, python)
+
+
+def packages_of_debian(session: nox.Session) -> str:
+    """Install programs that tests need, as root on Debian; returns why they are not there, or nothing."""
+    return machine.provide(functools.partial(session.run, silent=True))
+
+
+def clean(collections: pathlib.Path) -> dict[str, str | None]:
+    """The environment of a user who has set nothing. Variables that are not named here are removed."""
+    return {
+        **dict.fromkeys(os.environ),
+        "PATH": f"{MAIN}:/usr/local/bin:/usr/bin:/bin",
+        "HOME": str(sanity.home("venv")),
+        "LC_ALL": "C.UTF-8",
+        "ANSIBLE_COLLECTIONS_PATH": str(collections),
+    }
+
+
+def pytest(
+    session: nox.Session,
+    *arguments: str | os.PathLike[str],
+    variables: t.Mapping[str, str] | None = None,
+    python: str | os.PathLike[str] = MAIN / "python",
+    cover: bool = False,
+    workers: str = WORKERS,
+) -> None:
+    """Run tests and leave a report in .build/junit. Options of the command line (``-- -k name``) are added."""
+    name = session.name.translate({ord("("): "-", ord(")"): None})
+    added = {**(variables or {}), **({"COVERAGE_FILE": str(COVERAGE / name)} if cover else {})}
+    session.run(
+        python, "-m", "pytest", "-q", "-n", workers, f"--junitxml={tree.BUILD / 'junit' / f'{name}.xml'}",
+        *(("--cov", "--cov-report=") if cover else ()), *arguments, *session.posargs, env=added,
+    )  # fmt: skip
+
+
+# The inner loop
+
+
+@daily
+def quick(session: nox.Session) -> None:
+    """Style, types, fast unit tests and one smoke test of each module, role entry point and playbook."""
+    main_environment(session)
+    session.run(MAIN / "ruff", "check", "--no-cache", ".")
+    session.run(MAIN / "ruff", "format", "--no-cache", "--diff", "--quiet", ".")
+    mypy(session)
+    pytest(session, "-m", "smoke or (not slow and not long and not matrix)", "tests/unit", "tests/smoke")
+
+
+@daily
+def env(session: nox.Session) -> None:
+    """The environment of tools and tests, in .build/venv."""
+    main_environment(session)
+    packages_of_debian(session)
+
+
+@daily
+def format(session: nox.Session) -> None:
+    """Lay out the Python files."""
+    main_environment(session)
+    session.run(MAIN / "ruff", "check", "--fix", "--exit-zero", "--quiet", ".")
+    session.run(MAIN / "ruff", "format", "--quiet", ".")
+
+
+@daily
+def demo(session: nox.Session) -> None:
+    """The main job against the simulator, on this machine."""
+    main_environment(session, "demo.txt")
+    session.run(MAIN / "python", "demo/run.py", *session.posargs)
+
+
+@daily
+def simulator(session: nox.Session) -> None:
+    """The simulator, until Ctrl-C; ``make simulator ARGS=--help`` shows its options."""
+    main_environment(session, "demo.txt")
+    session.run(MAIN / "python", "-m", "tests.simulator", *session.posargs)
+
+
+# The gate
+
+
+@gate
+def integration(session: nox.Session) -> None:
+    """Modules, role and playbooks against the simulator."""
+    main_environment(session)
+    pytest(session, "tests/integration", "-m", "not matrix and not long", cover=True)
+
+
+@gate
+@nox.parametrize("which", ["oldest", "newest"], ids=["oldest", "newest"])
+def cores(session: nox.Session, which: str) -> None:
+    """Real playbooks with the oldest and the newest ansible-core."""
+    playbooks(session, CORES[which], "matrix and not long")
+
+
+def playbooks(session: nox.Session, core: Core, marks: str) -> None:
+    """Run the tests with these marks, with an ansible-core and a Python of managed hosts of their own."""
+    main_environment(session)
+    variables = {
+        "STORWARE_TEST_ANSIBLE_BIN": str(
+            environment(session, core.requirements, f"{core.requirements}.txt", core.python)
+        ),
+        "STORWARE_TEST_TARGET_PYTHON": str(host_environment(session, core.hosts) / "python"),
+    }
+    pytest(session, "tests/integration", "tests/security", "-m", marks, variables=variables)
+
+
+@nox.session(python=False, tags=["gate"], name="sanity")
+@nox.parametrize("which", ["oldest", "newest"], ids=["oldest", "newest"])
+def sanity_tests(session: nox.Session, which: str) -> None:
+    """ansible-test sanity; with the oldest ansible-core only the tests that depend on it."""
+    ansible_test_sanity(session, CORES[which], () if which == "newest" else sanity.OF_THE_CORE)
+
+
+def ansible_test_sanity(session: nox.Session, core: Core, tests: t.Sequence[str] = ()) -> None:
+    """Run these sanity tests, or all of them, over a copy of the repository."""
+    programs = environment(session, core.requirements, f"{core.requirements}.txt", core.python)
+    wanted = HOST_PYTHONS if core is CORES["newest"] else (HOST_PYTHONS[0], core.python)
+    pythons = {version: path for version in wanted if (path := find(session, version))}
+    sanity.run(session, programs, core.requirements, pythons, tests)
+
+
+@nox.session(python=False, tags=["gate"], name="fault-tests")
+def faults_once(session: nox.Session) -> None:
+    """The transfer engine: each kind of fault of server, network, disk and process once."""
+    main_environment(session)
+    pytest(session, "tests/faults", "-n", "3")
+
+
+@gate
+def units(session: nox.Session) -> None:
+    """Single layers, with the oldest Python and the oldest requests of a managed host."""
+    main_environment(session)
+    pytest(session, "tests/unit", python=host_environment(session, HOST_PYTHONS[0]) / "python", cover=True)
+
+
+@gate
+def security(session: nox.Session) -> None:
+    """Attacks by servers, hosts, other users and variables."""
+    main_environment(session)
+    pytest(session, "tests/security", "tests/secrets/test_ids.py", "-m", "not matrix and not long", cover=True)
+
+
+@gate
+def docs(session: nox.Session) -> None:
+    """The documentation: of plugins, and the site in .build/site, opened in a browser."""
+    main_environment(session)
+    collections = tree.COPIES / "docs"
+    environ = clean(collections)
+    options = ["--plugin-docs", "--validate-collection-refs=all", "--disallow-unknown-collection-refs"]
+    with session.chdir(tree.copy_to(collections)):
+        session.run(MAIN / "antsibull-docs", "lint-collection-docs", *options, ".", env=environ)
+    site.build(session, environment(session, "site-tools", "site.txt"), environ)
+    site.look(session)
+
+
+@gate
+def types(session: nox.Session) -> None:
+    """mypy, strict."""
+    main_environment(session)
+    mypy(session)
+
+
+def mypy(session: nox.Session) -> None:
+    """Plugins as the oldest Python of a managed host sees them; the rest as developers' Python does."""
+    session.run(MAIN / "mypy", "--python-version", HOST_PYTHONS[0], "-p", "ansible_collections.storware.backup.plugins")
+    session.run(MAIN / "mypy", "noxfile.py", "tests", "demo", "benchmarks", "extensions")
+
+
+@gate
+def lint(session: nox.Session) -> None:
+    """Style of Python, YAML and shell, change log, pinned versions, options that lack something."""
+    main_environment(session)
+    session.run(MAIN / "ruff", "check", "--no-cache", ".")
+    session.run(MAIN / "ruff", "format", "--no-cache", "--diff", "--quiet", ".")
+    session.run(MAIN / "yamllint", "--strict", ".")
+    if shellcheck := shutil.which("shellcheck", path=f"{MAIN}:{os.environ['PATH']}"):
+        session.run(shellcheck, *tree.shell_scripts())
+    session.run(MAIN / "antsibull-changelog", "lint")
+    if unpinned := sanity.unpinned(MAIN / "python"):
+        session.error(f"add to tests/requirements: {', '.join(unpinned)}")
+
+
+@gate
+def archive(session: nox.Session) -> None:
+    """The archive: built twice with the same bytes, complete, and imported as Galaxy does."""
+    main_environment(session)
+    collections = tree.COPIES / "archive"
+    publishing.build(session, MAIN / "ansible-galaxy", tree.copy_to(collections), clean(collections))
+    publishing.check(session, environment(session, "importer", "importer.txt"), clean(collections))
+
+
+@gate
+def eda(session: nox.Session) -> None:
+    """The event source under ansible-rulebook; needs Java."""
+    if not shutil.which("java"):
+        session.skip("ansible-rulebook needs Java, which is not installed")
+    main_environment(session)
+    programs = environment(session, "rulebook", "rulebook.txt")
+    pytest(session, "tests/eda", variables={"STORWARE_TEST_RULEBOOK": str(programs)})
+
+
+@nox.session(python=False, tags=["gate"], name="fleet-tests")
+def fleet_once(session: nox.Session) -> None:
+    """Three hosts over SSH in network namespaces, one of them cut off in the middle; needs root."""
+    hosts(session, "not long")
+
+
+def hosts(session: nox.Session, marks: str) -> None:
+    """Tests with hosts in namespaces of their own; one after the other, because they share a network."""
+    main_environment(session)
+    if reason := packages_of_debian(session):
+        session.skip(reason)
+    tests = (
+        "-m",
+        "pytest",
+        "-q",
+        "-m",
+        marks,
+        f"--junitxml={tree.BUILD / 'junit' / f'{session.name}.xml'}",
+        "tests/lab",
+    )
+    session.run(*machine.inside(MAIN / "python", *tests, *session.posargs))
+
+
+@nox.session(python=False, tags=["last"])
+def coverage(session: nox.Session) -> None:
+    """Lines and branches of plugins that the tests of the gate reach; runs after all others."""
+    main_environment(session)
+    combined = f"--data-file={tree.BUILD / 'coverage.combined'}"
+    session.run(MAIN / "coverage", "combine", "--quiet", "--keep", combined, *sorted(COVERAGE.iterdir()))
+    session.run(MAIN / "coverage", "report", combined)
+    report = tree.BUILD / "coverage.json"
+    session.run(MAIN / "coverage", "json", "--quiet", combined, "-o", report)
+    totals = json.loads(report.read_text())["totals"]
+    lines, branches = totals["percent_statements_covered"], totals["percent_branches_covered"]
+    session.log(f"plugins: {lines:.1f} % of lines, {branches:.1f} % of branches")
+    if lines < LEAST_LINES or branches < LEAST_BRANCHES:
+        session.error(f"at least {LEAST_LINES} % of lines and {LEAST_BRANCHES} % of branches are wanted")
+
+
+# Everything else: make test-all
+
+
+@part
+@nox.parametrize("which", list(CORES), ids=list(CORES))
+def matrix(session: nox.Session, which: str) -> None:
+    """Each ansible-core: playbooks, sanity, and unit tests, also by ansible-test, each with another Python."""
+    core = CORES[which]
+    playbooks(session, core, "matrix")
+    ansible_test_sanity(session, core)
+    pytest(session, "tests/unit", python=host_environment(session, core.hosts) / "python")
+    programs = environment(session, core.requirements, f"{core.requirements}.txt", core.python)
+    sanity.ansible_test_units(session, programs, core.requirements, core.python)
+
+
+@nox.session(python=False, tags=["all"], name="property-tests")
+def property_tests(session: nox.Session) -> None:
+    """Generated tests with many more examples, other ones each time."""
+    main_environment(session)
+    files = sorted(path for path in (tree.ROOT / "tests").rglob("test_*.py") if "support.examples" in path.read_text())
+    pytest(session, "-m", "not matrix", *files, variables={"STORWARE_TEST_LONG": "1"})
+
+
+@nox.session(python=False, tags=["all"], name="secret-leaks")
+@nox.parametrize("which", ["oldest", "newest"], ids=["oldest", "newest"])
+def secret_leaks(session: nox.Session, which: str) -> None:
+    """Every fault with every shape of secret in every encoding, in results, logs and playbooks."""
+    main_environment(session)
+    core = CORES[which]
+    programs = environment(session, core.requirements, f"{core.requirements}.txt", core.python)
+    tests = ("tests/secrets",) if which == "newest" else ("tests/secrets", "--ignore=tests/secrets/test_faults.py")
+    pytest(session, "-m", "long or not long", *tests, variables={"STORWARE_TEST_ANSIBLE_BIN": str(programs)})
+
+
+@part
+def fleet(session: nox.Session) -> None:
+    """Hosts over SSH with all transfer modes and failures, and 300 mailboxes on 4 hosts; needs root."""
+    hosts(session, "long or not long")
+    pytest(session, "tests/integration/test_role_spread.py", "-m", "long", variables={"STORWARE_TEST_LONG": "1"})
+
+
+@part
+def faults(session: nox.Session) -> None:
+    """Each fault with three client libraries, beside other clients; ends with a table."""
+    main_environment(session)
+    libraries = {
+        "requests 2.25.1": host_environment(session, HOST_PYTHONS[0]) / "python",
+        "requests 2.31.0": environment(session, "requests231", "requests231.txt", "3.12") / "python",
+        "requests, newest": MAIN / "python",
+    }
+    run = (MAIN / "python", "-m", "tests.faults")
+    for name, python in libraries.items():
+        session.run(*run, "engine", name, python)
+    for name in ("requests 2.25.1", "requests, newest"):
+        session.run(*run, "naive", name, libraries[name])
+    for program in ("get_url", "curl -fL", "curl -C - --retry", "wget -c", "aria2c -c"):
+        session.run(*run, "program", program)
+    session.run(*run, "table")
+
+
+@part
+def crash(session: nox.Session) -> None:
+    """Killed, and let down, at each system call; power loss, many writers, a file of 1 GiB."""
+    main_environment(session)
+    pytest(session, "-m", "long", "tests/faults", "tests/integration", "tests/unit")
+    session.run(MAIN / "python", "-m", "tests.faults.crash")
+
+
+@part
+def switches(session: nox.Session) -> None:
+    """The whole job with each single unknown of the server the other way round."""
+    main_environment(session)
+    pytest(session, "-m", "long", "tests/integration/test_switches.py")
+
+
+@nox.session(python=False, tags=["all"], name="simulator-tests")
+def simulator_contract(session: nox.Session) -> None:
+    """The simulator: specification, faults, switches, command line. Run it when tests/simulator changes."""
+    main_environment(session)
+    pytest(session, "tests/contract")
+
+
+@part
+def tooling(session: nox.Session) -> None:
+    """Tests of test tools. Run it when tests/harness, tests/faults or tests/secrets change."""
+    main_environment(session)
+    pytest(session, "tests/tooling")
+
+
+@part
+def mutation(session: nox.Session) -> None:
+    """200 mutants of the engine and the API layer, a fixed sample: the gate's tests must notice most."""
+    session.error("not wired yet")
+
+
+@nox.session(python=False, tags=["all"], name="bench-short")
+def bench_short(session: nox.Session) -> None:
+    """Each benchmark once and small: whether it runs, not how fast it is."""
+    main_environment(session)
+    session.run(MAIN / "python", "-m", "benchmarks", "--quick")
+
+
+@daily
+def bench(session: nox.Session) -> None:
+    """Downloads side by side with the programs that a user would pick instead; takes long."""
+    main_environment(session)
+    session.run(MAIN / "python", "-m", "benchmarks", *session.posargs)
+
+
+# Sessions of antsibull-nox: ansible-lint, extra-checks and license-check, which are part of the gate
+antsibull_nox.load_antsibull_nox_toml()

@@ -1,0 +1,130 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""ansible-test where only the package index can be reached, and pip's settings for programs with another home."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import typing as t
+
+import nox
+
+from tests.harness import tree
+
+_HOMES: t.Final = tree.BUILD / "home"  # of programs that would write to the user's
+# The pip that each ansible-test wants to download from a site of its own
+_PIP: t.Final = {"core-oldest": "23.1.2", "core-217": "23.1.2", "core-218": "24.2", "core-219": "24.2"}
+_NEWER_PIP: t.Final = "25.2"
+# Sanity tests whose result depends on the ansible-core that runs them
+OF_THE_CORE: t.Final = (
+    "validate-modules",
+    "import",
+    "compile",
+    "ansible-doc",
+    "runtime-metadata",
+    "action-plugin-docs",
+)
+
+
+def _pip_settings() -> dict[str, str]:
+    """Settings of pip on this machine, from its files and variables, such as ``index-url``."""
+    command = (sys.executable, "-m", "pip", "config", "list")
+    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    pairs = (line.split("=", 1) for line in listed.splitlines())
+    return {key.rpartition(".")[2]: ast.literal_eval(value) for key, value in pairs}
+
+
+def uv_settings() -> dict[str, str]:
+    """The package index that pip uses, for uv, which does not read pip's settings."""
+    index = _pip_settings().get("index-url")
+    return {"UV_DEFAULT_INDEX": index} if index else {}
+
+
+def home(name: str) -> pathlib.Path:
+    """A home for programs that start pip in environments of their own, with pip's settings of this machine."""
+    settings = configparser.RawConfigParser()
+    settings["global"] = _pip_settings()
+    file = _HOMES / name / ".config" / "pip" / "pip.conf"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w", encoding="utf-8") as stream:
+        settings.write(stream)
+    return _HOMES / name
+
+
+def unpinned(python: pathlib.Path) -> list[str]:
+    """The packages of an environment, such as "idna==3.20", that stand in no file of tests/requirements."""
+    command = ("uv", "pip", "freeze", "--python", python)
+    frozen = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    files = (tree.ROOT / "tests" / "requirements").glob("*.txt")
+    lines = (line for file in files for line in file.read_text(encoding="utf-8").splitlines())
+    pinned = {_normal(line.partition(";")[0].strip()) for line in lines}
+    return [name for name in frozen.splitlines() if _normal(name) not in pinned]
+
+
+def _normal(requirement: str) -> str:
+    """As package indexes compare names: "ruamel.yaml==1.0" and "Ruamel-YAML==1.0" are one package (PEP 503)."""
+    name, _, version = requirement.partition("==")
+    return f"{re.sub('[-_.]+', '-', name).lower()}=={version}"
+
+
+def run(
+    session: nox.Session, programs: pathlib.Path, core: str, pythons: t.Mapping[str, str], tests: t.Sequence[str]
+) -> None:
+    """ansible-test sanity over a copy of the repository, with these Pythons of managed hosts.
+
+    programs: the bin folder of an environment with ansible-core; core: its name; tests: all when empty.
+    """
+    collection, environment = _prepare(session, programs, core, pythons)
+    chosen = [word for test in tests for word in ("--test", test)]
+    with session.chdir(collection):
+        session.run(programs / "ansible-test", "sanity", "--venv", "--color", "no", *chosen, env=environment)
+
+
+def ansible_test_units(session: nox.Session, programs: pathlib.Path, core: str, version: str) -> None:
+    """ansible-test units with the Python of ansible-core itself, in whose environment the tests' packages are."""
+    collection, environment = _prepare(session, programs, core, {version: str(programs / "python")})
+    with session.chdir(collection):
+        session.run(programs / "ansible-test", "units", "--python", version, "--color", "no", env=environment)
+
+
+def _prepare(
+    session: nox.Session, programs: pathlib.Path, core: str, pythons: t.Mapping[str, str]
+) -> tuple[pathlib.Path, dict[str, str | None]]:
+    links = tree.BUILD / "pythons" / core  # before anything else in PATH, so that no other Python is found
+    shutil.rmtree(links, ignore_errors=True)
+    links.mkdir(parents=True)
+    for version, path in pythons.items():
+        (links / f"python{version}").symlink_to(path)
+    its_home = home(core)
+    _provide_pip(session, _PIP.get(core, _NEWER_PIP), its_home)
+    path = f"{links}:{programs}:/usr/local/bin:/usr/bin:/bin"
+    environment = {**dict.fromkeys(session.env), "HOME": str(its_home), "LC_ALL": "C.UTF-8", "PATH": path}
+    return tree.copy_to(tree.BUILD / f"sanity-{core}"), environment
+
+
+def _provide_pip(session: nox.Session, version: str, its_home: pathlib.Path) -> None:
+    """Put pip where ansible-test keeps what it downloads, so that it asks no other server than pip itself does.
+
+    ansible-test runs the script of this name with a new interpreter to give it pip, and adds options of the
+    original script that pip does not know.
+    """
+    cache = its_home / ".ansible" / "test" / "cache"
+    script = cache / f"get_pip_{version.replace('.', '_')}.py"
+    if script.exists():
+        return
+    session.run(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", cache, f"pip=={version}")
+    script.write_text(
+        "import sys\n"
+        f"sys.path.insert(0, {str(cache / f'pip-{version}-py3-none-any.whl')!r})\n"
+        "from pip._internal.cli.main import main\n"
+        "options = [a for a in sys.argv[1:] if a not in ('--no-setuptools', '--no-wheel')]\n"
+        "sys.exit(main(['install', *options]))\n",
+        encoding="utf-8",
+    )
