@@ -161,7 +161,8 @@ def quick(session: nox.Session) -> None:
     session.run(MAIN / "ruff", "check", "--no-cache", ".")
     session.run(MAIN / "ruff", "format", "--no-cache", "--diff", "--quiet", ".")
     mypy(session)
-    pytest(session, "-m", "smoke or (not slow and not long and not matrix)", "tests/unit", "tests/smoke")
+    pytest(session, "-m", "not slow and not long", "tests/unit")
+    pytest(session, "-m", "smoke", "tests/integration")
 
 
 @daily

@@ -154,6 +154,7 @@ def test_the_steps_of_the_workflow_are_job_templates_and_the_removal_waits_for_s
 # --- Setting AWX up ---
 
 
+@pytest.mark.smoke
 @pytest.mark.matrix
 def test_a_playbook_sets_awx_up_with_the_kit(ansible: Ansible, tmp_path: pathlib.Path) -> None:
     log = tmp_path / "log"

@@ -40,6 +40,7 @@ def user(simulator: Simulator, email: str) -> dict[str, t.Any]:
 # --- create and adopt ---
 
 
+@pytest.mark.smoke
 @pytest.mark.fault("U2")
 def test_creates_once_and_adopts_ever_after(simulator: Simulator) -> None:
     first = ensure(prepare(simulator, ALICE, BOB))

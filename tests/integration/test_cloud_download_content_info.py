@@ -36,6 +36,7 @@ def held(simulator: Simulator, tmp_path: pathlib.Path) -> pathlib.Path:
     return pathlib.Path(good(run_module(CONTENT, connect(simulator, guid=guid, dest=str(tmp_path))))["path"])
 
 
+@pytest.mark.smoke
 def test_what_came_is_intact_and_nothing_is_touched(simulator: Simulator, tmp_path: pathlib.Path) -> None:
     guids = simulator.seed(users=3, downloads=3, content_size=10_000)
     for guid in guids:

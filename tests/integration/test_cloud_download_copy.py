@@ -51,6 +51,7 @@ def _fetched(simulator: Simulator, tmp_path: pathlib.Path, size: int) -> tuple[s
 Source = tuple[str, pathlib.Path]
 
 
+@pytest.mark.smoke
 def test_a_copy_is_the_file_with_a_receipt_and_the_second_run_copies_nothing(
     source: Source, neighbour: Neighbour, here: pathlib.Path
 ) -> None:

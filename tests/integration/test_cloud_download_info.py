@@ -68,6 +68,7 @@ def test_every_entity_type_can_be_asked_for(simulator: Simulator, kind: str) -> 
     assert queries(simulator)[0]["protected-entity-type"] == kind
 
 
+@pytest.mark.smoke
 def test_filters_select(simulator: Simulator) -> None:
     run_module("cloud_download", prepare(simulator, "alice@example.com", "bob@example.com"))
     everything = info(simulator)["cloud_downloads"]

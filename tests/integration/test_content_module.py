@@ -96,6 +96,7 @@ def test_a_download_arrives_once(simulator: Simulator, tmp_path: pathlib.Path, w
     assert snapshot(tmp_path) == before
 
 
+@pytest.mark.smoke
 @pytest.mark.fault("U2")
 def test_unchanged_needs_no_server_at_all(simulator: Simulator, tmp_path: pathlib.Path, guid: str) -> None:
     good(fetch(simulator, tmp_path, guid))

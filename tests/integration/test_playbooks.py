@@ -34,6 +34,7 @@ def _shown(run: Run, task: str) -> list[str]:
     return [line for result in run.of(task) for line in result.result["msg"]]
 
 
+@pytest.mark.smoke
 @pytest.mark.matrix
 def test_fetch_to_some_hosts(ansible: Ansible, simulator: Simulator, tmp_path: pathlib.Path) -> None:
     """Entities as text with commas, as a command line or a survey gives them, and hosts by pattern."""
@@ -59,6 +60,7 @@ def test_fetch_to_some_hosts(ansible: Ansible, simulator: Simulator, tmp_path: p
     assert {result.host for result in run.results} == {"files"}
 
 
+@pytest.mark.smoke
 @pytest.mark.matrix
 def test_list(ansible: Ansible, simulator: Simulator) -> None:
     """Every variable is the query parameter of the same name; an empty one is not sent."""
@@ -104,6 +106,7 @@ def test_list(ansible: Ansible, simulator: Simulator) -> None:
         assert simulator.counters()["writes"] == 0
 
 
+@pytest.mark.smoke
 @pytest.mark.fault("U1")
 @pytest.mark.matrix
 def test_remove(ansible: Ansible, simulator: Simulator) -> None:

@@ -83,6 +83,7 @@ def test_each_filter_goes_over_the_wire_as_its_query_parameter(
         assert own == sent
 
 
+@pytest.mark.smoke
 def test_the_record_says_what_the_server_says(simulator: Simulator) -> None:
     (alice,) = info(simulator, name_like="Alice")["protected_entities"]
     backup = alice.pop("latest_backup")

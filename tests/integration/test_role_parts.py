@@ -93,6 +93,7 @@ def test_when_nothing_can_be_prepared_the_run_ends_with_the_reason(fleet: Fleet)
     assert not any(call.startswith("GET /cloud-download/") for call in fleet.calls())
 
 
+@pytest.mark.smoke
 def test_entry_points(fleet: Fleet) -> None:
     """Prepare, fetch, verify and remove, each by itself."""
     simulator = fleet.simulator

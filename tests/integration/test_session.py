@@ -68,6 +68,7 @@ def test_a_session_is_opened_used_and_closed(simulator: Simulator, way: str) -> 
     assert calls(simulator) == ["GET /session"]
 
 
+@pytest.mark.smoke
 def test_a_living_session_is_proved_and_returned(simulator: Simulator) -> None:
     session = opened(simulator)
     for options in (server_of(simulator, session=session), connect(simulator, session=session)):

@@ -48,7 +48,9 @@ def _flips() -> list[t.Any]:
             continue
         values = OTHER_VALUES.get(switch.name) or list(switch.allowed[1:])
         assert values, f"no other value is known for the switch {switch.name}: add one to OTHER_VALUES"
-        flips += [pytest.param({switch.name: value}, id=f"{switch.name}={value}") for value in values]
+        flips += [
+            pytest.param({switch.name: value}, id=f"{switch.name}={value}", marks=pytest.mark.long) for value in values
+        ]
     return flips
 
 
