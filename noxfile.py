@@ -21,7 +21,8 @@ import nox
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from tests.harness import publishing, sanity, site, tree
+from tests.harness import archive as release
+from tests.harness import sanity, site, tree
 from tests.lab import machine
 
 # A developer's settings for other work, and variables that would lead a program to another installation of it
@@ -269,7 +270,7 @@ def docs(session: nox.Session) -> None:
     with session.chdir(tree.copy_to(collections)):
         session.run(MAIN / "antsibull-docs", "lint-collection-docs", *options, ".", env=environ)
     site.build(session, environment(session, "site-tools", "site.txt"), environ)
-    site.look(session)
+    pytest(session, "tests/site")
 
 
 @gate
@@ -295,8 +296,7 @@ def lint(session: nox.Session) -> None:
     if shellcheck := shutil.which("shellcheck", path=f"{MAIN}:{os.environ['PATH']}"):
         session.run(shellcheck, *tree.shell_scripts())
     session.run(MAIN / "antsibull-changelog", "lint")
-    if unpinned := sanity.unpinned(MAIN / "python"):
-        session.error(f"add to tests/requirements: {', '.join(unpinned)}")
+    pytest(session, "tests/tooling/test_repository.py")
 
 
 @gate
@@ -304,8 +304,8 @@ def archive(session: nox.Session) -> None:
     """The archive: built twice with the same bytes, complete, and imported as Galaxy does."""
     main_environment(session)
     collections = tree.COPIES / "archive"
-    publishing.build(session, MAIN / "ansible-galaxy", tree.copy_to(collections), clean(collections))
-    publishing.check(session, environment(session, "importer", "importer.txt"), clean(collections))
+    release.build(session, MAIN / "ansible-galaxy", tree.copy_to(collections), clean(collections))
+    release.check(session, environment(session, "importer", "importer.txt"), clean(collections))
 
 
 @gate

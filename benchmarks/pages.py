@@ -12,8 +12,8 @@ import typing as t
 
 from benchmarks import by_hand, scale
 from tests.harness import tree
-from tests.support import marks
 from tests.simulator.process import Simulator
+from tests.support import marks
 from tests.support.ansible import Ansible
 from tests.support.fleet import Fleet
 

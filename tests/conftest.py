@@ -24,6 +24,22 @@ hypothesis.settings.register_profile("tests", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("tests")
 
 
+MARKERS: t.Final = (
+    "matrix: runs real Ansible programs; repeated with other ansible-cores",
+    "bad_requests: sends what the server's specification forbids, on purpose",
+    "fault(id, ...): shows how these faults of tests/support/fault_ids.py end",
+    "slow: takes more than a few seconds; left out by the session quick",
+    "long: left out by the gate; sessions of make test-all run it",
+    "smoke: one for each module, role entry point and playbook, for the session quick",
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Here and not in pyproject.toml, which ansible-test does not read."""
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A test that names a fault nobody knows shows nothing."""
     named = {(item.nodeid, fault) for item in items for mark in item.iter_markers("fault") for fault in mark.args}

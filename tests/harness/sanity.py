@@ -8,7 +8,6 @@ from __future__ import annotations
 import ast
 import configparser
 import pathlib
-import re
 import shutil
 import subprocess
 import sys
@@ -56,22 +55,6 @@ def home(name: str) -> pathlib.Path:
     with file.open("w", encoding="utf-8") as stream:
         settings.write(stream)
     return _HOMES / name
-
-
-def unpinned(python: pathlib.Path) -> list[str]:
-    """The packages of an environment, such as "idna==3.20", that stand in no file of tests/requirements."""
-    command = ("uv", "pip", "freeze", "--python", python)
-    frozen = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    files = (tree.ROOT / "tests" / "requirements").glob("*.txt")
-    lines = (line for file in files for line in file.read_text(encoding="utf-8").splitlines())
-    pinned = {_normal(line.partition(";")[0].strip()) for line in lines}
-    return [name for name in frozen.splitlines() if _normal(name) not in pinned]
-
-
-def _normal(requirement: str) -> str:
-    """As package indexes compare names: "ruamel.yaml==1.0" and "Ruamel-YAML==1.0" are one package (PEP 503)."""
-    name, _, version = requirement.partition("==")
-    return f"{re.sub('[-_.]+', '-', name).lower()}=={version}"
 
 
 def run(

@@ -18,15 +18,6 @@ SITE: t.Final = tree.BUILD / "site"
 
 _SOURCE: t.Final = tree.BUILD / "site-source"
 _REPOSITORY: t.Final = "https://github.com/storware-backup/ansible-collection/blob/main"
-# Pages that are opened, and what must be on them.
-_PAGES: t.Final = {
-    "index.html": ("Many mailboxes, many hosts", "When a task fails", "Modules, role and filter"),
-    "readme.html": ("Install", "When something fails"),
-    "fleet.html": ("fetch_content_via", "Calls and CPU grow linearly"),
-    "reference/cloud_download_module.html": ("protected_entities", "Return Values", "ambiguous_create"),
-    "reference/fetch_content_role.html": ("fetch_content_dest", "verify"),
-}
-_SMALLEST_PICTURE: t.Final = 20_000  # bytes; a page without anything has less
 LINK: t.Final = re.compile(r"\]\((?!https?://|#)([^)#]+)")
 
 
@@ -44,25 +35,6 @@ def build(session: nox.Session, programs: pathlib.Path, environment: t.Mapping[s
     session.run(programs / "antsibull-docs", *command, "storware.backup", env=settings)
     shutil.rmtree(SITE, ignore_errors=True)
     session.run(programs / "sphinx-build", "-q", "-W", "--keep-going", "-b", "html", _SOURCE, SITE, env=settings)
-
-
-def look(session: nox.Session) -> None:
-    """Open pages in a browser, as a reader would: their subjects are there, and nothing fails to load."""
-    browser = shutil.which("chromium") or shutil.which("google-chrome")
-    if browser is None:
-        session.skip("no Chromium is installed; the site is built, but was not opened")
-    for name, words in _PAGES.items():
-        picture = tree.BUILD / f"site-{pathlib.Path(name).stem}.png"
-        options = ("--headless=new", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr")
-        more = (f"--user-data-dir={tree.BUILD / 'browser'}", "--virtual-time-budget=5000")
-        command = (browser, *options, *more, f"--screenshot={picture}", "--dump-dom", (SITE / name).as_uri())
-        shown = str(session.run(*command, silent=True))
-        if missing := [word for word in words if word not in shown]:
-            session.error(f"{name} does not show {', '.join(missing)}")
-        if failed := re.findall(r"net::ERR_\w+|CONSOLE\S*] \"Uncaught.*", shown):
-            session.error(f"{name}: {', '.join(failed)}")
-        if picture.stat().st_size < _SMALLEST_PICTURE:
-            session.error(f"{name} is as good as empty: {picture}")
 
 
 def _settle_links(page: pathlib.Path, place: pathlib.Path) -> None:

@@ -11,8 +11,8 @@ import shutil
 import pytest
 
 from tests.harness import tree
-from tests.support import marks
 from tests.simulator.process import Simulator
+from tests.support import marks
 from tests.support.ansible import Ansible
 
 _GUIDE = (tree.ROOT / "docs" / "closed-networks.md").read_text(encoding="utf-8")

@@ -16,8 +16,8 @@ import pytest
 import yaml
 
 from tests.harness import tree
-from tests.support import marks
 from tests.simulator.process import Simulator
+from tests.support import marks
 from tests.support.ansible import Ansible
 from tests.support.use import FETCHING, WAITING
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How many generated examples a test runs: some with `make test`, many and always other ones with `make property-tests`."""
+"""How many generated examples a test runs: some in the gate, many and always other ones with `make property-tests`."""
 
 from __future__ import annotations
 

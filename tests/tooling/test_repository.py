@@ -9,6 +9,7 @@ import pathlib
 import re
 import tarfile
 import typing as t
+from importlib import metadata
 
 import pytest
 import yaml
@@ -56,6 +57,19 @@ def test_all_tools_are_pinned() -> None:
     for file in REQUIREMENTS.glob("*.txt"):
         for line in file.read_text(encoding="utf-8").splitlines():
             assert re.fullmatch(r"#.*|-[cr] \S+\.txt|[\w.-]+==[\d.]+(; .+)?", line), f"{file.name}: {line}"
+
+
+def test_everything_that_tools_bring_along_is_pinned() -> None:
+    files = [file.read_text(encoding="utf-8") for file in REQUIREMENTS.glob("*.txt")]
+    pinned = {_normal(line.partition(";")[0].strip()) for text in files for line in text.splitlines()}
+    here = {_normal(f"{found.metadata['Name']}=={found.version}") for found in metadata.distributions()}
+    assert sorted(here - pinned) == []
+
+
+def _normal(requirement: str) -> str:
+    """As package indexes compare names: "ruamel.yaml==1.0" and "Ruamel-YAML==1.0" are one package (PEP 503)."""
+    name, _, version = requirement.partition("==")
+    return f"{re.sub('[-_.]+', '-', name).lower()}=={version}"
 
 
 def test_no_sanity_test_is_ignored() -> None:
