@@ -16,9 +16,7 @@ import stat
 import time
 
 import pytest
-import yaml
 
-from ansible_collections.storware.backup.plugins.module_utils import _options
 from tests.eda.conftest import Rulebooks
 from tests.harness import tree
 from tests.simulator.process import Simulator
@@ -169,11 +167,3 @@ def test_the_guides_rulebook_fetches_what_becomes_ready(
     assert hashlib.sha256(path.read_bytes()).hexdigest() == simulator.content(alice)["sha256"]
     assert simulator.password not in running.output.replace("tests.simulator", "")
     running.stop()
-
-
-def test_options_are_documented() -> None:
-    text = SOURCE.read_text(encoding="utf-8")
-    (documentation,) = re.findall(r'DOCUMENTATION = r"""\n(.*?)"""', text, re.S)
-    documented = yaml.safe_load(documentation)["options"]
-    named = {name for key in documented for name in key.split(", ")}
-    assert named == {option.name for option in _options.CONNECTION} | {"interval", "cursor", "mode"}

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The AWX kit: it is up to date, its job templates run as AWX runs them, and a playbook sets AWX up with it."""
+"""The AWX content: its job templates run as AWX runs them, and a playbook sets AWX up with it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ import typing as t
 import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils import _options
-from tests.harness import awx_kit
 from tests.simulator.credentials import TOKEN
 from tests.simulator.process import Simulator
 from tests.support.ansible import Ansible
-from tests.support.awx import Awx, kit, stand_in
+from tests.support.awx import Awx, generated, stand_in
 from tests.support.use import FETCHING, WAITING
 
 Json = t.Any
@@ -25,25 +24,8 @@ Json = t.Any
 PEOPLE: Json = {"fetch_content_protected_entities": "alice@example.com\n\n bob@example.com \n"}
 
 
-def test_the_kit_is_what_the_options_make_of_it() -> None:
-    """Otherwise: make awx-kit."""
-    for path, text in awx_kit.files().items():
-        assert path.read_text(encoding="utf-8") == text, f"make awx-kit would change {path.name}"
-
-
-def test_an_option_that_no_survey_can_ask_for_has_to_be_named_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("fetch_content_request", "fetch_content_connection"):
-        with monkeypatch.context() as patch:
-            patch.setattr(awx_kit, "_NOT_ASKED", {n: why for n, why in awx_kit._NOT_ASKED.items() if n != name})
-            with pytest.raises(awx_kit.KitError, match=name):
-                awx_kit.files()
-    monkeypatch.setattr(awx_kit, "_NOT_ASKED", {**awx_kit._NOT_ASKED, "fetch_content_colour": "is none"})
-    with pytest.raises(awx_kit.KitError, match="fetch_content_colour"):
-        awx_kit.files()
-
-
 def test_the_credential_has_every_option_of_a_connection_that_lasts() -> None:
-    credential = kit("credential_type.yml")
+    credential = generated("credential_type.yml")
     fields = {field["id"]: field for field in credential["inputs"]["fields"]}
     assert fields.keys() == {option.name for option in _options.CONNECTION} - {"session"}
     assert {name for name, field in fields.items() if field.get("secret")} == {"password", "token"}
@@ -53,7 +35,7 @@ def test_the_credential_has_every_option_of_a_connection_that_lasts() -> None:
 
 
 def test_a_survey_asks_for_nothing_twice_and_offers_its_own_choices() -> None:
-    for asked in [*kit("job_templates.yml"), kit("workflow.yml")]:
+    for asked in [*generated("job_templates.yml"), generated("workflow.yml")]:
         questions = asked["survey_spec"]["spec"]
         variables = [question["variable"] for question in questions]
         assert len(set(variables)) == len(variables)
@@ -83,7 +65,7 @@ def test_every_job_template_runs_as_awx_runs_it(awx: Awx, simulator: Simulator, 
     simulator.switch(content_size=8_000_000, queue_seconds=60, run_seconds=120)  # 50 times faster
     dest: Json = {"fetch_content_dest": str(tmp_path / "restore")}
     quick: Json = {"fetch_content_progress_interval": 1, "fetch_content_wait_interval": 0.2}
-    templates = {found["name"].removeprefix("Storware: "): found["name"] for found in kit("job_templates.yml")}
+    templates = {found["name"].removeprefix("Storware: "): found["name"] for found in generated("job_templates.yml")}
     jobs = []
 
     def launch(name: str, given: Json, **more: Json) -> Json:
@@ -138,8 +120,8 @@ def test_a_job_that_fails_says_why_and_keeps_no_secret(awx: Awx, tmp_path: pathl
 
 
 def test_the_steps_of_the_workflow_are_job_templates_and_the_removal_waits_for_somebody() -> None:
-    workflow = kit("workflow.yml")
-    names = {found["name"] for found in kit("job_templates.yml")}
+    workflow = generated("workflow.yml")
+    names = {found["name"] for found in generated("job_templates.yml")}
     nodes = {node["identifier"]: node for node in workflow["schema"]}
     order = ["prepare", "fetch", "verify", "approve", "remove"]
     assert list(nodes) == order
@@ -156,7 +138,7 @@ def test_the_steps_of_the_workflow_are_job_templates_and_the_removal_waits_for_s
 
 @pytest.mark.smoke
 @pytest.mark.matrix
-def test_a_playbook_sets_awx_up_with_the_kit(ansible: Ansible, tmp_path: pathlib.Path) -> None:
+def test_a_playbook_sets_awx_up_with_the_content(ansible: Ansible, tmp_path: pathlib.Path) -> None:
     log = tmp_path / "log"
     paths = f"{stand_in(tmp_path / 'collections')}:{ansible.environment()['ANSIBLE_COLLECTIONS_PATH']}"
     run = ansible.playbook(
@@ -176,12 +158,12 @@ def test_a_playbook_sets_awx_up_with_the_kit(ansible: Ansible, tmp_path: pathlib
         *["job_template"] * 6,
         "workflow_job_template",
     ]
-    assert done[0][1] == kit("credential_type.yml")
+    assert done[0][1] == generated("credential_type.yml")
     assert [given["survey_spec"] for name, given in done if name == "job_template"] == [
-        found["survey_spec"] for found in kit("job_templates.yml")
+        found["survey_spec"] for found in generated("job_templates.yml")
     ]
     assert all(given["credentials"] == ["Storware"] for name, given in done if name == "job_template")
-    assert done[-1][1]["schema"] == kit("workflow.yml")["schema"]
+    assert done[-1][1]["schema"] == generated("workflow.yml")["schema"]
 
 
 def test_without_a_project_nothing_is_set_up(ansible: Ansible, tmp_path: pathlib.Path) -> None:

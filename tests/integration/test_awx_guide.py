@@ -15,7 +15,7 @@ import yaml
 from tests.harness import tree
 from tests.support import marks
 from tests.support.ansible import Ansible
-from tests.support.awx import kit, stand_in
+from tests.support.awx import generated, stand_in
 
 _GUIDE = (tree.ROOT / "docs" / "awx.md").read_text(encoding="utf-8")
 
@@ -47,7 +47,7 @@ def test_the_guide_sets_awx_up(ansible: Ansible, tmp_path: pathlib.Path) -> None
     assert (clone / "context" / "_build" / "requirements.yml").exists()
     told = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     templates = [given for name, given in told if name == "job_template"]
-    assert [given["name"] for given in templates] == [found["name"] for found in kit("job_templates.yml")]
+    assert [given["name"] for given in templates] == [found["name"] for found in generated("job_templates.yml")]
     assert all(given["credentials"] == ["Storware", "File servers"] for given in templates)
     assert all(given["project"] == "Storware" for given in templates)
 
@@ -57,7 +57,7 @@ def test_what_the_guide_names_is_there() -> None:
         assert (tree.ROOT / path).exists(), path
     for name in re.findall(r"^\| `([\w./]+)` \|", _GUIDE, re.M):
         assert (tree.ROOT / "extensions" / "awx" / name).exists(), name
-    assert len(kit("job_templates.yml")) == 6
+    assert len(generated("job_templates.yml")) == 6
 
 
 def test_the_execution_environment_has_what_the_collection_needs(ansible: Ansible, tmp_path: pathlib.Path) -> None:

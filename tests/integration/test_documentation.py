@@ -13,8 +13,6 @@ import typing as t
 import pytest
 import yaml
 
-from ansible_collections.storware.backup.plugins.doc_fragments import connection
-from ansible_collections.storware.backup.plugins.module_utils import _options
 from ansible_collections.storware.backup.plugins.module_utils._api import failures
 from tests.harness import tree
 from tests.simulator.process import Simulator
@@ -110,19 +108,6 @@ def test_a_backup_is_documented_the_same_everywhere() -> None:
         _returns("protected_entity_info")["protected_entities"]["contains"]["latest_backup"]["contains"],
     ]
     assert backups[0] == backups[1]
-
-
-@pytest.mark.parametrize("option", _options.CONNECTION, ids=lambda option: option.name)
-def test_connection_options_are_documented_as_they_are(option: _options.Option) -> None:
-    documented = yaml.safe_load(connection.ModuleDocFragment.DOCUMENTATION)["options"][option.name]
-    assert f"E({option.environment})" in str(documented["description"])
-    assert documented["type"] == option.type
-    assert documented.get("default") == option.default
-
-
-def test_no_connection_option_is_documented_that_is_none() -> None:
-    documented = yaml.safe_load(connection.ModuleDocFragment.DOCUMENTATION)["options"]
-    assert list(documented) == [option.name for option in _options.CONNECTION]
 
 
 @pytest.mark.parametrize("module", tree.modules_with_connection())

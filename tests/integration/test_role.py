@@ -8,13 +8,10 @@ from __future__ import annotations
 import pathlib
 import stat
 import subprocess
-import typing as t
 
 import pytest
 import yaml
 
-from ansible_collections.storware.backup.plugins.module_utils import _options
-from tests.harness.tree import ROOT
 from tests.simulator.process import Simulator
 from tests.support.ansible import Run
 from tests.support.fleet import ALICE, NAMES, PEOPLE, ROLE, Fleet, Json
@@ -284,39 +281,3 @@ def test_bad_input(fleet: Fleet) -> None:
     assert "pasword" in messages["connection"]
     assert "swordfish" not in run.output
     assert fleet.calls() == []
-
-
-def _options_of(document: str) -> dict[str, Json]:
-    return t.cast("dict[str, Json]", yaml.safe_load(document)["options"])
-
-
-def _role(path: str) -> Json:
-    return yaml.safe_load((ROOT / "roles" / "fetch_content" / path).read_text(encoding="utf-8"))
-
-
-def test_documented_defaults_are_the_defaults() -> None:
-    documented = _role("meta/argument_specs.yml")["argument_specs"]["main"]["options"]
-    defaults = {name: spec["default"] for name, spec in documented.items() if "default" in spec}
-    assert defaults == _role("defaults/main.yml")
-
-
-def test_connection_options_are_those_of_the_modules() -> None:
-    documented = _role("meta/argument_specs.yml")["argument_specs"]["main"]["options"]["fetch_content_connection"]
-    assert {name: (spec["type"], spec.get("no_log", False)) for name, spec in documented["options"].items()} == {
-        option.name: (option.type, option.secret) for option in _options.CONNECTION
-    }
-
-
-def test_what_is_passed_on_is_what_the_modules_take() -> None:
-    """The same choices and defaults, so that nothing can be asked of the role that a module refuses."""
-    from ansible_collections.storware.backup.plugins.modules import cloud_download, cloud_download_content
-
-    documented = _role("meta/argument_specs.yml")["argument_specs"]["main"]["options"]
-    for module, names in (
-        (cloud_download, ["protected_entity_type", "mode"]),
-        (cloud_download_content, ["source", "verify", "overwrite", "allow_unverified"]),
-    ):
-        options = _options_of(module.DOCUMENTATION)
-        for name in names:
-            for key in ("choices", "default", "type"):
-                assert documented[f"fetch_content_{name}"].get(key) == options[name].get(key), (name, key)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Jobs as AWX runs them: ansible-runner, the project of the kit, a credential in the environment, a survey."""
+"""Jobs as AWX runs them: ansible-runner, the project of extensions/awx, a credential in the environment, a survey."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import typing as t
 import jinja2
 import yaml
 
-from tests.harness.awx_kit import KIT
+from tests.awx_content import CONTENT
 from tests.support.ansible import Ansible
 
 Json = t.Any
@@ -62,14 +62,14 @@ if __name__ == "__main__":
 """
 
 
-def kit(name: str) -> Json:
-    """What a file of the kit says."""
-    return yaml.safe_load((KIT / name).read_text(encoding="utf-8"))
+def generated(name: str) -> Json:
+    """What a generated file of extensions/awx says."""
+    return yaml.safe_load((CONTENT / name).read_text(encoding="utf-8"))
 
 
 def template(name: str) -> Json:
     """The job template with this name."""
-    return next(found for found in kit("job_templates.yml") if found["name"] == name)
+    return next(found for found in generated("job_templates.yml") if found["name"] == name)
 
 
 def answers(spec: t.Sequence[Json], given: t.Mapping[str, Json]) -> dict[str, Json]:
@@ -126,7 +126,7 @@ class Awx:
         self._jobs += 1
         place = self._directory / f"job-{self._jobs}"
         (place / "env").mkdir(parents=True)
-        shutil.copytree(KIT / "project", place / "project")
+        shutil.copytree(CONTENT / "project", place / "project")
         (place / "inventory").mkdir()
         environment = {
             name: value
@@ -156,7 +156,7 @@ class Awx:
 
     def _credential(self) -> dict[str, str]:
         """What the injectors of the credential type make of its fields; one that is empty is an empty text."""
-        injected = kit("credential_type.yml")["injectors"]["env"]
+        injected = generated("credential_type.yml")["injectors"]["env"]
         return {name: jinja2.Template(text).render(self._inputs) for name, text in injected.items()}
 
 

@@ -1,15 +1,15 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes extensions/awx from the options of the collection: ``make awx-kit``. A test fails when it has not been run.
+"""Write the files of extensions/awx from the options of the collection: ``make awx-content``. Lint reports stale ones.
 
 Credential type: from the option table. Surveys: from the role's argument specs, and for the playbooks that list and
-remove from the documentation of their modules. An option is asked for, or is named in _NOT_ASKED with the reason.
+remove from the documentation of their modules. An option is asked for, or is named in _NOT_ASKED with the reason;
+one that is not documented yet is left out, which lint reports.
 """
 
 from __future__ import annotations
 
-import importlib
 import pathlib
 import re
 import typing as t
@@ -18,16 +18,18 @@ import yaml
 from antsibull_docs_parser.ansible_doc_text import to_ansible_doc_text
 from antsibull_docs_parser.parser import Context, parse
 
-from ansible_collections.storware.backup.plugins.doc_fragments import connection
-from ansible_collections.storware.backup.plugins.module_utils import _options
-from ansible_collections.storware.backup.plugins.modules import cloud_download, cloud_download_info
 from tests.harness import tree
+from tests.support import documentation
+
+tree.make_importable()
+
+from ansible_collections.storware.backup.plugins.module_utils import _options  # noqa: E402
 
 Json = t.Any
 
-KIT: t.Final = tree.ROOT / "extensions" / "awx"
-_ROLE: t.Final = tree.ROOT / "roles" / "fetch_content" / "meta" / "argument_specs.yml"
-_PLAYBOOKS: t.Final = tree.ROOT / "playbooks"
+CONTENT: t.Final = tree.ROOT / "extensions" / "awx"
+_LISTING: t.Final = "plugins/modules/cloud_download_info.py"
+_REMOVING: t.Final = "plugins/modules/cloud_download.py"
 
 # REUSE-IgnoreStart
 _HEADER: t.Final = """\
@@ -36,7 +38,7 @@ _HEADER: t.Final = """\
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# Written by `make awx-kit` from the options of the collection; changes here are lost.
+# Written by `make awx-content` from the options of the collection; changes here are lost.
 
 """
 # REUSE-IgnoreEnd
@@ -93,40 +95,35 @@ _DEFAULTS: t.Final = {"fetch_content_protected_entity_type": "CLOUD_USER"}
 _REQUIRED: t.Final = ("fetch_content_protected_entities",)
 
 
-class KitError(Exception):
-    """An option that the kit does not know what to do with."""
+class ContentError(Exception):
+    """An option that nobody has decided about; the message is a sentence that says what to do."""
 
 
 def files() -> dict[pathlib.Path, str]:
-    """All files of the kit that are generated, and what belongs in them. Raises KitError."""
-    specs = yaml.safe_load(_ROLE.read_text(encoding="utf-8"))["argument_specs"]
-    surveys = {entry: _survey(spec["options"]) for entry, spec in specs.items()}
-    surveys["list"] = _survey(_playbook_options("list_downloads", cloud_download_info.DOCUMENTATION))
-    surveys["remove_downloads"] = _survey(_playbook_options("remove_downloads", cloud_download.DOCUMENTATION))
-    if strange := sorted(_NOT_ASKED.keys() - _variables(specs)):
-        raise KitError(f"_NOT_ASKED names what is no option: {', '.join(strange)}")
-    asked = {entry: list(survey.values()) for entry, survey in surveys.items()}
-    return {
-        KIT / "credential_type.yml": _text(_credential_type()),
-        KIT / "job_templates.yml": _text(_job_templates(asked)),
-        KIT / "workflow.yml": _text(_workflow(asked["main"])),
+    """The files that follow from the options, and what belongs in them. Raises ContentError."""
+    documented = documentation.plugins(tree.ROOT)
+    options = {
+        **documentation.entry_points(tree.ROOT),
+        "list": _playbook_options("list_downloads", documented[_LISTING]),
+        "remove_downloads": _playbook_options("remove_downloads", documented[_REMOVING]),
     }
-
-
-def _variables(specs: t.Mapping[str, Json]) -> set[str]:
-    lists = {f"list_downloads_{name}" for name in _options_of(cloud_download_info.DOCUMENTATION)}
-    removals = {f"remove_downloads_{name}" for name in _options_of(cloud_download.DOCUMENTATION)}
-    return lists | removals | {name for spec in specs.values() for name in spec["options"]}
+    for name in sorted(_NOT_ASKED.keys() - {name for found in options.values() for name in found}):
+        raise ContentError(f"tests/awx_content.py: _NOT_ASKED names {name}, which is no option: remove it there.")
+    surveys = {name: _survey(found) for name, found in options.items()}
+    return {
+        CONTENT / "credential_type.yml": _text(_credential_type(documented[_LISTING])),
+        CONTENT / "job_templates.yml": _text(_job_templates(surveys)),
+        CONTENT / "workflow.yml": _text(_workflow(surveys["main"])),
+    }
 
 
 # --- The credential ---
 
 
-def _credential_type() -> Json:
-    documented = yaml.safe_load(connection.ModuleDocFragment.DOCUMENTATION)["options"]
+def _credential_type(documented: documentation.Options) -> Json:
     fields, environment = [], {}
     for option in _options.CONNECTION:
-        if option.name in _NOT_IN_CREDENTIAL:
+        if option.name in _NOT_IN_CREDENTIAL or option.name not in documented:
             continue
         fields.append(_field(option, documented[option.name]["description"][0]))
         environment[option.environment] = f"{{{{ {option.name} }}}}"
@@ -231,13 +228,13 @@ def _workflow(fetching: t.Sequence[Json]) -> Json:
 # --- Surveys ---
 
 
-def _survey(options: t.Mapping[str, Json]) -> dict[str, Json]:
-    return {name: _question(name, about) for name, about in options.items() if name not in _NOT_ASKED}
+def _survey(options: documentation.Options) -> list[Json]:
+    return [_question(name, about) for name, about in options.items() if name not in _NOT_ASKED]
 
 
 def _question(variable: str, about: t.Mapping[str, Json]) -> Json:
     kind, more = _answer(variable, about)
-    described = about["description"]
+    described = about.get("description", "")
     text = " ".join(described) if isinstance(described, list) else described
     default = about.get("default", _DEFAULTS.get(variable))
     if kind in ("text", "textarea", "multiplechoice"):
@@ -269,33 +266,19 @@ def _answer(variable: str, about: t.Mapping[str, Json]) -> tuple[str, dict[str, 
         return "float", {"min": 0, "max": 30 * 24 * 3600}
     if kind in ("str", "path"):
         return "text", {"min": 0, "max": 1024}
-    raise KitError(f"{variable} is of the type {kind}, which no survey has: name it in _NOT_ASKED")
+    raise ContentError(
+        f"tests/awx_content.py: {variable} is of the type {kind}, which no survey can ask for: name it in _NOT_ASKED, "
+        "with the reason, and run `make awx-content`."
+    )
 
 
-def _playbook_options(playbook: str, documentation: str) -> dict[str, Json]:
-    """The variables of a playbook, with the documentation of the options that they are handed to."""
-    documented = _options_of(documentation)
-    plays = yaml.safe_load((_PLAYBOOKS / f"{playbook}.yml").read_text(encoding="utf-8"))
+def _playbook_options(playbook: str, documented: documentation.Options) -> documentation.Options:
+    """The variables of a playbook, with the documentation of the module's options that they are handed to."""
+    plays = yaml.safe_load((tree.ROOT / "playbooks" / f"{playbook}.yml").read_text(encoding="utf-8"))
     tasks = [task for play in plays for task in play["tasks"]]
     module = next(args for task in tasks for name, args in task.items() if name.startswith("storware.backup."))
-    found = {}
-    for option, value in module.items():
-        if match := re.search(rf"\b{playbook}_\w+", str(value)):
-            found[match.group()] = documented[option]
-    return found
-
-
-def _options_of(documentation: str) -> dict[str, Json]:
-    """The options of a module, with those of the collection's fragments."""
-    documented = yaml.safe_load(documentation)
-    options = dict(documented["options"])
-    for name in documented["extends_documentation_fragment"]:
-        # Such as storware.backup.wait; what has another part after it, like attributes.info_module, has no options.
-        if match := re.fullmatch(r"storware\.backup\.(\w+)", name):
-            package = "ansible_collections.storware.backup.plugins.doc_fragments"
-            fragment = importlib.import_module(f"{package}.{match.group(1)}")
-            options.update(yaml.safe_load(fragment.ModuleDocFragment.DOCUMENTATION).get("options") or {})
-    return options
+    handed = {option: re.search(rf"\b{playbook}_\w+", str(value)) for option, value in module.items()}
+    return {found.group(): documented[option] for option, found in handed.items() if found and option in documented}
 
 
 # --- Texts ---
@@ -334,7 +317,6 @@ def _text(content: Json) -> str:
 
 def main() -> None:
     """Write them."""
-    KIT.mkdir(parents=True, exist_ok=True)
     for path, text in files().items():
         path.write_text(text, encoding="utf-8")
 
