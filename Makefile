@@ -8,7 +8,7 @@ TOOLS := .build/nox
 NOX = $(TOOLS)/bin/python -m nox
 
 SESSIONS = quick env format demo simulator bench awx-content \
-	integration cores security units sanity fault-tests docs types lint archive eda fleet-tests \
+	ansible-lint extra-checks license-check integration cores security units sanity fault-tests docs types lint archive eda fleet-tests \
 	matrix property-tests secret-leaks mutation fleet faults crash switches simulator-tests tooling bench-short
 
 .DEFAULT_GOAL := help

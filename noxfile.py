@@ -23,6 +23,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from tests.harness import archive as release
 from tests.harness import sanity, site, tree
+from tests.harness.sessions import OF_ANTSIBULL
 from tests.lab import machine
 
 # A developer's settings for other work, and variables that would lead a program to another installation of it
@@ -181,6 +182,13 @@ def format(session: nox.Session) -> None:
     session.run(MAIN / "ruff", "format", "--quiet", ".")
 
 
+@nox.session(python=False, tags=["daily"], name="awx-content")
+def awx_content(session: nox.Session) -> None:
+    """Write extensions/awx anew from the options of the collection."""
+    main_environment(session)
+    session.run(MAIN / "python", "-m", "tests.awx_content")
+
+
 @daily
 def demo(session: nox.Session) -> None:
     """The main job against the simulator, on this machine."""
@@ -296,6 +304,8 @@ def lint(session: nox.Session) -> None:
     if shellcheck := shutil.which("shellcheck", path=f"{MAIN}:{os.environ['PATH']}"):
         session.run(shellcheck, *tree.shell_scripts())
     session.run(MAIN / "antsibull-changelog", "lint")
+    wanted = [name for name, known in nox.registry.get().items() if {"gate", "all"} & set(known.tags)]
+    session.run(MAIN / "python", "-m", "tests.lint", *wanted, *OF_ANTSIBULL)
     pytest(session, "tests/tooling/test_repository.py")
 
 
