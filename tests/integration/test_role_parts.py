@@ -158,7 +158,7 @@ def test_a_report_holds_any_text_and_no_formula(fleet: Fleet, tmp_path: pathlib.
     (tmp_path / "rows.json").write_text(json.dumps(rows))
     write = {
         "ansible.builtin.template": {"src": str(template), "dest": f"{tmp_path}/report.csv"},
-        "vars": {"fetch_content_rows": f"{{{{ lookup('ansible.builtin.file', '{tmp_path}/rows.json') | from_json }}}}"},
+        "vars": {"_fetch_content_rows": f"{{{{ lookup('ansible.builtin.file', '{tmp_path}/rows.json') | from_json }}}}"},
     }
     fleet.ansible.playbook([{"hosts": "localhost", "gather_facts": False, "tasks": [write]}]).ok()
     with (tmp_path / "report.csv").open(newline="", encoding="utf-8") as file:
