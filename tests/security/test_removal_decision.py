@@ -53,7 +53,7 @@ class Host:
     proved: bool = False
 
 
-def _outcome(result: Json, run: str = RUN) -> Json:
+def _outcome(result: Json, run: Json = RUN) -> Json:
     return {"run": run, "result": result}
 
 
@@ -241,7 +241,7 @@ def test_what_is_no_proof_is_said(doubt: Json, reason: str) -> None:
 
 def test_without_an_identity_nothing_is_of_this_run() -> None:
     for run in ("", None):
-        assert one({}, run=run, outcomes={"host-1": _outcome({"files": [file(GUIDS[0])]}, t.cast("str", run))})["keep"]
+        assert one({}, run=run, outcomes={"host-1": _outcome({"files": [file(GUIDS[0])]}, run)})["keep"]
 
 
 def test_check_mode_predicts_what_would_be_fetched_and_nothing_else() -> None:
