@@ -191,7 +191,8 @@ def _job_templates(asked: t.Mapping[str, list[Json]]) -> Json:
 
 
 def _workflow(fetching: t.Sequence[Json]) -> Json:
-    spec = [question for question in fetching if question["variable"] != "fetch_content_remove"]
+    removal = ("fetch_content_remove", "fetch_content_expected_hosts")  # a node of its own removes, after approval
+    spec = [question for question in fetching if question["variable"] not in removal]
     description = "Prepare, fetch, verify and, once somebody has approved it, remove"
 
     def node(identifier: str, template: Json, then: str | None) -> Json:

@@ -163,6 +163,7 @@ def test_a_playbook_sets_awx_up_with_the_content(ansible: Ansible, tmp_path: pat
         found["survey_spec"] for found in generated("job_templates.yml")
     ]
     assert all(given["credentials"] == ["Storware"] for name, given in done if name == "job_template")
+    assert all(given["job_slice_count"] == 1 for name, given in done if name == "job_template")
     assert done[-1][1]["schema"] == generated("workflow.yml")["schema"]
 
 

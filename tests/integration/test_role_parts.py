@@ -46,7 +46,8 @@ def test_what_cannot_be_prepared_does_not_hold_up_the_rest(fleet: Fleet, tmp_pat
 
     broken = fleet.mail(remove=True, report=reports)
     assert broken.rc != 0
-    assert "The downloads stay on the server: not all of them could be prepared" in broken.stdout
+    assert "No download is removed from the server" in broken.stdout
+    assert "Bob Baker: not prepared, " in broken.stdout
     (alice,) = [download["guid"] for download in simulator.downloads()]
     assert all(len(fleet.files(host)) == 1 for host in NAMES)
     told = report(path)
@@ -159,7 +160,7 @@ def test_a_report_holds_any_text_and_no_formula(fleet: Fleet, tmp_path: pathlib.
     (tmp_path / "rows.json").write_text(json.dumps(rows))
     write = {
         "ansible.builtin.template": {"src": str(template), "dest": f"{tmp_path}/report.csv"},
-        "vars": {"fetch_content_rows": f"{{{{ lookup('ansible.builtin.file', '{tmp_path}/rows.json') | from_json }}}}"},
+        "vars": {"_fetch_content_rows": f"{{{{ lookup('file', '{tmp_path}/rows.json') | from_json }}}}"},
     }
     fleet.ansible.playbook([{"hosts": "localhost", "gather_facts": False, "tasks": [write]}]).ok()
     with (tmp_path / "report.csv").open(newline="", encoding="utf-8") as file:

@@ -31,6 +31,7 @@ _OTHERS: t.Final[dict[str, dict[str, list[str]]]] = {
     "credential_type": {"dict": ["inputs", "injectors"]},
     "credential": {"dict": ["inputs"]},
     "job_template": {
+        "int": ["job_slice_count"],
         "list": ["credentials"],
         "dict": ["extra_vars", "survey_spec"],
         "bool": [

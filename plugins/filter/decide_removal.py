@@ -1,0 +1,168 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether downloads may be removed from the server."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..plugin_utils import _removal
+
+DOCUMENTATION = r"""
+name: decide_removal
+short_description: Decide whether cloud downloads may be removed from the server
+version_added: 1.0.0
+author:
+  - The storware.backup authors (@storware-backup)
+description:
+  - Names the downloads that may be removed, which are all or none of them, and the reason for each file that is not proved on a host that is to get it.
+  - Proof is a result of this run that names the file with its path and SHA-256, received and verified, or read and hashed as a whole.
+    A file that was kept without being read, or that nothing verified, is not proved.
+  - This is the decision of the role P(storware.backup.fetch_content#role) with O(storware.backup.fetch_content#role:main:fetch_content_remove).
+positional: hosts, alive, batch
+options:
+  _input:
+    description:
+      - Records of downloads, as M(storware.backup.cloud_download) returns them.
+      - With V(null), before they are known, the decision holds only what makes a proof impossible for all of them.
+    type: list
+    elements: dict
+    required: true
+  hosts:
+    description: Names of all hosts of the play (C(ansible_play_hosts_all)).
+    type: list
+    elements: str
+    required: true
+  alive:
+    description: Names of the hosts that have not failed (C(ansible_play_hosts)).
+    type: list
+    elements: str
+    required: true
+  batch:
+    description: Names of the hosts of this batch (C(ansible_play_batch)). Fewer than O(alive) with C(serial), with which nothing is removed.
+    type: list
+    elements: str
+    required: true
+  expected:
+    description: Names of all hosts that are to get the files. Nothing is removed while one of them is not in O(hosts). A multi-line string is also accepted.
+    type: list
+    elements: str
+    default: []
+  limit:
+    description: Value of C(--limit) (C(ansible_limit)). With it, and without O(expected), nothing is removed.
+    type: str
+    default: ""
+  run:
+    description: Identity of this run, a random text. Results of another run are no proof.
+    type: str
+    default: ""
+  outcomes:
+    description:
+      - The outcome of each host, a dictionary with C(run), the identity of its run, and C(result), the result of M(storware.backup.cloud_download_content) or
+        M(storware.backup.cloud_download_copy).
+    type: dict
+    default: {}
+  shares:
+    description: The downloads of each host, as P(storware.backup.spread#filter) returns them. When empty, every host is to get all downloads.
+    type: dict
+    default: {}
+  missing:
+    description: Downloads that could not be prepared, as M(storware.backup.cloud_download) returns them in RV(storware.backup.cloud_download#module:failures).
+    type: list
+    elements: dict
+    default: []
+  predicted:
+    description: Whether the results are those of check mode. A file that would be fetched then counts as proved.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+- name: Fetch the content of downloads
+  storware.backup.cloud_download_content:
+    guid: "{{ prepared.cloud_downloads | map(attribute='guid') }}"
+    dest: /srv/restore/
+  register: fetched
+
+- name: Remember the result with the identity of this run
+  ansible.builtin.set_fact:
+    outcome:
+      run: "{{ run }}"
+      result: "{{ fetched }}"
+
+- name: Remove the downloads when every host has every file
+  storware.backup.cloud_download:
+    guid: "{{ decision.remove }}"
+    state: absent
+  when: decision.remove | length > 0
+  run_once: true
+  delegate_to: localhost
+  vars:
+    decision: "{{ prepared.cloud_downloads | storware.backup.decide_removal(ansible_play_hosts_all, ansible_play_hosts, ansible_play_batch,
+      run=run, outcomes=dict(ansible_play_hosts_all | zip(ansible_play_hosts_all | map('extract', hostvars) | map(attribute='outcome', default={}))),
+      limit=ansible_limit | default(''), predicted=ansible_check_mode) }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The decision.
+  type: dict
+  contains:
+    remove:
+      description: GUIDs of the downloads to remove; empty unless RV(ignore:keep) is.
+      type: list
+      elements: str
+    keep:
+      description: The reasons why downloads stay, each with C(guid), C(entity), C(host) and C(reason). The first three are V(null) where the reason is not about a single one.
+      type: list
+      elements: dict
+    message:
+      description: The reasons in words, and the next step. Empty when the downloads may be removed.
+      type: str
+"""
+
+
+def decide_removal(
+    downloads: t.Sequence[_removal.Record] | None,
+    hosts: t.Sequence[str],
+    alive: t.Sequence[str],
+    batch: t.Sequence[str],
+    *,
+    expected: t.Sequence[str] | str = (),
+    limit: str = "",
+    run: str = "",
+    outcomes: t.Mapping[str, t.Any] | None = None,
+    shares: t.Mapping[str, t.Sequence[_removal.Record]] | None = None,
+    missing: t.Sequence[_removal.Record] = (),
+    predicted: bool = False,
+) -> dict[str, t.Any]:
+    """Return the decision as DOCUMENTATION and RETURN describe it."""
+    text = expected if isinstance(expected, str) else "\n".join(map(str, expected))
+    names = [line.strip() for line in text.splitlines() if line.strip()]
+    scope = _removal.Scope(hosts, alive, batch, names, limit)
+    if downloads is None:
+        found = _removal.obstacles(scope)
+        decision = _removal.Decision([], [_removal.Kept(None, None, None, text) for text in found])
+        return {**_as_dict(decision), "message": " ".join(found)}
+    return _as_dict(
+        _removal.decide(
+            downloads, outcomes or {}, run=run, scope=scope, shares=shares, missing=missing, predicted=predicted
+        )
+    )
+
+
+def _as_dict(decision: _removal.Decision) -> dict[str, t.Any]:
+    return {
+        "remove": decision.remove,
+        "keep": [kept._asdict() for kept in decision.keep],
+        "message": decision.message,
+    }
+
+
+class FilterModule:
+    """The filters of this file."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        """By name."""
+        return {"decide_removal": decide_removal}

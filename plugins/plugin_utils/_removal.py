@@ -1,0 +1,211 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The decision whether downloads may be removed from the server: only with proof that every host has its files.
+
+Pure. Proof is a result of this run that names the file with its path and SHA-256, received and verified, or read and
+hashed as a whole. What a task or a play has failed, ignored or skipped is not asked: only results count.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+Record = t.Mapping[str, t.Any]
+
+_FETCHED: t.Final = frozenset({"missing", "size", "checksum", "guid", "forced"})  # reasons to fetch, and it has come
+_VERIFIED: t.Final = frozenset({"digest", "full", "structure", "length"})
+_SHA256: t.Final = re.compile("[0-9a-f]{64}")
+
+_SHOWN: t.Final = 10  # reasons in a message; all of them are in the decision
+_NAMES_SHOWN: t.Final = 3  # downloads of each
+_LONGEST: t.Final = 300  # characters of a reason
+
+_STAY: t.Final = (
+    "No download is removed from the server, because not every file is proved on every host that is to get it: "
+)
+_NEXT: t.Final = (
+    " Fix these problems and run the same play again. To remove downloads without proof, use the entry point remove of "
+    "the role storware.backup.fetch_content."
+)
+
+
+class Scope(t.NamedTuple):
+    """The hosts that a decision is about, by name.
+
+    hosts: all of the play (ansible_play_hosts_all). alive: those that have not failed (ansible_play_hosts). batch:
+    those that have their turn now (ansible_play_batch). expected: all that are to get the files, as the user lists
+    them; empty when the play has all of them. limit: the value of --limit, or an empty text.
+    """
+
+    hosts: t.Sequence[str]
+    alive: t.Sequence[str]
+    batch: t.Sequence[str]
+    expected: t.Sequence[str] = ()
+    limit: str = ""
+
+
+class Kept(t.NamedTuple):
+    """Why downloads stay. guid, entity (name), host: None where the reason is not about a single one."""
+
+    guid: str | None
+    entity: str | None
+    host: str | None
+    reason: str
+
+
+class Decision(t.NamedTuple):
+    """remove: GUIDs; empty unless keep is."""
+
+    remove: list[str]
+    keep: list[Kept]
+
+    @property
+    def message(self) -> str:
+        """Why the downloads stay, and what to do; an empty text when they do not."""
+        if not self.keep:
+            return ""
+        grouped: dict[tuple[str | None, str], list[Kept]] = {}
+        for kept in self.keep:
+            grouped.setdefault((kept.host, kept.reason), []).append(kept)
+        told = [_line(host, reason, group) for (host, reason), group in list(grouped.items())[:_SHOWN]]
+        more = len(grouped) - _SHOWN
+        return _STAY + " ".join(told) + (f" And {more} more." if more > 0 else "") + _NEXT
+
+
+def obstacles(scope: Scope) -> list[str]:
+    """Why this run can never prove that every host has its files, whatever its results are. Empty: it can."""
+    absent = [host for host in scope.expected if host not in scope.hosts]
+    waiting = [host for host in scope.alive if host not in scope.batch]
+    found = []
+    if absent:
+        found.append(
+            f"fetch_content_expected_hosts names hosts that are not in this run: {_names(absent)}. "
+            "They are left out by --limit, a job slice or the inventory, or misspelt. Run the play on all of them, or "
+            "without fetch_content_remove."
+        )
+    elif scope.limit and not scope.expected:
+        found.append(
+            "fetch_content_remove is refused with --limit, because hosts that are left out may lack files. Set "
+            "fetch_content_expected_hosts to the names of all hosts that are to get the files, or run without --limit."
+        )
+    if waiting:
+        found.append(
+            "fetch_content_remove is refused with serial, because hosts of other batches may lack files: "
+            f"{_names(waiting)}. Limit concurrent hosts by fetch_content_throttle instead of serial."
+        )
+    return found
+
+
+def decide(
+    downloads: t.Sequence[Record],
+    outcomes: t.Mapping[str, t.Any],
+    *,
+    run: str,
+    scope: Scope,
+    shares: t.Mapping[str, t.Sequence[Record]] | None = None,
+    missing: t.Sequence[Record] = (),
+    predicted: bool = False,
+) -> Decision:
+    """Remove all downloads, or none of them with the reasons.
+
+    Args:
+        downloads: records with guid (None in check mode for what would be created) and protected_entity.
+        outcomes: of each host {"run": identity of its run, "result": of the module that fetched or copied}. Untrusted.
+        run: identity of this run, which no host and no earlier run knows.
+        scope: the hosts.
+        shares: the downloads of each host; when empty, every host is to get all.
+        missing: records of what could not be prepared, each with name and reason.
+        predicted: check mode, where a file that would be fetched counts, and downloads that do not exist are left out.
+    """
+    keep = [Kept(None, None, None, text) for text in obstacles(scope)]
+    keep += [Kept(None, record.get("name"), None, f"not prepared, {record.get('reason')}") for record in missing]
+    if not downloads and not keep:
+        keep.append(Kept(None, None, None, "No download was prepared or found in this run."))
+    existing = [record for record in downloads if record.get("guid")]
+    if len(existing) < len(downloads) and not predicted:
+        keep.append(Kept(None, None, None, "Not every download exists."))
+    for record in existing:
+        hosts = [host for host in scope.hosts if _is_for(record, host, shares)]
+        if not hosts:
+            keep.append(_kept(record, None, "no host is to get it"))
+        for host in hosts:
+            reason = _shortfall(str(record["guid"]), host, outcomes.get(host), run, scope, predicted)
+            if reason:
+                keep.append(_kept(record, host, reason))
+    return Decision([] if keep else [str(record["guid"]) for record in existing], keep)
+
+
+def _is_for(record: Record, host: str, shares: t.Mapping[str, t.Sequence[Record]] | None) -> bool:
+    return not shares or host not in shares or any(record["guid"] == one.get("guid") for one in shares[host])
+
+
+def _kept(record: Record, host: str | None, reason: str) -> Kept:
+    entity = record.get("protected_entity")
+    return Kept(str(record["guid"]), entity.get("name") if isinstance(entity, dict) else None, host, reason)
+
+
+def _shortfall(guid: str, host: str, outcome: t.Any, run: str, scope: Scope, predicted: bool) -> str | None:
+    """Why the outcome is no proof that the host has the file of this download; None if it is."""
+    is_of_this_run = isinstance(outcome, t.Mapping) and run and outcome.get("run") == run
+    result = outcome.get("result") if is_of_this_run else None
+    if isinstance(result, t.Mapping) and (reason := _doubt(guid, result, predicted)):
+        return reason
+    if host not in scope.alive:
+        return "the host failed, was unreachable or was ended in this run"
+    return None if isinstance(result, t.Mapping) else "the host has no result of this run"
+
+
+def _doubt(guid: str, result: Record, predicted: bool) -> str | None:
+    """Why this result of a host is no proof; None if it is."""
+    listed = result.get("files")
+    files = [file for file in listed if isinstance(file, t.Mapping)] if isinstance(listed, (list, tuple)) else []
+    named = [file for file in files if str(file.get("guid")).lower() == guid.lower()]
+    bad = [file for file in files if file.get("failed")]
+    if failed := [file for file in named if file in bad]:
+        return _text(failed[0].get("msg"), "the file could not be fetched")
+    if result.get("unreachable") or (result.get("failed") and not (named and bad)):
+        return _text(result.get("msg"), "the host failed or was unreachable")
+    if len(named) != 1:
+        return "the result of the host does not name this file exactly once"
+    return _doubt_of_file(named[0], predicted)
+
+
+def _doubt_of_file(file: Record, predicted: bool) -> str | None:
+    """Why this entry of a result is no proof; None if it is."""
+    reason = file.get("reason")
+    if predicted and file.get("changed") is True and reason in _FETCHED and "sha256" not in file:
+        return None  # it would be fetched
+    if reason == "kept":
+        return "the file that is there was kept without being read (fetch_content_overwrite=never)"
+    if reason not in _FETCHED and reason != "unchanged":
+        return "the result does not say that the file was received or read"
+    if not isinstance(file.get("path"), str) or not file["path"]:
+        return "the result names no path of the file"
+    if not isinstance(file.get("sha256"), str) or not _SHA256.fullmatch(file["sha256"]):
+        return "the result names no SHA-256 of the file, so the file was not read"
+    if file.get("verified") not in _VERIFIED:
+        return "nothing verified the content of the file (fetch_content_allow_unverified)"
+    return None
+
+
+# --- Words ---
+
+
+def _line(host: str | None, reason: str, group: t.Sequence[Kept]) -> str:
+    named = [kept.entity or kept.guid for kept in group]
+    about = _names([_text(name, "") for name in named if name], _NAMES_SHOWN)
+    where = f" on {host}" if host else ""
+    return f"{about}{where}: {reason}".removeprefix(": ").rstrip(".") + "."
+
+
+def _names(names: t.Sequence[str], most: int = _SHOWN) -> str:
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def _text(text: t.Any, otherwise: str) -> str:
+    """A text of a host or of the server in one line that a terminal only shows."""
+    line = " ".join(text.split()) if isinstance(text, str) else ""
+    return "".join(c if c.isprintable() else "?" for c in line[:_LONGEST]) or otherwise
