@@ -43,7 +43,9 @@ class VisitingActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ha
         # Not put back afterwards: what Ansible runs for this task later, such as async_status, needs no secrets either.
         self._task.environment = [_options.without_variables(self._variables)]
         try:
-            self._refuse_facts(task_vars or {})
+            role = self._task._role
+            if role is not None and role.get_name() == _facts.ROLE:
+                self._refuse_facts(task_vars or {})
             result.update(self._run_with(self._task.args, task_vars))
         except StorwareError as error:
             result.update(failure(error))
@@ -76,12 +78,11 @@ class VisitingActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ha
         return t.cast("dict[str, t.Any]", wrap_var(found))
 
     def _refuse_facts(self, task_vars: t.Mapping[str, t.Any]) -> None:
-        role = self._task._role
-        if role is None or role.get_name() != _facts.ROLE:
-            return
-        # A task that runs once decides for all hosts, and by what all of them have.
-        hosts = task_vars["ansible_play_hosts_all"] if self._task.run_once else [task_vars["inventory_hostname"]]
-        _facts.refuse_options_of_the_role(task_vars, hosts)
+        """Raise OptionError where a task of the role would follow what hosts say in facts."""
+        # A task on the controller acts for all hosts, and by what all of them have.
+        own = [task_vars["inventory_hostname"]]
+        hosts = task_vars["ansible_play_hosts_all"] if self._task.run_once or self._task.delegate_to else own
+        _facts.refuse_variables_of_the_role(task_vars, hosts)
 
     def _run_visited(
         self,

@@ -10,20 +10,22 @@ import typing as t
 from ..module_utils._errors import OptionError
 
 ROLE: t.Final = "storware.backup.fetch_content"
+PREFIXES: t.Final = ("fetch_content_", "_fetch_content_")  # of the role's options and of its state
+CONNECTION: t.Final = ("fetch_content_connection",)
 
-_PREFIXES: t.Final = ("fetch_content_", "_fetch_content_")  # of the role's options and of its state
 
-
-def refuse_options_of_the_role(task_vars: t.Mapping[str, t.Any], hosts: t.Iterable[str]) -> None:
+def refuse_variables_of_the_role(
+    task_vars: t.Mapping[str, t.Any], hosts: t.Iterable[str], prefixes: tuple[str, ...] = PREFIXES
+) -> None:
     """Raise OptionError where facts of one of these hosts would be taken for the role's variables.
 
-    Ansible prefers facts to the role's defaults and to the inventory.
+    Ansible prefers facts to the role's defaults and to the inventory. prefixes: of the variables that matter.
     """
     for host in hosts:
         # As they are: templating all facts of all hosts would take long.
         facts = task_vars["hostvars"].raw_get(host).get("ansible_facts") or {}
         for name in facts:
-            if str(name).startswith(_PREFIXES):
+            if str(name).startswith(prefixes):
                 raise OptionError(
                     str(name)[:80],
                     f"comes from the facts of {host}, and no host may set it",
