@@ -93,7 +93,7 @@ def test_facts_of_a_host_do_not_move_the_login(
         "ANSIBLE_CACHE_PLUGIN": "ansible.builtin.jsonfile",
         "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(tmp_path / "cache"),
     }
-    ping = [{"ansible.builtin.ping": {}}]
+    ping: Json = [{"ansible.builtin.ping": {}}]
     if way == "module":
         run = mail(fleet, hosts=hosts, keywords={"pre_tasks": ping})
     else:
@@ -223,6 +223,7 @@ def test_a_result_is_typed_and_bounded() -> None:
     deep: Json = []
     for _level in range(1000):
         deep = [deep]
+    wrong: Json
     for wrong in ({"files": deep}, {"files": {}}, {"path": ["/"]}, {"size": "1"}, {"size": True}, {"changed": "no"}):
         with pytest.raises(_results.InvalidResultError):
             _results.clean_result(CONTENT, wrong)
