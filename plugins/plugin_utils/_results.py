@@ -197,7 +197,7 @@ class _Cleaner:
         self._items += 1
         if self._items > MOST_ITEMS or depth > _MOST_DEPTH:
             raise InvalidResultError("it is too large")
-        if value is None or isinstance(value, (bool, int, float, enum.Enum)) or isinstance(value, type):
+        if value is None or isinstance(value, (bool, int, float, enum.Enum, type)):
             return value  # types of exceptions: ansible-core 2.19 and later add them to the messages
         if isinstance(value, str):
             # Ansible's own messages have several lines.
@@ -207,7 +207,7 @@ class _Cleaner:
         if isinstance(value, (list, tuple)):
             found = [self.value(item, key, depth + 1) for item in value]
             return found if isinstance(value, list) else tuple(found)
-        if dataclasses.is_dataclass(value):  # a message of ansible-core 2.19 and later
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):  # a message of ansible-core 2.19 and later
             names = [field.name for field in dataclasses.fields(value)]
             return dataclasses.replace(
                 value, **{name: self.value(getattr(value, name), name, depth + 1) for name in names}
