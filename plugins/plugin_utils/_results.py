@@ -61,8 +61,8 @@ RETURNED: t.Final[t.Mapping[str, t.Mapping[str, str]]] = {
 
 # What Ansible itself and its asynchronous tasks add; an exception and warnings have types of their own since core 2.19.
 _COMMON: t.Final = {
-    "failed": "bool",
-    "changed": "bool",
+    "failed": "flag",  # async_wrapper has numbers for these (core 2.16 to 2.18)
+    "changed": "flag",
     "msg": "str",
     "rc": "int",
     "stdout": "str",
