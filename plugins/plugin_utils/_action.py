@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import types
@@ -63,6 +64,12 @@ class VisitingActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ha
         if self._brings_files and not clean.get("failed") and not self._task.async_val:
             _results.check_files(clean, guids_in(given), predicted=bool(self._task.check_mode))
         return _results.with_interpreter(clean, self._discovered_interpreter_key, self._discovered_interpreter)
+
+    def _parse_returned_data(self, res: dict[str, t.Any], *profile: t.Any) -> t.Any:
+        """Ansible's own, for an output whose warnings are clean."""
+        with contextlib.suppress(ValueError):  # no JSON, of which Ansible itself makes a failure
+            res = {**res, "stdout": _results.clean_warnings(res.get("stdout", ""))}
+        return super()._parse_returned_data(res, *profile)
 
     @functools.cached_property
     def _variables(self) -> dict[str, t.Any]:

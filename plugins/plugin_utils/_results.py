@@ -11,8 +11,11 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import json
 import re
 import typing as t
+
+from ansible.module_utils.json_utils import _filter_non_json_lines
 
 from ..module_utils._errors import StorwareError
 
@@ -150,10 +153,21 @@ def clean_result(module: str, raw: t.Mapping[str, t.Any]) -> Result:
         if value is not None and not _is(value, kind):
             raise InvalidResultError(f"{key} is no {kind}")
         clean[key] = cleaner.value(value, key)
-    for key in ("warnings", "deprecations"):
-        if len(clean.get(key) or ()) > MOST_WARNINGS:
-            clean[key] = clean[key][:MOST_WARNINGS]
     return clean
+
+
+def clean_warnings(output: str) -> str:
+    """The output of a module with no more than some clean warnings in it.
+
+    Ansible-core 2.21 notes them for display while it reads the result, before anybody else sees it. Raises ValueError
+    for an output without a result.
+    """
+    result = json.loads(_filter_non_json_lines(output, objects_only=True)[0])
+    for key in ("warnings", "deprecations"):
+        found = result.pop(key, None)
+        if isinstance(found, list) and found:
+            result[key] = _Cleaner().value(found[:MOST_WARNINGS], key)
+    return json.dumps(result)
 
 
 def with_interpreter(clean: Result, key: str | None, interpreter: t.Any) -> Result:
