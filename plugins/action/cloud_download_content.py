@@ -13,3 +13,4 @@ class ActionModule(ConnectionActionModule):
     """Resolves the connection on the controller, and tells how far the work is."""
 
     _default_interval = _options.PROGRESS_INTERVAL
+    _brings_files = True

@@ -12,15 +12,15 @@ import typing as t
 
 from ansible import constants
 from ansible.module_utils.common.text.formatters import human_to_bytes
-from ansible.module_utils.common.validation import check_type_list
 
 from ..module_utils import _copying, _options
 from ..module_utils._copying import Handover
-from ..module_utils._each import Turn, dest_for, guids_of, in_turn
+from ..module_utils._each import Turn, dest_for, in_turn
 from ..module_utils._errors import OptionError, StorwareError
 from ..module_utils._progress import Meter
 from ..plugin_utils import _handing, _visits
-from ..plugin_utils._action import VisitingActionModule, failure
+from ..plugin_utils._action import VisitingActionModule, failure, guids_in
+from ..plugin_utils._results import InvalidResultError
 
 Result = dict[str, t.Any]
 
@@ -35,6 +35,14 @@ class _Failed(StorwareError):
         code, retryable = error.get("code", ""), error.get("retryable", False)
         super().__init__(str(result.get("msg")), code=code, details=error, retryable=retryable)
         self.result = result
+
+
+def _reached(result: t.Mapping[str, t.Any], size: int) -> int | None:
+    """How many bytes of the file are on the host; None for the result of the module. Raises InvalidResultError."""
+    reached = result.get(_copying.KEY)
+    if reached is not None and (type(reached) is not int or not 0 <= reached < size):
+        raise InvalidResultError(f"{str(reached)[:40]!r} of {size} bytes have come")
+    return reached
 
 
 class _Rhythm:
@@ -55,10 +63,11 @@ class ActionModule(VisitingActionModule):
     """Hands files of the controller over in pieces; what comes from another host, the module gets itself."""
 
     _default_interval = _options.PROGRESS_INTERVAL
+    _brings_files = True
 
     def _run_with(self, given: t.Mapping[str, t.Any], task_vars: dict[str, t.Any] | None) -> Result:
         if given.get("host") or not all(given.get(option) for option in ("guid", "src", "dest")):
-            return self._run_visited(given, task_vars)
+            return super()._run_with(given, task_vars)
         rhythm = _Rhythm(self._progress_interval(given), self._show(task_vars))
 
         def bring(turn: Turn) -> Result:
@@ -70,7 +79,7 @@ class ActionModule(VisitingActionModule):
         try:
             if self._task.async_val:
                 raise OptionError("host", "must be given with async: without it the controller hands the file over")
-            return in_turn(guids_of(check_type_list(given["guid"])), bring)
+            return in_turn(guids_in(given), bring)
         except _Failed as error:
             return {**error.result, **error.results}
         except StorwareError as error:
@@ -79,31 +88,34 @@ class ActionModule(VisitingActionModule):
     def _hand_over(
         self, turn: Turn, given: t.Mapping[str, t.Any], task_vars: dict[str, t.Any] | None, rhythm: _Rhythm
     ) -> Result:
-        """The module's result for one file."""
+        """The module's result for one file, as far as it can be believed. Raises StorwareError."""
         path, whole = _handing.found(str(given["src"]), turn.guid)
         handover = Handover(whole.name, whole.guid, whole.size, whole.sha256, whole.verified)
         arguments = {**given, "guid": [turn.guid], "src": path, "dest": dest_for(str(given["dest"]), turn.of)}
         pieces = _handing.Pieces(path)
         meter = Meter()
-        tries = 0
+        failed = 0  # deliveries, one after the other
 
-        def run(piece: Handover) -> Result:
-            return self._run_visited(arguments, task_vars, {_copying.ENVIRONMENT: piece.as_text()})
+        def run(piece: Handover) -> tuple[Result, int | None]:
+            result = self._run_visited(arguments, task_vars, {_copying.ENVIRONMENT: piece.as_text()})
+            return result, _reached(result, whole.size)
 
-        result = run(handover)
+        result, reached = run(handover)
         # When there is something to send, the module has found its options good.
-        rate = human_to_bytes(given["max_rate"]) if _copying.KEY in result and given.get("max_rate") else None
+        rate = human_to_bytes(given["max_rate"]) if reached is not None and given.get("max_rate") else None
         size = _handing.piece_size(rate)
-        while _copying.KEY in result:
-            reached, started = result[_copying.KEY], time.monotonic()
+        while reached is not None:
+            started, wanted = time.monotonic(), min(reached + size, whole.size)
             rhythm.tell(turn.mark + meter.line(whole.name, reached, whole.size))
-            result = run(self._delivered(dataclasses.replace(handover, offset=reached), size, pieces, task_vars))
-            if rate and _copying.KEY in result:
+            piece = dataclasses.replace(handover, offset=reached)
+            result, reached = run(self._delivered(piece, size, pieces, task_vars))
+            if rate and reached is not None:
                 time.sleep(max(0.0, started + size / rate - time.monotonic()))
-            tries = tries + 1 if result.get(_copying.KEY) == reached else 0
-            if tries >= _TRIES:
+            # A piece is there as a whole or not at all. A host that says else would get pieces for ever.
+            failed = failed + 1 if reached not in (None, wanted) else 0
+            if failed >= _TRIES:
                 raise StorwareError(f"{path} does not become more on the host", code="transfer_interrupted")
-        return result
+        return self._checked(result, arguments)
 
     def _delivered(
         self, piece: Handover, size: int, pieces: _handing.Pieces, task_vars: dict[str, t.Any] | None

@@ -5,8 +5,18 @@
 
 from __future__ import annotations
 
+import typing as t
+
+from ..plugin_utils import _facts
 from ..plugin_utils._action import ConnectionActionModule
 
 
 class ActionModule(ConnectionActionModule):
     """Resolves the connection on the controller."""
+
+    def _refuse_facts(self, task_vars: t.Mapping[str, t.Any]) -> None:
+        if self._task.args.get("state") != "absent":
+            super()._refuse_facts(task_vars)
+            return
+        # No session stays open because a host lies; it only must not be sent to where the host says.
+        _facts.refuse_variables_of_the_role(task_vars, [task_vars["inventory_hostname"]], _facts.CONNECTION)

@@ -93,5 +93,8 @@ requirements:
   - requests >= 2.25
 notes:
   - The project is independent of the vendor of Storware Backup and Recovery.
-  - The connection options are read from the environment of the controller, also when the module runs on a managed host.
+  - Variables such as E(STORWARE_URL) are read from the keyword C(environment) of the task, block or play, then from the environment of the
+    controller, also when the module runs on a managed host. The environment of the managed host is never read.
+  - Credentials of an environment that names a URL go to that URL only, with the TLS and proxy settings of that environment. An O(url) from
+    elsewhere needs credentials beside it. A variable or option that is empty is not set.
 """

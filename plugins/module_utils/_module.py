@@ -10,7 +10,7 @@ import sys
 import traceback
 import typing as t
 
-from ansible.module_utils.basic import AnsibleFallbackNotFound, AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from . import _background, _options
 from ._api.client import Client
@@ -46,7 +46,7 @@ class DiscreetModule(AnsibleModule):  # type: ignore[misc]  # ansible-core has n
     def log(self, msg: str, log_args: t.Mapping[str, t.Any] | None = None) -> None:
         """Log a message, or, where log_args has them, the options of this run."""
         scrubber = Scrubber()
-        for secret in _options.secrets(_with_environment(self.params), os.environ):
+        for secret in _options.secrets(self.params, os.environ):
             scrubber.learn(secret)
         options = {name: _discreet(scrubber, logged, self.params[name]) for name, logged in (log_args or {}).items()}
         said = "Invoked with " + " ".join(f"{name}={value}" for name, value in options.items()) if options else msg
@@ -57,10 +57,6 @@ def _discreet(scrubber: Scrubber, logged: t.Any, value: t.Any) -> t.Any:
     """What Ansible would log of an option, unless there is a secret in it, which it may have spoilt."""
     clean = scrubber.text(str(value))
     return logged if clean == str(value) else clean
-
-
-def _with_environment(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    return {**params, **_options.from_environment(params, os.environ)}
 
 
 class Masks:
@@ -179,23 +175,8 @@ _SELINUX: t.Final = ("seuser", "serole", "setype", "selevel")
 
 
 def connection_spec() -> dict[str, t.Any]:
-    """The argument spec of the connection options, with fallbacks to the environment.
-
-    Credentials have none here: they are taken together or not at all, which no fallback can know.
-    """
-    spec = {option.name: option.argument_spec() for option in _options.CONNECTION}
-    for option in _options.CONNECTION:
-        if option.name not in _options.CREDENTIAL_NAMES:
-            spec[option.name]["fallback"] = (_environment, [option.environment])
-    return spec
-
-
-def _environment(name: str) -> str:
-    """A fallback of an argument spec. An AWX credential sets a variable for a field that is left empty, too."""
-    value = os.environ.get(name)
-    if not value:
-        raise AnsibleFallbackNotFound
-    return value
+    """The argument spec of the connection options. The action plugin adds those of environments."""
+    return {option.name: option.argument_spec() for option in _options.CONNECTION}
 
 
 def run(handler: Handler, argument_spec: t.Mapping[str, t.Any], **settings: t.Any) -> t.NoReturn:
@@ -207,7 +188,6 @@ def run(handler: Handler, argument_spec: t.Mapping[str, t.Any], **settings: t.An
     module = _made(DiscreetModule, {**connection_spec(), **argument_spec}, settings)
     if REQUESTS_IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("requests"), exception=REQUESTS_IMPORT_ERROR)
-    module.params = _with_environment(module.params)
     masks = Masks(module)
     _end(module, masks, lambda: _carried_out(handler, module, masks, tell))
 

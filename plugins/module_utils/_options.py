@@ -55,6 +55,9 @@ CONNECTION: t.Final = (
 LOGINS: t.Final = (("token",), ("username", "password"))
 LOGIN_NAMES: t.Final = frozenset(name for login in LOGINS for name in login)
 CREDENTIAL_NAMES: t.Final = LOGIN_NAMES | {"session"}
+_ANYWHERE: t.Final = frozenset({"timeout", "retries"})  # who gets credentials and mail does not depend on these
+
+PREFIX: t.Final = "STORWARE_"  # of all variables of this collection
 
 _GUID: t.Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _COOKIE: t.Final = re.compile(r"[!#-'*+.0-9A-Z^-z|~-]+=[!-~]+")  # what a header can carry
@@ -84,25 +87,108 @@ class Connection:
     retries: int
 
 
-def from_environment(given: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> dict[str, str]:
-    """The connection options that are not given but set in the environment, as strings.
+class Level(t.NamedTuple):
+    """One place where options are set. name: as a message names it. values: connection options, none of them empty."""
 
-    Those of one login count as one: what a task gives is completed, never mixed with another way to log in, and of
-    several in the environment the first of LOGINS is taken. Who gives a login means no session of the environment.
+    name: str
+    values: t.Mapping[str, t.Any]
+
+
+def resolve(
+    options: t.Mapping[str, t.Any],
+    task_environment: t.Mapping[str, t.Any],
+    controller_environment: t.Mapping[str, t.Any],
+) -> dict[str, t.Any]:
+    """The options of a task with the connection options that its environment and the controller's add.
+
+    options: of the task. The environments: variables, by name. The first that sets an option wins. A password, token or
+    session of an environment that names a URL goes to that URL only, and by the TLS and proxy settings of that
+    environment only. Raises OptionError where these would have to be mixed; then nothing may be sent.
     """
-    offered = {
-        option.name: environ[option.environment]
-        for option in CONNECTION
-        if given.get(option.name) is None and environ.get(option.environment)
-    }
-    begun = [login for login in LOGINS if any(given.get(name) is not None for name in login)]
+    by_option = {option.name: options.get(option.name) for option in CONNECTION}
+    levels = (
+        Level("the options of the task", _set_in(by_option)),
+        Level("environment: of the task", _of_variables(task_environment)),
+        Level("the environment of the controller", _of_variables(controller_environment)),
+    )
+    others = {name: value for name, value in options.items() if name not in by_option}
+    return {**others, **_merged(levels)}
+
+
+def without_variables(variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """An environment without everything that is meant for this collection."""
+    return {name: value for name, value in variables.items() if not name.startswith(PREFIX)}
+
+
+def _set_in(values: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """An AWX credential sets a variable for a field that is left empty, too."""
+    return {name: value for name, value in values.items() if value is not None and value != ""}
+
+
+def _of_variables(variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """As text, which all variables are; YAML makes numbers of some."""
+    given = {option.name: variables.get(option.environment) for option in CONNECTION}
+    return {name: str(value) for name, value in _set_in(given).items()}
+
+
+def _merged(levels: t.Sequence[Level]) -> dict[str, t.Any]:
+    with_url = [level for level in levels if "url" in level.values]
+    owner, others = (with_url[0] if with_url else None), with_url[1:]
+    found: dict[str, t.Any] = {}
+    origin: dict[str, Level] = {}
+    for level in levels:
+        usable = {name: value for name, value in level.values.items() if level not in others or name in _ANYWHERE}
+        added = usable if level is levels[0] else _missing(found, usable)
+        found.update(added)
+        origin.update(dict.fromkeys(added, level))
+    if owner is not None:
+        _check_owner(owner, levels[: levels.index(owner)], origin)
+        _check_login(owner, others, found)
+    return found
+
+
+def _missing(given: t.Mapping[str, t.Any], offered: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """The options of a lower level that are not given.
+
+    Those of one login count as one: what is given is completed, never mixed with another way to log in, and of
+    several that are offered the first of LOGINS is taken. Who gives a login means no session of a lower level.
+    """
+    offered = {name: value for name, value in offered.items() if name not in given}
+    begun = [login for login in LOGINS if any(name in given for name in login)]
     complete = [login for login in LOGINS if all(name in offered for name in login)]
     # An incomplete pair is passed on too, for the error that names what is missing; beside a session it is no fault.
-    partly = [] if _is_set("session", given, offered) else [login for login in LOGINS if set(login) & set(offered)]
+    has_session = "session" in given or "session" in offered
+    partly = [] if has_session else [login for login in LOGINS if set(login) & set(offered)]
     wanted = {name for login in (begun or complete or partly)[:1] for name in login}
     if not begun:
         wanted.add("session")
     return {name: value for name, value in offered.items() if name in wanted or name not in CREDENTIAL_NAMES}
+
+
+def _check_owner(owner: Level, above: t.Sequence[Level], origin: t.Mapping[str, Level]) -> None:
+    """Raise OptionError for a TLS or proxy setting from above the level that names the URL and holds a secret."""
+    if not any(option.secret and origin.get(option.name) is owner for option in CONNECTION):
+        return
+    for name, level in origin.items():
+        if level in above and name not in CREDENTIAL_NAMES and name not in _ANYWHERE:
+            raise OptionError(
+                name,
+                f"is set in {level.name}, but url and credentials come from {owner.name}, and this belongs to them",
+                hint=f"Set {name} where url is set, or set url and credentials beside it.",
+            )
+
+
+def _check_login(owner: Level, others: t.Sequence[Level], found: t.Mapping[str, t.Any]) -> None:
+    """Raise OptionError where there is no login but one that belongs to another URL."""
+    if "session" in found or any(all(name in found for name in login) for login in LOGINS):
+        return
+    for level in others:
+        if CREDENTIAL_NAMES & set(level.values):
+            raise OptionError(
+                "url",
+                f"is set in {owner.name}, and the credentials in {level.name} belong to the URL that is set there",
+                hint="Set username and password, token or session beside url, or do not set url.",
+            )
 
 
 def is_guid(text: str) -> bool:
@@ -222,10 +308,6 @@ def base_url(url: str | None, *, allow_http: bool) -> str:
     if not path.endswith("/api"):
         path += "/api"
     return urllib.parse.urlunsplit((parts.scheme, parts.netloc, path, "", ""))
-
-
-def _is_set(name: str, given: t.Mapping[str, t.Any], offered: t.Mapping[str, str]) -> bool:
-    return bool(given.get(name) or offered.get(name))
 
 
 def _choose_login(params: t.Mapping[str, t.Any]) -> tuple[str, ...]:

@@ -322,8 +322,8 @@ error:
           V(bad_answer) or V(incomplete_list) for answers that cannot be true.
         - V(ambiguous_create) when an answer was lost and several new downloads may be the one asked for.
         - V(prepare_failed), V(delete_failed) or V(wait_timeout) for what the server did not do; RV(failures) tells what and why.
-        - V(interrupted) after a signal, V(masked_id) when Ansible's masking of secrets would corrupt what is returned, and V(internal) for a defect of
-          this module.
+        - V(interrupted) after a signal, V(masked_id) when Ansible's masking of secrets would corrupt what is returned, V(invalid_result) for a host whose
+          answer cannot be the module's, and V(internal) for a defect of this module.
       type: str
       sample: wait_timeout
     hint:

@@ -263,8 +263,8 @@ error:
           reasons), or a code for a call that failed, such as V(forbidden).
         - Of every module, V(option), V(login_refused), V(no_session_cookie), V(unauthorized), V(forbidden), V(not_found), V(conflict), V(bad_request),
           V(rate_limited), V(server_error), V(http_status), V(unreachable), V(timeout_connect), V(proxy), V(tls), V(redirect), V(answer_lost),
-          V(bad_answer), V(deadline), V(incomplete_list), V(masked_id) (the result would be damaged by Ansible's masking), V(interrupted) (by a signal)
-          and V(internal) (a defect of the module).
+          V(bad_answer), V(deadline), V(incomplete_list), V(masked_id) (the result would be damaged by Ansible's masking), V(interrupted) (by a signal),
+          V(invalid_result) (the host's answer cannot be the module's) and V(internal) (a defect of the module).
       type: str
       sample: not_a_file
     hint:

@@ -115,8 +115,8 @@ error:
   contains:
     code:
       description:
-        - V(option) for an option that cannot work, V(file_system) or V(overtaken) (the directory is gone) for what the operating system refuses, and
-          V(internal) for a defect of this module.
+        - V(option) for an option that cannot work, V(file_system) or V(overtaken) (the directory is gone) for what the operating system refuses,
+          V(invalid_result) for a host whose answer cannot be the module's, and V(internal) for a defect of this module.
       type: str
       sample: option
     hint:

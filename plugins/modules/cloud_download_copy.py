@@ -229,8 +229,8 @@ error:
         - A short constant that keeps its meaning. V(unreachable) (O(host) cannot be asked over SSH), V(no_receipt), V(transfer_interrupted),
           V(damaged), V(checksum_mismatch), V(too_slow) (see O(min_rate)), V(deadline) (see O(max_time)), V(busy) (see O(lock_timeout)),
           V(not_a_file), V(disk_full), V(file_system), V(overtaken), V(name_taken), V(interrupted) (by a signal), V(option),
-          V(incomplete) (some of several downloads, for different reasons) and
-          V(internal) (a defect of the module).
+          V(incomplete) (some of several downloads, for different reasons),
+          V(invalid_result) (the host's answer cannot be the module's) and V(internal) (a defect of the module).
       type: str
       sample: unreachable
     hint:

@@ -1,43 +1,95 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What must happen on the controller before a module travels to a managed host."""
+"""What must happen on the controller before a module travels to a managed host, and after it has answered."""
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import types
 import typing as t
 
+from ansible.errors import AnsibleError
+from ansible.module_utils.common.validation import check_type_list
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible.utils.unsafe_proxy import wrap_var
 
 from ..module_utils import _options
-from ..module_utils._errors import OptionError, StorwareError
-from . import _visits
+from ..module_utils._each import guids_of
+from ..module_utils._errors import StorwareError
+from . import _facts, _results, _visits
 
 _display = Display()
 
 
 class VisitingActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no type stubs
-    """Runs the module of the same name; while it takes long, lines tell how far it is."""
+    """Runs the module of the same name; while it takes long, lines tell how far it is.
+
+    Nothing of a host's result is believed that no module of ours returns, and no variable of ours gets to a host by its
+    environment, where everybody could read it in the list of processes.
+    """
 
     _default_interval: float | None = None  # of progress_interval; None for modules that never take long
+    _brings_files = False  # whether the module has a file for each guid, or has failed
     _supports_check_mode = True
     _supports_async = True
     _supports_diff = True
 
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        """Run the task; the result is the module's."""
+        """Run the task; the result is the module's, as far as it can be believed."""
         result: dict[str, t.Any] = super().run(tmp, task_vars)
-        result.update(self._run_with(self._task.args, task_vars))
+        # Not put back afterwards: what Ansible runs for this task later, such as async_status, needs no secrets either.
+        self._task.environment = [_options.without_variables(self._variables)]
+        try:
+            role = self._task._role
+            if role is not None and role.get_name() == _facts.ROLE:
+                self._refuse_facts(task_vars or {})
+            result.update(self._run_with(self._task.args, task_vars))
+        except StorwareError as error:
+            result.update(failure(error))
         if not self._wraps_async:
             self._remove_tmp_path(self._connection._shell.tmpdir)
         return result
 
     def _run_with(self, given: t.Mapping[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
-        """The module's result, or a failure of our own, for these arguments of the task."""
-        return self._run_visited(given, task_vars)
+        """The module's result for these arguments of the task. Raises StorwareError."""
+        return self._checked(self._run_visited(given, task_vars), given)
+
+    def _checked(self, raw: t.Mapping[str, t.Any], given: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        """What can be believed of the module's result. Raises InvalidResultError."""
+        clean = _results.clean_result(self._task.action.rpartition(".")[2], raw)
+        if self._brings_files and not clean.get("failed") and not self._task.async_val:
+            _results.check_files(clean, guids_in(given), predicted=bool(self._task.check_mode))
+        return _results.with_interpreter(clean, self._discovered_interpreter_key, self._discovered_interpreter)
+
+    def _parse_returned_data(self, res: dict[str, t.Any], *profile: t.Any) -> t.Any:
+        """Ansible's own, for an output whose warnings are clean."""
+        with contextlib.suppress(ValueError):  # no JSON, of which Ansible itself makes a failure
+            res = {**res, "stdout": _results.clean_warnings(res.get("stdout", ""))}
+        return super()._parse_returned_data(res, *profile)
+
+    @functools.cached_property
+    def _variables(self) -> dict[str, t.Any]:
+        """The variables of the keyword environment, of the task and of what it is in; also when the task is retried."""
+        found: dict[str, t.Any] = {}
+        given = self._task.environment or []
+        for environment in given if isinstance(given, list) else [given]:
+            variables = self._templar.template(environment) or {}
+            if not isinstance(variables, dict):
+                raise AnsibleError(f"environment must be a dictionary, received {variables} ({type(variables)})")
+            found.update(variables)
+        # Marked as what they are: Ansible would template them once more.
+        return t.cast("dict[str, t.Any]", wrap_var(found))
+
+    def _refuse_facts(self, task_vars: t.Mapping[str, t.Any]) -> None:
+        """Raise OptionError where a task of the role would follow what hosts say in facts."""
+        # A task on the controller acts for all hosts, and by what all of them have.
+        own = [task_vars["inventory_hostname"]]
+        hosts = task_vars["ansible_play_hosts_all"] if self._task.run_once or self._task.delegate_to else own
+        _facts.refuse_variables_of_the_role(task_vars, hosts)
 
     def _run_visited(
         self,
@@ -45,11 +97,11 @@ class VisitingActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ha
         task_vars: dict[str, t.Any] | None,
         variables: t.Mapping[str, str] = types.MappingProxyType({}),
     ) -> dict[str, t.Any]:
-        """The module's result, with these variables in its environment."""
-        environment = self._task.environment or []
+        """The module's result as the host gives it, with these variables in its environment."""
+        environment = self._task.environment
 
         def execute(visiting: t.Mapping[str, str]) -> dict[str, t.Any]:
-            self._task.environment = [*environment, {**variables, **visiting}]
+            self._task.environment = [*environment, wrap_var({**variables, **visiting})]
             try:
                 found: dict[str, t.Any] = self._execute_module(
                     module_args=dict(arguments), task_vars=task_vars, wrap_async=self._wraps_async
@@ -89,26 +141,32 @@ class VisitingActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ha
 
     def _show(self, task_vars: t.Mapping[str, t.Any] | None) -> t.Callable[[str], None]:
         host = self._task.delegate_to or (task_vars or {}).get("inventory_hostname", "")
-        return lambda text: _display.display(f"[{host}] {text}")
+        return lambda text: _display.display(f"[{host}] {_results.clean_text(text, _MOST_LINE)}")
+
+
+_MOST_LINE: t.Final = 300  # characters
 
 
 class ConnectionActionModule(VisitingActionModule):
-    """Runs the module of the same name with the connection options that the controller's environment sets.
+    """Runs the module of the same name with the connection options that the environment sets: task's and controller's.
 
     An AWX credential sets variables on the controller only; a module on another host would never see them.
     A session is all that another host gets, where there is one: password and token stay on the controller.
     """
 
     def _run_with(self, given: t.Mapping[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
-        arguments = {**given, **_options.from_environment(given, os.environ)}
-        try:
-            # Here, because a module writes its options to the log of its host before it looks at them.
-            _options.refuse_credentials(str(arguments.get("url") or ""))
-        except OptionError as error:
-            return failure(error)
+        arguments = _options.resolve(given, self._variables, os.environ)
+        # Here, because a module writes its options to the log of its host before it looks at them.
+        _options.refuse_credentials(str(arguments.get("url") or ""))
         if self._connection.transport != "local":
             arguments = _options.for_another_host(arguments)
-        return self._run_visited(arguments, task_vars)
+        return super()._run_with(arguments, task_vars)
+
+
+def guids_in(given: t.Mapping[str, t.Any]) -> list[str]:
+    """The downloads that the option guid names, as the module reads it. Raises OptionError."""
+    guids = check_type_list(given.get("guid") or [])
+    return guids_of(_options.one_in_a_line({"guid": guids}).get("guid", guids))
 
 
 def failure(error: StorwareError) -> dict[str, t.Any]:

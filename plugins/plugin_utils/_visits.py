@@ -13,12 +13,14 @@ import uuid
 from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure
 
 from ..module_utils import _background
+from ._results import InvalidResultError
 
 Result = dict[str, t.Any]
 Run = t.Callable[[t.Mapping[str, str]], Result]
 Value = t.TypeVar("Value")
 
 _PATIENCE: t.Final = 300.0  # seconds that a host may stay away, and work be left alone
+_MOST_TIME: t.Final = 31 * 24 * 3600.0  # seconds; no option of a module asks for more
 _PAUSE: t.Final = 5.0  # seconds between two tries to reach a host again
 
 
@@ -45,20 +47,27 @@ def until_done(run: Run, interval: float, show: t.Callable[[str], None]) -> Resu
 
     run: executes the module once with these variables in its environment; raises AnsibleConnectionFailure. interval:
     seconds of a visit. show: is given each line. The host has just been reached. Raises what run raises when it stays
-    away.
+    away, and InvalidResultError for a host that says for longer than any work may take that there is no result yet.
     """
+    end = time.monotonic() + _MOST_TIME
     visit = _background.Visit(uuid.uuid4().hex, interval, _PATIENCE)
     visiting = {_background.ENVIRONMENT: json.dumps(visit._asdict())}
     while True:
+        asked = time.monotonic()
         result = persistently(lambda: run(visiting), show)
         standing = result.get(_background.KEY)
-        if standing is None:
+        if not isinstance(standing, dict):
             return result
         if standing.get("lost"):
             # Killed from outside, such as with all processes of a login. In one go it has whoever waits for it.
             return run({})
-        if standing["text"]:
-            show(standing["text"])
+        now = time.monotonic()
+        if now >= end:
+            raise InvalidResultError("there is no end of it")
+        # A visit that brings no result lasts that long; a host that answers at once gets no more lines by that.
+        time.sleep(max(0.0, asked + interval - now))
+        if text := standing.get("text"):
+            show(str(text))
 
 
 def _first_line(failure: Exception) -> str:

@@ -19,7 +19,7 @@ from tests.support.fault_ids import FAULTS
 
 TESTS = tree.ROOT / "tests"
 REQUIREMENTS = TESTS / "requirements"
-# They have connection options, which the action group sets and action plugins resolve.
+# They have connection options, which the action group sets.
 MODULES = tree.modules_with_connection()
 
 
@@ -31,12 +31,6 @@ def test_the_action_group_holds_every_module_with_a_connection() -> None:
     groups = read("meta/runtime.yml")["action_groups"]
     assert groups["storware"] == MODULES
     assert groups["fetch_content"] == [{"metadata": {"extend_group": ["storware"]}}]
-
-
-def test_every_module_with_a_connection_has_its_action_plugin() -> None:
-    """And the one to which the controller hands files over."""
-    plugins = {path.stem for path in (tree.ROOT / "plugins" / "action").glob("[!_]*.py")}
-    assert plugins == {*MODULES, "cloud_download_copy"}
 
 
 def test_the_oldest_tested_ansible_core_is_the_oldest_supported() -> None:

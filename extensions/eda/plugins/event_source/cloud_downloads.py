@@ -218,8 +218,7 @@ def _connection(args: t.Mapping[str, t.Any]) -> _options.Connection:
     for name in args:
         if name not in known and name not in _OWN:
             raise OptionError(name, "is no option of this source")
-    given = {name: value for name, value in args.items() if name in known}
-    given.update(_options.from_environment(given, os.environ))
+    given = _options.resolve({name: value for name, value in args.items() if name in known}, {}, os.environ)
     params: dict[str, t.Any] = {}
     for option in _options.CONNECTION:
         value = given.get(option.name)

@@ -135,11 +135,6 @@ def test_one_way_to_log_in_is_kept() -> None:
     assert connection.session is None
 
 
-def test_the_environment_fills_gaps_only() -> None:
-    environ = {"STORWARE_URL": "https://other.example.com", "STORWARE_TIMEOUT": "7", "STORWARE_CA_PATH": ""}
-    assert _options.from_environment({"url": "https://mine.example.com"}, environ) == {"timeout": "7"}
-
-
 EVERYTHING = {
     "STORWARE_URL": "https://h",
     "STORWARE_USERNAME": "u",
@@ -162,7 +157,7 @@ EVERYTHING = {
 def test_credentials_of_task_and_environment_are_never_mixed(
     given_options: dict[str, str], added: dict[str, str]
 ) -> None:
-    assert _options.from_environment(given_options, EVERYTHING) == {"url": "https://h", **added}
+    assert _options.resolve(given_options, {}, EVERYTHING) == {"url": "https://h", **given_options, **added}
 
 
 @pytest.mark.parametrize(
@@ -177,7 +172,7 @@ def test_credentials_of_task_and_environment_are_never_mixed(
 )
 def test_of_several_credentials_in_the_environment_one_is_taken(left_out: set[str], taken: dict[str, str]) -> None:
     environ = {name: value for name, value in EVERYTHING.items() if name not in left_out}
-    assert _options.from_environment({}, environ) == {"url": "https://h", **taken}
+    assert _options.resolve({}, {}, environ) == {"url": "https://h", **taken}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,33 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Facts of managed hosts are no options: any module of a play can return some, and a fact cache keeps them."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..module_utils._errors import OptionError
+
+ROLE: t.Final = "storware.backup.fetch_content"
+PREFIXES: t.Final = ("fetch_content_", "_fetch_content_")  # of the role's options and of its state
+CONNECTION: t.Final = ("fetch_content_connection",)
+
+
+def refuse_variables_of_the_role(
+    task_vars: t.Mapping[str, t.Any], hosts: t.Iterable[str], prefixes: tuple[str, ...] = PREFIXES
+) -> None:
+    """Raise OptionError where facts of one of these hosts would be taken for the role's variables.
+
+    Ansible prefers facts to the role's defaults and to the inventory. prefixes: of the variables that matter.
+    """
+    for host in hosts:
+        # As they are: templating all facts of all hosts would take long.
+        facts = task_vars["hostvars"].raw_get(host).get("ansible_facts") or {}
+        for name in facts:
+            if str(name).startswith(prefixes):
+                raise OptionError(
+                    str(name)[:80],
+                    f"comes from the facts of {host}, and no host may set it",
+                    hint="Find the module that returned it. A fact cache keeps it until --flush-cache.",
+                )

@@ -1,0 +1,229 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The gate for results of managed hosts: documented keys only, typed, bounded, without control characters.
+
+Ansible obeys a result: facts become variables, statistics become artifacts of a job. A module of this collection
+returns neither, so a host that answers with them is not running that module.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import json
+import re
+import typing as t
+
+from ansible.module_utils.json_utils import _filter_non_json_lines
+
+from ..module_utils._errors import StorwareError
+
+Result = dict[str, t.Any]
+
+# The documented return values of each module and their types. A test compares this with the RETURN blocks.
+_FILE: t.Final = {
+    "path": "str",
+    "guid": "str",
+    "reason": "str",
+    "size": "int",
+    "sha256": "str",
+    "verified": "str",
+    "format": "str",
+    "receipt": "str",
+    "checksum": "str",
+    "seconds": "float",
+    "received": "int",
+    "source": "str",
+    "owner": "str",
+    "group": "str",
+    "mode": "str",
+    "uid": "int",
+    "gid": "int",
+    "secontext": "str",
+    "state": "str",
+}
+_ERROR: t.Final = {"error": "dict"}
+RETURNED: t.Final[t.Mapping[str, t.Mapping[str, str]]] = {
+    "cloud_download": {
+        "cloud_downloads": "list",
+        "created": "list",
+        "updated": "list",
+        "deleted": "list",
+        "tasks": "list",
+        "failures": "list",
+        **_ERROR,
+    },
+    "cloud_download_content": {**_FILE, "files": "list", **_ERROR},
+    "cloud_download_content_info": {"intact": "bool", "files": "list", **_ERROR},
+    "cloud_download_copy": {**_FILE, "files": "list", **_ERROR},
+    "cloud_download_info": {"cloud_downloads": "list", **_ERROR},
+    "protected_entity_info": {"protected_entities": "list", "names": "list", **_ERROR},
+    "session": {"session": "str", "opened": "bool", "user": "dict", **_ERROR},
+}
+
+# What Ansible itself and its asynchronous tasks add; an exception and warnings have types of their own since core 2.19.
+_COMMON: t.Final = {
+    "failed": "flag",  # async_wrapper has numbers for these (core 2.16 to 2.18)
+    "changed": "flag",
+    "msg": "str",
+    "rc": "int",
+    "stdout": "str",
+    "stderr": "str",
+    "stdout_lines": "list",
+    "stderr_lines": "list",
+    "module_stdout": "str",
+    "module_stderr": "str",
+    "exception": "raw",
+    "warnings": "list",
+    "deprecations": "list",
+    "diff": "raw",
+    "invocation": "dict",
+    "ansible_job_id": "str",
+    "started": "flag",
+    "finished": "flag",
+    "results_file": "str",
+    "_ansible_parsed": "bool",
+}
+_TYPES: t.Final[t.Mapping[str, tuple[type, ...]]] = {
+    "str": (str,),
+    "int": (int,),
+    "float": (int, float),
+    "bool": (bool,),
+    "flag": (bool, int),
+    "list": (list, tuple),
+    "dict": (dict,),
+    "raw": (object,),
+}
+
+MOST_TEXT: t.Final = 65_536  # characters of a text; longer ones are cut
+MOST_ITEMS: t.Final = 5_000_000  # values in a result: more than all records of a server that has 100,000
+MOST_WARNINGS: t.Final = 20
+_MOST_DEPTH: t.Final = 50
+
+# Control characters, those that change the direction or the line of the text behind them, and halves of characters.
+_CONTROL: t.Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+# Texts whose lines are kept
+_LINES: t.Final = frozenset(
+    {
+        "exception",
+        "stdout",
+        "stderr",
+        "module_stdout",
+        "module_stderr",
+        "formatted_traceback",
+        "formatted_source_context",
+    }
+)
+_SHA256: t.Final = re.compile("[0-9a-f]{64}")
+_INTERPRETER: t.Final = re.compile(r"/[\w./+-]{1,255}", re.ASCII)
+
+
+class InvalidResultError(StorwareError):
+    """A host has answered with something that its module cannot have returned."""
+
+    code = "invalid_result"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(
+            f"The result of the host cannot be true: {message}",
+            hint="Check the host, its Python interpreter and its connection: something else has answered.",
+        )
+
+
+def clean_text(text: str, most: int = MOST_TEXT, *, lines: bool = False) -> str:
+    """The text with control characters as escapes, and no longer than that. lines: whether its lines are kept."""
+    shown = _CONTROL.sub(lambda found: found[0] if lines and found[0] in "\n\t" else _escape(found[0]), text[:most])
+    return shown if len(shown) <= most else shown[:most]
+
+
+def _escape(character: str) -> str:
+    return f"\\x{ord(character):02x}" if ord(character) < 0x100 else f"\\u{ord(character):04x}"
+
+
+def clean_result(module: str, raw: t.Mapping[str, t.Any]) -> Result:
+    """The result of this module as far as it is documented. Raises InvalidResultError for what no module returns."""
+    documented = {**RETURNED[module], **_COMMON}
+    cleaner = _Cleaner()
+    clean = {}
+    for key, kind in documented.items():
+        value = raw.get(key)
+        if value is None and key not in raw:
+            continue
+        if value is not None and not _is(value, kind):
+            raise InvalidResultError(f"{key} is no {kind}")
+        clean[key] = cleaner.value(value, key)
+    return clean
+
+
+def clean_warnings(output: str) -> str:
+    """The output of a module with no more than some clean warnings in it.
+
+    Ansible-core 2.21 notes them for display while it reads the result, before anybody else sees it. Raises ValueError
+    for an output without a result.
+    """
+    result = json.loads(_filter_non_json_lines(output, objects_only=True)[0])
+    for key in ("warnings", "deprecations"):
+        found = result.pop(key, None)
+        if isinstance(found, list) and found:
+            result[key] = _Cleaner().value(found[:MOST_WARNINGS], key)
+    return json.dumps(result)
+
+
+def with_interpreter(clean: Result, key: str | None, interpreter: t.Any) -> Result:
+    """The result with the one fact that Ansible itself adds: which Python it has found on the host."""
+    if key and isinstance(interpreter, str) and _INTERPRETER.fullmatch(interpreter):
+        return {**clean, "ansible_facts": {key: interpreter}}
+    return clean
+
+
+def check_files(clean: t.Mapping[str, t.Any], guids: t.Sequence[str], *, predicted: bool) -> None:
+    """Raise InvalidResultError for a result that is no failure and has not the file of each of these downloads.
+
+    guids: in the order of the files. predicted: check mode, where a file that would come has neither path nor digest.
+    """
+    if clean.get("failed"):
+        return
+    files = clean.get("files") or []
+    if [file.get("guid") if isinstance(file, dict) else None for file in files] != list(guids):
+        raise InvalidResultError("it says that all is well, without the files that were asked for")
+    for file in () if predicted else files:
+        path, digest = file.get("path"), file.get("sha256")
+        if file.get("failed") or not isinstance(path, str) or not path.startswith("/"):
+            raise InvalidResultError(f"it says that all is well, without the path of the file of {file['guid']}")
+        # A file that is kept as it is (overwrite=never) may not have been read.
+        if not (file.get("reason") == "kept" and digest is None) and not _SHA256.fullmatch(str(digest)):
+            raise InvalidResultError(f"it says that all is well, without the SHA-256 of the file of {file['guid']}")
+
+
+def _is(value: t.Any, kind: str) -> bool:
+    return isinstance(value, _TYPES[kind]) and (kind in ("bool", "flag", "raw") or not isinstance(value, bool))
+
+
+class _Cleaner:
+    """Copies the values of one result. What is not JSON, or too much of it, is refused."""
+
+    def __init__(self) -> None:
+        self._items = 0
+
+    def value(self, value: t.Any, key: str, depth: int = 0) -> t.Any:
+        """A copy; key: the name that it has."""
+        self._items += 1
+        if self._items > MOST_ITEMS or depth > _MOST_DEPTH:
+            raise InvalidResultError("it is too large")
+        if value is None or isinstance(value, (bool, int, float, enum.Enum, type)):
+            return value  # types of exceptions: ansible-core 2.19 and later add them to the messages
+        if isinstance(value, str):
+            # Ansible's own messages have several lines.
+            return clean_text(" ".join(value.split()) if key == "msg" else value, lines=key in _LINES)
+        if isinstance(value, dict):
+            return {clean_text(str(name)): self.value(item, str(name), depth + 1) for name, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            found = [self.value(item, key, depth + 1) for item in value]
+            return found if isinstance(value, list) else tuple(found)
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):  # a message of ansible-core 2.19 and later
+            names = [field.name for field in dataclasses.fields(value)]
+            return dataclasses.replace(
+                value, **{name: self.value(getattr(value, name), name, depth + 1) for name in names}
+            )
+        raise InvalidResultError(f"{key} is no JSON")
