@@ -108,7 +108,7 @@ def _inventory(reader: Reader, entity_type: str, filters: wire.Query) -> list[wi
 
 
 def _is_of(entity: wire.Entity, entity_type: str) -> bool:
-    """Groups and teams share a list and are told apart by their records where these show it, whatever the filter does."""
+    """Groups and teams share a list and are told apart by their records, whatever the server's filter does."""
     return entity_type not in _TOGETHER or entity.type not in _TOGETHER or entity.type == entity_type
 
 
