@@ -250,7 +250,11 @@ def test_a12_a_filter_that_finds_more_than_the_name_is_filtered_again() -> None:
 def test_a11_of_two_downloads_of_one_entity_those_that_fit_are_taken_and_the_rest_is_left_alone() -> None:
     mounted = {**_download(guid("not-ours")), "mode": "MANUAL"}
     bare = {"guid": guid("bare"), "mode": "CLOUD_DOWNLOAD"}
-    theirs, old, new = _download(guid("other"), GUIDS[0]), _download(guid("old")), _download(guid("new"), backup=GUIDS[1])
+    theirs, old, new = (
+        _download(guid("other"), GUIDS[0]),
+        _download(guid("old")),
+        _download(guid("new"), backup=GUIDS[1]),
+    )
     listed = [mounted, bare, theirs, old, new]
     gone: list[str] = []
 
