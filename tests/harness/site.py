@@ -17,7 +17,6 @@ from tests.harness.runner import Log, StepFailed, StepSkipped
 SITE: t.Final = tree.BUILD / "site"
 
 _SOURCE: t.Final = tree.BUILD / "site-source"
-_REPOSITORY: t.Final = "https://github.com/storware-backup/ansible-collection/blob/main"
 # Pages that are opened, and what must be on them.
 _PAGES: t.Final = {
     "index.html": ("Many mailboxes, many hosts", "When a task fails", "Modules, role and filter"),
@@ -28,6 +27,9 @@ _PAGES: t.Final = {
 }
 _SMALLEST_PICTURE: t.Final = 20_000  # bytes; a page without anything has less
 LINK: t.Final = re.compile(r"\]\((?!https?://|#)([^)#]+)")
+_WHOLE_LINK: t.Final = re.compile(rf"\[([^][]*){LINK.pattern}([^)]*)\)")
+_BY_NAME: t.Final = "ansible-galaxy collection install storware.backup"
+_ARCHIVE: t.Final = "ansible-galaxy collection install ./storware-backup-1.0.0.tar.gz"
 
 
 def build(environment: t.Mapping[str, str], log: Log) -> None:
@@ -43,6 +45,7 @@ def build(environment: t.Mapping[str, str], log: Log) -> None:
     reference.mkdir(mode=0o700)  # antsibull-docs wants it so
     command = ("collection", "--use-current", "--squash-hierarchy", "--fail-on-error", "--dest-dir", reference)
     log.run(programs / "antsibull-docs", *command, "storware.backup", environment=settings)
+    _name_the_archive(reference)
     shutil.rmtree(SITE, ignore_errors=True)
     log.run(programs / "sphinx-build", "-q", "-W", "--keep-going", "-b", "html", _SOURCE, SITE, environment=settings)
 
@@ -71,14 +74,19 @@ def look(log: Log) -> None:
 
 def _settle_links(page: pathlib.Path, place: pathlib.Path) -> None:
     text = page.read_text(encoding="utf-8")
-    page.write_text(LINK.sub(lambda match: f"]({_target(place, match.group(1))}", text), encoding="utf-8")
+    page.write_text(_WHOLE_LINK.sub(lambda match: _settled(place, *match.groups()), text), encoding="utf-8")
 
 
-def _target(place: pathlib.Path, link: str) -> str:
-    """Where a link of a page leads: to a page of the site, or to the repository."""
+def _settled(place: pathlib.Path, words: str, link: str, rest: str) -> str:
+    """A link to a page of the site; of one to another file the words: no address of the repository can be trusted."""
     path = (place / link).resolve()
     if path.parent == tree.ROOT / "docs":
-        return path.name
-    if path == tree.ROOT / "README.md":
-        return "readme.md"
-    return f"{_REPOSITORY}/{path.relative_to(tree.ROOT).as_posix()}"
+        return f"[{words}]({path.name}{rest})"
+    return f"[{words}](readme.md{rest})" if path == tree.ROOT / "README.md" else words
+
+
+def _name_the_archive(reference: pathlib.Path) -> None:
+    """The generated pages say how to install the collection from Galaxy, where anybody may take its name."""
+    for page in reference.rglob("*.rst"):
+        text = page.read_text(encoding="utf-8")
+        page.write_text(text.replace(_BY_NAME, _ARCHIVE), encoding="utf-8")

@@ -13,6 +13,7 @@ import typing as t
 
 import pytest
 import yaml
+from packaging.specifiers import SpecifierSet
 
 from tests.harness import archive, pythons, runner, site, tree
 from tests.support.fault_ids import FAULTS
@@ -20,6 +21,7 @@ from tests.support.fault_ids import FAULTS
 TESTS = tree.ROOT / "tests"
 # They have connection options, which the action group sets and action plugins resolve.
 MODULES = tree.modules_with_connection()
+_CORES = sorted(pythons.REQUIREMENTS.glob("core-*.txt"))
 
 
 def read(name: str) -> t.Any:
@@ -39,9 +41,20 @@ def test_every_module_with_a_connection_has_its_action_plugin() -> None:
 
 
 def test_the_oldest_tested_ansible_core_is_the_oldest_supported() -> None:
-    supported = re.fullmatch(r">=(\d+\.\d+)\.0", read("meta/runtime.yml")["requires_ansible"])
+    supported = re.match(r">=(\d+\.\d+)\.\d+,", read("meta/runtime.yml")["requires_ansible"])
     assert supported
     assert f"ansible-core=={supported[1]}." in (pythons.REQUIREMENTS / "core-oldest.txt").read_text(encoding="utf-8")
+
+
+def test_every_supported_ansible_core_has_the_fix_of_cve_2024_11079() -> None:
+    """GHSA-99w6-3xph-cx78 names the first release of each line; what the matrix runs is supported."""
+    supported = SpecifierSet(read("meta/runtime.yml")["requires_ansible"])
+    first = {"2.16": 14, "2.17": 7, "2.18": 1, "2.19": 0}
+    for line, fixed in first.items():
+        assert [micro for micro in range(40) if f"{line}.{micro}" in supported] == list(range(fixed, 40)), line
+    assert "2.15.99" not in supported
+    pinned = [re.findall(r"^ansible-core==([\d.]+)$", path.read_text("utf-8"), re.M) for path in _CORES]
+    assert all(version in supported for versions in pinned for version in versions)
 
 
 def test_the_oldest_tested_requests_is_the_oldest_supported() -> None:
