@@ -28,8 +28,14 @@ _PAGES: t.Final = {
 _SMALLEST_PICTURE: t.Final = 20_000  # bytes; a page without anything has less
 LINK: t.Final = re.compile(r"\]\((?!https?://|#)([^)#]+)")
 _WHOLE_LINK: t.Final = re.compile(rf"\[([^][]*){LINK.pattern}([^)]*)\)")
-_BY_NAME: t.Final = "ansible-galaxy collection install storware.backup"
-_ARCHIVE: t.Final = "ansible-galaxy collection install ./storware-backup-1.0.0.tar.gz"
+# What generated pages say of Galaxy, where anybody may take the name of the collection; what they say instead.
+_GALAXY: t.Final = (
+    (re.compile(r"`(storware\.backup collection) <https://galaxy[^>]*>`_"), r"\1"),
+    (
+        re.compile(r"To install it, use: :code:`ansible\\-galaxy collection install storware\.backup`\."),
+        r"It is not on Galaxy; :doc:`the README </readme>` says how to install its archive.",
+    ),
+)
 
 
 def build(environment: t.Mapping[str, str], log: Log) -> None:
@@ -86,7 +92,10 @@ def _settled(place: pathlib.Path, words: str, link: str, rest: str) -> str:
 
 
 def _name_the_archive(reference: pathlib.Path) -> None:
-    """The generated pages say how to install the collection from Galaxy, where anybody may take its name."""
     for page in reference.rglob("*.rst"):
         text = page.read_text(encoding="utf-8")
-        page.write_text(text.replace(_BY_NAME, _ARCHIVE), encoding="utf-8")
+        for said, instead in _GALAXY:
+            text = said.sub(instead, text)
+        if "collection install" in text or "galaxy.ansible.com" in text:
+            raise StepFailed(f"{page.name} names Galaxy as a source of the collection")
+        page.write_text(text, encoding="utf-8")
