@@ -9,7 +9,7 @@ import typing as t
 import unicodedata
 
 # Clears a terminal, forges a line of Ansible's output, turns the order of letters around, and cannot be encoded.
-NASTY: t.Final = "\x1b[2J\r\nok: [files-1]\x7f\x9b1m\u202e\u2066\u2028\u2029\ud800"
+NASTY: str = "\x1b[2J\r\nok: [files-1]\x7f\x9b1m\u202e\u2066\u2028\u2029\ud800"
 # How the gate shows them.
 SHOWN: t.Final = r"\x1b[2J\r\nok: [files-1]\x7f\x9b1m\u202e\u2066\u2028\u2029\ud800"
 

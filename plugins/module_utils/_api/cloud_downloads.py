@@ -125,7 +125,7 @@ class Identifier:
         return self._completed(downloads) if asked else catalogue
 
     def _ask(self, want: Wanted) -> None:
-        filters = {"protected_entity": want.entity.guid, "backup": want.backup, "node": want.node}
+        filters: dict[str, t.Any] = {"protected_entity": want.entity.guid, "backup": want.backup, "node": want.node}
         matches = list_all(self._reader, heeded=self._heeded, mode=want.mode, **filters)
         self._told.update({match.guid: _told_by_filter(match, want) for match in matches})
 

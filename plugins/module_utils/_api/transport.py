@@ -184,13 +184,14 @@ class Transport:
 
     def _take_cookies(self) -> None:
         """Mask those that are new, and forget those that are none: they would travel on, in variables and headers."""
-        for cookie in list(self._http.cookies):
+        for cookie in self._http.cookies:
             if cookie.value and cookie.value not in self._known:
                 self._known.add(cookie.value)
                 self._on_secret(cookie.value)
                 self._on_secret(f"{cookie.name}={cookie.value}")
-            if not is_cookie(f"{cookie.name}={cookie.value}"):
-                self._http.cookies.clear(cookie.domain, cookie.path, cookie.name)
+        unfit = [cookie for cookie in self._http.cookies if not is_cookie(f"{cookie.name}={cookie.value}")]
+        for cookie in unfit:
+            self._http.cookies.clear(cookie.domain, cookie.path, cookie.name)
 
 
 def _cookie_domain(url: str) -> str:
