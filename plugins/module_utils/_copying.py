@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import typing as t
 from dataclasses import dataclass
@@ -31,10 +32,10 @@ class Handover:
     piece_sha256: str = ""
 
     def as_text(self) -> str:
-        """For the environment."""
-        return json.dumps(vars(self))
+        """For the environment, in base64: Ansible runs templates in there, and the server has named the file."""
+        return base64.b64encode(json.dumps(vars(self)).encode()).decode("ascii")
 
     @classmethod
     def from_text(cls, text: str) -> Handover:
         """What ``as_text`` has made."""
-        return cls(**json.loads(text))
+        return cls(**json.loads(base64.b64decode(text)))

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import typing as t
 from dataclasses import dataclass, field
 
 from ._api import wire
+from ._options import is_guid
 
 CREATED: t.Final = "created"
 READY: t.Final = "ready"
@@ -18,6 +20,7 @@ FAILED: t.Final = "failed"
 GONE: t.Final = "gone"
 
 _VERSION: t.Final = 1
+_TEMPLATE: t.Final = re.compile(r"\{(?=[{%#])")  # where one begins
 
 Event = dict[str, t.Any]
 
@@ -53,6 +56,8 @@ class State:
             if content["version"] != _VERSION:
                 raise ValueError(f"it is of version {content['version']}, not {_VERSION}")
             downloads = {guid: Known(**known) for guid, known in content["downloads"].items()}
+            if not all(map(is_guid, downloads)):
+                raise ValueError("not every download in it has a GUID")
             return cls(content["server"], downloads, frozenset(content["failed"]))
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"it is none of ours ({error!r})") from error
@@ -95,4 +100,15 @@ def compare(
 
 
 def _event(kind: str, guid: str, download: dict[str, t.Any] | None, task: dict[str, t.Any] | None = None) -> Event:
-    return {"kind": kind, "guid": guid, "download": download, "task": task}
+    return {"kind": kind, "guid": guid, "download": _plain(download), "task": _plain(task)}
+
+
+def _plain(value: t.Any) -> t.Any:
+    """The same without templates: a rulebook cannot mark values unsafe, and Ansible runs ``{{ }}`` in extra vars."""
+    if isinstance(value, str):
+        return _TEMPLATE.sub("{ ", value)
+    if isinstance(value, dict):
+        return {_plain(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value

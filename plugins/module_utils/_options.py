@@ -60,7 +60,10 @@ _ANYWHERE: t.Final = frozenset({"timeout", "retries"})  # who gets credentials a
 PREFIX: t.Final = "STORWARE_"  # of all variables of this collection
 
 _GUID: t.Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_COOKIE: t.Final = re.compile(r"[!#-'*+.0-9A-Z^-z|~-]+=[!-~]+")  # what a header can carry
+# RFC 6265 4.1.1, without braces: a session ends up in variables, and ansible-core without the fix of CVE-2024-11079
+# runs a template in them.
+_OCTETS: t.Final = r"[!#-+\--:<-\[\]-z|~]+"
+_COOKIE: t.Final = re.compile(rf"[!#-'*+.0-9A-Z^-z|~-]+=(?:{_OCTETS}|\"{_OCTETS}\")")
 
 PROGRESS_INTERVAL: t.Final = 10.0  # the default; seconds
 LEAST_INTERVAL: t.Final = 0.1
@@ -194,6 +197,11 @@ def _check_login(owner: Level, others: t.Sequence[Level], found: t.Mapping[str, 
 def is_guid(text: str) -> bool:
     """Whether the text has the 36-character form that all guids of the API have."""
     return _GUID.fullmatch(text) is not None
+
+
+def is_cookie(text: str) -> bool:
+    """Whether the text is ``NAME=VALUE`` with the characters that a session may have."""
+    return _COOKIE.fullmatch(text) is not None
 
 
 def check_guids(option: str, texts: t.Iterable[str]) -> None:
@@ -333,8 +341,10 @@ def _choose_login(params: t.Mapping[str, t.Any]) -> tuple[str, ...]:
 
 def _session(value: str) -> str:
     cookies = [cookie.strip() for cookie in value.split(";")]
-    if not all(_COOKIE.fullmatch(cookie) for cookie in cookies):
-        raise OptionError("session", "must have the form NAME=VALUE, as the server's session cookie has")
+    if not all(map(is_cookie, cookies)):
+        raise OptionError(
+            "session", "must have the form NAME=VALUE, with characters that a cookie may have (RFC 6265), and no braces"
+        )
     return "; ".join(cookies)
 
 

@@ -195,6 +195,7 @@ error:
         - V(unreachable), V(timeout_connect), V(proxy), V(tls), V(redirect), V(deadline) or V(answer_lost) for what happens on the way to the server.
         - V(bad_request), V(not_found), V(conflict), V(rate_limited), V(server_error) or V(http_status) for what the server answers, and
           V(bad_answer) or V(incomplete_list) for answers that cannot be true.
+        - V(filter_ignored) when neither the records nor a filter of the server can say which downloads match.
         - V(interrupted) after a signal, V(masked_id) when Ansible's masking of secrets would corrupt what is returned, V(invalid_result) for a host whose
           answer cannot be the module's, and V(internal) for a defect of this module.
       type: str

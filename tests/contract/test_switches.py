@@ -146,6 +146,19 @@ def backup_in_record(client: Client, value: Value) -> None:
     assert len(client.get(f"/cloud-download?protected-entity={bob}").json()) == 1
 
 
+def record_fields(client: Client, value: Value) -> None:
+    client.ready_download()
+    (record,) = client.get("/cloud-download").json()
+    assert (set(record) == {"guid", "mode"}) == (value == "guid_and_mode")
+
+
+def guid_filters(client: Client, value: Value) -> None:
+    client.ready_download()
+    for name in ("backup", "node", "protected-entity"):
+        listed = client.get(f"/cloud-download?{name}=4d1f1e0a-7b5c-4f6e-9d3e-1f0c9b8a7d65").json()
+        assert len(listed) == (value == "ignored")
+
+
 def ready_state(client: Client, value: Value) -> None:
     client.ready_download()
     (record,) = client.get("/cloud-download").json()

@@ -17,8 +17,16 @@ from tests.harness import tree
 SITE: t.Final = tree.BUILD / "site"
 
 _SOURCE: t.Final = tree.BUILD / "site-source"
-_REPOSITORY: t.Final = "https://github.com/storware-backup/ansible-collection/blob/main"
 LINK: t.Final = re.compile(r"\]\((?!https?://|#)([^)#]+)")
+_WHOLE_LINK: t.Final = re.compile(rf"\[([^][]*){LINK.pattern}([^)]*)\)")
+# What generated pages say of Galaxy, where anybody may take the name of the collection; what they say instead.
+_GALAXY: t.Final = (
+    (re.compile(r"`(storware\.backup collection) <https://galaxy[^>]*>`_"), r"\1"),
+    (
+        re.compile(r"To install it, use: :code:`ansible\\-galaxy collection install storware\.backup`\."),
+        r"It is not on Galaxy; :doc:`the README </readme>` says how to install its archive.",
+    ),
+)
 
 
 def build(session: nox.Session, programs: pathlib.Path, environment: t.Mapping[str, str | None]) -> None:
@@ -33,20 +41,29 @@ def build(session: nox.Session, programs: pathlib.Path, environment: t.Mapping[s
     reference.mkdir(mode=0o700)  # antsibull-docs wants it so
     command = ("collection", "--use-current", "--squash-hierarchy", "--fail-on-error", "--dest-dir", reference)
     session.run(programs / "antsibull-docs", *command, "storware.backup", env=settings)
+    _name_the_archive(session, reference)
     shutil.rmtree(SITE, ignore_errors=True)
     session.run(programs / "sphinx-build", "-q", "-W", "--keep-going", "-b", "html", _SOURCE, SITE, env=settings)
 
 
 def _settle_links(page: pathlib.Path, place: pathlib.Path) -> None:
     text = page.read_text(encoding="utf-8")
-    page.write_text(LINK.sub(lambda match: f"]({_target(place, match.group(1))}", text), encoding="utf-8")
+    page.write_text(_WHOLE_LINK.sub(lambda match: _settled(place, *match.groups()), text), encoding="utf-8")
 
 
-def _target(place: pathlib.Path, link: str) -> str:
-    """Where a link of a page leads: to a page of the site, or to the repository."""
+def _settled(place: pathlib.Path, words: str, link: str, rest: str) -> str:
+    """A link to a page of the site; of one to another file the words: no address of the repository can be trusted."""
     path = (place / link).resolve()
     if path.parent == tree.ROOT / "docs":
-        return path.name
-    if path == tree.ROOT / "README.md":
-        return "readme.md"
-    return f"{_REPOSITORY}/{path.relative_to(tree.ROOT).as_posix()}"
+        return f"[{words}]({path.name}{rest})"
+    return f"[{words}](readme.md{rest})" if path == tree.ROOT / "README.md" else words
+
+
+def _name_the_archive(session: nox.Session, reference: pathlib.Path) -> None:
+    for page in reference.rglob("*.rst"):
+        text = page.read_text(encoding="utf-8")
+        for said, instead in _GALAXY:
+            text = said.sub(instead, text)
+        if "collection install" in text or "galaxy.ansible.com" in text:
+            session.error(f"{page.name} names Galaxy as a source of the collection")
+        page.write_text(text, encoding="utf-8")

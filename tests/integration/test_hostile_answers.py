@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.storware.backup.plugins.module_utils._api import creating
 from tests.support.answers import LOGIN, Answer, AnsweringServer, Answers, Request, answering
 from tests.support.examples import count
+from tests.support.guids import guid
 from tests.support.modules import run_module
 from tests.unit.plugins.module_utils._api.hostile import GUIDS, PATHS, Hostile
 
@@ -41,8 +42,8 @@ def run(module: str, server: AnsweringServer, **options: t.Any) -> dict[str, t.A
         (Answer(200, b'{"guid": '), "no JSON"),
         (Answer.json({"members": []}), "should be a list, not an object"),
         (Answer.json("text"), "should be a list, not a string"),
-        (Answer.json([1]), "[0] should be an object with a guid, not a number"),
-        (Answer.json([{"guid": GUID}, {"guid": 7}]), "[1] should be an object with a guid"),
+        (Answer.json([1]), "[0] should be an object, not a number"),
+        (Answer.json([{"guid": GUID}, {"guid": 7}]), "[1].guid should be a GUID of 36 characters, not a number"),
         (Answer.json([{"guid": GUID, "backup": []}]), "[0].backup should be an object, not a list"),
         (Answer.json([{"guid": GUID, "node": "n"}]), "[0].node should be an object, not a string"),
     ],
@@ -89,7 +90,7 @@ def test_a_create_without_usable_tasks_is_judged_by_the_list(answer: Answer) -> 
     record = {
         "guid": GUID,
         "mode": "CLOUD_DOWNLOAD",
-        "backup": {"guid": "b", "protectedEntity": {"guid": GUID}},
+        "backup": {"guid": guid("b"), "protectedEntity": {"guid": GUID}},
     }
     lists = [*[Answer.json([])] * 4, Answer.json([record])]
     with answering({LIST: lists, CREATE: answer, "GET /api/tasks": Answer.json([])}) as server:
@@ -108,12 +109,12 @@ def test_a_create_whose_success_cannot_be_read_is_found(answer: Answer) -> None:
         return answer
 
     def downloads(request: Request) -> Answer:
-        return Answer.json([_download("old", GUIDS[0]), *([_download("new")] if created else [])])
+        return Answer.json([_download(guid("old"), GUIDS[0]), *([_download(guid("new"))] if created else [])])
 
     with answering({LIST: downloads, CREATE: create, "GET /api/tasks": Answer.json([])}) as server:
         result = run("cloud_download", server, protected_entities=[GUID], wait_interval=0.01, wait_timeout=5)
     assert not result.get("failed"), result
-    assert result["created"] == ["new"]
+    assert result["created"] == [guid("new")]
     assert len(created) == 1
 
 
@@ -169,7 +170,7 @@ def test_what_a_record_leaves_out_is_told_by_the_filters(left_out: str) -> None:
     """Asked for by backup and node, found in no complete record: the server's own filters say which one it is."""
     wanted = {f"protected-entity={GUID}", f"backup={GUIDS[0]}", f"node={GUIDS[0]}"}
     record = {
-        **_download("d", backup=GUIDS[0]),
+        **_download(guid("d"), backup=GUIDS[0]),
         "node": {"guid": GUIDS[0], "name": "n"},
         "protectedEntity": {"guid": GUID},
     }
@@ -177,18 +178,20 @@ def test_what_a_record_leaves_out_is_told_by_the_filters(left_out: str) -> None:
     bare = {key: value for key, value in record.items() if key not in gone}
 
     def downloads(request: Request) -> Answer:
-        is_asked = wanted <= set(request.path.partition("?")[2].split("&"))
-        return Answer.json([bare] if is_asked else [{**bare, "guid": "other"}, bare])
+        asked = set(request.path.partition("?")[2].split("&"))
+        is_filtered = any(part.startswith(("protected-entity=", "backup=", "node=")) for part in asked)
+        found = [bare] if wanted <= asked else [] if is_filtered else [{**bare, "guid": guid("other")}, bare]
+        return Answer.json(found)
 
     options = {"protected_entities": [GUID], "backup": GUIDS[0], "node": GUIDS[0], "state": "absent", "wait": False}
     answers: dict[str, Answers] = {
         LIST: downloads,
         "GET /api/tasks": Answer.json([]),
-        "DELETE /api/cloud-download/d": Answer(204),
+        f"DELETE /api/cloud-download/{guid('d')}": Answer(204),
     }
     with answering(answers) as server:
         result = run("cloud_download", server, **options)
-    assert result["deleted"] == ["d"], result
+    assert result["deleted"] == [guid("d")], result
 
 
 @pytest.mark.fault("A16")
@@ -214,22 +217,18 @@ def test_a_redirect_is_told_and_not_followed(path: str) -> None:
     assert "token=x" not in result["msg"]
 
 
-def _download(guid: str, entity: str = GUID, backup: str = "b") -> dict[str, t.Any]:
-    return {"guid": guid, "mode": "CLOUD_DOWNLOAD", "backup": {"guid": backup, "protectedEntity": {"guid": entity}}}
+def _download(name: str, entity: str = GUID, backup: str = guid("b")) -> dict[str, t.Any]:
+    return {"guid": name, "mode": "CLOUD_DOWNLOAD", "backup": {"guid": backup, "protectedEntity": {"guid": entity}}}
 
 
 @pytest.mark.fault("A4")
-@pytest.mark.parametrize("guid", [path for path in PATHS if path])
-def test_a4_a_guid_that_would_like_to_be_a_path_never_becomes_one(guid: str) -> None:
-    """The server's list has it; nothing but a lone segment is ever put behind the slash."""
-    with answering({LIST: Answer.json([_download(guid)])}) as server:
+@pytest.mark.parametrize("path", PATHS)
+def test_a4_a_guid_that_would_like_to_be_a_path_never_becomes_one(path: str) -> None:
+    with answering({LIST: Answer.json([_download(path)])}) as server:
         result = run("cloud_download", server, protected_entities=[GUID], state="absent", wait_timeout=0.2)
-    deletes = [call.partition(" ")[2] for call in server.calls() if call.startswith("DELETE")]
-    if re.fullmatch("[0-9A-Za-z_-]{1,128}", guid):
-        assert set(deletes) == {f"/api/cloud-download/{guid}"}
-    else:
-        assert (result["error"]["code"], deletes) == ("delete_failed", [])
-        assert "guid" in result["failures"][0]["reason"]
+    assert result["error"]["code"] == "bad_answer"
+    assert "[0].guid should be a GUID" in result["msg"]
+    assert not [call for call in server.calls() if call.startswith("DELETE")]
 
 
 @pytest.mark.fault("A12")
@@ -237,21 +236,26 @@ def test_a12_a_filter_that_finds_more_than_the_name_is_filtered_again() -> None:
     people = [
         {"guid": GUIDS[0], "name": "Annabel"},
         {"guid": GUID, "name": "Ann"},
-        {"guid": "joann", "name": "Joann", "email": "ann@example.com"},
+        {"guid": guid("joann"), "name": "Joann", "email": "ann@example.com"},
     ]
-    listed = [_download(GUIDS[0], GUIDS[0]), _download("j", "joann"), _download("d", GUID)]
+    listed = [_download(GUIDS[0], GUIDS[0]), _download(guid("j"), guid("joann")), _download(guid("d"), GUID)]
     with answering({"GET /api/cloud-users": Answer.json(people), LIST: Answer.json(listed)}) as server:
         result = run("cloud_download", server, protected_entities=["Ann"], protected_entity_type="CLOUD_USER")
     assert not result.get("failed"), result
-    assert [found["guid"] for found in result["cloud_downloads"]] == ["d"]
+    assert [found["guid"] for found in result["cloud_downloads"]] == [guid("d")]
     assert CREATE not in server.calls()
 
 
 @pytest.mark.fault("A11")
 def test_a11_of_two_downloads_of_one_entity_those_that_fit_are_taken_and_the_rest_is_left_alone() -> None:
-    mounted = {**_download("not-ours"), "mode": "MANUAL"}
-    bare = {"guid": "bare", "mode": "CLOUD_DOWNLOAD"}
-    listed = [mounted, bare, _download("other", GUIDS[0]), _download("old"), _download("new", backup=GUIDS[1])]
+    mounted = {**_download(guid("not-ours")), "mode": "MANUAL"}
+    bare = {"guid": guid("bare"), "mode": "CLOUD_DOWNLOAD"}
+    theirs, old, new = (
+        _download(guid("other"), GUIDS[0]),
+        _download(guid("old")),
+        _download(guid("new"), backup=GUIDS[1]),
+    )
+    listed = [mounted, bare, theirs, old, new]
     gone: list[str] = []
 
     def downloads(request: Request) -> Answer:
@@ -264,18 +268,18 @@ def test_a11_of_two_downloads_of_one_entity_those_that_fit_are_taken_and_the_res
     deletes = {f"DELETE /api/cloud-download/{record['guid']}": remove for record in listed}
     with answering({LIST: downloads, "GET /api/tasks": Answer.json([]), **deletes}) as server:
         kept = run("cloud_download", server, protected_entities=[GUID], backup=GUIDS[1])
-        assert [found["guid"] for found in kept["cloud_downloads"]] == ["new"]
+        assert [found["guid"] for found in kept["cloud_downloads"]] == [new["guid"]]
         result = run(
             "cloud_download", server, protected_entities=[GUID], state="absent", wait_interval=0.01, wait_timeout=5
         )
     assert not result.get("failed"), result
-    assert sorted(gone) == sorted(result["deleted"]) == ["new", "old"]
+    assert sorted(gone) == sorted(result["deleted"]) == [new["guid"], old["guid"]]
 
 
 _LISTS = "cloud-download|tasks|backups|cloud-users|cloud-sites|cloud-groups|nodes"
 _MEANT = re.compile(
     rf"POST /api/session/(login|logout)|GET /api/({_LISTS})\?\S*|POST /api/cloud-download"
-    rf"|(DELETE|PUT) /api/cloud-download/[0-9A-Za-z_-]+"
+    rf"|(DELETE|PUT) /api/cloud-download/[0-9a-f-]{{36}}"
 )
 
 

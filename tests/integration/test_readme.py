@@ -157,7 +157,8 @@ def test_a_reader_who_has_the_archive_alone_gets_the_files(reader: Reader, tmp_p
     (archive,) = reader.clone.glob("storware-backup-*.tar.gz")
     empty = tmp_path / "empty"
     empty.mkdir()
-    archive.rename(empty / archive.name)
+    for file in (archive, archive.with_name(f"{archive.name}.sha256")):
+        file.rename(empty / file.name)
     newcomer = dataclasses.replace(reader, clone=empty)
     newcomer.write_files()
     output = newcomer.run(*commands)

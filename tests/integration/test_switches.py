@@ -58,6 +58,7 @@ ALL_FLIPPED: dict[str, t.Any] = {
     **{switch.name: switch.allowed[-1] for switch in TABLE if switch.allowed and switch.name not in FAILING},
     **{name: values[-1] for name, values in OTHER_VALUES.items()},
     "content_download": "bytes",  # with "download" flipped as well there would be no content at all
+    "guid_filters": "heeded",  # with "record_fields" flipped as well nothing would tell whose a download is
 }
 
 

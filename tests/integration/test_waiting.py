@@ -19,6 +19,7 @@ from ansible_collections.storware.backup.plugins.module_utils._api import creati
 from tests.contract.client import Client
 from tests.simulator.process import Simulator
 from tests.support.answers import Answer, AnsweringServer, Request, answering
+from tests.support.guids import guid
 from tests.support.modules import connect, prepare, run_module
 from tests.support.use import meanwhile
 
@@ -180,13 +181,13 @@ def _query(request: Request) -> dict[str, list[str]]:
     return urllib.parse.parse_qs(urllib.parse.urlsplit(request.path).query)
 
 
-def task(guid: str, state: str, entity: str | None = A, **more: t.Any) -> Json:
+def task(name: str, state: str, entity: str | None = A, **more: t.Any) -> Json:
     named = {"protectedEntity": {"guid": entity, "name": "x"}} if entity else {}
-    return {"guid": guid, "state": {"name": state}, "type": {"name": "RESTORE"}, **named, **more}
+    return {"guid": guid(name), "state": {"name": state}, "type": {"name": "RESTORE"}, **named, **more}
 
 
 def download(entity: str) -> Json:
-    backup = {"guid": "b", "protectedEntity": {"guid": entity}}
+    backup = {"guid": guid("b"), "protectedEntity": {"guid": entity}}
     return {"guid": entity.replace("4000", "4dd0"), "mode": "CLOUD_DOWNLOAD", "backup": backup}
 
 
@@ -207,7 +208,7 @@ def from_look(number: int, *entities: str) -> t.Callable[[int], list[Json]]:
         pytest.param([task("t1", "QUEUED", A), task("t2", "QUEUED", B), task("t3", "QUEUED", C)], id="more"),
         pytest.param([task("t1", "QUEUED", A), task("t1", "QUEUED", A)], id="the same twice"),
         pytest.param([task("t1", "QUEUED", None)], id="one that names nobody"),
-        pytest.param({"guid": "t1", "state": "QUEUED"}, id="an object instead of a list"),
+        pytest.param({"guid": guid("t1"), "state": "QUEUED"}, id="an object instead of a list"),
         pytest.param(None, id="nothing"),
     ],
 )
@@ -234,13 +235,13 @@ def test_of_several_tasks_each_failure_is_told_in_the_servers_words() -> None:
     assert [found["protected_entity"]["guid"] for found in result["cloud_downloads"]] == [A]
     reasons = {failure["protected_entity"]: failure["reason"] for failure in result["failures"]}
     assert reasons == {
-        B: "task t2 is FAILED: no space left",
-        C: "task t3 is CANCELLED: the server gives no reason",
+        B: f"task {guid('t2')} is FAILED: no space left",
+        C: f"task {guid('t3')} is CANCELLED: the server gives no reason",
     }
     assert {found["guid"]: found["state"] for found in result["tasks"]} == {
-        "t1": "FINISHED",
-        "t2": "FAILED",
-        "t3": "CANCELLED",
+        guid("t1"): "FINISHED",
+        guid("t2"): "FAILED",
+        guid("t3"): "CANCELLED",
     }
 
 
@@ -281,7 +282,7 @@ def test_a_task_that_never_starts_ends_with_the_wait() -> None:
     result = _Server([task("t1", "QUEUED")], [[], [task("t1", "QUEUED")]], never).ensure(A, wait_timeout=0.3)
     assert result["error"]["code"] == "wait_timeout"
     assert result["error"]["retryable"] is True
-    assert [found["guid"] for found in result["tasks"]] == ["t1"]
+    assert [found["guid"] for found in result["tasks"]] == [guid("t1")]
 
 
 @pytest.mark.fault("A8")
@@ -341,7 +342,7 @@ def test_a_list_without_end_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     numbers = iter(range(10**9))
 
     def endless(request: Request) -> Answer:
-        return Answer.json([{"guid": f"{next(numbers)}", "mode": "CLOUD_DOWNLOAD"}])
+        return Answer.json([{"guid": guid(f"{next(numbers)}"), "mode": "CLOUD_DOWNLOAD"}])
 
     with answering({"GET /api/cloud-download": endless}) as server:
         options = {"url": server.url, "allow_http": True, "username": "queen", "password": "off with her head"}

@@ -59,6 +59,8 @@ _NO_SUCH_THING = frozenset(
 def mounts(world: World, among: list[Download], query: Query, at: float, downloads_only: bool) -> list[Download]:
     """Those mounted backups that a query selects, as they are at a time."""
     switches = world.switches
+    if switches.text("guid_filters") == "ignored":
+        query = {key: value for key, value in query.items() if key not in ("backup", "node", "protected-entity")}
     finished = query.get("finished-mount")
     if finished is False and switches.text("finished_mount_false") == "all":
         finished = None

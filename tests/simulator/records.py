@@ -26,6 +26,8 @@ class Records:
 
     def mount(self, download: Download, at: float) -> Record:
         """A MountedBackupListRecord or MountedBackupDetails, with what PUT has changed on top."""
+        if self._switches.text("record_fields") == "guid_and_mode":
+            return {"guid": download.guid, "mode": self._enum(download.mode)}
         record = {
             "guid": download.guid,
             "mode": self._enum(download.mode),

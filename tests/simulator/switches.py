@@ -113,6 +113,8 @@ TABLE: tuple[Switch, ...] = (
     _choice_switch("task_type", "RESTORE|MOUNT|UPLOAD", "the closed list of task types has none for downloads"),
     _flag_switch("list_prefiltered", True, "GET /cloud-download without mode may show mounts that are no downloads"),
     _choice_switch("backup_in_record", "always|sometimes|never", "a record's backup can be missing"),
+    _choice_switch("record_fields", "all|guid_and_mode", "the vendor prints downloads with guid and mode only"),
+    _choice_switch("guid_filters", "heeded|ignored", "nobody has seen whether the list of downloads heeds its filters"),
     _choice_switch("ready_state", "FINISHED|MOUNTED|absent", "the state names of a mounted backup are not documented"),
     _choice_switch("finished_mount_false", "unfinished|all", "the effect of finished-mount=false is not known"),
     _choice_switch("failed_download", "gone|kept", "what the list shows of a download whose task failed is not known"),

@@ -13,6 +13,7 @@ from importlib import metadata
 
 import pytest
 import yaml
+from packaging.specifiers import SpecifierSet
 
 from tests.harness import archive, site, tree
 from tests.support.fault_ids import FAULTS
@@ -21,6 +22,7 @@ TESTS = tree.ROOT / "tests"
 REQUIREMENTS = TESTS / "requirements"
 # They have connection options, which the action group sets.
 MODULES = tree.modules_with_connection()
+_CORES = sorted(pythons.REQUIREMENTS.glob("core-*.txt"))
 
 
 def read(name: str) -> t.Any:
@@ -34,9 +36,20 @@ def test_the_action_group_holds_every_module_with_a_connection() -> None:
 
 
 def test_the_oldest_tested_ansible_core_is_the_oldest_supported() -> None:
-    supported = re.fullmatch(r">=(\d+\.\d+)\.0", read("meta/runtime.yml")["requires_ansible"])
+    supported = re.match(r">=(\d+\.\d+)\.\d+,", read("meta/runtime.yml")["requires_ansible"])
     assert supported
     assert f"ansible-core=={supported[1]}." in (REQUIREMENTS / "core-oldest.txt").read_text(encoding="utf-8")
+
+
+def test_every_supported_ansible_core_has_the_fix_of_cve_2024_11079() -> None:
+    """GHSA-99w6-3xph-cx78 names the first release of each line; what the matrix runs is supported."""
+    supported = SpecifierSet(read("meta/runtime.yml")["requires_ansible"])
+    first = {"2.16": 14, "2.17": 7, "2.18": 1, "2.19": 0}
+    for line, fixed in first.items():
+        assert [micro for micro in range(40) if f"{line}.{micro}" in supported] == list(range(fixed, 40)), line
+    assert "2.15.99" not in supported
+    pinned = [re.findall(r"^ansible-core==([\d.]+)$", path.read_text("utf-8"), re.M) for path in _CORES]
+    assert all(version in supported for versions in pinned for version in versions)
 
 
 def test_the_oldest_tested_requests_is_the_oldest_supported() -> None:

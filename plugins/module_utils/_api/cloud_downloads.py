@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
+import uuid
 from dataclasses import dataclass, replace
 
 from .._errors import OptionError, StorwareError
@@ -18,9 +18,10 @@ from .waiter import Tell, Waiting
 
 # Modes the same list may hold that are mounts, not downloads (the vendor's closed list without the download modes).
 _OTHER_MODES: t.Final = frozenset(wire.MODES) - frozenset(wire.DOWNLOAD_MODES)
-
-
-_ADDRESSABLE: t.Final = re.compile(r"[0-9A-Za-z_-]{1,128}")
+# Filters by GUID, and the fields that show whether a record matches; the vendor prints records without any of these.
+_SHOWN: t.Final = ("protected_entity", "backup", "node")
+# What a server may answer that has looked for a GUID and found nothing.
+_UNKNOWN: t.Final = (400, 404, 422)
 
 
 @dataclass(frozen=True)
@@ -75,21 +76,26 @@ class Catalogue:
         return frozenset(download.guid for download in candidates if wanted.undecided(download))
 
 
-def list_all(reader: Reader, *, size: int | None = None, **filters: t.Any) -> list[wire.CloudDownload]:
+def list_all(
+    reader: Reader, *, size: int | None = None, heeded: set[str] | None = None, **filters: t.Any
+) -> list[wire.CloudDownload]:
     """All downloads that match the filters (options of ``wire.DOWNLOAD_FILTERS`` but page and size), each once.
 
     Records of modes that are no downloads are dropped unless that mode is asked for: the server's list may hold
-    other mounts; whether it does is not documented.
+    other mounts; whether it does is not documented. Records that contradict a filter are dropped, too.
+
+    heeded: filters that the server has been seen to heed; more of them are added. Raises StorwareError
+    (``filter_ignored``) where a filter is the only evidence and the server ignores it.
     """
     query = wire.download_query(filters)
     records = paging.drain(reader, "/cloud-download", query, "list cloud downloads", size or paging.PAGE_SIZE)
-    return _decode(records, filters.get("mode"))
+    return _matching(reader, records, filters, set() if heeded is None else heeded)
 
 
 def list_page(reader: Reader, **filters: t.Any) -> list[wire.CloudDownload]:
-    """One page of the list, as the server cuts it."""
+    """One page of the list, as the server cuts it. Raises as ``list_all`` does."""
     records, _total = paging.page(reader, "/cloud-download", wire.download_query(filters), "list cloud downloads")
-    return _decode(records, filters.get("mode"))
+    return _matching(reader, records, filters, set())
 
 
 class Identifier:
@@ -99,6 +105,7 @@ class Identifier:
         self._reader = reader
         self._told: dict[str | None, wire.CloudDownload] = {}
         self._asked: dict[Wanted, frozenset[str | None]] = {}
+        self._heeded: set[str] = set()
 
     def catalogue(self, downloads: t.Sequence[wire.CloudDownload], wanted: t.Iterable[Wanted]) -> Catalogue:
         """These downloads as a catalogue in which everything wanted can be found.
@@ -118,9 +125,8 @@ class Identifier:
         return self._completed(downloads) if asked else catalogue
 
     def _ask(self, want: Wanted) -> None:
-        matches = list_all(
-            self._reader, mode=want.mode, protected_entity=want.entity.guid, backup=want.backup, node=want.node
-        )
+        filters: dict[str, t.Any] = {"protected_entity": want.entity.guid, "backup": want.backup, "node": want.node}
+        matches = list_all(self._reader, heeded=self._heeded, mode=want.mode, **filters)
         self._told.update({match.guid: _told_by_filter(match, want) for match in matches})
 
     def _completed(self, downloads: t.Iterable[wire.CloudDownload]) -> Catalogue:
@@ -129,20 +135,20 @@ class Identifier:
 
 def update(client: Client, guid: str, body: t.Mapping[str, wire.Json]) -> None:
     """PUT the body as it is."""
-    client.put(_path(guid), body, f"update the cloud download {guid}")
+    client.put(f"/cloud-download/{guid}", body, f"update the cloud download {guid}")
 
 
 def delete(client: Client, guid: str, deadline: float) -> wire.Task | None:
     """Ask for one to be deleted; returns the task when the server makes one. One that is gone already is fine."""
     try:
-        answer = client.delete(_path(guid), f"delete the cloud download {guid}", deadline)
+        answer = client.delete(f"/cloud-download/{guid}", f"delete the cloud download {guid}", deadline)
     except ApiError as error:
         if error.status == 404:
             return None
         raise
     # The vendor's page prints a task under "204 No Content": it may or may not come.
     is_task = isinstance(answer.body, dict) and answer.body.get("guid")
-    return wire.task(answer.body, f"DELETE {_path(guid)}") if is_task else None
+    return wire.task(answer.body, f"DELETE /cloud-download/{guid}") if is_task else None
 
 
 def select(reader: Reader, guids: t.Sequence[str]) -> list[wire.CloudDownload]:
@@ -213,12 +219,46 @@ class _GoneLook:
         return self.listed <= set(self.failed)
 
 
-def _decode(records: t.Sequence[wire.Json], mode: str | None) -> list[wire.CloudDownload]:
+def _matching(
+    reader: Reader, records: t.Sequence[wire.Json], filters: t.Mapping[str, t.Any], heeded: set[str]
+) -> list[wire.CloudDownload]:
     where = "GET /cloud-download"
-    downloads = (wire.cloud_download(record, f"{where}: [{index}]") for index, record in enumerate(records))
-    if mode is not None:
-        return [download for download in downloads if download.mode == mode]
-    return [download for download in downloads if download.mode not in _OTHER_MODES]
+    decoded = (wire.cloud_download(record, f"{where}: [{index}]") for index, record in enumerate(records))
+    found = [download for download in decoded if _may_match(download, filters)]
+    for option in _SHOWN:
+        is_evidence = filters.get(option) is not None and any(getattr(download, option) is None for download in found)
+        if is_evidence and option not in heeded:
+            _prove(reader, option)
+            heeded.add(option)
+    return found
+
+
+def _may_match(download: wire.CloudDownload, filters: t.Mapping[str, t.Any]) -> bool:
+    """Whether nothing in the record contradicts the filters."""
+    mode = filters.get("mode")
+    if download.mode in _OTHER_MODES if mode is None else download.mode != mode:
+        return False
+    asked = ((filters[option], getattr(download, option)) for option in _SHOWN if filters.get(option) is not None)
+    return all(shown is None or shown.guid == guid.lower() for guid, shown in asked)
+
+
+def _prove(reader: Reader, option: str) -> None:
+    """A server that heeds a filter lists nothing for a GUID that nobody has. Raises StorwareError."""
+    name = wire.DOWNLOAD_FILTERS[option]
+    query = wire.download_query({option: str(uuid.uuid4()), "page": 0, "size": 1})
+    try:
+        listed, _total = paging.page(reader, "/cloud-download", query, f"check the filter {name}")
+    except ApiError as error:
+        if error.status not in _UNKNOWN:
+            raise
+        return
+    if listed:
+        raise StorwareError(
+            f"Cannot tell which downloads match {option}: the records of GET /cloud-download do not show it, and the"
+            f" server ignores the filter {name}",
+            code="filter_ignored",
+            hint="Select the downloads with the option guid.",
+        )
 
 
 def _completed(download: wire.CloudDownload, told: wire.CloudDownload | None) -> wire.CloudDownload:
@@ -239,10 +279,3 @@ def _told_by_filter(download: wire.CloudDownload, wanted: Wanted) -> wire.CloudD
         backup=download.backup or (wire.Backup(wanted.backup) if wanted.backup else None),
         node=download.node or (wire.Reference(wanted.node) if wanted.node else None),
     )
-
-
-def _path(guid: str) -> str:
-    """Guids come from the server, too: one that could lead to another call is never sent."""
-    if not _ADDRESSABLE.fullmatch(guid):
-        raise StorwareError(f"The server lists a download whose guid cannot be used: {guid[:80]!r}", code="bad_answer")
-    return f"/cloud-download/{guid}"

@@ -32,8 +32,7 @@ def list_all(reader: Reader, types: t.Sequence[str], filters: t.Mapping[str, t.A
     found: dict[str, wire.Entity] = {}
     for entity_type in types:
         for entity in _inventory(reader, entity_type, wire.entity_query(filters)):
-            if _is_of(entity, entity_type):
-                found.setdefault(entity.guid, entity)
+            found.setdefault(entity.guid, entity)
     return list(found.values())
 
 
@@ -105,11 +104,11 @@ def _inventory(reader: Reader, entity_type: str, filters: wire.Query) -> list[wi
     path, query = _INVENTORY[entity_type]
     records = paging.drain(reader, path, [*query, *filters], f"list protected entities of type {entity_type}")
     found = [wire.entity(record, f"GET {path}: [{index}]") for index, record in enumerate(records)]
-    return [replace(entity, type=entity.type or entity_type) for entity in found]
+    return [replace(entity, type=entity.type or entity_type) for entity in found if _is_of(entity, entity_type)]
 
 
 def _is_of(entity: wire.Entity, entity_type: str) -> bool:
-    """Groups and teams share a list and are told apart by their records; the other lists hold one type each."""
+    """Groups and teams share a list and are told apart by their records, whatever the server's filter does."""
     return entity_type not in _TOGETHER or entity.type not in _TOGETHER or entity.type == entity_type
 
 

@@ -16,6 +16,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._errors import StorwareError
+from .._options import is_cookie
 from . import wire
 
 if t.TYPE_CHECKING:
@@ -141,9 +142,12 @@ def from_login_status(response: requests.Response, attempt: Attempt, body: bytes
 
 def no_session_cookie(response: requests.Response, attempt: Attempt) -> ApiError:
     """A login that succeeds but leaves nothing to prove it with."""
-    names = sorted(name for name in response.headers if name.lower() == "set-cookie")
-    unfit = "set a cookie that does not fit url (host, path or Secure) or is over by the clock of this machine"
-    why = unfit if names else "set no session cookie"
+    if "Set-Cookie" not in response.headers:
+        why = "set no session cookie"
+    elif any(not is_cookie(f"{cookie.name}={cookie.value}") for cookie in response.cookies):
+        why = "set a cookie with characters that a session cannot have (RFC 6265 4.1.1, and no braces)"
+    else:
+        why = "set a cookie that does not fit url (host, path or Secure) or is over by the clock of this machine"
     return ApiError(
         attempt,
         f"answered {response.status_code} but {why}",

@@ -55,9 +55,7 @@ class _Drain:
         """Take the page in; returns how many of its records are new."""
         before = len(self.records)
         for index, record in enumerate(page):
-            if not isinstance(record, dict) or not isinstance(record.get("guid"), str):
-                raise wire.Malformed(f"GET {path}: [{index}]", "an object with a guid", record)
-            self.records[record["guid"]] = record
+            self.records[wire.guid_of(record, f"GET {path}: [{index}]")] = record
         new = len(self.records) - before
         self.pages += bool(new)
         return new

@@ -17,7 +17,7 @@ import typing as t
 import urllib.parse
 from dataclasses import dataclass
 
-from .._options import Connection
+from .._options import Connection, is_cookie
 from . import alarm, failures, wire
 from .failures import ApiError, Attempt
 
@@ -120,7 +120,7 @@ class Transport:
                 cert=cert,
                 proxies=requests.utils.get_environ_proxies(url) if connection.use_proxy else {},
             )
-        self._tell_secrets()
+        self._take_cookies()
         return response
 
     def decode(self, response: requests.Response, attempt: Attempt, deadline: float | None) -> Answer:
@@ -131,8 +131,7 @@ class Transport:
         if not data.strip():
             return Answer(response.status_code, None, _count(response, "X-Total-Count"))
         try:
-            # json.loads finds the encoding by itself; NaN and Infinity are no JSON.
-            body = json.loads(data, parse_constant=_refuse_constant)
+            body = wire.decode(data, attempt.scrub)
         except (ValueError, RecursionError) as error:
             words = failures.excerpt(data, attempt.scrub)
             raise failures.bad_answer(attempt, "it is no JSON", response, words) from error
@@ -183,22 +182,22 @@ class Transport:
                 raise failures.answer_lost(attempt, type(error).__name__) from error
             raise failures.from_exception(error, attempt) from error
 
-    def _tell_secrets(self) -> None:
+    def _take_cookies(self) -> None:
+        """Mask those that are new, and forget those that are none: they would travel on, in variables and headers."""
         for cookie in self._http.cookies:
             if cookie.value and cookie.value not in self._known:
                 self._known.add(cookie.value)
                 self._on_secret(cookie.value)
                 self._on_secret(f"{cookie.name}={cookie.value}")
+        unfit = [cookie for cookie in self._http.cookies if not is_cookie(f"{cookie.name}={cookie.value}")]
+        for cookie in unfit:
+            self._http.cookies.clear(cookie.domain, cookie.path, cookie.name)
 
 
 def _cookie_domain(url: str) -> str:
     """The domain under which the cookie jar files this host; names without a dot get ``.local`` there (RFC 2965)."""
     host = re.sub(r":\d+$", "", urllib.parse.urlsplit(url).netloc).lower()
     return host if "." in host else host + ".local"
-
-
-def _refuse_constant(name: str) -> t.NoReturn:
-    raise ValueError(f"{name} is no JSON")
 
 
 def _count(response: requests.Response, header: str) -> int | None:

@@ -1,20 +1,25 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The only file that knows the server's JSON key names: tolerant in, strict out.
+"""The only file that decodes the server's JSON and knows its key names: tolerant in, strict out.
 
-What is documented, seen in clients or assumed about each key is marked in ``tests/simulator/openapi.yaml``.
-Records keep what the server sent in ``raw``, so that nothing unknown is lost.
+It is the gate for the server's words: behind it every GUID is a GUID in lower case, and no text has control
+characters or more than ``LONGEST_TEXT`` characters. What is documented, seen in clients or assumed about each key is
+marked in ``tests/simulator/openapi.yaml``. Records keep what the server sent in ``raw``, so that nothing unknown is
+lost.
 """
 
 from __future__ import annotations
 
 import datetime
+import json
 import math
+import re
 import typing as t
 from dataclasses import dataclass, field
 
 from .._errors import StorwareError
+from .._options import is_guid
 
 # The vendor's closed lists (API page, GET /cloud-download).
 MODES: t.Final = (
@@ -39,6 +44,12 @@ PROTECTED_ENTITY_TYPES: t.Final = (
     "VM",
 )
 DOWNLOAD_MODES: t.Final = ("CLOUD_DOWNLOAD", "CLOUD_PST_DOWNLOAD")
+
+LONGEST_TEXT: t.Final = 4096  # characters; names have up to 256, and a longer one has a reason to be cut
+
+# Characters that act on a terminal, begin a line, reorder what is shown (Unicode TR36 3.1), or cannot be encoded:
+# C0, DEL and C1, the bidirectional embeddings, overrides and isolates, the separators of lines, lone surrogates.
+_CONTROLS: t.Final = re.compile("[\0-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 Json = t.Any
 Query = list[tuple[str, str]]
@@ -212,6 +223,45 @@ def _named(thing: Reference | None) -> dict[str, t.Any] | None:
 # --- from the server -------------------------------------------------------------------------------------------------
 
 
+def decode(data: bytes, scrub: t.Callable[[str], str]) -> Json:
+    """The server's JSON with every text made visible.
+
+    Args:
+        data: in any encoding of Unicode.
+        scrub: removes secrets from a text, before it is changed and they could not be recognized any more.
+
+    Raises:
+        ValueError: it is no JSON; NaN and Infinity are none, either.
+        RecursionError: it is nested too deep.
+    """
+    return visible(json.loads(data, parse_constant=_refuse_constant), scrub)
+
+
+def visible(value: Json, scrub: t.Callable[[str], str] = str) -> Json:
+    """The same JSON, keys included: control characters as ``\\x1b``, texts no longer than ``LONGEST_TEXT``."""
+    if isinstance(value, str):
+        # isprintable is much faster than the pattern, and true of nearly everything.
+        return value if value.isprintable() and len(value) <= LONGEST_TEXT else _visible_text(value, scrub)
+    if isinstance(value, dict):
+        return {visible(key, scrub): visible(item, scrub) for key, item in value.items()}
+    if isinstance(value, list):
+        return [visible(item, scrub) for item in value]
+    return value
+
+
+def _visible_text(text: str, scrub: t.Callable[[str], str]) -> str:
+    if len(text) <= LONGEST_TEXT and not _CONTROLS.search(text):
+        return text
+    clean = scrub(text)
+    cut = len(clean) - LONGEST_TEXT
+    shown = _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), clean[:LONGEST_TEXT])
+    return f"{shown}... ({cut} more)" if cut > 0 else shown
+
+
+def _refuse_constant(name: str) -> t.NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
 def cloud_download(record: Json, where: str) -> CloudDownload:
     """A MountedBackupListRecord or MountedBackupDetails."""
     fields = _object(record, where)
@@ -219,7 +269,7 @@ def cloud_download(record: Json, where: str) -> CloudDownload:
     # Inside the backup is documented; beside it is an assumption, for records that have no backup.
     entity = (held.protected_entity if held else None) or _optional(fields, "protectedEntity", reference, where)
     return CloudDownload(
-        guid=_guid(fields, where),
+        guid=guid_of(fields, where),
         mode=enum(fields.get("mode")),
         state=enum(fields.get("state")),
         protected_entity=entity,
@@ -235,7 +285,7 @@ def backup(record: Json, where: str) -> Backup:
     """A BackupListRecord."""
     fields = _object(record, where)
     return Backup(
-        guid=_guid(fields, where),
+        guid=guid_of(fields, where),
         status=enum(fields.get("status")),
         type=enum(fields.get("type")),
         size=_integer(fields.get("size")),
@@ -249,7 +299,7 @@ def task(record: Json, where: str) -> Task:
     """A TaskDetails or TaskListRecord. ``mountedBackup`` is a candidate no document shows."""
     fields = _object(record, where)
     return Task(
-        guid=_guid(fields, where),
+        guid=guid_of(fields, where),
         state=enum(fields.get("state")),
         type=enum(fields.get("type")),
         status_info=_text(fields.get("statusInfo")),
@@ -265,7 +315,7 @@ def entity(record: Json, where: str) -> Entity:
     """A CloudUserListRecord, CloudSiteListRecord or CloudGroupListRecord."""
     fields = _object(record, where)
     return Entity(
-        guid=_guid(fields, where),
+        guid=guid_of(fields, where),
         name=_text(fields.get("name")),
         email=_text(fields.get("email")),
         type=enum(fields.get("type")),
@@ -282,7 +332,7 @@ def entity(record: Json, where: str) -> Entity:
 def reference(record: Json, where: str) -> Reference:
     """A NameAndGuid or NameGuidAndType."""
     fields = _object(record, where)
-    return Reference(guid=_guid(fields, where), name=_text(fields.get("name")), type=enum(fields.get("type")))
+    return Reference(guid=guid_of(fields, where), name=_text(fields.get("name")), type=enum(fields.get("type")))
 
 
 def enum(value: Json) -> str | None:
@@ -318,7 +368,9 @@ def session_user(body: Json) -> dict[str, str | None] | None:
     requester = body.get("requester") if isinstance(body, dict) else None
     if not isinstance(requester, dict):
         return None
-    return {"guid": _text(requester.get("guid")), "name": _text(requester.get("name"))}
+    guid = _text(requester.get("guid"))
+    # It is only shown: an account with another kind of id can work all the same.
+    return {"guid": guid if guid and is_guid(guid) else None, "name": _text(requester.get("name"))}
 
 
 # --- to the server ---------------------------------------------------------------------------------------------------
@@ -366,7 +418,7 @@ def update_body(status: str | None, update: t.Mapping[str, Json]) -> Json:
 
 def differences(record: t.Mapping[str, Json], body: t.Mapping[str, Json]) -> dict[str, Json]:
     """The keys of ``body`` that would change ``record``, with the record's value (None when it has none)."""
-    return {key: record.get(key) for key, value in body.items() if not _says(record.get(key), value)}
+    return {key: record.get(key) for key, value in body.items() if not _says(record.get(key), visible(value))}
 
 
 def download_query(filters: t.Mapping[str, Json]) -> Query:
@@ -436,7 +488,9 @@ def _says(current: Json, wanted: Json) -> bool:
 
 
 def _kind(value: Json) -> str:
-    names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
+    if isinstance(value, str):
+        return f"a string of {len(value)} characters"  # not the string: it may hold anything
+    names = {dict: "an object", list: "a list", bool: "a boolean", type(None): "null"}
     return names.get(type(value), "a number")
 
 
@@ -446,11 +500,12 @@ def _object(value: Json, where: str) -> dict[str, Json]:
     return value
 
 
-def _guid(fields: t.Mapping[str, Json], where: str) -> str:
-    value = fields.get("guid")
-    if not isinstance(value, str) or not value:
-        raise Malformed(f"{where}.guid", "a string", value)
-    return value
+def guid_of(record: Json, where: str) -> str:
+    """The GUID of any record, in lower case. It becomes a part of paths, file names and variables."""
+    value = _object(record, where).get("guid")
+    if not isinstance(value, str) or not is_guid(value):
+        raise Malformed(f"{where}.guid", "a GUID of 36 characters", value)
+    return value.lower()
 
 
 _Record = t.TypeVar("_Record")
@@ -461,7 +516,7 @@ def _optional(
 ) -> _Record | None:
     value = fields.get(key)
     # What cannot be addressed is as good as absent; only the record itself must have a guid.
-    if value is None or (isinstance(value, dict) and not value.get("guid")):
+    if value is None or (isinstance(value, dict) and value.get("guid") in (None, "")):
         return None
     return decode(value, f"{where}.{key}")
 

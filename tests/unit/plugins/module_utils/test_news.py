@@ -15,21 +15,23 @@ from hypothesis import strategies as st
 from ansible_collections.storware.backup.plugins.module_utils import _news
 from ansible_collections.storware.backup.plugins.module_utils._api import wire
 from ansible_collections.storware.backup.plugins.module_utils._news import State
+from tests.support.guids import guid, word
 
 NOTHING = State("https://s/api")
 
 
-def _downloads(guids: t.Iterable[str]) -> list[wire.CloudDownload]:
-    return [wire.CloudDownload(guid, "CLOUD_DOWNLOAD", state=f"state of {guid}") for guid in guids]
+def _downloads(letters: t.Iterable[str]) -> list[wire.CloudDownload]:
+    return [wire.CloudDownload(guid(letter), "CLOUD_DOWNLOAD", state=f"state of {letter}") for letter in letters]
 
 
 def _look(
     state: State, listed: str = "", ready: str = "", failed: str = "", failing: str = ""
 ) -> tuple[list[str], State]:
     """Events as "ready a", and the next state. Each letter is a download or a task."""
-    tasks = [wire.Task(guid, "FAILED", status_info="broken") for guid in failed]
-    events, seen = _news.compare(state, _downloads(listed), _downloads(ready), tasks, {*failed, *failing})
-    return [f"{event['kind']} {event['guid']}" for event in events], seen
+    tasks = [wire.Task(guid(letter), "FAILED", status_info="broken") for letter in failed]
+    looks_failed = {guid(letter) for letter in failed + failing}
+    events, seen = _news.compare(state, _downloads(listed), _downloads(ready), tasks, looks_failed)
+    return [f"{event['kind']} {word(event['guid'])}" for event in events], seen
 
 
 def test_a_life_is_told_once() -> None:
@@ -62,7 +64,7 @@ def test_what_is_missing_once_is_not_gone() -> None:
     _told, state = _look(state)
     told, state = _look(state, "a")
     assert told == []
-    assert state.downloads["a"].ready  # it stays so, whatever a list that lags says
+    assert state.downloads[guid("a")].ready  # it stays so, whatever a list that lags says
     _told, state = _look(state)
     assert _look(state)[0] == ["gone a"]
 
@@ -75,8 +77,8 @@ def test_of_what_is_gone_the_last_record_is_told() -> None:
 
 
 def test_a_failed_task_is_told_once_with_its_reason() -> None:
-    task = wire.Task("t", "FAILED", status_info="no space")
-    events, state = _news.compare(NOTHING, [], [], [task], {"t"})
+    task = wire.Task(guid("t"), "FAILED", status_info="no space")
+    events, state = _news.compare(NOTHING, [], [], [task], {task.guid})
     assert (events[0]["kind"], events[0]["task"]["status_info"], events[0]["download"]) == ("failed", "no space", None)
     assert _look(state, failed="t")[0] == []
     # As after a restart, when it takes a second look to be sure.
@@ -112,10 +114,10 @@ def test_created_and_gone_alternate(looks: list[set[str]]) -> None:
     for listed in looks:
         told, state = _look(state, "".join(sorted(listed)))
         for event in told:
-            kind, guid = event.split()
-            assert lives[guid] != kind
-            lives[guid] = kind
-        assert all(lives[guid] == "created" for guid in listed)
+            kind, letter = event.split()
+            assert lives[letter] != kind
+            lives[letter] = kind
+        assert all(lives[letter] == "created" for letter in listed)
 
 
 @pytest.mark.parametrize(
@@ -126,10 +128,11 @@ def test_created_and_gone_alternate(looks: list[set[str]]) -> None:
         "{}",
         "null",
         json.dumps({"version": 2, "server": "x", "downloads": {}, "failed": []}),
-        json.dumps({"version": 1, "server": "x", "downloads": {"a": {"colour": 1}}, "failed": []}),
+        json.dumps({"version": 1, "server": "x", "downloads": {guid("a"): {"colour": 1}}, "failed": []}),
         json.dumps({"version": 1, "server": "x", "downloads": [], "failed": []}),
+        json.dumps({"version": 1, "server": "x", "downloads": {"{{ 1 }}": {"record": {}}}, "failed": []}),
     ],
 )
 def test_what_is_no_state_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"^(it is|Expect)"):
+    with pytest.raises(ValueError, match=r"^(it is|Expect|not every)"):
         State.from_text(text)

@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.storware.backup.plugins.module_utils._api import backups, entities, wire
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError
 from tests.support.answers import Answer, Request, answering
+from tests.support.guids import guid
 from tests.unit.plugins.module_utils._api.test_client import client
 
 GUIDS = [f"{number:08d}-0000-4000-8000-000000000000" for number in range(8)]
@@ -58,6 +59,10 @@ def test_an_unknown_node_lists_those_there_are(nodes: list[dict[str, t.Any]], to
     assert told in caught.value.hint
 
 
+def _backup_of(guid: str) -> str:
+    return f"b{guid[1:]}"
+
+
 @pytest.mark.parametrize(
     ("number", "asked"),
     [(5, [f"protected-entity={guid}" for guid in GUIDS[:5]]), (6, ["protected-entity-type=CLOUD_USER"])],
@@ -67,21 +72,26 @@ def test_a_few_entities_are_asked_for_one_by_one_and_more_all_at_once(number: in
         backed_up = [guid for guid in GUIDS if f"protected-entity={guid}" in request.path] or GUIDS
         return Answer.json(
             [
-                {"guid": f"of {guid}", "protectedEntity": {"guid": guid}, "status": {"name": "SUCCESS"}}
+                {"guid": _backup_of(guid), "protectedEntity": {"guid": guid}, "status": {"name": "SUCCESS"}}
                 for guid in backed_up
             ]
         )
 
     with answering({"GET /api/backups": listed}) as server, client(server.url) as session:
         found = backups.latest(session, GUIDS[:number], ["CLOUD_USER"])
-    assert {guid: backup.guid for guid, backup in found.items()} == {guid: f"of {guid}" for guid in GUIDS[:number]}
+    assert {guid: backup.guid for guid, backup in found.items()} == {guid: _backup_of(guid) for guid in GUIDS[:number]}
     queries = [part for call in server.calls() for part in call.partition("?")[2].split("&")]
     assert sorted({part for part in queries if part.startswith("protected-entity")}) == asked
 
 
 def test_of_several_backups_the_newest_good_one_is_the_latest() -> None:
     def backup(name: str, taken: int | None, status: str = "SUCCESS") -> dict[str, t.Any]:
-        return {"guid": name, "protectedEntity": {"guid": GUIDS[0]}, "status": {"name": status}, "snapshotTime": taken}
+        return {
+            "guid": guid(name),
+            "protectedEntity": {"guid": GUIDS[0]},
+            "status": {"name": status},
+            "snapshotTime": taken,
+        }
 
     records = [
         backup("old", 1_700_000_000_000),
@@ -91,7 +101,7 @@ def test_of_several_backups_the_newest_good_one_is_the_latest() -> None:
         backup("failed", 1_770_000_000_000, "FAILED"),
     ]
     with answering({"GET /api/backups": Answer.json(records)}) as server, client(server.url) as session:
-        assert backups.latest(session, [GUIDS[0]], ["CLOUD_USER"])[GUIDS[0]].guid == "newest"
+        assert backups.latest(session, [GUIDS[0]], ["CLOUD_USER"])[GUIDS[0]].guid == guid("newest")
 
 
 def unknown(*names: str) -> OptionError:

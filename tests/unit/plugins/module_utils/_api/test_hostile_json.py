@@ -23,9 +23,7 @@ from tests.unit.plugins.module_utils._api.hostile import GUIDS, Hostile
 
 Json = t.Any
 LISTS = ("cloud-download", "tasks", "backups", "cloud-users", "cloud-sites", "cloud-groups", "nodes")
-CALLS = re.compile(
-    rf"GET /({'|'.join(LISTS)})|POST /cloud-download|(DELETE|PUT) /cloud-download/[0-9A-Za-z_-]{{1,128}}"
-)
+CALLS = re.compile(rf"GET /({'|'.join(LISTS)})|POST /cloud-download|(DELETE|PUT) /cloud-download/[0-9a-f-]{{36}}")
 
 
 @pytest.mark.fault("A1", "A2")

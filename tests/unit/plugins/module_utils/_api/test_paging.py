@@ -11,9 +11,10 @@ import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils._api import paging, wire
 from ansible_collections.storware.backup.plugins.module_utils._api.transport import Answer
+from tests.support.guids import guid, word
 
 Json = t.Any
-Page = tuple[t.Sequence[str], "int | None"]  # guids, and what the server says that there are
+Page = tuple[t.Sequence[str], "int | None"]  # words of guids, and what the server says that there are
 
 
 class Lists:
@@ -27,11 +28,11 @@ class Lists:
         number = int(dict(query)["page"])
         self.asked.append(number)
         pages = self._passes[min(self.asked.count(0), len(self._passes)) - 1]
-        guids, total = pages[number] if number < len(pages) else ((), pages[-1][1])
-        return Answer(200, [{"guid": guid} for guid in guids], total=total)
+        letters, total = pages[number] if number < len(pages) else ((), pages[-1][1])
+        return Answer(200, [{"guid": guid(letter)} for letter in letters], total=total)
 
     def drain(self, size: int = 2) -> list[str]:
-        return [record["guid"] for record in paging.drain(self, "/things", [], "list the things", size)]
+        return [word(record["guid"]) for record in paging.drain(self, "/things", [], "list the things", size)]
 
 
 @pytest.mark.parametrize("total", [4, None])
@@ -78,11 +79,11 @@ def test_one_page_without_a_count_needs_no_second_pass() -> None:
     assert lists.asked.count(0) == 1
 
 
-@pytest.mark.parametrize("record", ["a", {"name": "a"}, {"guid": 7}, None])
+@pytest.mark.parametrize("record", ["a", {"name": "a"}, {"guid": 7}, {"guid": "a"}, None])
 def test_what_is_no_record_is_told_with_its_place(record: Json) -> None:
     class Odd(Lists):
         def get(self, path: str, query: wire.Query, doing: str, deadline: float | None = None) -> Answer:
-            return Answer(200, [{"guid": "a"}, record], total=2)
+            return Answer(200, [{"guid": guid("a")}, record], total=2)
 
     with pytest.raises(wire.Malformed, match=r"GET /things: \[1\]"):
         Odd().drain()

@@ -16,6 +16,7 @@ from ansible_collections.storware.backup.plugins.module_utils._api.preparing imp
 from ansible_collections.storware.backup.plugins.module_utils._api.transport import Answer
 from ansible_collections.storware.backup.plugins.module_utils._api.waiter import Waiting
 from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
+from tests.support.guids import guid
 
 ALICE, BOB = "4d1f1e0a-7b5c-4f6e-9d3e-1f0c9b8a7d65", "f8f73bf9-2445-4bce-a7dd-753be3b40a67"
 MAIL, PST = "CLOUD_DOWNLOAD", "CLOUD_PST_DOWNLOAD"
@@ -41,18 +42,18 @@ class Server:
         self.told: list[str] = []
 
     def download(self, entity: str, *, mode: str = MAIL, listed: float = 0, finished: float = 1e9) -> str:
-        guid = f"download-{len(self._downloads)}"
-        record = {"guid": guid, "mode": mode, "protectedEntity": {"guid": entity}}
+        made = guid(f"download-{len(self._downloads)}")
+        record = {"guid": made, "mode": mode, "protectedEntity": {"guid": entity}}
         self._downloads.append((listed, finished, 1e9, record))
-        return guid
+        return made
 
     def task(
-        self, entity: str, state: str = "RUNNING", *, since: float = 0, until: float = 1e9, guid: str = "", **more: Json
+        self, entity: str, state: str = "RUNNING", *, since: float = 0, until: float = 1e9, same: str = "", **more: Json
     ) -> str:
-        guid = guid or f"task-{len(self._tasks)}"
-        record = {"guid": guid, "state": state, "type": "RESTORE", "protectedEntity": {"guid": entity}, **more}
+        made = same or guid(f"task-{len(self._tasks)}")
+        record = {"guid": made, "state": state, "type": "RESTORE", "protectedEntity": {"guid": entity}, **more}
         self._tasks.append((since, until, record))
-        return guid
+        return made
 
     def get(self, path: str, query: wire.Query, doing: str, deadline: float | None = None) -> Answer:
         asked = dict(query)
@@ -130,9 +131,9 @@ def test_what_somebody_else_is_having_prepared_is_not_asked_for_although_the_oth
 def test_a_queue_is_waited_for_however_long_it_is() -> None:
     """Also when the server puts a task back into it: what was waited for before counts no more."""
     server = Server()
-    guid = server.task(ALICE, "RUNNING", until=100)
-    server.task(ALICE, "QUEUED", since=100, until=400, guid=guid)
-    server.task(ALICE, "RUNNING", since=400, until=560, guid=guid)
+    task = server.task(ALICE, "RUNNING", until=100)
+    server.task(ALICE, "QUEUED", since=100, until=400, same=task)
+    server.task(ALICE, "RUNNING", since=400, until=560, same=task)
     theirs = server.download(ALICE, listed=505, finished=560)
     assert ready(prepare(server, ALICE)) == {ALICE: theirs}
     assert server.posts == []
@@ -248,7 +249,7 @@ def test_a_task_from_before_is_no_trace_of_a_call_whose_answer_was_lost() -> Non
         return [{"guid": server.task(ALICE, since=server.now, until=server.now + 30), "state": "QUEUED"}]
 
     server.on_post = lost_at_first
-    assert ready(prepare(server, ALICE)) == {ALICE: "download-1"}
+    assert ready(prepare(server, ALICE)) == {ALICE: guid("download-1")}
     assert len(server.posts) == 2
 
 
@@ -263,7 +264,7 @@ def test_of_a_lost_call_while_waiting_only_what_has_not_come_of_it_has_failed() 
 
     server.on_post = lose
     progress = prepare(server, ALICE, BOB)
-    assert ready(progress) == {ALICE: "download-2"}
+    assert ready(progress) == {ALICE: guid("download-2")}
     assert set(failed(progress)) == {BOB}
     assert "got no whole answer (cut)" in failed(progress)[BOB]
     assert len(server.posts) == 2
@@ -281,7 +282,7 @@ def test_several_that_may_have_come_of_a_lost_call_while_waiting_are_told() -> N
     server.on_post = lose
     progress = prepare(server, ALICE)
     assert set(failed(progress)) == {ALICE}
-    assert "download-1, download download-2" in failed(progress)[ALICE]
+    assert f"{guid('download-1')}, download {guid('download-2')}" in failed(progress)[ALICE]
     assert len(server.posts) == 1
 
 
@@ -321,9 +322,9 @@ def test_what_is_told_while_waiting() -> None:
     def post() -> list[Json]:
         server.download(ALICE, listed=server.now, finished=server.now + 45)
         server.task(BOB, progress=5)  # not ours
-        guid = server.task(ALICE, until=server.now + 25, progress=12.4)
-        server.task(ALICE, since=server.now + 25, until=server.now + 45, guid=guid, progress=43)
-        return [{"guid": guid, "state": "QUEUED", "type": "RESTORE"}]
+        task = server.task(ALICE, until=server.now + 25, progress=12.4)
+        server.task(ALICE, since=server.now + 25, until=server.now + 45, same=task, progress=43)
+        return [{"guid": task, "state": "QUEUED", "type": "RESTORE"}]
 
     server.on_post = post
     prepare(server, ALICE, BOB)

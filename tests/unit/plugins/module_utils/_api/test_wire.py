@@ -13,21 +13,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.storware.backup.plugins.module_utils._api import wire
+from tests.support.guids import guid
 
 FULL = {
     "guid": "f8f73bf9-2445-4bce-a7dd-753be3b40a67",
     "mode": {"name": "CLOUD_DOWNLOAD", "description": "Cloud download"},
     "state": {"name": "MOUNTED", "description": "Mounted"},
     "backup": {
-        "guid": "b",
+        "guid": guid("b"),
         "size": 73400320,
         "status": "SUCCESS",
         "type": {"name": "FULL"},
         "backupTime": 1451649601000,
         "snapshotTime": 1451649600999,
-        "protectedEntity": {"guid": "e", "name": "Alice", "type": {"name": "CLOUD_USER"}},
+        "protectedEntity": {"guid": guid("e"), "name": "Alice", "type": {"name": "CLOUD_USER"}},
     },
-    "node": {"guid": "n", "name": "node-1"},
+    "node": {"guid": guid("n"), "name": "node-1"},
     "mountedFileCount": 1,
     "expires": 99,
 }
@@ -38,16 +39,16 @@ def test_a_full_record_becomes_what_modules_return() -> None:
         "guid": "f8f73bf9-2445-4bce-a7dd-753be3b40a67",
         "mode": "CLOUD_DOWNLOAD",
         "state": "MOUNTED",
-        "protected_entity": {"guid": "e", "name": "Alice", "type": "CLOUD_USER"},
+        "protected_entity": {"guid": guid("e"), "name": "Alice", "type": "CLOUD_USER"},
         "backup": {
-            "guid": "b",
+            "guid": guid("b"),
             "status": "SUCCESS",
             "type": "FULL",
             "size": 73400320,
             "backup_time": "2016-01-01T12:00:01Z",
             "snapshot_time": "2016-01-01T12:00:00Z",
         },
-        "node": {"guid": "n", "name": "node-1"},
+        "node": {"guid": guid("n"), "name": "node-1"},
         "mounted_file_count": 1,
         "mounted_file_system_count": None,
         "other": {"expires": 99},
@@ -85,33 +86,33 @@ def test_times_are_iso_8601_in_utc_or_nothing(value: t.Any, expected: str | None
 
 def test_a_full_task_becomes_what_modules_return() -> None:
     record = {
-        "guid": "t1",
+        "guid": guid("t1"),
         "state": {"name": "RUNNING"},
         "type": "RESTORE",
         "statusInfo": "half of it",
         "progress": 66.5,
         "creationTime": 1451649601000,
         "finishTime": 1451677502000,
-        "protectedEntity": {"guid": "e1", "name": "Alice", "type": "CLOUD_USER"},
-        "mountedBackup": {"guid": "m1"},
+        "protectedEntity": {"guid": guid("e1"), "name": "Alice", "type": "CLOUD_USER"},
+        "mountedBackup": {"guid": guid("m1")},
     }
     task = wire.task(record, "")
-    assert task.mounted_backup == wire.Reference("m1")
+    assert task.mounted_backup == wire.Reference(guid("m1"))
     assert task.result() == {
-        "guid": "t1",
+        "guid": guid("t1"),
         "state": "RUNNING",
         "type": "RESTORE",
         "status_info": "half of it",
         "progress": 66.5,
         "creation_time": "2016-01-01T12:00:01Z",
         "finish_time": "2016-01-01T19:45:02Z",
-        "protected_entity": {"guid": "e1", "name": "Alice", "type": "CLOUD_USER"},
+        "protected_entity": {"guid": guid("e1"), "name": "Alice", "type": "CLOUD_USER"},
     }
 
 
 def test_a_full_entity_becomes_what_modules_return_and_only_the_rest_is_other() -> None:
     record = {
-        "guid": "e1",
+        "guid": guid("e1"),
         "name": "Alice",
         "email": "alice@example.com",
         "type": {"name": "CLOUD_USER"},
@@ -119,12 +120,12 @@ def test_a_full_entity_becomes_what_modules_return_and_only_the_rest_is_other() 
         "restorable": False,
         "backupUpToDate": True,
         "lastBackup": 1451649601000,
-        "policy": {"guid": "p1", "name": "daily"},
-        "cloudServiceProvider": {"guid": "c1", "name": "tenant"},
+        "policy": {"guid": guid("p1"), "name": "daily"},
+        "cloudServiceProvider": {"guid": guid("c1"), "name": "tenant"},
         "userPurpose": "USER",
     }
-    assert wire.entity(record, "").result(wire.Backup("b1")) == {
-        "guid": "e1",
+    assert wire.entity(record, "").result(wire.Backup(guid("b1"))) == {
+        "guid": guid("e1"),
         "name": "Alice",
         "email": "alice@example.com",
         "type": "CLOUD_USER",
@@ -132,17 +133,17 @@ def test_a_full_entity_becomes_what_modules_return_and_only_the_rest_is_other() 
         "restorable": False,
         "backup_up_to_date": True,
         "last_backup": "2016-01-01T12:00:01Z",
-        "policy": {"guid": "p1", "name": "daily"},
-        "cloud_service_provider": {"guid": "c1", "name": "tenant"},
-        "latest_backup": wire.Backup("b1").result(),
+        "policy": {"guid": guid("p1"), "name": "daily"},
+        "cloud_service_provider": {"guid": guid("c1"), "name": "tenant"},
+        "latest_backup": wire.Backup(guid("b1")).result(),
         "other": {"userPurpose": "USER"},
     }
 
 
 def test_the_entity_beside_the_backup_is_understood_too() -> None:
-    record = {"guid": "1", "protectedEntity": {"guid": "e", "name": "Alice"}}
+    record = {"guid": guid("1"), "protectedEntity": {"guid": guid("e"), "name": "Alice"}}
     entity = wire.cloud_download(record, "here").protected_entity
-    assert entity == wire.Reference("e", "Alice")
+    assert entity == wire.Reference(guid("e"), "Alice")
 
 
 @pytest.mark.fault("A2")
@@ -151,10 +152,10 @@ def test_the_entity_beside_the_backup_is_understood_too() -> None:
     [
         ([], "here should be an object, not a list"),
         (None, "here should be an object, not null"),
-        ({}, "here.guid should be a string, not null"),
-        ({"guid": 5}, "here.guid should be a string, not a number"),
-        ({"guid": "1", "backup": "b"}, "here.backup should be an object, not a string"),
-        ({"guid": "1", "node": [1]}, "here.node should be an object, not a list"),
+        ({}, "here.guid should be a GUID of 36 characters, not null"),
+        ({"guid": 5}, "here.guid should be a GUID of 36 characters, not a number"),
+        ({"guid": guid("1"), "backup": "b"}, "here.backup should be an object, not a string of 1 characters"),
+        ({"guid": guid("1"), "node": [1]}, "here.node should be an object, not a list"),
     ],
 )
 def test_a_wrong_shape_names_the_field(record: t.Any, where: str) -> None:
@@ -163,7 +164,7 @@ def test_a_wrong_shape_names_the_field(record: t.Any, where: str) -> None:
 
 
 def test_large_sizes_keep_every_digit() -> None:
-    record = {"guid": "b", "size": 2**63 - 1}
+    record = {"guid": guid("b"), "size": 2**63 - 1}
     assert wire.backup(record, "here").size == 2**63 - 1
 
 
