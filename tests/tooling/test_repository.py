@@ -22,7 +22,7 @@ TESTS = tree.ROOT / "tests"
 REQUIREMENTS = TESTS / "requirements"
 # They have connection options, which the action group sets.
 MODULES = tree.modules_with_connection()
-_CORES = sorted(pythons.REQUIREMENTS.glob("core-*.txt"))
+_CORES = sorted(REQUIREMENTS.glob("core-*.txt"))
 
 
 def read(name: str) -> t.Any:

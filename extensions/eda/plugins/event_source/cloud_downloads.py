@@ -39,8 +39,8 @@ description:
   - Each event has C(kind) (V(created), V(ready), V(failed) or V(gone)), C(guid), C(download), the record as
     M(storware.backup.cloud_download_info) returns it (of one that is gone, the last one), and C(task). A preparation that fails is
     told by its task, with the GUID of the task, and without a download.
-  - C(guid) is a GUID. In the texts of records, template markers come as C({ {), C({ %) and C({ #), because Ansible would run them in the
-    variables of a playbook.
+  - "C(guid) is a GUID. In the texts of records, template markers come as C({ {), C({ %) and C({ #), because Ansible would run them in the
+    variables of a playbook."
   - Each change is told at least once. With O(cursor) it goes on after a restart where it stopped, and what was told within the last
     O(interval) before the stop is told again, because nobody can know whether it was acted upon.
   - At the first look without a cursor, the downloads that are there are told; tasks that have failed before are not.
