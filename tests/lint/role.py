@@ -76,13 +76,10 @@ def _of_uses(entry_points: t.Mapping[str, documentation.Options]) -> list[str]:
 
 
 def _text_of(entry: str) -> str:
-    """What an entry point does, as text without comments: its tasks, and the variables and templates that they name."""
+    """What an entry point does, as text without comments: its tasks, and the templates that they name."""
     files = _with_included(_TASKS / f"{entry}.yml")
     # A check of a value is no use of it.
     text = "\n".join(str(_read(file)) for file in sorted(files) if file.name != "validate.yml")
-    variables = _read(f"{_ROLE}/vars/main.yml")
-    while named := [name for name in variables if name in text]:
-        text += "".join(str(variables.pop(name)) for name in named)
     templates = (tree.ROOT / _ROLE / "templates").glob("*.j2")
     return text + "".join(path.read_text(encoding="utf-8") for path in templates if path.name in text)
 
