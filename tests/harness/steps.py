@@ -137,6 +137,11 @@ def _integration(log: Log) -> None:
     _covering("integration", log, "-m", "not matrix and not full")
 
 
+def _security(log: Log) -> None:
+    """Attacks that once succeeded."""
+    _covering("security", log, "-m", "not matrix and not full")
+
+
 def _secrets(log: Log) -> None:
     """That the scanner of the secrets canary finds what it looks for, and that ids are never damaged."""
     _pytest(log, "secrets", "tests/secrets/test_scanner.py", "tests/secrets/test_ids.py")
@@ -238,7 +243,7 @@ def _matrix(which: tuple[cores.Core, ...], log: Log) -> None:
         log.note += f", modules on {core.host}"
     except StepSkipped as missing:
         log.reasons.append(f"{missing} for modules")
-    _pytest(log, core.name, "-m", "matrix", "tests/integration", variables=variables)
+    _pytest(log, core.name, "-m", "matrix", "tests/integration", "tests/security", variables=variables)
 
 
 def _unit_tests(version: str, log: Log) -> None:
@@ -334,6 +339,7 @@ _GROUPS = {
     "integration": [
         Step("tests: simulator's contract", _contract),
         Step("tests: integration", _integration),
+        Step("tests: security", _security),
         Step("tests: secrets", _secrets),
         Step("tests: oldest ansible-core", functools.partial(_matrix, cores.OLDEST)),
         Step("tests: newest ansible-core", functools.partial(_matrix, cores.NEWEST)),
