@@ -265,7 +265,7 @@ def units(session: nox.Session) -> None:
 def security(session: nox.Session) -> None:
     """Attacks by servers, hosts, other users and variables."""
     main_environment(session)
-    pytest(session, "tests/security", "tests/secrets/test_ids.py", "-m", "not matrix and not long", cover=True)
+    pytest(session, "tests/security", "-m", "not matrix and not long", cover=True)
 
 
 @gate
@@ -431,8 +431,16 @@ def faults(session: nox.Session) -> None:
 def crash(session: nox.Session) -> None:
     """Killed, and let down, at each system call; power loss, many writers, a file of 1 GiB."""
     main_environment(session)
-    pytest(session, "-m", "long", "tests/faults", "tests/integration", "tests/unit")
+    pytest(session, "-m", "long", "tests/faults")
     session.run(MAIN / "python", "-m", "tests.faults.crash")
+
+
+@nox.session(python=False, tags=["all"], name="long-tests")
+def long_tests(session: nox.Session) -> None:
+    """More values, signals, hosts and pages of what the gate tests once; all attacks."""
+    main_environment(session)
+    others = ("--ignore=tests/integration/test_switches.py", "--ignore=tests/integration/test_role_spread.py")
+    pytest(session, "-m", "long", "tests/unit", "tests/integration", "tests/security", *others)
 
 
 @part

@@ -27,7 +27,7 @@ needs_nginx = pytest.mark.skipif(not find("nginx"), reason="nginx is not install
 
 
 @needs_nginx
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_quick_run_compares_all_clients(tmp_path: pathlib.Path) -> None:
     command = [sys.executable, "-m", "benchmarks", "--quick", "--work", str(tmp_path)]
     ended = subprocess.run(command, cwd=tree.ROOT, capture_output=True, text=True, timeout=300, check=False)

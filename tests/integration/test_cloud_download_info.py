@@ -99,7 +99,6 @@ QUIRKS: list[dict[str, t.Any]] = [
     {"page_quirk": "ignore_size"},
     {"page_quirk": "moving_total"},
     {"total_count": "never"},
-    {"total_count": "never", "page_quirk": "repeat"},
     {"total_count": "never", "page_quirk": "ignore_size"},
     {"total_count": "always"},
     {"max_page_size": 100},
@@ -108,7 +107,14 @@ QUIRKS: list[dict[str, t.Any]] = [
 
 
 @pytest.mark.fault("H38")
-@pytest.mark.parametrize("switches", QUIRKS, ids=lambda switches: "-".join(map(str, switches.values())) or "plain")
+@pytest.mark.parametrize(
+    "switches",
+    [
+        {"total_count": "never", "page_quirk": "repeat"},
+        *(pytest.param(switches, marks=pytest.mark.long) for switches in QUIRKS),
+    ],
+    ids=lambda switches: "-".join(map(str, switches.values())) or "plain",
+)
 def test_thousands_of_downloads_are_listed_each_once(simulator: Simulator, switches: dict[str, t.Any]) -> None:
     number = examples.count(3000, 10_000)
     expected = set(simulator.seed(users=100, downloads=number))

@@ -488,7 +488,7 @@ def program(options: dict[str, t.Any]) -> subprocess.Popen[str]:
 
 
 @pytest.mark.fault("P15")
-@pytest.mark.slow
+@pytest.mark.long
 def test_4_gib_pass_through_less_than_80_mib(simulator: Simulator, tmp_path: pathlib.Path) -> None:
     size = 2**32 + 4321
     guid = simulator.seed(users=1, downloads=1, content_size=size)[0]
@@ -501,7 +501,9 @@ def test_4_gib_pass_through_less_than_80_mib(simulator: Simulator, tmp_path: pat
 
 
 @pytest.mark.fault("P5")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, *(pytest.param(n, marks=pytest.mark.long) for n in (signal.SIGINT, signal.SIGHUP))]
+)
 def test_a_signal_ends_it_in_order(simulator: Simulator, tmp_path: pathlib.Path, number: signal.Signals) -> None:
     size = 2**30
     guid = simulator.seed(users=1, downloads=1, content_size=size)[0]

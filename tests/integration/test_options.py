@@ -209,6 +209,7 @@ def test_u6_a_path_and_slashes_reach_the_same_server(simulator: Simulator) -> No
 
 
 @pytest.mark.fault("U7")
+@pytest.mark.long
 def test_u7_500_names_with_doubles_come_back_in_their_order(simulator: Simulator) -> None:
     simulator.seed(users=500)
     names = [entity["email"] for entity in simulator.entities("users")][-500:]

@@ -87,7 +87,11 @@ def start_play(ansible: Ansible, task: Json) -> subprocess.Popen[bytes]:
 
 @pytest.mark.fault("P3", "P4")
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGKILL, *(pytest.param(n, marks=pytest.mark.long) for n in (signal.SIGTERM, signal.SIGINT))],
+    ids=lambda number: number.name,
+)
 def test_p3_p4_a_play_whose_controller_has_gone_can_be_run_again_at_once(
     ansible: Ansible, simulator: Simulator, tmp_path: pathlib.Path, large: str, number: signal.Signals
 ) -> None:
@@ -139,7 +143,11 @@ def waiting_for_a_download(simulator: Simulator, **options: Json) -> subprocess.
 
 
 @pytest.mark.fault("P5")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGTERM, *(pytest.param(n, marks=pytest.mark.long) for n in (signal.SIGHUP, signal.SIGINT))],
+    ids=lambda number: number.name,
+)
 def test_p5_a_wait_that_is_interrupted_ends_at_once_and_is_taken_up_again(
     simulator: Simulator, number: signal.Signals
 ) -> None:
@@ -186,7 +194,7 @@ def test_p7_a_wait_that_was_stopped_until_its_session_was_gone_goes_on(simulator
 
 
 @pytest.mark.fault("P11")
-@pytest.mark.slow
+@pytest.mark.long
 def test_p11_50_hosts_without_the_role_get_by_with_10_sessions(simulator: Simulator) -> None:
     """Each logs in once; who finds no room comes again at another moment than the others."""
     simulator.switch(max_sessions=10)
@@ -271,7 +279,7 @@ main(sys.argv[1], json.loads(sys.argv[2]))
 @pytest.mark.parametrize(
     ("kind", "limit"), [("RLIMIT_AS", 128 * MIB), ("RLIMIT_NOFILE", 16)], ids=["p15 memory", "p16 descriptors"]
 )
-@pytest.mark.parametrize("module", [CONTENT, ENSURE, INFO])
+@pytest.mark.parametrize("module", [CONTENT, *(pytest.param(name, marks=pytest.mark.long) for name in (ENSURE, INFO))])
 def test_p15_p16_little_is_enough_for_a_module(
     simulator: Simulator, tmp_path: pathlib.Path, large: str, module: str, kind: str, limit: int
 ) -> None:

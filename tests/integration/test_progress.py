@@ -83,11 +83,11 @@ def test_a_fetch_tells_how_far_it_is(
 @pytest.mark.parametrize(
     ("options", "keywords", "arguments"),
     [
-        ({"progress_interval": 0}, {}, []),
-        ({}, {}, []),  # shorter than the default
-        ({"progress_interval": 1}, {"async": 60, "poll": 1}, []),
+        pytest.param({"progress_interval": 0}, {}, [], marks=pytest.mark.long),
+        pytest.param({}, {}, [], marks=pytest.mark.long),  # shorter than the default
+        pytest.param({"progress_interval": 1}, {"async": 60, "poll": 1}, [], marks=pytest.mark.long),
         ({"progress_interval": 1}, {"no_log": True}, []),
-        ({"progress_interval": 1}, {}, ["--check"]),
+        pytest.param({"progress_interval": 1}, {}, ["--check"], marks=pytest.mark.long),
     ],
     ids=["none", "short", "async", "no_log", "check"],
 )
@@ -105,7 +105,9 @@ def test_there_are_no_lines(
     assert len(list(tmp_path.glob("*.zip"))) == (0 if arguments else 1)
 
 
-@pytest.mark.parametrize("wrong", [-1, 0.01, 1000, "often"])
+@pytest.mark.parametrize(
+    "wrong", [0.01, *(pytest.param(value, marks=pytest.mark.long) for value in (-1, 1000, "often"))]
+)
 def test_an_interval_that_cannot_be(
     ansible: Ansible, simulator: Simulator, tmp_path: pathlib.Path, guid: str, wrong: Json
 ) -> None:

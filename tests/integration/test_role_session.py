@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 import typing as t
 
@@ -17,7 +16,6 @@ from tests.support.fleet import ALICE, Fleet, Json
 from tests.support.modules import connect, run_module
 
 FETCH = "Fetch and verify the content of each download"
-LARGE = "STORWARE_TEST_LARGE"  # set it to run what takes minutes
 
 # Hosts that Ansible takes for other machines: commands and files go through this in the place of ssh, which notes them.
 # Nothing of the controller's environment is known there.
@@ -180,8 +178,8 @@ def test_a_session_that_ends_in_the_middle(fleet: Fleet, remote: dict[str, str])
 @pytest.mark.parametrize(
     "hosts",
     [
-        25,
-        pytest.param(200, marks=pytest.mark.skipif(LARGE not in os.environ, reason=f"{LARGE} is not set")),
+        pytest.param(25, marks=pytest.mark.slow),
+        pytest.param(200, marks=pytest.mark.long),
     ],
 )
 def test_ten_sessions_are_enough_for_any_number_of_hosts(
