@@ -142,13 +142,16 @@ def pytest(
     variables: t.Mapping[str, str] | None = None,
     python: str | os.PathLike[str] = MAIN / "python",
     cover: bool = False,
-    workers: str = WORKERS,
+    second: str = "",
 ) -> None:
-    """Run tests and leave a report in .build/junit. Options of the command line (``-- -k name``) are added."""
-    name = session.name.translate({ord("("): "-", ord(")"): None})
+    """Run tests and leave a report in .build/junit. Options of the command line (``-- -k name``) are added.
+
+    second: begins with a plus and tells the report of another run in the same session from the first one.
+    """
+    name = session.name.translate({ord("("): "-", ord(")"): None}) + second
     added = {**(variables or {}), **({"COVERAGE_FILE": str(COVERAGE / name)} if cover else {})}
     session.run(
-        python, "-m", "pytest", "-q", "-n", workers, f"--junitxml={tree.BUILD / 'junit' / f'{name}.xml'}",
+        python, "-m", "pytest", "-q", "-n", WORKERS, f"--junitxml={tree.BUILD / 'junit' / f'{name}.xml'}",
         *(("--cov", "--cov-report=") if cover else ()), *arguments, *session.posargs, env=added,
     )  # fmt: skip
 
@@ -164,7 +167,7 @@ def quick(session: nox.Session) -> None:
     session.run(MAIN / "ruff", "format", "--no-cache", "--diff", "--quiet", ".")
     mypy(session)
     pytest(session, "-m", "not slow and not long", "tests/unit")
-    pytest(session, "-m", "smoke", "tests/integration")
+    pytest(session, "-m", "smoke", "tests/integration", second="+smoke")
 
 
 @daily
@@ -377,7 +380,7 @@ def matrix(session: nox.Session, which: str) -> None:
     core = CORES[which]
     playbooks(session, core, "matrix")
     ansible_test_sanity(session, core)
-    pytest(session, "tests/unit", python=host_environment(session, core.hosts) / "python")
+    pytest(session, "tests/unit", python=host_environment(session, core.hosts) / "python", second="+units")
     programs = environment(session, core.requirements, f"{core.requirements}.txt", core.python)
     sanity.ansible_test_units(session, programs, core.requirements, core.python)
 
@@ -405,7 +408,8 @@ def secret_leaks(session: nox.Session, which: str) -> None:
 def fleet(session: nox.Session) -> None:
     """Hosts over SSH with all transfer modes and failures, and 300 mailboxes on 4 hosts; needs root."""
     hosts(session, "long or not long")
-    pytest(session, "tests/integration/test_role_spread.py", "-m", "long", variables={"STORWARE_TEST_LONG": "1"})
+    legal_case = ("tests/integration/test_role_spread.py", "-k", "legal_case")
+    pytest(session, *legal_case, variables={"STORWARE_TEST_LONG": "1"}, second="+300")
 
 
 @part
