@@ -381,7 +381,8 @@ def matrix(session: nox.Session, which: str) -> None:
     playbooks(session, core, "matrix")
     ansible_test_sanity(session, core)
     pytest(session, "tests/unit", python=host_environment(session, core.hosts) / "python", second="+units")
-    programs = environment(session, core.requirements, f"{core.requirements}.txt", core.python)
+    for requirements in (f"{core.requirements}.txt", "pythons.txt"):
+        programs = environment(session, f"{core.requirements}-units", requirements, core.python)
     sanity.ansible_test_units(session, programs, core.requirements, core.python)
 
 
