@@ -23,7 +23,7 @@ _WHOLE_LINK: t.Final = re.compile(rf"\[([^][]*){LINK.pattern}([^)]*)\)")
 _GALAXY: t.Final = (
     (re.compile(r"`(storware\.backup collection) <https://galaxy[^>]*>`_"), r"\1"),
     (
-        re.compile(r"To install it, use: :code:`ansible\\-galaxy collection install storware\.backup`\."),
+        re.compile(r"To install it,? use: :code:`ansible\\-galaxy collection install storware\.backup`\."),
         r"It is not on Galaxy; :doc:`the README </readme>` says how to install its archive.",
     ),
 )
