@@ -317,7 +317,7 @@ def test_no_cell_of_a_report_begins_a_formula_or_another_row(ansible: Ansible, t
     rows = [{**dict.fromkeys(columns), "entity": name, "reason": name} for name in names]
     template = tree.ROOT / "roles" / "fetch_content" / "templates" / "report.csv.j2"
     write = {"ansible.builtin.template": {"src": str(template), "dest": str(tmp_path / "report.csv")}}
-    play = {"hosts": "all", "gather_facts": False, "tasks": [write], "vars": {"fetch_content_rows": rows}}
+    play = {"hosts": "all", "gather_facts": False, "tasks": [write], "vars": {"_fetch_content_rows": rows}}
     ansible.playbook([play]).ok()
     lines = (tmp_path / "report.csv").read_text(encoding="utf-8").split("\n")[1:-1]
     assert len(lines) == len(names)
