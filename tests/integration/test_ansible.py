@@ -42,16 +42,6 @@ def test_an_ad_hoc_command_with_credentials_from_the_environment(ansible: Ansibl
     assert simulator.counters()["open_sessions"] == 0
 
 
-def test_the_controllers_environment_reaches_a_module_whose_host_has_none_of_it(
-    ansible: Ansible, simulator: Simulator
-) -> None:
-    # What the module finds in its own environment is wrong, as on a host that knows nothing of the credential.
-    elsewhere = dict.fromkeys(credentials(simulator), "https://wrong.invalid")
-    task = {INFO: {}, "environment": elsewhere}
-    ansible.playbook(play(task), environment=credentials(simulator)).ok()
-    assert simulator.counters()["logins"] == 1
-
-
 def test_the_action_group_sets_the_connection_once_for_all_modules(ansible: Ansible, simulator: Simulator) -> None:
     tasks: list[dict[str, t.Any]] = [
         {INFO: {}},
