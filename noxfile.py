@@ -56,6 +56,7 @@ REQUIREMENTS = tree.ROOT / "tests" / "requirements"
 MAIN = tree.BUILD / "venv" / "bin"
 COVERAGE = tree.BUILD / "coverage"  # a file for each session
 WORKERS = "2"
+ONCE = "not long and (not matrix or slow)"  # other tests of real playbooks run with two ansible-cores
 LEAST_LINES, LEAST_BRANCHES = 95, 90  # per cent
 
 
@@ -213,14 +214,14 @@ def simulator(session: nox.Session) -> None:
 def integration(session: nox.Session) -> None:
     """Modules, role and playbooks against the simulator."""
     main_environment(session)
-    pytest(session, "tests/integration", "-m", "not matrix and not long", cover=True)
+    pytest(session, "tests/integration", "-m", ONCE, cover=True)
 
 
 @gate
 @nox.parametrize("which", ["oldest", "newest"], ids=["oldest", "newest"])
 def cores(session: nox.Session, which: str) -> None:
     """Real playbooks with the oldest and the newest ansible-core."""
-    playbooks(session, CORES[which], "matrix and not long")
+    playbooks(session, CORES[which], "matrix and not slow and not long")
 
 
 def playbooks(session: nox.Session, core: Core, marks: str) -> None:
@@ -268,7 +269,7 @@ def units(session: nox.Session) -> None:
 def security(session: nox.Session) -> None:
     """Attacks by servers, hosts, other users and variables."""
     main_environment(session)
-    pytest(session, "tests/security", "-m", "not matrix and not long", cover=True)
+    pytest(session, "tests/security", "-m", ONCE, cover=True)
 
 
 @gate

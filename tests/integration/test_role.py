@@ -81,6 +81,7 @@ def test_story(fleet: Fleet) -> None:
 
 @pytest.mark.fault("P14")
 @pytest.mark.matrix
+@pytest.mark.slow
 def test_downloads_stay_until_every_host_has_its_files(fleet: Fleet) -> None:
     """One host is unreachable, one cannot store; the third is served, nothing is removed, and the next run mends it."""
     (fleet.directory / "host-2").rmdir()

@@ -36,6 +36,7 @@ def report(path: pathlib.Path) -> Json:
 
 
 @pytest.mark.matrix
+@pytest.mark.slow
 def test_what_cannot_be_prepared_does_not_hold_up_the_rest(fleet: Fleet, tmp_path: pathlib.Path) -> None:
     """The others are fetched, the run fails and reports, nothing is removed; the next run does what is missing."""
     simulator = fleet.simulator

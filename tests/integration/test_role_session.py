@@ -66,6 +66,7 @@ WAYS: dict[str, t.Callable[[Simulator], dict[str, Json]]] = {
 
 
 @pytest.mark.matrix
+@pytest.mark.slow
 @pytest.mark.parametrize("way", list(WAYS))
 def test_hosts_get_the_session_and_nothing_that_opens_one(fleet: Fleet, remote: dict[str, str], way: str) -> None:
     settings = WAYS[way](fleet.simulator)

@@ -33,6 +33,7 @@ def owners(fleet: Fleet) -> dict[str, str]:
 
 
 @pytest.mark.matrix
+@pytest.mark.slow
 def test_each_file_arrives_once_and_a_second_run_changes_nothing(fleet: Fleet) -> None:
     people = crowd(fleet, 7)
     predicted = fleet.mail("--check", people=people, spread=True).ok()

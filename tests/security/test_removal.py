@@ -233,6 +233,7 @@ def test_a_host_that_was_rescued_is_missing(case: Case) -> None:
 
 
 @pytest.mark.matrix
+@pytest.mark.slow
 def test_a_limit_needs_the_names_of_all_hosts(case: Case) -> None:
     case.is_refused(case.run(None, "--limit", GOOD), "refused with --limit", "fetch_content_expected_hosts")
     case.is_refused(
