@@ -152,9 +152,12 @@ def pytest(
     name = session.name.translate({ord("("): "-", ord(")"): None}) + second
     added = {**(variables or {}), **({"COVERAGE_FILE": str(COVERAGE / name)} if cover else {})}
     session.run(
-        python, "-m", "pytest", "-q", "-n", WORKERS, "--dist=worksteal", f"--junitxml={tree.BUILD / 'junit' / f'{name}.xml'}",
-        *(("--cov", "--cov-report=") if cover else ()), *arguments, *session.posargs, env=added,
-    )  # fmt: skip
+        *(python, "-m", "pytest", "-q", "-n", WORKERS, "--dist=worksteal"),
+        f"--junitxml={tree.BUILD / 'junit' / f'{name}.xml'}",
+        *(("--cov", "--cov-report=") if cover else ()),
+        *(*arguments, *session.posargs),
+        env=added,
+    )
 
 
 # The inner loop
