@@ -40,7 +40,7 @@ class _Failed(StorwareError):
 def _reached(result: t.Mapping[str, t.Any], size: int) -> int | None:
     """How many bytes of the file are on the host; None for the result of the module. Raises InvalidResultError."""
     reached = result.get(_copying.KEY)
-    if reached is not None and (type(reached) is not int or not 0 <= reached < size):
+    if reached is not None and (isinstance(reached, bool) or not isinstance(reached, int) or not 0 <= reached < size):
         raise InvalidResultError(f"{str(reached)[:40]!r} of {size} bytes have come")
     return reached
 

@@ -114,7 +114,9 @@ _value:
       type: list
       elements: str
     keep:
-      description: The reasons why downloads stay, each with C(guid), C(entity), C(host) and C(reason). The first three are V(null) where the reason is not about a single one.
+      description:
+        - The reasons why downloads stay, each with C(guid), C(entity), C(host) and C(reason).
+        - The first three are V(null) where the reason is not about a single one.
       type: list
       elements: dict
     message:

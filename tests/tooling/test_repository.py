@@ -75,7 +75,7 @@ def test_everything_that_tools_bring_along_is_pinned() -> None:
 
 def _normal(requirement: str) -> str:
     """As package indexes compare names: "ruamel.yaml==1.0" and "Ruamel-YAML==1.0" are one package (PEP 503)."""
-    name, _, version = requirement.partition("==")
+    name, _equal, version = requirement.partition("==")
     return f"{re.sub('[-_.]+', '-', name).lower()}=={version}"
 
 
