@@ -333,7 +333,7 @@ def test_everything_that_the_role_sets_has_the_private_prefix_and_is_reset() -> 
     files = sorted((_ROLE_FILES / "tasks").rglob("*.yml"))
     names = {found for path in files for found in _names_set(yaml.safe_load(path.read_text(encoding="utf-8")))}
     ansible = {name for name, _lasts in names if name.startswith("ansible_")}
-    assert {name for name, _ in names} - ansible - set(STATE) == {
+    assert {name for name, _lasts in names} - ansible - set(STATE) == {
         name for name, lasts in names if name.startswith("_fetch_content_") and not lasts
     } | {"_fetch_content_reset"}
     assert {name for name in STATE if not name.startswith("_")} == {"fetch_content_downloads", "fetch_content_files"}
