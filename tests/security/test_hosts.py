@@ -321,6 +321,6 @@ def test_after_logout_no_variable_holds_the_session(fleet: Fleet) -> None:
     run = mail(fleet, hosts=lost, keywords={"post_tasks": [show], "ignore_unreachable": True})
     (result,) = run.of("ansible.builtin.debug")[-1:]
     for name in fleet.names:
-        assert f"{name} fetch_content_session=;" in result.result["msg"]
+        assert f"{name} _fetch_content_session=;" in result.result["msg"]
     assert "JSESSIONID=" not in result.result["msg"]
     assert fleet.simulator.counters()["logouts"] == 1
