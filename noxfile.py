@@ -249,8 +249,7 @@ def sanity_tests(session: nox.Session, which: str) -> None:
 def ansible_test_sanity(session: nox.Session, core: Core, tests: t.Sequence[str] = ()) -> None:
     """Run these sanity tests, or all of them, over a copy of the repository."""
     programs = environment(session, core.requirements, f"{core.requirements}.txt", core.python)
-    wanted = HOST_PYTHONS if core is CORES["newest"] else (HOST_PYTHONS[0], core.python)
-    pythons = {version: path for version in wanted if (path := find(session, version))}
+    pythons = {version: path for version in (HOST_PYTHONS[0], core.python) if (path := find(session, version))}
     sanity.run(session, programs, core.requirements, pythons, tests)
 
 

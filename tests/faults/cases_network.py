@@ -206,7 +206,7 @@ def _connections() -> t.Iterator[Case]:
     )
     yield case("kept_connection_closed_between", "N17", OK, SMALL, [busy], serve(SMALL))
     # One try more: where the pause before the next request is short, the reset hits that request as well.
-    reset = [busy, Reset()]
+    reset: Script = [busy, Reset()]
     yield case("kept_connection_reset_between", "N17 N5", OK, SMALL, reset, serve(SMALL), order={"tries": 2})
     # The length counts less than what came: the rest must not become the start of the next answer.
     extra = head("Content-Length: 4", status="503 Service Unavailable") + b"busy" + b"junk" * 10

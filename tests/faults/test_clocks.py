@@ -75,7 +75,11 @@ def test_f24_what_was_left_is_continued_whatever_its_date(tmp_path: pathlib.Path
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("call", "milliseconds"),
-    [("pwrite64", 300), ("fdatasync", 3000), ("fsync", 1500)],
+    [
+        ("pwrite64", 300),
+        pytest.param("fdatasync", 3000, marks=pytest.mark.long),
+        pytest.param("fsync", 1500, marks=pytest.mark.long),
+    ],
     ids=["each write", "each record", "each file's end"],
 )
 def test_f20_a_slow_disk_is_no_silence_of_the_server(tmp_path: pathlib.Path, call: str, milliseconds: int) -> None:

@@ -26,7 +26,11 @@ def bench() -> t.Iterator[Bench]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("situation", crash.SITUATIONS, ids=lambda situation: situation.name)
+@pytest.mark.parametrize(
+    "situation",
+    [crash.SITUATIONS[0], *(pytest.param(situation, marks=pytest.mark.long) for situation in crash.SITUATIONS[1:])],
+    ids=lambda situation: situation.name,
+)
 def test_killed_or_let_down_at_a_system_call(bench: Bench, situation: crash.Situation) -> None:
     """F4, F8, F10: whatever fails, and wherever it is killed, nothing wrong is left and one plain run ends well."""
     points = crash.sample(bench.points(situation), _SAMPLE)

@@ -38,7 +38,7 @@ def peak(run: Run) -> float:
 
 
 @pytest.mark.fault("P15")
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("connections", [1, 4])
 def test_a_gibibyte_takes_no_more_memory_than_a_mebibyte(tmp_path: pathlib.Path, connections: int) -> None:
     peaks = []

@@ -241,7 +241,7 @@ def test_what_has_changed_on_the_disk_is_dropped(source: Source, here: pathlib.P
     good(_piece(source, here, 0, size, piece))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_large_file_is_handed_over_in_two_pieces(
     ansible: Ansible, simulator: Simulator, tmp_path: pathlib.Path, here: pathlib.Path
 ) -> None:

@@ -130,7 +130,7 @@ def test_the_recorded_run_tells_how_far_it_is() -> None:
     assert all(re.fullmatch(WAITING if host == "localhost" else FETCHING, line) for host, line in told)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_reader_gets_the_files(reader: Reader) -> None:
     """All commands, top to bottom; then what the README shows as files only."""
     simulator = reader.simulator

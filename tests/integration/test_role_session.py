@@ -179,7 +179,7 @@ def test_a_session_that_ends_in_the_middle(fleet: Fleet, remote: dict[str, str])
 @pytest.mark.parametrize(
     "hosts",
     [
-        pytest.param(25, marks=pytest.mark.slow),
+        pytest.param(25, marks=pytest.mark.long),
         pytest.param(200, marks=pytest.mark.long),
     ],
 )

@@ -48,6 +48,7 @@ def test_by_way_of_the_controller(fleet: Fleet, spool: pathlib.Path, tmp_path: p
     assert len(content_calls(fleet.simulator)) == 2
 
 
+@pytest.mark.long
 def test_by_way_of_the_controller_and_spread(fleet: Fleet, spool: pathlib.Path) -> None:
     fleet.mail(via="controller", spool=str(spool), spread=True).ok()
     assert sorted(len(fleet.files(name)) for name in NAMES) == [0, 1, 1]

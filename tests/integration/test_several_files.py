@@ -192,6 +192,7 @@ def test_copies_of_several_from_a_neighbour(
     assert GUID in told["msg"]
 
 
+@pytest.mark.long
 def test_several_are_handed_over_by_the_controller(
     ansible: Ansible, simulator: Simulator, here: pathlib.Path, tmp_path: pathlib.Path, guids: list[str]
 ) -> None:
