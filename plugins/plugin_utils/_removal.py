@@ -207,5 +207,6 @@ def _names(names: t.Sequence[str], most: int = _SHOWN) -> str:
 
 def _text(text: t.Any, otherwise: str) -> str:
     """A text of a host or of the server in one line that a terminal only shows."""
-    line = " ".join(text.split()) if isinstance(text, str) else ""
+    # Cut first: there may be as many texts as hosts and downloads together.
+    line = " ".join(text[: 4 * _LONGEST].split()) if isinstance(text, str) else ""
     return "".join(c if c.isprintable() else "?" for c in line[:_LONGEST]) or otherwise
