@@ -113,7 +113,7 @@ def test_facts_of_a_host_do_not_move_the_login(
 
 
 def test_facts_that_come_later_write_no_report(fleet: Fleet, liar: Liar, tmp_path: pathlib.Path) -> None:
-    """From the host that is to be a relay, after the role has begun, and from the module that fetches; with errors ignored."""
+    """From a relay, after the role has begun, and from the module that fetches; the play ignores errors."""
     facts = {"fetch_content_report": [f"{tmp_path}/planted.json"]}
     liar.answers(
         ping=[{"changed": False, "ping": "pong", "ansible_facts": facts}],
