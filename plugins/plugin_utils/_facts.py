@@ -10,6 +10,7 @@ import typing as t
 from ..module_utils._errors import OptionError
 
 ROLE: t.Final = "storware.backup.fetch_content"
+GROUP: t.Final = "storware.backup.storware"  # of actions, for which plays set module_defaults
 PREFIXES: t.Final = ("fetch_content_", "_fetch_content_")  # of the role's options and of its state
 CONNECTION: t.Final = ("fetch_content_connection",)
 

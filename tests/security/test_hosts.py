@@ -324,6 +324,24 @@ def test_the_credential_of_the_controller_does_not_go_where_an_inventory_says(
     assert "belong to the URL that is set there" in run.output
 
 
+def test_the_credential_of_module_defaults_does_not_go_where_an_inventory_says(
+    fleet: Fleet, evil: AnsweringServer
+) -> None:
+    """Ansible merges fetch_content_connection over what the play sets."""
+    theirs = {"fetch_content_connection": {"url": evil.url, "allow_http": True}}
+    names = ("url", "ca_path", "username", "password")
+    connection = {name: fleet.credentials()[f"STORWARE_{name.upper()}"] for name in names}
+    run = mail(
+        fleet,
+        hosts=dict.fromkeys(fleet.names, theirs),
+        keywords={"module_defaults": {"group/storware.backup.storware": connection}},
+        environment=dict.fromkeys(fleet.credentials(), ""),
+    )
+    assert run.rc != 0
+    assert evil.requests == []
+    assert "belong to the URL that is set there" in run.output
+
+
 def test_a_session_does_not_go_where_the_inventory_of_another_host_says(fleet: Fleet, evil: AnsweringServer) -> None:
     """Not even where the play ignores errors."""
     theirs = {"fetch_content_connection": {"url": evil.url, "allow_http": True}}
