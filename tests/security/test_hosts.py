@@ -92,6 +92,7 @@ def test_facts_of_a_host_do_not_move_the_login(
     facts = {
         "fetch_content_connection": {"url": evil.url, "allow_http": True},
         "fetch_content_report": [f"{tmp_path}/planted.json"],
+        "fetch_content_x\nok: [planted-line]\x1b[2J": True,
     }
     hosts = {"host-1": {"ansible_python_interpreter": str(liar.interpreter)}}
     liar.answers(ping=[{"changed": False, "ping": "pong", "ansible_facts": facts}])
@@ -110,6 +111,8 @@ def test_facts_of_a_host_do_not_move_the_login(
     assert fleet.simulator.requests() == []
     assert not (tmp_path / "planted.json").exists()
     assert "No host may set variables of the role by its facts: fetch_content_connection" in run.output
+    said = run.output.split("No host may set variables")
+    assert all("\nok: [planted-line]" not in text and "\x1b[2J" not in text for text in said[1:])
 
 
 def test_facts_that_come_later_write_no_report(fleet: Fleet, liar: Liar, tmp_path: pathlib.Path) -> None:
