@@ -14,6 +14,10 @@ from ..plugin_utils._action import ConnectionActionModule
 class ActionModule(ConnectionActionModule):
     """Resolves the connection on the controller."""
 
+    @property
+    def _opens_session(self) -> bool:
+        return bool(self._task.args.get("state") != "absent")
+
     def _refuse_facts(self, task_vars: t.Mapping[str, t.Any]) -> None:
         if self._task.args.get("state") != "absent":
             super()._refuse_facts(task_vars)

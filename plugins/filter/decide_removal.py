@@ -19,6 +19,8 @@ description:
   - Names the downloads that may be removed, which are all or none of them, and the reason for each file that is not proved on a host that is to get it.
   - Proof is a result of this run that names the file with its path and SHA-256, received and verified, or read and hashed as a whole.
     A file that was kept without being read, or that nothing verified, is not proved.
+  - With O(storware.backup.cloud_download_content#module:verify=length), a file that is there is not read, which its result does not show. Do not use
+    such results.
   - This is the decision of the role P(storware.backup.fetch_content#role) with O(storware.backup.fetch_content#role:main:fetch_content_remove).
 positional: hosts, alive, batch
 options:

@@ -18,6 +18,7 @@ import re
 import select
 import shutil
 import signal
+import stat
 import sys
 import tempfile
 import threading
@@ -62,6 +63,8 @@ def begin(environ: t.MutableMapping[str, str]) -> Tell:
     try:
         os.mkdir(folder, 0o700)
     except FileExistsError:
+        if not _is_private(folder):
+            return tell_nobody
         raise SystemExit(_visit(folder, visit.seconds)) from None
     except OSError:
         return tell_nobody  # it is done all the same, in one go
@@ -72,6 +75,15 @@ def _folder(name: str) -> str:
     if not re.fullmatch("[0-9a-f]{32}", name):
         raise ValueError(f"{ENVIRONMENT} is not from the action plugin")
     return os.path.join(tempfile.gettempdir(), f"storware-backup-{name}")
+
+
+def _is_private(folder: str) -> bool:
+    """Whether an earlier visit has made it: its name is in the list of processes, so anybody may have been faster."""
+    try:
+        found = os.lstat(folder)
+    except OSError:
+        return False  # an earlier visit has just ended
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077
 
 
 def _divide(folder: str, visit: Visit) -> Tell:

@@ -101,16 +101,20 @@ def resolve(
     options: t.Mapping[str, t.Any],
     task_environment: t.Mapping[str, t.Any],
     controller_environment: t.Mapping[str, t.Any],
+    *,
+    above: t.Sequence[Level] = (),
 ) -> dict[str, t.Any]:
     """The options of a task with the connection options that its environment and the controller's add.
 
-    options: of the task. The environments: variables, by name. The first that sets an option wins. A password, token or
-    session of an environment that names a URL goes to that URL only, and by the TLS and proxy settings of that
-    environment only. Raises OptionError where these would have to be mixed; then nothing may be sent.
+    options: of the task. The environments: variables, by name. above: levels that come before those, in which nothing
+    is empty. The first that sets an option wins. A password, token or session of a level that names a URL goes to that
+    URL only, and by the TLS and proxy settings of that level only. Raises OptionError where these would have to be
+    mixed; then nothing may be sent.
     """
     by_option = {option.name: options.get(option.name) for option in CONNECTION}
     levels = (
-        Level("the options of the task", _set_in(by_option)),
+        *above,
+        Level("the options of the task", set_in(by_option)),
         Level("environment: of the task", _of_variables(task_environment)),
         Level("the environment of the controller", _of_variables(controller_environment)),
     )
@@ -123,15 +127,15 @@ def without_variables(variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     return {name: value for name, value in variables.items() if not name.startswith(PREFIX)}
 
 
-def _set_in(values: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """An AWX credential sets a variable for a field that is left empty, too."""
+def set_in(values: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """What is not empty: an AWX credential sets a variable for a field that is left empty, too."""
     return {name: value for name, value in values.items() if value is not None and value != ""}
 
 
 def _of_variables(variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """As text, which all variables are; YAML makes numbers of some."""
     given = {option.name: variables.get(option.environment) for option in CONNECTION}
-    return {name: str(value) for name, value in _set_in(given).items()}
+    return {name: str(value) for name, value in set_in(given).items()}
 
 
 def _merged(levels: t.Sequence[Level]) -> dict[str, t.Any]:

@@ -44,8 +44,7 @@ class VisitingActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ha
         # Not put back afterwards: what Ansible runs for this task later, such as async_status, needs no secrets either.
         self._task.environment = [_options.without_variables(self._variables)]
         try:
-            role = self._task._role
-            if role is not None and role.get_name() == _facts.ROLE:
+            if self._is_of_the_role:
                 self._refuse_facts(task_vars or {})
             result.update(self._run_with(self._task.args, task_vars))
         except StorwareError as error:
@@ -70,6 +69,11 @@ class VisitingActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ha
         with contextlib.suppress(ValueError):  # no JSON, of which Ansible itself makes a failure
             res = {**res, "stdout": _results.clean_warnings(res.get("stdout", ""))}
         return super()._parse_returned_data(res, *profile)
+
+    @property
+    def _is_of_the_role(self) -> bool:
+        role = self._task._role
+        return role is not None and role.get_name() == _facts.ROLE
 
     @functools.cached_property
     def _variables(self) -> dict[str, t.Any]:
@@ -155,12 +159,42 @@ class ConnectionActionModule(VisitingActionModule):
     """
 
     def _run_with(self, given: t.Mapping[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
-        arguments = _options.resolve(given, self._variables, os.environ)
+        given, above = self._divided(given, task_vars or {}) if self._is_of_the_role else (given, [])
+        arguments = _options.resolve(given, self._variables, os.environ, above=above)
         # Here, because a module writes its options to the log of its host before it looks at them.
         _options.refuse_credentials(str(arguments.get("url") or ""))
         if self._connection.transport != "local":
             arguments = _options.for_another_host(arguments)
         return super()._run_with(arguments, task_vars)
+
+    def _divided(
+        self, given: t.Mapping[str, t.Any], task_vars: t.Mapping[str, t.Any]
+    ) -> tuple[t.Mapping[str, t.Any], list[_options.Level]]:
+        """What Ansible has merged for a task of the role: the options of the play, and the levels above them.
+
+        Who writes fetch_content_connection does not have to own what module_defaults of the play say.
+        """
+        connection = self._templar.template(task_vars.get("fetch_content_connection")) or {}
+        own = _options.set_in({name: value for name, value in connection.items() if value == given.get(name)})
+        session = {} if self._opens_session else _options.set_in({"session": given.get("session")})
+        rest = {name: value for name, value in given.items() if name not in {**own, **session}}
+        if "url" in own:
+            rest["url"] = self._url_of_the_play()
+        return rest, [_options.Level("the role", session), _options.Level("fetch_content_connection", own)]
+
+    @property
+    def _opens_session(self) -> bool:
+        """Whether the role gives this task no session."""
+        return False
+
+    def _url_of_the_play(self) -> t.Any:
+        """The URL in module_defaults that the role's own has replaced."""
+        found = None
+        for defaults in self._task.module_defaults or []:
+            for name in (f"group/{_facts.GROUP}", self._task.resolved_action):
+                options = self._templar.template(defaults.get(name)) or {}
+                found = options.get("url", found)
+        return found
 
 
 def guids_in(given: t.Mapping[str, t.Any]) -> list[str]:

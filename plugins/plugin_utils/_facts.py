@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ..module_utils._errors import OptionError
 
 ROLE: t.Final = "storware.backup.fetch_content"
+GROUP: t.Final = "storware.backup.storware"  # of actions, for which plays set module_defaults
 PREFIXES: t.Final = ("fetch_content_", "_fetch_content_")  # of the role's options and of its state
 CONNECTION: t.Final = ("fetch_content_connection",)
 
@@ -27,7 +29,7 @@ def refuse_variables_of_the_role(
         for name in facts:
             if str(name).startswith(prefixes):
                 raise OptionError(
-                    str(name)[:80],
+                    re.sub("[^!-~]", "?", str(name)[:80]),
                     f"comes from the facts of {host}, and no host may set it",
                     hint="Find the module that returned it. A fact cache keeps it until --flush-cache.",
                 )

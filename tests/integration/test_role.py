@@ -126,6 +126,19 @@ def test_hosts_one_after_the_other_or_each_at_its_pace(fleet: Fleet, keywords: d
     assert all(fleet.files(host) == fleet.expected() for host in NAMES)
 
 
+def test_options_made_of_facts_that_an_earlier_part_has_left(fleet: Fleet) -> None:
+    """Ansible templates an option when it is used, which is after the role has reset its state."""
+
+    def part(name: str, **options: Json) -> Json:
+        variables = {f"fetch_content_{option}": value for option, value in options.items()}
+        return {"ansible.builtin.include_role": {"name": ROLE, "tasks_from": name}, "vars": variables}
+
+    prepare = part("prepare", protected_entities=ALICE, protected_entity_type="CLOUD_USER")
+    fetch = part("fetch", guids="{{ fetch_content_downloads | map(attribute='guid') }}")
+    fleet.run(keywords={"roles": [], "tasks": [prepare, fetch]}).ok()
+    assert all(fleet.files(host) == fleet.expected() for host in NAMES)
+
+
 def test_given_downloads_and_facts_for_later_tasks(fleet: Fleet) -> None:
     """Downloads by guid, the role included, the connection from the play's module_defaults, files told as facts."""
     simulator = fleet.simulator

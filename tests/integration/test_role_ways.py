@@ -9,7 +9,7 @@ import pathlib
 
 import pytest
 
-from tests.support.fleet import ALICE, NAMES, Fleet, Json
+from tests.support.fleet import ALICE, NAMES, PEOPLE, Fleet, Json
 from tests.support.use import content_calls
 
 
@@ -29,7 +29,7 @@ def test_by_way_of_the_controller(fleet: Fleet, spool: pathlib.Path, tmp_path: p
     fleet.run(
         protected_entities=ALICE, protected_entity_type="CLOUD_USER", dest="{{ playbook_dir }}", overwrite="never"
     ).ok()
-    predicted = fleet.mail("--check", people=ALICE, **way).ok()
+    predicted = fleet.mail("--check", people=ALICE, remove=True, **way).ok()
     assert predicted.output.count("would be fetched (missing)") == 3
     assert all(fleet.files(name) == {} for name in NAMES)
 
@@ -50,7 +50,11 @@ def test_by_way_of_the_controller(fleet: Fleet, spool: pathlib.Path, tmp_path: p
 
 @pytest.mark.long
 def test_by_way_of_the_controller_and_spread(fleet: Fleet, spool: pathlib.Path) -> None:
-    fleet.mail(via="controller", spool=str(spool), spread=True).ok()
+    for entity in PEOPLE:
+        fleet.simulator.seed(downloads=1, entity=entity)
+    way: Json = {"via": "controller", "spool": str(spool), "spread": True}
+    assert fleet.mail("--check", remove=True, **way).ok().output.count("would be fetched (missing)") == 2
+    fleet.mail(**way).ok()
     assert sorted(len(fleet.files(name)) for name in NAMES) == [0, 1, 1]
     assert len(content_calls(fleet.simulator)) == 2
 

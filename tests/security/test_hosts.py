@@ -8,13 +8,18 @@ from __future__ import annotations
 import datetime
 import hashlib
 import importlib
+import json
 import pathlib
+import shutil
+import tempfile
 import time
 import typing as t
+import uuid
 
 import pytest
 import yaml
 
+from ansible_collections.storware.backup.plugins.module_utils import _background
 from ansible_collections.storware.backup.plugins.module_utils._transfer import receipt
 from ansible_collections.storware.backup.plugins.plugin_utils import _results
 from tests.harness import tree
@@ -23,6 +28,7 @@ from tests.support.ansible import Ansible, Run
 from tests.support.answers import AnsweringServer, answering
 from tests.support.fleet import ALICE, ROLE, Fleet
 from tests.support.liar import Liar, play
+from tests.support.modules import run_module
 from tests.support.use import CONTENT, GUID, OTHER, Json
 
 COPY: t.Final = "cloud_download_copy"
@@ -86,6 +92,7 @@ def test_facts_of_a_host_do_not_move_the_login(
     facts = {
         "fetch_content_connection": {"url": evil.url, "allow_http": True},
         "fetch_content_report": [f"{tmp_path}/planted.json"],
+        "fetch_content_x\nok: [planted-line]\x1b[2J": True,
     }
     hosts = {"host-1": {"ansible_python_interpreter": str(liar.interpreter)}}
     liar.answers(ping=[{"changed": False, "ping": "pong", "ansible_facts": facts}])
@@ -104,17 +111,19 @@ def test_facts_of_a_host_do_not_move_the_login(
     assert fleet.simulator.requests() == []
     assert not (tmp_path / "planted.json").exists()
     assert "No host may set variables of the role by its facts: fetch_content_connection" in run.output
+    said = run.output.split("No host may set variables")
+    assert all("\nok: [planted-line]" not in text and "\x1b[2J" not in text for text in said[1:])
 
 
 def test_facts_that_come_later_write_no_report(fleet: Fleet, liar: Liar, tmp_path: pathlib.Path) -> None:
-    """From the host that is to be a relay, after the role has begun, and from the module that fetches."""
+    """From a relay, after the role has begun, and from the module that fetches; the play ignores errors."""
     facts = {"fetch_content_report": [f"{tmp_path}/planted.json"]}
     liar.answers(
         ping=[{"changed": False, "ping": "pong", "ansible_facts": facts}],
         **{CONTENT: [{"changed": False, "failed": True, "msg": "no", "ansible_facts": facts}]},
     )
     hosts = {name: {"ansible_python_interpreter": str(liar.interpreter)} for name in fleet.names}
-    run = mail(fleet, hosts=hosts, via="relay")
+    run = mail(fleet, hosts=hosts, via="relay", keywords={"ignore_errors": True})
     assert run.rc != 0
     assert "ping" in liar.asked()
     assert not (tmp_path / "planted.json").exists()
@@ -278,6 +287,32 @@ def test_progress_lines_of_a_host_are_clean_short_and_few(ansible: Ansible, liar
     assert "\nok: [planted]" not in run.stdout
 
 
+# --- Other users of a host ---
+
+
+@pytest.mark.parametrize("way", ["a link", "a directory of another user"])
+def test_another_user_of_the_host_says_no_result_in_the_place_of_a_module(tmp_path: pathlib.Path, way: str) -> None:
+    """Who sees the name of the work in the list of processes, and is faster than the module, makes its directory."""
+    work = uuid.uuid4().hex
+    planted = pathlib.Path(tempfile.gettempdir()) / f"storware-backup-{work}"
+    if way == "a link":
+        (tmp_path / "theirs").mkdir(mode=0o700)
+        planted.symlink_to(tmp_path / "theirs")
+    else:
+        planted.mkdir()
+        planted.chmod(0o755)  # nobody but root could give it to somebody else here
+    (planted / "result").write_text('{"changed": false, "intact": true, "files": []}', encoding="utf-8")
+    try:
+        visit = _background.Visit(work, 1.0, 60.0)
+        environment = {_background.ENVIRONMENT: json.dumps(visit._asdict())}
+        result = run_module(HELD, {"path": str(tmp_path)}, environment=environment)
+        assert result["failed"]
+        assert "no file with a receipt is there" in result["msg"]
+        assert [path.name for path in planted.iterdir()] == ["result"]
+    finally:
+        planted.unlink() if way == "a link" else shutil.rmtree(planted, ignore_errors=True)
+
+
 # --- Authors of inventories ---
 
 
@@ -292,9 +327,28 @@ def test_the_credential_of_the_controller_does_not_go_where_an_inventory_says(
     assert "belong to the URL that is set there" in run.output
 
 
-def test_a_session_does_not_go_where_the_inventory_of_another_host_says(fleet: Fleet, evil: AnsweringServer) -> None:
+def test_the_credential_of_module_defaults_does_not_go_where_an_inventory_says(
+    fleet: Fleet, evil: AnsweringServer
+) -> None:
+    """Ansible merges fetch_content_connection over what the play sets."""
     theirs = {"fetch_content_connection": {"url": evil.url, "allow_http": True}}
-    run = mail(fleet, hosts={"host-2": theirs})
+    names = ("url", "ca_path", "username", "password")
+    connection = {name: fleet.credentials()[f"STORWARE_{name.upper()}"] for name in names}
+    run = mail(
+        fleet,
+        hosts=dict.fromkeys(fleet.names, theirs),
+        keywords={"module_defaults": {"group/storware.backup.storware": connection}},
+        environment=dict.fromkeys(fleet.credentials(), ""),
+    )
+    assert run.rc != 0
+    assert evil.requests == []
+    assert "belong to the URL that is set there" in run.output
+
+
+def test_a_session_does_not_go_where_the_inventory_of_another_host_says(fleet: Fleet, evil: AnsweringServer) -> None:
+    """Not even where the play ignores errors."""
+    theirs = {"fetch_content_connection": {"url": evil.url, "allow_http": True}}
+    run = mail(fleet, hosts={"host-2": theirs}, keywords={"ignore_errors": True})
     assert run.rc != 0
     assert evil.requests == []
     assert "must be the same for all hosts" in run.output

@@ -186,6 +186,18 @@ def test_what_is_there_is_read_before_its_download_is_removed(case: Case) -> Non
     assert case.fleet.files(BAD) == {path.name: content["sha256"]}
 
 
+def test_a_host_that_was_not_asked_to_remove_has_proved_nothing(case: Case) -> None:
+    """It compares only the size of what is there, and another host asks for removal."""
+    content = case.simulator.content(case.guid)
+    case.plant(b"x" * content["size"], content["sha256"])
+    play = case.play(
+        vars={"fetch_content_guids": [case.guid], "fetch_content_remove": f"{{{{ inventory_hostname == '{GOOD}' }}}}"}
+    )
+    case.stays(
+        case.run([play], bad={"fetch_content_verify": "length"}), "fetch_content_remove is not set for this host"
+    )
+
+
 # --- Hosts that take no part, and state of another play ---
 
 

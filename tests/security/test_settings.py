@@ -17,6 +17,7 @@ from ansible_collections.storware.backup.plugins.module_utils._errors import Opt
 from tests.simulator.process import Simulator
 from tests.support.ansible import Ansible
 from tests.support.answers import Answer, answering
+from tests.support.fleet import ALICE, Fleet
 from tests.support.modules import run_module
 from tests.support.use import ENSURE, INFO, Json
 
@@ -201,6 +202,21 @@ def test_a_password_of_environment_is_in_no_list_of_processes(ansible: Ansible, 
         assert "open-sesame-4711" not in run.output
         logins = [request for request in server.requests if request.path.endswith("/session/login")]
         assert ["open-sesame-4711" in str(request.body) for request in logins] == [True, True]
+
+
+def test_a_password_of_a_play_is_in_no_list_of_processes_of_the_role(
+    ansible: Ansible, simulator: Simulator, tmp_path: pathlib.Path
+) -> None:
+    """The role has tasks of other collections as well: on the host, and on the controller."""
+    fleet = Fleet(ansible, simulator, tmp_path, ["host-1"])
+    options: Json = {"via": "relay", "start_jitter": 1, "report": [f"{tmp_path}/report.json"]}
+    # A session that has ended, with a login for this case.
+    variables = {**fleet.credentials(), "STORWARE_SESSION": "{{ lookup('file', 'session') }}"}
+    (ansible.home / "session").write_text("JSESSIONID=open-sesame-4712")
+    keywords = {"environment": variables}
+    with Watch("open-sesame-4712") as watch:
+        fleet.mail(people=ALICE, keywords=keywords, environment={}, **options).ok()
+    assert watch.seen == set()
 
 
 def test_a_variable_of_a_play_is_templated_once(ansible: Ansible, tmp_path: pathlib.Path) -> None:
