@@ -244,8 +244,8 @@ def test_u7_kinds_may_be_mixed_by_guid_and_not_by_name(simulator: Simulator) -> 
 
 
 @pytest.mark.fault("U8")
-@pytest.mark.slow
-@pytest.mark.parametrize("rounds", [5, pytest.param(200, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("rounds", [5, 200])
 def test_u8_a_loop_has_a_session_for_each_round_or_one_for_all(
     ansible: Ansible, simulator: Simulator, rounds: int
 ) -> None:

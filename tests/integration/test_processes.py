@@ -116,7 +116,11 @@ def test_p3_p4_a_play_whose_controller_has_gone_can_be_run_again_at_once(
 
 @pytest.mark.fault("P4")
 @pytest.mark.slow
-@pytest.mark.parametrize("keywords", [{"timeout": 5}, {"async": 5, "poll": 1}], ids=["timeout", "async"])
+@pytest.mark.parametrize(
+    "keywords",
+    [{"timeout": 5}, pytest.param({"async": 5, "poll": 1}, marks=pytest.mark.long)],
+    ids=["timeout", "async"],
+)
 def test_p4_a_task_that_ansible_ends_is_continued_by_the_next_run(
     ansible: Ansible, simulator: Simulator, tmp_path: pathlib.Path, keywords: dict[str, int]
 ) -> None:

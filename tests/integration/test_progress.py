@@ -130,6 +130,7 @@ def test_waiting_tells_how_many_are_ready(ansible: Ansible, simulator: Simulator
     assert len(run.results[0].result["cloud_downloads"]) == 2
 
 
+@pytest.mark.long
 def test_several_hosts_tell_of_themselves(fleet: Fleet) -> None:
     fleet.simulator.switch(content_size=12 * MIB)
     run = fleet.mail("--forks", "3", people=ALICE, max_rate=SLOWLY, progress_interval=0.5).ok()

@@ -113,7 +113,9 @@ def test_downloads_stay_until_every_host_has_its_files(fleet: Fleet) -> None:
 
 
 @pytest.mark.fault("P14", "U8")
-@pytest.mark.parametrize("keywords", [{"serial": 1}, {"strategy": "free"}], ids=["serial", "free"])
+@pytest.mark.parametrize(
+    "keywords", [{"serial": 1}, pytest.param({"strategy": "free"}, marks=pytest.mark.long)], ids=["serial", "free"]
+)
 def test_hosts_one_after_the_other_or_each_at_its_pace(fleet: Fleet, keywords: dict[str, Json]) -> None:
     """The downloads are made once. Removing them is refused at once: no host can know the files of the others."""
     refused = fleet.mail(people=ALICE, remove=True, keywords=keywords)

@@ -67,7 +67,7 @@ WAYS: dict[str, t.Callable[[Simulator], dict[str, Json]]] = {
 
 @pytest.mark.matrix
 @pytest.mark.slow
-@pytest.mark.parametrize("way", list(WAYS))
+@pytest.mark.parametrize("way", ["environment", *(pytest.param(w, marks=pytest.mark.long) for w in ("play", "role"))])
 def test_hosts_get_the_session_and_nothing_that_opens_one(fleet: Fleet, remote: dict[str, str], way: str) -> None:
     settings = WAYS[way](fleet.simulator)
     environment = {**remote, **settings.pop("environment", {})}
@@ -120,7 +120,7 @@ def test_a_refused_login_is_tried_once_for_all_hosts(fleet: Fleet) -> None:
     assert "wrong-word" not in run.output
 
 
-@pytest.mark.parametrize("way", ["environment", "role"])
+@pytest.mark.parametrize("way", ["environment", pytest.param("role", marks=pytest.mark.long)])
 def test_a_given_session_is_used_and_left_open(fleet: Fleet, way: str) -> None:
     simulator = fleet.simulator
     session = run_module("session", connect(simulator))["session"]
@@ -137,6 +137,7 @@ def test_a_given_session_is_used_and_left_open(fleet: Fleet, way: str) -> None:
     assert way == "role" or session.partition("=")[2] not in given
 
 
+@pytest.mark.long
 def test_sessions_of_hosts_at_their_own_pace(fleet: Fleet) -> None:
     """The strategy free runs everything on each host."""
     fleet.mail(people=ALICE, keywords={"strategy": "free"}).ok()

@@ -50,6 +50,7 @@ def test_each_file_arrives_once_and_a_second_run_changes_nothing(fleet: Fleet) -
     assert fleet.simulator.downloads() == []
 
 
+@pytest.mark.long
 def test_a_host_that_fails_does_not_change_what_the_others_get(fleet: Fleet) -> None:
     """Its share is told as missing, stays on the server, and comes with the next run."""
     people = crowd(fleet, 6)
@@ -66,7 +67,7 @@ def test_a_host_that_fails_does_not_change_what_the_others_get(fleet: Fleet) -> 
     assert {result.host for result in mended.results if result.changed} == {NAMES[0]}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_what_a_legal_case_costs(ansible: Ansible, simulator: Simulator, tmp_path: pathlib.Path) -> None:
     """Many mailboxes to four file servers: six calls to the server besides lists, looks and files."""
     number = count(12, 300)
