@@ -321,6 +321,7 @@ def archive(session: nox.Session) -> None:
     main_environment(session)
     collections = tree.COPIES / "archive"
     release.build(session, MAIN / "ansible-galaxy", tree.copy_to(collections), clean(collections))
+    pytest(session, "tests/archive")
     release.check(session, environment(session, "importer", "importer.txt"), clean(collections))
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The archive that users install: built, complete, reproducible, and imported as Galaxy and hubs do."""
+"""The archive that users install: built, reproducible, and imported as Galaxy and hubs do."""
 
 from __future__ import annotations
 
@@ -19,40 +19,7 @@ from tests.harness import tree
 
 ARCHIVE: t.Final = tree.BUILD / "archive"
 Environment = t.Mapping[str, str | None]
-# Whatever else turns up in the archive must be added here, or to build_ignore in galaxy.yml.
-_BELONGS = {
-    ".ansible-lint",
-    "CHANGELOG.rst",
-    "CODE_OF_CONDUCT.md",
-    "CONTRIBUTING.md",
-    "FILES.json",
-    "LICENSE",
-    "LICENSES",
-    "MANIFEST.json",
-    "README.md",
-    "SECURITY.md",
-    "bindep.txt",
-    "changelogs",
-    "docs",
-    "extensions",
-    "meta",
-    "playbooks",
-    "plugins",
-    "requirements.txt",
-    "roles",
-}
 _FIRST = ("MANIFEST.json", "FILES.json")  # where installers look for them
-_MUST_BE_THERE = {
-    "LICENSE",
-    "README.md",
-    "changelogs/changelog.yaml",
-    "meta/execution-environment.yml",
-    "meta/runtime.yml",
-    "playbooks/fetch_content.yml",
-    "requirements.txt",
-    "roles/fetch_content/meta/argument_specs.yml",
-    "tests/config.yml",
-}
 
 
 def build(
@@ -61,8 +28,6 @@ def build(
     """Leave the archive of a copy of the collection in ARCHIVE. Two builds of the same files must be the same bytes."""
     shutil.rmtree(ARCHIVE, ignore_errors=True)
     first, second = (_built(session, ansible_galaxy, collection, environment, ARCHIVE / place) for place in "ab")
-    if found := problems(first, collection):
-        session.error("galaxy.yml does not fit the files:\n" + "\n".join(found))
     if first.read_bytes() != second.read_bytes():
         session.error("two builds of the same files differ")
     first.replace(ARCHIVE / first.name)
@@ -124,18 +89,3 @@ def settle(built: pathlib.Path, target: pathlib.Path, time: int) -> None:
                 member.mtime, member.uid, member.gid, member.uname, member.gname = time, 0, 0, "", ""
                 member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
                 settled.addfile(member, tar.extractfile(member) if member.isfile() else None)
-
-
-def problems(archive: pathlib.Path, collection: pathlib.Path) -> list[str]:
-    """What is wrong with the archive of a collection's directory, a line each."""
-    with tarfile.open(archive) as tar:
-        files = {member.name for member in tar if not member.isdir()}
-        odd = [member.name for member in tar if not (member.isfile() or member.isdir())]
-    plugins = (path for path in (collection / "plugins").rglob("*") if path.is_file())
-    needed = _MUST_BE_THERE | {path.relative_to(collection).as_posix() for path in plugins}
-    surplus = (name for name in files - needed if name.split("/")[0] not in _BELONGS)
-    return [
-        *(f"does not belong into the archive: {name}" for name in sorted(surplus)),
-        *(f"is missing from the archive: {name}" for name in sorted(needed - files)),
-        *(f"is neither file nor directory: {name}" for name in odd),
-    ]

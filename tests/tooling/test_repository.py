@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import pathlib
 import re
-import tarfile
 import typing as t
 from importlib import metadata
 
@@ -15,7 +14,7 @@ import pytest
 import yaml
 from packaging.specifiers import SpecifierSet
 
-from tests.harness import archive, site, tree
+from tests.harness import site, tree
 from tests.support.fault_ids import FAULTS
 
 TESTS = tree.ROOT / "tests"
@@ -81,18 +80,6 @@ def _normal(requirement: str) -> str:
 
 def test_no_sanity_test_is_ignored() -> None:
     assert list((tree.ROOT / "tests" / "sanity").glob("ignore*")) == []
-
-
-def test_the_archive_check_names_what_is_too_much_and_what_is_missing(tmp_path: pathlib.Path) -> None:
-    (tmp_path / "plugins" / "modules").mkdir(parents=True)
-    (tmp_path / "plugins" / "modules" / "forgotten.py").touch()
-    (tmp_path / "Makefile").touch()
-    with tarfile.open(tmp_path / "built.tar.gz", "w:gz") as tar:
-        tar.add(tmp_path / "Makefile", "Makefile")
-    found = archive.problems(tmp_path / "built.tar.gz", tmp_path)
-    assert "does not belong into the archive: Makefile" in found
-    assert "is missing from the archive: plugins/modules/forgotten.py" in found
-    assert "is missing from the archive: README.md" in found
 
 
 def test_a_copy_is_this_tree_and_nothing_else(tmp_path: pathlib.Path) -> None:
