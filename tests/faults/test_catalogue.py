@@ -35,7 +35,7 @@ def interpreter() -> t.Iterator[Interpreter]:
 
 
 @pytest.mark.fault("H18", "H19", "H20", "H29", "H32", "H33", "H34", "H35", "A14")
-@pytest.mark.parametrize("case", _in_tiers())
+@pytest.mark.parametrize("case", list(_in_tiers()))
 def test_case(case: Case, interpreter: Interpreter, tmp_path: pathlib.Path) -> None:
     assert play(case, interpreter, tmp_path).problems == []
 
