@@ -239,6 +239,29 @@ def playbooks(session: nox.Session, core: Core, marks: str) -> None:
     pytest(session, "tests/integration", "tests/security", "-m", marks, variables=variables)
 
 
+@nox.session(python=False, tags=["gate"], name="fleet-tests")
+def fleet_once(session: nox.Session) -> None:
+    """Three hosts over SSH in network namespaces, one of them cut off in the middle; needs root."""
+    hosts(session, "not long")
+
+
+def hosts(session: nox.Session, marks: str) -> None:
+    """Tests with hosts in namespaces of their own; one after the other, because they share a network."""
+    main_environment(session)
+    if reason := packages_of_debian(session):
+        session.skip(reason)
+    tests = (
+        "-m",
+        "pytest",
+        "-q",
+        "-m",
+        marks,
+        f"--junitxml={tree.BUILD / 'junit' / f'{session.name}.xml'}",
+        "tests/lab",
+    )
+    session.run(*machine.inside(MAIN / "python", *tests, *session.posargs))
+
+
 @nox.session(python=False, tags=["gate"], name="sanity")
 @nox.parametrize("which", ["oldest", "newest"], ids=["oldest", "newest"])
 def sanity_tests(session: nox.Session, which: str) -> None:
@@ -333,29 +356,6 @@ def eda(session: nox.Session) -> None:
     main_environment(session)
     programs = environment(session, "rulebook", "rulebook.txt")
     pytest(session, "tests/eda", variables={"STORWARE_TEST_RULEBOOK": str(programs)})
-
-
-@nox.session(python=False, tags=["gate"], name="fleet-tests")
-def fleet_once(session: nox.Session) -> None:
-    """Three hosts over SSH in network namespaces, one of them cut off in the middle; needs root."""
-    hosts(session, "not long")
-
-
-def hosts(session: nox.Session, marks: str) -> None:
-    """Tests with hosts in namespaces of their own; one after the other, because they share a network."""
-    main_environment(session)
-    if reason := packages_of_debian(session):
-        session.skip(reason)
-    tests = (
-        "-m",
-        "pytest",
-        "-q",
-        "-m",
-        marks,
-        f"--junitxml={tree.BUILD / 'junit' / f'{session.name}.xml'}",
-        "tests/lab",
-    )
-    session.run(*machine.inside(MAIN / "python", *tests, *session.posargs))
 
 
 @nox.session(python=False, tags=["last"])
