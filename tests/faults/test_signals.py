@@ -68,8 +68,8 @@ def truth_of(content: Content) -> Truth:
     return Truth(frozenset([content.sha256]), NAME, deadline=120)
 
 
-# Python notes a signal that comes right before a system call only when the call ends, here at the time-out of 5 s: one in
-# some hundred rounds. The gate has signals at chosen moments (test_content_module, test_processes, test_session).
+# Python notes a signal that comes right before a system call only when that call ends, here at the time-out of 5 s: one
+# in some hundred rounds. Signals at chosen moments are in the gate (test_content_module, test_processes, test_session).
 @pytest.mark.fault("P5")
 @pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT], ids=lambda number: number.name)
