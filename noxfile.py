@@ -479,7 +479,7 @@ def tooling(session: nox.Session) -> None:
 @part
 def mutation(session: nox.Session) -> None:
     """200 mutants of the engine and the API layer, a fixed sample: the gate's tests must notice most of them."""
-    session.run(environment(session, "mutation", "mutation.txt") / "python", "-m", "tests.mutation_sample")
+    session.run(environment(session, "mutmut", "mutation.txt") / "python", "-m", "tests.mutation_sample")
 
 
 @nox.session(python=False, tags=["all"], name="bench-short")
