@@ -132,9 +132,10 @@ PLANTED: t.Final[dict[str, tuple[list[tuple[str, str, str]], list[str]]]] = {
         [rf"^{DEFAULTS}: fetch_content_colour is no option of any entry point: .*{AGAIN}$"],
     ),
     "the role offers what the module refuses": (
-        [(SPECS, "choices: [full, structure, length]", "choices: [full, structure, length, hardly]")],
+        [(SPECS, "choices: [never, different, always]", "choices: [never, different, always, hardly]")],
         [
-            rf"^{SPECS}: fetch_content_verify has the choices \[.*hardly\], and the option verify of .*: .*{AGAIN}$",
+            rf"^{SPECS}: fetch_content_overwrite has .*hardly.* of storware.backup.cloud_download_copy, .*{AGAIN}$",
+            rf"^{SPECS}: fetch_content_overwrite has .*hardly.* of storware.backup.cloud_download_content, .*{AGAIN}$",
             rf"^{TEMPLATES}: line \d+ .*hardly",
             "workflow.yml: .*hardly",
         ],
