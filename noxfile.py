@@ -121,6 +121,11 @@ def host_environment(session: nox.Session, python: str) -> pathlib.Path:
     return environment(session, f"python{python.replace('.', '')}", requirements, python)
 
 
+def core_environment(session: nox.Session, core: Core) -> pathlib.Path:
+    """An environment with this ansible-core."""
+    return environment(session, core.requirements, f"{core.requirements}.txt", core.python)
+
+
 def packages_of_debian(session: nox.Session) -> str:
     """Install programs that tests need, as root on Debian; returns why they are not there, or nothing."""
     return machine.provide(functools.partial(session.run, silent=True))
@@ -231,9 +236,7 @@ def playbooks(session: nox.Session, core: Core, marks: str) -> None:
     """Run the tests with these marks, with an ansible-core and a Python of managed hosts of their own."""
     main_environment(session)
     variables = {
-        "STORWARE_TEST_ANSIBLE_BIN": str(
-            environment(session, core.requirements, f"{core.requirements}.txt", core.python)
-        ),
+        "STORWARE_TEST_ANSIBLE_BIN": str(core_environment(session, core)),
         "STORWARE_TEST_TARGET_PYTHON": str(host_environment(session, core.hosts) / "python"),
     }
     pytest(session, "tests/integration", "tests/security", "-m", marks, variables=variables)
@@ -271,7 +274,7 @@ def sanity_tests(session: nox.Session, which: str) -> None:
 
 def ansible_test_sanity(session: nox.Session, core: Core, chosen: t.Sequence[str] = ()) -> None:
     """Run these sanity tests on these targets, or all on all, over a copy of the repository."""
-    programs = environment(session, core.requirements, f"{core.requirements}.txt", core.python)
+    programs = core_environment(session, core)
     pythons = {version: path for version in (HOST_PYTHONS[0], core.python) if (path := find(session, version))}
     sanity.run(session, programs, core.requirements, pythons, chosen)
 
@@ -403,8 +406,7 @@ def property_tests(session: nox.Session) -> None:
 def secret_leaks(session: nox.Session, which: str) -> None:
     """Every fault with every shape of secret in every encoding, in results, logs and playbooks."""
     main_environment(session)
-    core = CORES[which]
-    programs = environment(session, core.requirements, f"{core.requirements}.txt", core.python)
+    programs = core_environment(session, CORES[which])
     tests = ("tests/secrets",) if which == "newest" else ("tests/secrets", "--ignore=tests/secrets/test_faults.py")
     pytest(session, "-m", "long or not long", *tests, variables={"STORWARE_TEST_ANSIBLE_BIN": str(programs)})
 
