@@ -25,6 +25,7 @@ from ansible_collections.storware.backup.plugins.module_utils._transfer.pace imp
 from ansible_collections.storware.backup.plugins.module_utils._transfer.publish import Dress
 from tests.faults.replies import Resource, broken, serve
 from tests.faults.script_server import (
+    HangUp,
     Pause,
     Reply,
     Request,
@@ -132,10 +133,18 @@ def test_a_probe_that_shows_no_file_ends_it(tmp_path: pathlib.Path, file: Resour
 @pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("connections", [1, 4])
 def test_what_one_kind_of_run_has_left_the_other_one_continues(tmp_path: pathlib.Path, connections: int) -> None:
+    late: set[int] = set()
+    is_early_done = threading.Event()  # four connections ask for four late blocks only when they have the early ones
+
     def breaking(request: Request) -> Script:
         first = (request.range or (0, 0))[0]
-        is_late = first >= 3 * BLOCK or request.range is None or request.range == (0, None)
-        return serve(FILE, broken(0 if first else 3 * BLOCK) if is_late else None)(request)
+        if first >= 3 * BLOCK:
+            late.add(first)
+            if len(late) == 4:
+                is_early_done.set()
+            return serve(FILE, broken(0, is_early_done, HangUp()))(request)
+        is_whole = request.range is None or request.range == (0, None)
+        return serve(FILE, broken(3 * BLOCK) if is_whole else None)(request)
 
     error = failed(tmp_path / "x", breaking, connections=5 - connections)
     assert (error.code, error.details["kept"]) == ("transfer_interrupted", 3 * BLOCK)
