@@ -130,28 +130,27 @@ def create_file(name: str, place: int) -> int:
 
 
 def open_file(name: str, place: int, *owners: int) -> int:
-    """Open a regular file for reading. Raises OSError, UntrustedError.
+    """Open a regular file of this user, of root or of one of these owners (user ids) for reading.
 
-    owners: user ids that are trusted as well.
+    Raises OSError, UntrustedError.
     """
     fd = os.open(name, os.O_RDONLY | _FILE, dir_fd=place)
     found = os.fstat(fd)
-    why = ""
-    if not stat.S_ISREG(found.st_mode):
-        why = "Is not a regular file"
-    elif not _is_trusted(found) and found.st_uid not in owners:
-        why = "Belongs to another user"
-    elif found.st_mode & stat.S_IWOTH:
-        why = "Can be written to by everybody"
-    if why:
-        os.close(fd)
-        raise UntrustedError(name, why)
-    return fd
+    is_file = stat.S_ISREG(found.st_mode)
+    if is_file and (_is_trusted(found) or found.st_uid in owners):
+        return fd
+    os.close(fd)
+    raise UntrustedError(name, "Belongs to another user" if is_file else "Is not a regular file")
 
 
 def read_file(name: str, place: int, limit: int) -> bytes:
-    """The content of a regular file. Raises OSError, UntrustedError, and OSError (EFBIG) for more than limit bytes."""
+    """The content of a regular file that only this user and root can have written.
+
+    Raises OSError, also for more than limit bytes (EFBIG), and UntrustedError.
+    """
     with open(open_file(name, place), "rb") as file:
+        if os.fstat(file.fileno()).st_mode & stat.S_IWOTH:
+            raise UntrustedError(name, "Can be written to by everybody")
         data = file.read(limit + 1)
     if len(data) > limit:
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), name)

@@ -44,6 +44,7 @@ options:
     description:
       - Path of the file, on O(host) or on the controller.
       - Or of the directory that it is in, where its receipt is looked for. For several downloads it must be one.
+      - On the controller, it must be a regular file of the user that runs Ansible, or of root, and no symbolic link.
     type: path
     required: true
   host:

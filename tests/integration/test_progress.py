@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -223,6 +224,23 @@ def test_work_that_was_killed_is_told_as_lost(simulator: Simulator, tmp_path: pa
     process = _begun(options, tmp_path, work)
     os.kill(_worker(work)["pid"], signal.SIGKILL)
     assert finished(process) == {_background.KEY: {"lost": True}}
+
+
+def test_what_killed_work_has_left_is_removed_after_a_day(tmp_path: pathlib.Path) -> None:
+    """By the next one of this user; what others could have made there is not touched."""
+    place = _place()
+    place.mkdir(parents=True)
+    left = {age: place / f"{_background.PREFIX}{uuid.uuid4().hex}" for age in (25, 23)}
+    for age, state in left.items():
+        state.mkdir(mode=0o700)
+        (state / "worker").touch()
+        os.utime(state, (time.time() - age * 3600,) * 2)
+    other = place / f"{_background.PREFIX}{uuid.uuid4().hex}"
+    other.symlink_to(tmp_path)
+    finished(start_module("cloud_download_content_info", {"path": str(tmp_path)}, _visit(uuid.uuid4().hex, 10)))
+    assert set(place.iterdir()) == {left[23], other}
+    shutil.rmtree(left[23])
+    other.unlink()
 
 
 def test_work_that_nobody_visits_ends_by_itself(simulator: Simulator, tmp_path: pathlib.Path, large: str) -> None:

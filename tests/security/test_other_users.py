@@ -17,6 +17,7 @@ import os
 import pathlib
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 import threading
@@ -226,17 +227,25 @@ def test_what_the_controller_hands_over_is_in_no_list_of_processes(
         assert private not in lines.text
 
 
-def test_what_is_copied_from_another_host_is_in_no_list_of_processes(mail: Mail, tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize("whole_directory", [True, False])
+def test_what_is_copied_from_another_host_is_in_no_list_of_processes(
+    mail: Mail, tmp_path: pathlib.Path, whole_directory: bool
+) -> None:
     """Neither on this host, where ssh runs, nor on the other one, where its shell does."""
-    (tmp_path / "bin").mkdir()
-    neighbour = Neighbour(tmp_path / "bin")
-    with CommandLines() as lines:
-        good(neighbour.copy(guid=mail.guid, src=str(mail.directory), dest=f"{tmp_path}/here/", max_rate=str(2 * MIB)))
+    programs, log = tmp_path / "bin", tmp_path / "log"
+    programs.mkdir()
+    neighbour = Neighbour(programs)
+    for name in ("head", "tail", "cat"):
+        (programs / name).write_text(f'#!/bin/sh\necho "{name} $*" >> {log}\nexec {shutil.which(name)} "$@"\n')
+        (programs / name).chmod(0o755)
+    source = mail.directory if whole_directory else mail.path
+    good(neighbour.copy(guid=mail.guid, src=str(source), dest=f"{tmp_path}/here/"))
     assert sha256(tmp_path / "here" / mail.path.name) == mail.sha256
-    assert re.search("\x00files-1\x00", lines.text)
-    assert re.search("tail\x00-c\x00", lines.text)
+    shown = "\n".join([*neighbour.commands(), log.read_text()])
+    assert "-- files-1 sh\n" in shown
+    assert "tail -c +1\n" in shown
     for private in (mail.owner, str(mail.directory), mail.guid, mail.sha256):
-        assert private not in lines.text
+        assert private not in shown
 
 
 # --- On the controller ---

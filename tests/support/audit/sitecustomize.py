@@ -56,7 +56,8 @@ def _offence(path: object, flags: int, frame: types.FrameType | None) -> str:
             ours.append((frame.f_code.co_filename, frame.f_code.co_name))
         frame = frame.f_back
     is_checked = any(file.endswith(end) and function == checked for file, function in ours for end, checked in CHECKED)
-    if not ours or (flags & os.O_NOFOLLOW and is_checked):
+    # tempfile names the directory first, and then opens a new file in it by an opener of its own.
+    if not ours or (flags & os.O_NOFOLLOW and is_checked) or (place is None and os.path.isdir(path)):
         return ""
     try:
         found = os.stat(directory or "." if place is None else place)

@@ -53,6 +53,8 @@ options:
     description:
       - File that keeps what has been told, readable for its owner only. Its directory must exist. One file for each source.
       - Without it, nothing is known after a restart.
+      - Must be a regular file of the user that runs the rulebook, or of root. Its directory must belong to one of them, and must not be writable for
+        everybody, unless it has the sticky bit.
     type: str
   mode:
     description: Only downloads of this kind.
