@@ -44,6 +44,7 @@ options:
     description:
       - Path of the file, on O(host) or on the controller.
       - Or of the directory that it is in, where its receipt is looked for. For several downloads it must be one.
+      - On the controller, it must be a regular file of the user that runs Ansible, or of root, and no symbolic link.
     type: path
     required: true
   host:
@@ -268,6 +269,7 @@ from ansible_collections.storware.backup.plugins.module_utils._each import Turn,
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError
 from ansible_collections.storware.backup.plugins.module_utils._options import in_range
 from ansible_collections.storware.backup.plugins.module_utils._transfer import handover, inspection, peer
+from ansible_collections.storware.backup.plugins.module_utils._transfer.directory import explaining
 from ansible_collections.storware.backup.plugins.module_utils._transfer.receipt import Receipt
 from ansible_collections.storware.backup.plugins.module_utils._transfer.source import Opener
 from ansible_collections.storware.backup.plugins.module_utils._transfer.verify import Checksum
@@ -298,10 +300,12 @@ def _from_peer(context: _module.FileContext, jobs: _content.Jobs) -> _module.Res
 
 def _from_controller(context: _module.FileContext, jobs: _content.Jobs) -> _module.Result:
     """One file at a time: the action plugin takes the turns."""
-    text = os.environ.get(_copying.ENVIRONMENT)
-    if text is None:
+    path = os.environ.get(_copying.ENVIRONMENT)
+    if path is None:
         raise OptionError("host", "must be given where Ansible does not run the action plugin of this module")
-    handed = _copying.Handover.from_text(text)
+    with explaining(f"read {path}"):
+        handed, file = _copying.receive(path)
+    piece = handover.Piece(handed.offset, file, handed.piece_sha256) if handed.piece_sha256 else None
     whole = Receipt(handed.name, handed.guid, handed.size, handed.sha256, handed.verified)
 
     def bring(turn: Turn) -> _module.Result:
@@ -309,16 +313,13 @@ def _from_controller(context: _module.FileContext, jobs: _content.Jobs) -> _modu
         if not context.check_mode:
             with inspection.inspect(job) as finding:
                 if finding.needs_content:
-                    reached = handover.take(job, finding, whole, _piece(handed))
+                    reached = handover.take(job, finding, whole, piece)
                     if reached < whole.size:
                         return {"changed": False, _copying.KEY: reached}
         return _content.bring(context, job)
 
-    return in_turn(jobs.guids, bring)
-
-
-def _piece(handed: _copying.Handover) -> handover.Piece | None:
-    return None if handed.path is None else handover.Piece(handed.offset, handed.path, handed.piece_sha256)
+    with file:
+        return in_turn(jobs.guids, bring)
 
 
 def _job(jobs: _content.Jobs, turn: Turn, whole: Receipt, label: str, opener: Opener) -> inspection.Job:

@@ -9,6 +9,7 @@ import hashlib
 import os
 import typing as t
 
+from ..module_utils import _private
 from ..module_utils._errors import OptionError
 from ..module_utils._transfer import receipt
 from ..module_utils._transfer.directory import Directory
@@ -58,14 +59,21 @@ class Pieces:
 
     def cut(self, offset: int, size: int, piece: t.BinaryIO) -> str:
         """Write up to size bytes from offset on into piece; the SHA-256 of all up to their end. Raises OSError."""
-        with open(self._path, "rb") as file:
+        with self._opened() as file:
             if offset != self._hashed:
                 self._hashed, self._digest = 0, hashlib.sha256()
                 self._take(file, offset, None)
             file.seek(offset)
             self._take(file, size, piece)
-        piece.flush()
         return self._digest.hexdigest()
+
+    def _opened(self) -> t.BinaryIO:
+        directory, name = os.path.split(self._path)
+        place = _private.open_directory(directory)
+        try:
+            return open(_private.open_file(name, place), "rb")
+        finally:
+            os.close(place)
 
     def _take(self, file: t.BinaryIO, size: int, target: t.BinaryIO | None) -> None:
         while size and (data := file.read(min(_BLOCK, size))):

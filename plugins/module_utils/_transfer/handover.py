@@ -30,10 +30,10 @@ _BLOCK: t.Final = 1024 * 1024
 
 @dataclass(frozen=True)
 class Piece:
-    """Bytes from offset on; sha256 is that of everything up to their end."""
+    """Bytes from offset on, as far as file has them; sha256 is that of everything up to their end."""
 
     offset: int
-    path: str
+    file: t.BinaryIO
     sha256: str
 
 
@@ -103,8 +103,8 @@ def _claimed(job: Job, finding: Finding, whole: Receipt) -> t.Iterator[tuple[Cla
 def _written(claimed: Claim, whole: Receipt, piece: Piece) -> Record:
     partial, offset = claimed.partial, piece.offset
     partial.truncate(offset)
-    with explaining(f"read {piece.path}"), open(piece.path, "rb") as file:
-        while data := file.read(_BLOCK):
+    with explaining("read what was handed over"):
+        while data := piece.file.read(_BLOCK):
             partial.write_at(offset, data)
             offset += len(data)
     partial.sync_data()

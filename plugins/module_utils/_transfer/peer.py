@@ -32,12 +32,14 @@ _NO_CONNECTION: t.Final = 255  # how ssh ends then; any other status is that of 
 _LAST_WORDS: t.Final = 5.0  # seconds for ssh to say why it has ended
 _DIRECTORY: t.Final = b"directory\0"
 _END: t.Final = b"\0"  # of a receipt, which has none in it
+# Scripts for the standard input of a shell: paths in a command line are read by all who list processes.
 # The receipt beside a file, or all in a directory.
-_RECEIPTS: t.Final = (
-    r"""if [ -d "$1" ]; then printf 'directory\000'; """
-    r"""for file in "$1"/*.sha256; do head -c 16384 -- "$file"; printf '\000'; done; """
-    r"""else head -c 16384 -- "$2"; fi"""
-)
+_RECEIPTS: t.Final = r"""
+if [ -d {path} ]; then printf 'directory\000'
+  for file in {path}/*.sha256; do head -c 16384 < "$file"; printf '\000'; done
+else head -c 16384 < {receipt}; fi
+"""
+_REST: t.Final = "exec tail -c +{first} < {path}\n"
 _RANGE: t.Final = re.compile(r"bytes=([0-9]+)-([0-9]*)")
 # Never a question; a connection that is dead is noticed.
 _OPTIONS: t.Final = ("BatchMode=yes", "ConnectTimeout=30", "ServerAliveInterval=15", "ServerAliveCountMax=3")
@@ -59,15 +61,15 @@ class Peer:
             if value is not None and not re.fullmatch(r"[\w.:%][\w.:%@-]*", value):
                 raise OptionError(option, f"is no name or address that ssh could use: {value!r}")
 
-    def command(self, *remote: str) -> list[str]:
-        """The command line that runs this one on the other host."""
+    def command(self) -> list[str]:
+        """The command line that runs a script, which is its input, on the other host."""
         options = [argument for option in _OPTIONS for argument in ("-o", option)]
         options += ["-p", str(self.port)] if self.port is not None else []
         options += ["-l", self.user] if self.user is not None else []
         options += ["-i", self.key_file] if self.key_file is not None else []
         if self.socket is not None:
             options += ["-o", "ControlMaster=auto", "-o", f"ControlPath={self.socket}", "-o", "ControlPersist=60"]
-        return ["ssh", *options, "--", self.host, *([shlex.join(remote)] if remote else [])]
+        return ["ssh", *options, "--", self.host, "sh"]
 
     @contextlib.contextmanager
     def connected(self) -> t.Iterator[Peer]:
@@ -82,7 +84,7 @@ class Peer:
             finally:
                 if os.path.exists(os.path.join(place, "ssh")):
                     with contextlib.suppress(OSError, subprocess.TimeoutExpired):  # it ends by itself, too
-                        _run(["ssh", "-O", "exit", *shared.command()[1:]])
+                        _run(["ssh", "-O", "exit", *shared.command()[1:-1]], "")
 
 
 class Found:
@@ -93,7 +95,8 @@ class Found:
         self._peer, self._path = peer, path
         place, name = os.path.split(path)
         beside = os.path.join(place, receipt.receipt_name(name))
-        said, errors = _said(peer, "sh", "-c", _RECEIPTS, "sh", path, beside)
+        script = _RECEIPTS.format(path=shlex.quote(path), receipt=shlex.quote(beside))
+        said, errors = _said(peer, script)
         self._is_directory = said.startswith(_DIRECTORY)
         self._place = path if self._is_directory else place
         known = [known for known in map(receipt.parse, said.split(_END)) if known]
@@ -116,10 +119,10 @@ def _no_receipt(message: str) -> StorwareError:
     return StorwareError(message, code="no_receipt", hint=hint)
 
 
-def _said(peer: Peer, *remote: str) -> tuple[bytes, bytes]:
-    """What the command prints on the other host, and what it complains about."""
+def _said(peer: Peer, script: str) -> tuple[bytes, bytes]:
+    """What the script prints on the other host, and what it complains about."""
     try:
-        status, said, errors = _run(peer.command(*remote))
+        status, said, errors = _run(peer.command(), script)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise _lost(peer, str(error)) from error
     if status == _NO_CONNECTION:
@@ -127,13 +130,13 @@ def _said(peer: Peer, *remote: str) -> tuple[bytes, bytes]:
     return said, errors
 
 
-def _run(command: t.Sequence[str]) -> tuple[int, bytes, bytes]:
+def _run(command: t.Sequence[str], script: str) -> tuple[int, bytes, bytes]:
     """Exit status and what is printed. Raises OSError and subprocess.TimeoutExpired."""
     # Files and not pipes, which a connection that stays open may hold, so that they would have no end.
-    with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as errors:
+    with _input(script) as given, tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as errors:
         done = subprocess.run(  # pylint: disable=ansible-bad-function
             command,
-            stdin=subprocess.DEVNULL,
+            stdin=given,
             stdout=said,
             stderr=errors,
             timeout=_SILENCE,
@@ -176,12 +179,13 @@ class _Answer:
         self._peer = peer
         self._left = end - start
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed by close()
-        command = peer.command("tail", "-c", f"+{start + 1}", "--", path)
+        script = _REST.format(first=start + 1, path=shlex.quote(path))
         try:
             # Not AnsibleModule.run_command, which holds all of the output in memory; nor does this layer know Ansible.
-            self._process = subprocess.Popen(  # pylint: disable=ansible-bad-function
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._errors, env=_environment()
-            )
+            with _input(script) as given:
+                self._process = subprocess.Popen(  # pylint: disable=ansible-bad-function
+                    peer.command(), stdin=given, stdout=subprocess.PIPE, stderr=self._errors, env=_environment()
+                )
         except OSError as error:
             self._errors.close()
             raise _lost(peer, str(error)) from error
@@ -213,6 +217,14 @@ class _Answer:
             return "the file is shorter than its receipt says"
         self._errors.seek(0)
         return _last_line(self._errors.read()) or "the file is shorter than its receipt says"
+
+
+def _input(script: str) -> t.IO[bytes]:
+    """A file and not a pipe, to which nothing could be written any more when ssh ends at once."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115  # closed by the caller
+    file.write(os.fsencode(script))
+    file.seek(0)
+    return file
 
 
 def _environment() -> dict[str, str]:
