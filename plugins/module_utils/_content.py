@@ -101,8 +101,11 @@ def _brought(context: _module.FileContext, job: inspection.Job) -> _module.Resul
 def _unchanged(
     context: _module.FileContext, job: inspection.Job, finding: inspection.Finding, file: inspection.File
 ) -> _module.Result:
-    name = finding.name or ""
-    changed = ensure_attributes(finding.directory, name, job.attributes, check_mode=context.check_mode)
+    changed = False
+    if finding.name is not None and finding.old is not None:
+        changed = ensure_attributes(
+            finding.directory, finding.name, finding.old, job.attributes, check_mode=context.check_mode
+        )
     return {"changed": changed, "diff": _diff(context, job, finding, changed), **_result(job, finding, file)}
 
 

@@ -19,8 +19,8 @@ import typing as t
 from dataclasses import dataclass
 
 from .._errors import OptionError
-from .directory import Directory, explaining, user_name
-from .receipt import receipt_name
+from . import receipt
+from .directory import Directory, explaining, overtaken, user_name
 
 PRIVATE: t.Final = 0o600
 
@@ -102,22 +102,29 @@ class FileAttributes:
         )
 
 
-def ensure_attributes(directory: Directory, name: str, asked: FileAttributes, *, check_mode: bool) -> bool:
+def ensure_attributes(
+    directory: Directory, name: str, found: os.stat_result, asked: FileAttributes, *, check_mode: bool
+) -> bool:
     """Bring an existing file to what is asked for, and its receipt to the same owner, group and mode.
 
-    Returns whether they differ(ed). check_mode: nothing is changed. Raises StorwareError; OptionError (``dest``) for a
-    file that differs and belongs to another user or has other names: it may be anything that somebody has put there.
+    Returns whether they differ(ed). found: the file that was found there. check_mode: nothing is changed. Raises
+    StorwareError; OptionError (``dest``) for a file that differs and belongs to another user or has other names: it may
+    be anything that somebody has put there.
     """
-    beside = receipt_name(name)
+    beside = receipt.receipt_name(name)
     with explaining(f"set the attributes of {directory.path_of(name)}"):
         with directory.reading(name) as file:
+            if not os.path.samestat(os.fstat(file), found):
+                raise overtaken(f"{directory.path_of(name)} was exchanged by another run or by somebody else")
             access = asked.access(Access.of(file))
             changed = _ensure(file, directory, name, access, asked, check_mode=check_mode)
-        there = directory.stat(beside) if asked.has_access else None
-        if there is not None and directory.trusts(there.st_uid):
+        if asked.has_access and receipt.read(directory, name):
             with directory.reading(beside) as note:
-                rest = dataclasses.replace(asked, flags=None)
-                changed = _ensure(note, directory, beside, access, rest, check_mode=check_mode) or changed
+                # Not just any file of ours, which somebody has given this name.
+                known = receipt.in_file(note)
+                if known is not None and known.name == name:
+                    rest = dataclasses.replace(asked, flags=None)
+                    changed = _ensure(note, directory, beside, access, rest, check_mode=check_mode) or changed
         return changed
 
 

@@ -51,7 +51,7 @@ def publish(
     partial.sync()
     note.sync()
     lock(partial.fd)  # as long as it has no receipt: is_abandoned() asks
-    if directory.stat(receipt_name(name)) is not None:
+    if not is_new and directory.stat(receipt_name(name)) is not None:  # of a new name, it would be another run's
         with explaining(f"remove {directory.path_of(receipt_name(name))}"):
             directory.remove(receipt_name(name))
             directory.sync()

@@ -111,14 +111,19 @@ def _trusted(directory: Directory, receipt: Receipt | None) -> Receipt | None:
     return receipt if receipt and receipt.uid is not None and directory.trusts(receipt.uid) else None
 
 
+def in_file(fd: int) -> Receipt | None:
+    """The receipt in an open file; None if there is no good one in it. Raises OSError."""
+    data = os.pread(fd, _LARGEST + 1, 0)
+    receipt = parse(data) if len(data) <= _LARGEST else None
+    return receipt and dataclasses.replace(receipt, uid=os.fstat(fd).st_uid)
+
+
 def _read(directory: Directory, entry: str) -> Receipt | None:
     try:
         with directory.reading(entry) as fd:
-            data, uid = os.read(fd, _LARGEST + 1), os.fstat(fd).st_uid
+            return in_file(fd)
     except OSError:
         return None
-    receipt = parse(data) if len(data) <= _LARGEST else None
-    return receipt and dataclasses.replace(receipt, uid=uid)
 
 
 def _unescaped(line: re.Match[bytes]) -> bytes:
