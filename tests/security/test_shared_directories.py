@@ -407,3 +407,52 @@ def _bring(directory: pathlib.Path, guid: str, body: bytes) -> None:
 
 def _no_links(*_arguments: object, **_options: object) -> t.NoReturn:
     raise PermissionError(1, "Operation not permitted")
+
+
+# --- file systems with rules of their own ---
+
+
+@pytest.fixture
+def without_permissions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on exFAT: each file is for all, and whoever sets a mode is told that all is well."""
+    real = os.open
+
+    def opened(path: t.Any, flags: int, *arguments: t.Any, **options: t.Any) -> int:
+        fd = real(path, flags, *arguments, **options)
+        if flags & os.O_CREAT and "dir_fd" in options:
+            os.chmod(f"/proc/self/fd/{fd}", 0o777)
+        return fd
+
+    monkeypatch.setattr(os, "open", opened)
+    monkeypatch.setattr(os, "fchmod", lambda fd, mode: None)
+
+
+@pytest.mark.parametrize("dest", [".", "mail.zip"])
+@pytest.mark.usefixtures("without_permissions")
+def test_mail_is_not_for_all_because_the_file_system_has_no_permissions(
+    simulator: Simulator, tmp_path: pathlib.Path, guid: str, dest: str
+) -> None:
+    """An error before anything is asked for; the user may accept the mode that files have there."""
+    for asked in ({}, {"mode": "0640"}):
+        result = fetch(simulator, tmp_path / dest, guid, **asked)
+        assert (result["error"]["code"], result["error"]["option"]) == ("option", "mode")
+        assert "mode 0777" in result["msg"]
+        assert "Set mode to '0777'" in result["error"]["hint"]
+        assert simulator.counters()["calls"] == {}
+        assert not list(tmp_path.iterdir())
+    accepted = good(fetch(simulator, tmp_path / dest, guid, mode="0777"))
+    assert accepted["mode"] == "0777"
+    assert not good(fetch(simulator, tmp_path / dest, guid, mode="0777"))["changed"]
+
+
+def test_mail_is_not_somebody_elses_because_the_file_system_maps_owners(
+    simulator: Simulator, tmp_path: pathlib.Path, guid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with root_squash, where files that root makes belong to nobody: root is the nobody here."""
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    result = fetch(simulator, tmp_path, guid)
+    assert (result["error"]["code"], result["error"]["option"]) == ("option", "owner")
+    assert "Set owner to '0'" in result["error"]["hint"]
+    assert simulator.counters()["calls"] == {}
+    good(fetch(simulator, tmp_path, guid, owner="0"))
+    assert not good(fetch(simulator, tmp_path, guid, owner="0"))["changed"]
