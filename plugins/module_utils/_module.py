@@ -23,7 +23,7 @@ from ._api.transport import REQUESTS_IMPORT_ERROR
 from ._errors import OptionError, StorwareError
 from ._interrupts import Interrupts
 from ._secrets import SHORTEST, Scrubber, corrupted
-from ._transfer.attributes import FileAttributes
+from ._transfer.attributes import FileAttributes, flags_after
 
 try:
     # ansible-core 2.22: masks what is shown, and leaves alone what is returned
@@ -128,15 +128,16 @@ class FileContext:
 
     def file_attributes(self) -> FileAttributes:
         """The attributes that are asked for, as far as Ansible understands them. Raises OptionError."""
-        mode = self.params["mode"]
+        mode, flags = self.params["mode"], self.params["attributes"]
         if mode is not None:
             _mode(mode, stat.S_IFREG)
+        flags_after(flags, 0)
         return FileAttributes(
             owner=self.user_id("owner"),
             group=_number("group", self.params["group"], lambda name: grp.getgrnam(name).gr_gid),
             mode=None if mode is None else functools.partial(_mode, mode),
             label=self._label if self._module.selinux_enabled() else None,
-            flags=self.params["attributes"] or None,
+            flags=flags or None,
         )
 
     def described(self, result: Result) -> Result:

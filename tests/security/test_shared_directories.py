@@ -188,7 +188,7 @@ def test_the_controller_reads_no_special_files(unsticky: pathlib.Path, what: str
 
     thread = threading.Thread(target=cut, daemon=True)
     thread.start()
-    thread.join(10)
+    thread.join(300)
     assert failures
 
 
@@ -370,7 +370,7 @@ def test_two_downloads_with_one_name_at_a_time_are_two_files(
         me = threading.get_ident()
         if me not in first:
             first.add(me)
-            met.wait(30)
+            met.wait(600)
         return real(*arguments)
 
     monkeypatch.setattr(receipt, "render", meet)
