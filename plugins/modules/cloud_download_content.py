@@ -92,6 +92,10 @@ options:
     default: 1
 notes:
   - The file, its receipt and the private file belong to the user that the task runs as, until O(owner) and O(group) are set.
+  - The file and its receipt always have the same owner, group and permissions. An existing file of another user, or one with further names (hard
+    links), is never given other attributes.
+  - In a directory like C(/tmp), a file or receipt of another user in the place of O(dest) is an error. Where O(dest) is that directory, the file
+    gets another name.
   - Check mode does not ask the server; it tells whether content would be fetched by what is on the host alone.
 seealso:
   - module: storware.backup.cloud_download
@@ -146,7 +150,8 @@ guid:
 reason:
   description:
     - Why content was fetched, V(missing) (there was no file), V(size) (it had another size than its receipt says), V(checksum) (it had another
-      digest), V(guid) (nothing proved that it was the content of this download) or V(forced) (O(overwrite=always)).
+      digest), V(guid) (nothing proved that it was the content of this download, or it belongs to another user, see O(owner)) or V(forced)
+        (O(overwrite=always)).
     - Or why not, V(unchanged), or V(kept) (O(overwrite=never)).
   returned: success
   type: str

@@ -277,7 +277,7 @@ def test_an_empty_file_is_handed_over(
     ("options", "keywords", "told"),
     [
         ({"src": "/nowhere/mail.zip"}, {}, "src: cannot be read on the controller"),
-        ({"src": "/etc/passwd"}, {}, "src: has no receipt on the controller"),
+        ({"src": "/etc/passwd"}, {}, "src: has no receipt of this user or root on the controller"),
         ({"guid": GUID}, {}, "src: is a file of the download"),
         ({}, {"async": 60, "poll": 1}, "host: must be given with async"),
     ],

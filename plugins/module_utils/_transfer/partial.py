@@ -37,7 +37,13 @@ class Partial:
     def create(cls, directory: Directory, name: str) -> Partial:
         """A new and empty file."""
         with explaining(f"create {directory.path_of(name)}"):
-            return cls(directory, name, directory.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            created = cls(directory, name, directory.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            try:
+                created._make_private()
+            except BaseException:
+                created.close()
+                raise
+            return created
 
     @classmethod
     def adopt(cls, directory: Directory, old: str, name: str) -> Partial | None:
@@ -50,7 +56,7 @@ class Partial:
                     directory.rename(old, name)
                     adopted.name, adopted.path = name, directory.path_of(name)
                     if adopted.is_in_place(name):
-                        os.fchmod(adopted.fd, 0o600)  # it may have been dressed for its final name already
+                        adopted._make_private()  # it may have the attributes of its final name already
                         return adopted
             close(adopted.fd)
         return None
@@ -111,8 +117,14 @@ class Partial:
         """Leave it where it is at the end, as private as it was made."""
         self._kept = True
         with contextlib.suppress(OSError):
-            os.fchmod(self.fd, 0o600)
+            self._make_private()
             os.fchown(self.fd, os.geteuid(), os.getegid())
+
+    def _make_private(self) -> None:
+        """Take from others what they have: a rule of the directory may have given it."""
+        if stat.S_IMODE(os.fstat(self.fd).st_mode) != 0o600:
+            with contextlib.suppress(PermissionError):  # a file system without permissions; publish refuses that
+                os.fchmod(self.fd, 0o600)
 
     def close(self) -> None:
         """Remove the file if it still has its first name and is not kept, and give the descriptor back."""

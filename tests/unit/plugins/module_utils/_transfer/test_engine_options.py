@@ -19,10 +19,10 @@ import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError, StorwareError
 from ansible_collections.storware.backup.plugins.module_utils._transfer import inspection, ranges, transfer
+from ansible_collections.storware.backup.plugins.module_utils._transfer.attributes import FileAttributes
 from ansible_collections.storware.backup.plugins.module_utils._transfer.claim import stem_of
 from ansible_collections.storware.backup.plugins.module_utils._transfer.engine import Outcome
 from ansible_collections.storware.backup.plugins.module_utils._transfer.pace import Limits
-from ansible_collections.storware.backup.plugins.module_utils._transfer.publish import Dress
 from tests.faults.replies import Resource, broken, serve
 from tests.faults.script_server import (
     HangUp,
@@ -214,9 +214,15 @@ def test_what_lies_apart_is_continued(apart: pathlib.Path, dest: pathlib.Path) -
 
 
 def test_attributes_are_rehearsed_where_the_file_will_be(apart: pathlib.Path, dest: pathlib.Path) -> None:
-    seen: list[str] = []
-    fetched(dest, serve(FILE), tmp_dest=str(apart), dress=Dress((), lambda path, _dest: seen.append(path)))
-    assert [os.path.dirname(path) for path in seen] == [str(dest.parent), str(apart), str(apart)]
+    places = (dest.parent, apart)
+    seen: list[list[bool]] = []
+
+    def mode(_st_mode: int) -> int:
+        seen.append([any(place.glob(f".*.{kind}")) for place in places for kind in ("test", "part")])
+        return 0o600
+
+    fetched(dest, serve(FILE), tmp_dest=str(apart), attributes=FileAttributes(mode=mode))
+    assert seen == [[True, False, False, True], [False, False, False, True], [False, False, False, True]]
 
 
 def test_what_a_killed_run_left_in_either_place_is_removed(apart: pathlib.Path, dest: pathlib.Path) -> None:
@@ -477,7 +483,7 @@ def test_when_the_file_system_is_full_later_what_came_is_kept(
 
 
 def test_a_dest_that_cannot_be_opened_is_told(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(path: str) -> t.NoReturn:
+    def refuse(path: str, owner: int | None) -> t.NoReturn:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(inspection, "Directory", refuse)
