@@ -439,7 +439,7 @@ def test_the_maximum_rate_is_kept(tmp_path: pathlib.Path) -> None:
 def test_a_partial_that_does_not_fit_in_the_room_that_is_left_is_not_begun(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("os.statvfs", lambda fd: _Space(1, 1000, 1000))
+    monkeypatch.setattr("os.statvfs", lambda fd: _Space(1, 1000, 100_000))
     error = failed(tmp_path / "x", serve(FILE))
     assert (error.code, error.details["needed"], error.details["free"]) == ("disk_full", LENGTH, 1000)
     assert files_in(tmp_path) == {}
@@ -456,14 +456,14 @@ def test_when_the_file_system_is_full_later_what_came_is_kept(
 ) -> None:
     """The rest is not asked for when it does not fit."""
     failed(tmp_path / "x", serve(FILE, broken(-500)), serve(FILE, broken(0)))
-    monkeypatch.setattr("os.statvfs", lambda fd: _Space(1, 499, 1000))
+    monkeypatch.setattr("os.statvfs", lambda fd: _Space(1, 509, 1000))
     with scripted(serve(FILE)) as server:
         with pytest.raises(StorwareError) as caught:
             run(job(tmp_path / "x", server.url()))
         assert server.requests == []
     assert (caught.value.code, caught.value.details["needed"]) == ("disk_full", 500)
     assert caught.value.details["kept"] == LENGTH - 500
-    monkeypatch.setattr("os.statvfs", lambda fd: _Space(1, 500, 1000))
+    monkeypatch.setattr("os.statvfs", lambda fd: _Space(1, 510, 1000))
     assert fetched(tmp_path / "x", serve(FILE))[0].file.sha256 == sha256(FILE.body)
 
 
