@@ -209,7 +209,7 @@ class Sink:
             # A disk that is slower than the network is waited for now and not at the end: what lies behind the newest
             # record is what a kill costs.
             self._settle()
-            check_space(self.claim.partial.directory)
+            check_space(self.claim.partial.directory)  # of what others may have filled meanwhile, too
             self._recorded, self._recorded_at = self.offset, now
             if self.can_be_continued:
                 self._commit = self._committer.submit(self._make_durable, self._record())

@@ -18,7 +18,7 @@ import zipfile
 import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError, StorwareError
-from ansible_collections.storware.backup.plugins.module_utils._transfer import inspection, ranges, transfer
+from ansible_collections.storware.backup.plugins.module_utils._transfer import inspection, ranges, sink, transfer
 from ansible_collections.storware.backup.plugins.module_utils._transfer.claim import stem_of
 from ansible_collections.storware.backup.plugins.module_utils._transfer.engine import Outcome
 from ansible_collections.storware.backup.plugins.module_utils._transfer.pace import Limits
@@ -449,6 +449,19 @@ class _Space(t.NamedTuple):
     f_frsize: int
     f_bavail: int
     f_blocks: int
+
+
+def test_a_file_system_that_others_fill_meanwhile_keeps_its_reserve(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once as much has come as a record is made for; the next run goes on from there."""
+    monkeypatch.setattr(sink, "COMMIT_BYTES", 1)
+    asked = iter([_Space(1, LENGTH + 10, 1000)])
+    monkeypatch.setattr("os.statvfs", lambda fd: next(asked, _Space(1, 9, 1000)))
+    error = failed(tmp_path / "x", serve(FILE))
+    assert (error.code, error.details["free"]) == ("disk_full", 9)
+    assert "of which 10 are left to others" in error.message
+    assert 0 < error.details["kept"] <= LENGTH
 
 
 def test_when_the_file_system_is_full_later_what_came_is_kept(
