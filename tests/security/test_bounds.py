@@ -326,12 +326,13 @@ def seconds_of_check(data: bytes) -> float:
         os.close(fd)
 
 
+@pytest.mark.long  # only of many entries is the square larger than all else
 def test_a_directory_out_of_order_costs_no_more_than_one_in_order() -> None:
-    count, size = 50_000, len(local())
+    count, size = 500_000, len(local())
     ordered = [Line(number * size) for number in range(count)]
     mixed = [*ordered[::2][::-1], *ordered[1::2][::-1]]
     bodies = local() * count
-    assert seconds_of_check(archive(mixed, bodies)) < 4 * seconds_of_check(archive(ordered, bodies))
+    assert seconds_of_check(archive(mixed, bodies)) < 2.5 * seconds_of_check(archive(ordered, bodies))
 
 
 def test_more_entries_out_of_order_than_can_be_sorted_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
