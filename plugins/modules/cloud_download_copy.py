@@ -75,6 +75,9 @@ options:
     choices: [never, different, always]
     default: different
 notes:
+  - O(host) is believed. It can give false bytes with a receipt of its own, and nothing here contradicts that.
+  - The receipts of a directory on O(host) may be 100,000, of 32 MiB in all. More of them end with the code V(bad_answer).
+  - One percent of the file system stays free, but no more than 256 MiB. A file that would need it ends with the code V(disk_full).
   - Check mode reads the receipt on the other host, and copies nothing.
   - Without O(host), O(min_rate) and O(max_time) count for each piece, and C(async) is not possible, because the controller has to hand the file over.
 seealso:
@@ -227,7 +230,8 @@ error:
   contains:
     code:
       description:
-        - A short constant that keeps its meaning. V(unreachable) (O(host) cannot be asked over SSH), V(no_receipt), V(transfer_interrupted),
+        - A short constant that keeps its meaning. V(unreachable) (O(host) cannot be asked over SSH), V(no_receipt), V(bad_answer)
+          (O(host) answers with too much), V(transfer_interrupted),
           V(damaged), V(checksum_mismatch), V(too_slow) (see O(min_rate)), V(deadline) (see O(max_time)), V(busy) (see O(lock_timeout)),
           V(not_a_file), V(disk_full), V(file_system), V(overtaken), V(name_taken), V(interrupted) (by a signal), V(option),
           V(incomplete) (some of several downloads, for different reasons),

@@ -9,7 +9,6 @@ import datetime
 import email.utils
 import html
 import http.client
-import json
 import re
 import ssl
 import typing as t
@@ -17,7 +16,7 @@ from dataclasses import dataclass
 
 from .._errors import StorwareError
 from .._options import is_cookie
-from . import wire
+from . import decoding, wire
 
 if t.TYPE_CHECKING:
     import requests
@@ -147,7 +146,10 @@ def no_session_cookie(response: requests.Response, attempt: Attempt) -> ApiError
     elif any(not is_cookie(f"{cookie.name}={cookie.value}") for cookie in response.cookies):
         why = "set a cookie with characters that a session cannot have (RFC 6265 4.1.1, and no braces)"
     else:
-        why = "set a cookie that does not fit url (host, path or Secure) or is over by the clock of this machine"
+        why = (
+            "set a cookie that does not fit url (host, path or Secure), is over by the clock of this machine, or is "
+            "longer than any session"
+        )
     return ApiError(
         attempt,
         f"answered {response.status_code} but {why}",
@@ -269,7 +271,7 @@ def excerpt(data: bytes, scrub: Scrub) -> str:
 
 def _server_words(body: bytes, scrub: Scrub) -> str:
     try:
-        message = wire.server_message(json.loads(body))
+        message = wire.server_message(decoding.parse(body))
     except (ValueError, RecursionError):
         message = None
     return excerpt(message.encode("utf-8", "replace") if message else body, scrub)

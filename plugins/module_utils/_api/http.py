@@ -42,6 +42,13 @@ class _Response(http.client.HTTPResponse):
         is_interim = 100 < status < 200 and status != http.client.SWITCHING_PROTOCOLS
         return version, http.client.CONTINUE if is_interim else status, reason
 
+    def _read_next_chunk_size(self) -> int:
+        size: int = super()._read_next_chunk_size()  # type: ignore[misc]
+        if size < 0:
+            # The standard library would read as many bytes as ever come.
+            raise ValueError("the size of a chunk is negative")
+        return size
+
 
 class _HTTPConnection(HTTPConnection):
     response_class = _Response

@@ -9,12 +9,13 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._errors import StorwareError
-from . import wire
+from . import decoding, wire
 from .client import Client
 from .transport import Answer
 
 PAGE_SIZE: t.Final = 500  # the server may give fewer; nothing documents a limit
 MAX_PAGES: t.Final = 10_000
+MAX_VALUES: t.Final = 10 * decoding.MAX_VALUES  # of all pages; a list of 100,000 records has three million
 MAX_DRAINS: t.Final = 3  # a list that changed while it was read is read again
 
 
@@ -50,6 +51,7 @@ class _Drain:
     records: dict[str, wire.Json] = field(default_factory=dict)  # by guid: a record seen twice is one record
     totals: list[int] = field(default_factory=list)  # as told page by page
     pages: int = 0  # that brought something
+    values: int = 0  # of all pages together, as Answer counts them
 
     def add(self, page: list[wire.Json], path: str) -> int:
         """Take the page in; returns how many of its records are new."""
@@ -97,13 +99,13 @@ def drain(reader: Reader, path: str, query: wire.Query, doing: str, size: int = 
     )
 
 
-def page(reader: Reader, path: str, query: wire.Query, doing: str) -> tuple[list[wire.Json], int | None]:
-    """One call: the records and the server's total count, if it tells one."""
+def page(reader: Reader, path: str, query: wire.Query, doing: str) -> tuple[list[wire.Json], Answer]:
+    """One call: the records, and the answer that they are in."""
     answer = reader.get(path, query, doing)
     records = [] if answer.body is None else answer.body  # 204 stands for an empty list
     if not isinstance(records, list):
         raise wire.Malformed(f"GET {path}", "a list", records)
-    return records, answer.total
+    return records, answer
 
 
 def _drain_once(reader: Reader, path: str, query: wire.Query, doing: str, size: int) -> _Drain:
@@ -115,7 +117,14 @@ def _drain_once(reader: Reader, path: str, query: wire.Query, doing: str, size: 
                 f"Cannot {doing}: GET {path} still shows new records on page {number}",
                 hint="Narrow the list down with a filter; if it stays so, the server's pages have no end.",
             )
-        records, total = page(reader, path, [*query, ("page", str(number)), ("size", str(size))], doing)
+        records, answer = page(reader, path, [*query, ("page", str(number)), ("size", str(size))], doing)
+        drained.values += answer.values
+        if drained.values > MAX_VALUES:
+            raise IncompleteList(
+                f"Cannot {doing}: the pages of GET {path} have more than {MAX_VALUES} values",
+                hint="Narrow the list down with a filter.",
+            )
+        total = answer.total
         if total is not None:
             drained.totals.append(total)
         new = drained.add(records, path)

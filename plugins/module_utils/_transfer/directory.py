@@ -21,9 +21,19 @@ from .._errors import StorwareError
 
 NAME_LIMIT: t.Final = 255  # bytes of one file name (NAME_MAX of the usual file systems)
 
+_RESERVED_SHARE: t.Final = 100  # one percent of a file system stays free,
+_LARGEST_RESERVE: t.Final = 256 * 1024 * 1024  # but no more bytes
+
 _NO_SYNC: t.Final = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 # How file systems say that they have no hard links, or a policy that a user may not make one
 _NO_LINKS: t.Final = (errno.EPERM, errno.EACCES, errno.ENOSYS, errno.ENOTSUP, errno.EMLINK)
+
+
+class Space(t.NamedTuple):
+    """Bytes of a file system: free for this user, and those of them that a download leaves to others."""
+
+    free: int
+    reserve: int
 
 
 class Directory:
@@ -132,10 +142,13 @@ class Directory:
             if error.errno not in _NO_SYNC:
                 raise
 
-    def free(self) -> int | None:
-        """Bytes that may still be written here; None when the file system does not say."""
-        space = os.statvfs(self.fd)
-        return space.f_bavail * space.f_frsize if space.f_blocks else None
+    def space(self) -> Space | None:
+        """The room on the file system; None when it does not say."""
+        found = os.statvfs(self.fd)
+        if not found.f_blocks:
+            return None
+        reserve = min(found.f_blocks * found.f_frsize // _RESERVED_SHARE, _LARGEST_RESERVE)
+        return Space(found.f_bavail * found.f_frsize, reserve)
 
 
 def write_all(fd: int, data: bytes | memoryview, offset: int) -> None:

@@ -68,6 +68,7 @@ def fetch(job: Job, finding: Finding) -> Outcome:
                 claimed,
                 job.checksum,
                 allow_unverified=job.allow_unverified,
+                max_size=job.max_size,
                 on_growth=lambda grown: job.tell(lambda: _standing(job, finding, grown, inspection.RECEIVING)),
             )
             stack.callback(target.close)

@@ -67,7 +67,7 @@ class Job:
     openers: who can send the content, by label; tried in this order while the answer is no file.
     level: how much of the content is verified: full, structure or length. overwrite: never, different or always.
     attributes: those that the file gets. tmp_dest: where bytes lie until they are proved; the directory of dest if
-    None. connections: ranges at a time.
+    None. connections: ranges at a time. max_size: bytes that the file may have; None: as many as are announced.
     scrub: takes secrets out of a text. tell: is given, now and then, a function that says how far it is.
     """
 
@@ -82,6 +82,7 @@ class Job:
     allow_unverified: bool = False
     tmp_dest: str | None = None
     connections: int = 1
+    max_size: int | None = None
     limits: Limits = field(default_factory=Limits)
     scrub: Scrub = str
     tell: t.Callable[[t.Callable[[], Standing]], None] = lambda _standing: None

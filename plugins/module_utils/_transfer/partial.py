@@ -140,14 +140,15 @@ class Partial:
             self.fd = -1
 
 
-def check_space(directory: Directory, size: int) -> None:
-    """Raise StorwareError (``disk_full``) if so many more bytes do not fit."""
+def check_space(directory: Directory, size: int = 0) -> None:
+    """Raise StorwareError (``disk_full``) if so many more bytes do not fit, or would leave less than the reserve."""
     with explaining(f"ask for the free space of {directory.path}"):
-        free = directory.free()
-    if free is not None and free < size:
+        space = directory.space()
+    if space is not None and space.free - space.reserve < size:
+        needs = f"the file needs {size} bytes" if size else "the file needs more"
         raise StorwareError(
-            f"the file needs {size} bytes, and {directory.path} has {free} bytes free",
+            f"{needs}, and {directory.path} has {space.free} bytes free, of which {space.reserve} are left to others",
             code="disk_full",
             hint="Free some space or choose another dest.",
-            details={"needed": size, "free": free, "errno": errno.errorcode[errno.ENOSPC]},
+            details={"needed": size or None, "free": space.free, "errno": errno.errorcode[errno.ENOSPC]},
         )

@@ -62,6 +62,8 @@ def render(receipt: Receipt, now: datetime.datetime) -> bytes:
 
 def parse(data: bytes) -> Receipt | None:
     """The receipt in these bytes; None if they are no receipt of ours or a damaged one."""
+    if len(data) > _LARGEST:
+        return None
     lines = data.split(b"\n")[:-1]  # a last line without an end is cut
     comments = {m.group(1): m.group(2).decode() for m in map(_COMMENT.fullmatch, lines) if m}
     digests = [m for m in map(_LINE.fullmatch, lines) if m]

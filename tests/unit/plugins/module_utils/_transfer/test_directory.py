@@ -119,14 +119,15 @@ def test_a_file_system_that_cannot_sync_directories_is_no_fault(
 def test_free_space_is_what_a_user_may_write(tmp_path: pathlib.Path) -> None:
     space = os.statvfs(tmp_path)
     with Directory(str(tmp_path)) as directory:
-        free = directory.free()
-    assert free is not None
-    assert abs(free - space.f_bavail * space.f_frsize) < 2**30  # others write, too
+        found = directory.space()
+    assert found is not None
+    assert found.reserve == min(space.f_blocks * space.f_frsize // 100, 2**28)
+    assert abs(found.free - space.f_bavail * space.f_frsize) < 2**30  # others write, too
 
 
 def test_a_file_system_without_a_size_tells_no_free_space() -> None:
     with Directory("/proc/self") as directory:
-        assert directory.free() is None
+        assert directory.space() is None
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ import zipfile
 import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError, StorwareError
-from ansible_collections.storware.backup.plugins.module_utils._transfer import inspection, ranges, transfer
+from ansible_collections.storware.backup.plugins.module_utils._transfer import inspection, ranges, sink, transfer
 from ansible_collections.storware.backup.plugins.module_utils._transfer.attributes import FileAttributes
 from ansible_collections.storware.backup.plugins.module_utils._transfer.claim import stem_of
 from ansible_collections.storware.backup.plugins.module_utils._transfer.engine import Outcome
@@ -454,7 +454,7 @@ def test_the_maximum_rate_is_kept(tmp_path: pathlib.Path) -> None:
 def test_a_partial_that_does_not_fit_in_the_room_that_is_left_is_not_begun(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("os.statvfs", lambda fd: _Space(1, 1000, 1000))
+    monkeypatch.setattr("os.statvfs", lambda fd: _Space(1, 1000, 100_000))
     error = failed(tmp_path / "x", serve(FILE))
     assert (error.code, error.details["needed"], error.details["free"]) == ("disk_full", LENGTH, 1000)
     assert files_in(tmp_path) == {}
@@ -466,19 +466,32 @@ class _Space(t.NamedTuple):
     f_blocks: int
 
 
+def test_a_file_system_that_others_fill_meanwhile_keeps_its_reserve(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once as much has come as a record is made for; the next run goes on from there."""
+    monkeypatch.setattr(sink, "COMMIT_BYTES", 1)
+    asked = iter([_Space(1, LENGTH + 10, 1000)])
+    monkeypatch.setattr("os.statvfs", lambda fd: next(asked, _Space(1, 9, 1000)))
+    error = failed(tmp_path / "x", serve(FILE))
+    assert (error.code, error.details["free"]) == ("disk_full", 9)
+    assert "of which 10 are left to others" in error.message
+    assert 0 < error.details["kept"] <= LENGTH
+
+
 def test_when_the_file_system_is_full_later_what_came_is_kept(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The rest is not asked for when it does not fit."""
     failed(tmp_path / "x", serve(FILE, broken(-500)), serve(FILE, broken(0)))
-    monkeypatch.setattr("os.statvfs", lambda fd: _Space(1, 499, 1000))
+    monkeypatch.setattr("os.statvfs", lambda fd: _Space(1, 509, 1000))
     with scripted(serve(FILE)) as server:
         with pytest.raises(StorwareError) as caught:
             run(job(tmp_path / "x", server.url()))
         assert server.requests == []
     assert (caught.value.code, caught.value.details["needed"]) == ("disk_full", 500)
     assert caught.value.details["kept"] == LENGTH - 500
-    monkeypatch.setattr("os.statvfs", lambda fd: _Space(1, 500, 1000))
+    monkeypatch.setattr("os.statvfs", lambda fd: _Space(1, 510, 1000))
     assert fetched(tmp_path / "x", serve(FILE))[0].file.sha256 == sha256(FILE.body)
 
 
