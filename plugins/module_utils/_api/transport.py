@@ -17,8 +17,9 @@ import typing as t
 import urllib.parse
 from dataclasses import dataclass
 
+from .. import _deadline
 from .._options import Connection, is_cookie
-from . import alarm, failures, wire
+from . import failures, wire
 from .failures import ApiError, Attempt
 
 try:
@@ -149,6 +150,7 @@ class Transport:
         pieces: list[bytes] = []
         size = 0
         with self._in_time(attempt, deadline, reading=True):
+            _deadline.watch(_deadline.connection_of(response))
             for piece in response.iter_content(_PIECE):
                 pieces.append(piece)
                 size += len(piece)
@@ -171,12 +173,12 @@ class Transport:
         if left <= 0:
             raise failures.deadline_passed(attempt)
         try:
-            with alarm.limit(left):
+            with _deadline.limit(left):
                 yield left
-        except (*_FAULTS, alarm.Expired) as error:
+        except (*_FAULTS, _deadline.Expired) as error:
             if deadline is not None and time.monotonic() >= deadline:
                 raise failures.deadline_passed(attempt, sent=True) from error
-            if isinstance(error, alarm.Expired):
+            if isinstance(error, _deadline.Expired):
                 raise failures.answer_lost(attempt, f"it took longer than {left:g} seconds") from error
             if reading:
                 raise failures.answer_lost(attempt, type(error).__name__) from error

@@ -50,7 +50,7 @@ def fetch(job: Job, finding: Finding) -> Outcome:
     A run that was interrupted is continued. While another run fetches the same, it is waited for, and what it brings is
     enough.
     """
-    pace = Pace(job.limits)
+    pace = job.pace
     started = pace.clock()
     kept = 0
     try:
@@ -73,7 +73,7 @@ def fetch(job: Job, finding: Finding) -> Outcome:
             try:
                 file, received = _fetch(job, finding, target, pace)
             except BaseException:
-                kept = target.offset if target.keep() else 0
+                kept = target.keep()
                 raise
     except StorwareError as error:
         _complete(error, job, finding, kept)
@@ -117,7 +117,7 @@ def _fetch(job: Job, finding: Finding, target: Sink, pace: Pace) -> tuple[File, 
     """The published file, and how many bytes came."""
     transfer = Transfer(job, finding.name, target, pace)
     job.tell(lambda: _standing(job, finding, target, inspection.READING))
-    target.recover()
+    target.recover(pace.check)
     while True:
         transfer.receive()
         target.finish()
@@ -153,6 +153,7 @@ def _prove(job: Job, target: Sink) -> str:
             digests=target.digests,
             claimed=target.claims.digest,
             format=format,
+            check_time=job.pace.check,
         )
 
 
@@ -194,7 +195,7 @@ def _free_name(job: Job, finding: Finding, target: Sink, sha256: str, format: st
     """The name for a file in a directory, chosen when it is published: never that of anything else."""
     wanted = names.safe_name(target.claims.name, job.guid.lower() + _EXTENSIONS[format])
     for name in names.names_for(wanted, job.guid.lower()):
-        if _is_free(finding.directory, name) or _holds(finding.directory, name, target.offset, sha256):
+        if _is_free(finding.directory, name) or _holds(job, finding.directory, name, target.offset, sha256):
             return name
     raise StorwareError(
         f"all names for the file are taken by others, such as {finding.directory.path_of(wanted)}",
@@ -207,7 +208,7 @@ def _is_free(directory: Directory, name: str) -> bool:
     return directory.stat(name) is None and directory.stat(receipt.receipt_name(name)) is None
 
 
-def _holds(directory: Directory, name: str, size: int, sha256: str) -> bool:
+def _holds(job: Job, directory: Directory, name: str, size: int, sha256: str) -> bool:
     """Whether the name holds these very bytes and no receipt: a run that died between its last two steps left them."""
     there = directory.stat(name)
     if there is None or not stat.S_ISREG(there.st_mode) or there.st_size != size:
@@ -215,7 +216,7 @@ def _holds(directory: Directory, name: str, size: int, sha256: str) -> bool:
     if directory.stat(receipt.receipt_name(name)) is not None:
         return False
     with contextlib.suppress(OSError), directory.reading(name) as fd:
-        return verify.digest_of_file(fd, "sha256") == sha256
+        return verify.digest_of_file(fd, "sha256", job.pace.check) == sha256
     return False
 
 

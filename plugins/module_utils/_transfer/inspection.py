@@ -9,6 +9,7 @@ The decision itself is one pure function over facts; check mode is this file wit
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import stat
@@ -18,7 +19,7 @@ from dataclasses import dataclass, field
 from .._errors import OptionError
 from . import receipt, verify
 from .directory import Directory, explaining, kind_of
-from .pace import Limits
+from .pace import DeadlinePassed, Limits, Pace
 from .publish import Dress
 from .receipt import Receipt
 from .source import Opener, Scrub
@@ -84,6 +85,11 @@ class Job:
     limits: Limits = field(default_factory=Limits)
     scrub: Scrub = str
     tell: t.Callable[[t.Callable[[], Standing]], None] = lambda _standing: None
+
+    @functools.cached_property
+    def pace(self) -> Pace:
+        """The one clock of the whole job, which starts when it is asked for first: by ``inspect``."""
+        return Pace(self.limits)
 
 
 @dataclass(frozen=True)
@@ -190,7 +196,11 @@ def look(job: Job, finding: Finding) -> None:
             _look_at(finding, finding.name)
         name = finding.name or job.guid
         job.tell(lambda: Standing(name, COMPARING, 0, finding.old.st_size if finding.old else None))
-        finding.reason = decide(job, _facts(finding))
+        try:
+            finding.reason = decide(job, _facts(finding, job.pace))
+        except DeadlinePassed as error:
+            error.message = f"Cannot compare {finding.path} with the cloud download {job.guid}: {error.message}"
+            raise
 
 
 def open_tmp_dest(path: str, directory: Directory) -> Directory:
@@ -280,10 +290,10 @@ def _look_at(finding: Finding, name: str) -> None:
     finding.receipt = receipt.read(finding.directory, name)
 
 
-def _facts(finding: Finding) -> Facts:
+def _facts(finding: Finding, pace: Pace) -> Facts:
     def digest(algorithm: str) -> str | None:
         with finding.reading() as fd:
-            return verify.digest_of_file(fd, algorithm)
+            return verify.digest_of_file(fd, algorithm, pace.check)
 
     old = finding.old
     return Facts(old is not None, old.st_size if old else None, finding.receipt, digest)

@@ -19,6 +19,7 @@ import shlex
 import socket
 import subprocess
 import tempfile
+import time
 import typing as t
 from dataclasses import dataclass
 
@@ -148,13 +149,13 @@ def _run(command: t.Sequence[str]) -> tuple[int, bytes, bytes]:
 def opener(peer: Peer, path: str, known: Receipt) -> Opener:
     """Reads the file with this path and receipt. A range is sent only of the file that was asked for before."""
 
-    def open_file(fields: t.Mapping[str, str], _deadline: float | None) -> _Answer:
+    def open_file(fields: t.Mapping[str, str], deadline: float | None) -> _Answer:
         asked = _RANGE.fullmatch(fields.get("Range", ""))
         tag = f'"{known.sha256}"'
         if not asked or fields.get("If-Range", tag) != tag:
-            return _Answer(peer, path, known, 0, known.size)
+            return _Answer(peer, path, known, 0, known.size, deadline)
         end = min(int(asked.group(2)) + 1 if asked.group(2) else known.size, known.size)
-        return _Answer(peer, path, known, int(asked.group(1)), end, is_range=True)
+        return _Answer(peer, path, known, int(asked.group(1)), end, deadline, is_range=True)
 
     return open_file
 
@@ -162,7 +163,17 @@ def opener(peer: Peer, path: str, known: Receipt) -> Opener:
 class _Answer:
     """As an HTTP response: bytes start to end (excluded) of the file."""
 
-    def __init__(self, peer: Peer, path: str, known: Receipt, start: int, end: int, *, is_range: bool = False) -> None:
+    def __init__(
+        self,
+        peer: Peer,
+        path: str,
+        known: Receipt,
+        start: int,
+        end: int,
+        deadline: float | None,
+        *,
+        is_range: bool = False,
+    ) -> None:
         self.status_code = 206 if is_range else 200
         digest = base64.b64encode(bytes.fromhex(known.sha256)).decode("ascii")
         self.headers: t.Mapping[str, str] = {
@@ -175,6 +186,7 @@ class _Answer:
         self.raw = self
         self._peer = peer
         self._left = end - start
+        self._deadline = deadline
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed by close()
         command = peer.command("tail", "-c", f"+{start + 1}", "--", path)
         try:
@@ -192,7 +204,8 @@ class _Answer:
         size = min(amt, self._left)
         if not size:
             return b""
-        if not select.select([self._output], [], [], _SILENCE)[0]:
+        silence = _SILENCE if self._deadline is None else min(_SILENCE, self._deadline - time.monotonic())
+        if not select.select([self._output], [], [], max(0.0, silence))[0]:
             raise socket.timeout
         data = os.read(self._output, size)
         self._left -= len(data)

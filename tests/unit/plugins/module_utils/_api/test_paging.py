@@ -20,6 +20,8 @@ Page = tuple[t.Sequence[str], "int | None"]  # words of guids, and what the serv
 class Lists:
     """Answers a list page by page; of several passes each has its own pages, the last one stays."""
 
+    patience = 60.0  # seconds
+
     def __init__(self, *passes: t.Sequence[Page]) -> None:
         self._passes = passes
         self.asked: list[int] = []  # the pages
