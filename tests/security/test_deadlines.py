@@ -109,7 +109,7 @@ ATTACKS: dict[str, Attack] = {
     "TLS, byte by byte": Attack(CONTENT, FETCHING, greet=_greet_slowly, scheme="https"),
     "a proxy that connects byte by byte": Attack(CONTENT, FETCHING, {"": DRIPPING}, is_proxy=True),
     "names that are never resolved": Attack(CONTENT, FETCHING, before=NO_NAMES),
-    "a list, byte by byte": Attack(INFO, {"answer_lost"}, {LIST: endless(head("Content-Length: 99999"), b" ", PAUSE)}),
+    "a list, byte by byte": Attack(INFO, {"deadline"}, {LIST: endless(head("Content-Length: 99999"), b" ", PAUSE)}),
     "the size of a chunk of a list, in a flood": Attack(
         INFO, {"answer_lost", "bad_answer"}, {LIST: endless(head("Transfer-Encoding: chunked"), b"0" * MIB)}
     ),

@@ -33,6 +33,7 @@ _ENOUGH: t.Final = 512  # bytes; what shows a format, a web page or JSON
 _EXCERPT: t.Final = 120  # characters of a body that are shown,
 _DOUBTFUL: t.Final = 128  # and of its head that never are, if it goes on
 _LONGEST_FILL: t.Final = 0.5  # seconds; what a slow server sends is handed over now and then
+_GRACE: t.Final = 2.0  # seconds that reading may take longer than the first of its bytes
 
 
 class Raw(t.Protocol):
@@ -152,7 +153,7 @@ class Source:
         try:
             self._be_patient()
             # What stands between chunks may drip for ever, and none of it is content.
-            with _deadline.limit(self._pace.longest_silence + _LONGEST_FILL):
+            with _deadline.limit(min(self._pace.longest_silence + _GRACE, self._pace.left)):
                 _deadline.watch(self._connection)
                 # As little as possible in here: over TLS each round brings no more than 16 KiB.
                 while filled < size:

@@ -17,6 +17,7 @@ import typing as t
 import pytest
 import urllib3.util.connection
 
+from ansible_collections.storware.backup.plugins.module_utils import _deadline
 from ansible_collections.storware.backup.plugins.module_utils._api.client import Client
 from ansible_collections.storware.backup.plugins.module_utils._api.failures import ApiError
 from tests.support.answers import Answer, answering
@@ -205,6 +206,38 @@ def test_calls_in_other_threads_end_as_those_of_the_main_thread() -> None:
         thread.start()
         thread.join(10)
     assert [error.code for error in found] == ["answer_lost"]
+
+
+def test_a_connection_that_is_used_again_has_a_deadline_as_well() -> None:
+    def talk(server: RawServer, connection: socket.socket) -> None:
+        saying(OK)(server, connection)
+        dripping(reply(b" " * 10_000), 0.02)(server, connection)
+
+    with talking(talk) as server, given(server, retries=0) as session:
+        get(session)
+        error, _seconds = in_time(0.5, lambda deadline: get(session, deadline))
+    assert error.code == "deadline"
+    assert len({connection for connection, _call in server.requests}) == 1
+
+
+def test_the_end_of_one_call_never_hits_the_next_one_on_its_connection() -> None:
+    """A connection that went back to its pool belongs to nobody."""
+
+    def work() -> None:
+        assert get(session) == []
+        with contextlib.suppress(_deadline.Expired):
+            while True:
+                _deadline.check()
+
+    def limited() -> None:
+        with _deadline.limit(0.5):
+            work()
+
+    with talking(saying(OK, OK)) as server, given(server, retries=0) as session:
+        with pytest.raises(_deadline.Expired):
+            limited()
+        assert get(session) == []
+    assert len({connection for connection, _call in server.requests}) == 1
 
 
 # --- something else than the API ---
