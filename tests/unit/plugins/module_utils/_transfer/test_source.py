@@ -361,7 +361,7 @@ def test_the_deadline_ends_what_comes_all_the_time() -> None:
     ids=["max_time", "no content"],
 )
 def test_what_stands_between_chunks_has_an_end(
-    drip: bytes, limits: dict[str, float], failure: type[StorwareError]
+    drip: bytes, limits: dict[str, t.Any], failure: type[StorwareError]
 ) -> None:
     """No time-out of a socket ever passes."""
     with scripted([head("Transfer-Encoding: chunked"), b"5\r\nhello\r\n", Sliced(drip * 1000, 1, 0.02)]) as server:
