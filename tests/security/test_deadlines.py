@@ -11,6 +11,7 @@ import json
 import pathlib
 import re
 import socket
+import time
 import typing as t
 import uuid
 from dataclasses import dataclass, field
@@ -35,7 +36,7 @@ Json = t.Any
 
 INFO, CONTENT = "cloud_download_info", "cloud_download_content"
 LIST, FILE = "/api/cloud-download", f"/api/cloud-download/{GUID}"
-LIMIT: t.Final = 2.0  # seconds: max_time, or 20 times the timeout
+LIMIT: t.Final = 2.0  # seconds: max_time
 GRACE: t.Final = 5.0  # seconds that a task may take longer
 MEMORY: t.Final = 384 * MIB
 PAUSE: t.Final = 0.05  # seconds between two bytes; no time-out of a socket ever passes
@@ -79,6 +80,7 @@ def _ranges(connection: socket.socket, request: bytes) -> None:
 
 def _pages(connection: socket.socket, _request: bytes) -> None:
     """Records that nobody has seen before, on each page."""
+    time.sleep(PAUSE)
     connection.sendall(reply(json.dumps([{"guid": str(uuid.uuid4()), "mode": "CLOUD_DOWNLOAD"}]).encode()))
 
 
@@ -89,8 +91,8 @@ def _chunked(start: bytes, again: bytes) -> Behaviour:
 DRIPPING = endless(b"HTTP/1.1 200 OK\r\nX: ", b"y", PAUSE)
 UNKNOWN = {"allow_unverified": True, "verify": "length"}  # a file without length is no fault
 FETCHING = {"deadline", "answer_lost"}  # the second where the login was sent and had no answer
-LISTING = {"deadline", "answer_lost"}  # the second where a busy machine answers later than a time-out allows
-QUICK = {"timeout": LIMIT / 20}  # where there is no max_time
+LISTING = {"deadline", "answer_lost"}  # the second where a single answer has taken all of the time
+QUICK = {"timeout": 2 * LIMIT / 20}  # where there is no max_time, and no machine may be too busy for a login
 # A name server that does not answer: this is C, as getaddrinfo() is, and no signal of Python's ends it.
 NO_NAMES = "import ctypes, socket; socket.getaddrinfo = lambda *_args, **_more: ctypes.CDLL(None).sleep(300)\n"
 
@@ -149,22 +151,22 @@ def _fault(attack: Attack, measured: Measured) -> str:
         return f"killed after {measured.seconds:.0f} s"
     if measured.result.get("error", {}).get("code") not in attack.codes:
         return str(measured.result)
-    if measured.seconds > LIMIT + GRACE:
+    if measured.seconds > (2 * LIMIT if attack.module == INFO else LIMIT) + GRACE:
         return f"{measured.seconds:.1f} s"
     return f"{measured.peak_bytes / MIB:.0f} MiB" if measured.peak_bytes > MEMORY else ""
 
 
 def test_every_task_ends_within_its_time_limit(tmp_path: pathlib.Path) -> None:
-    """Each attack is a process that waits, so that several are played at a time, and again alone what takes long."""
+    """Each is a process that waits: several at a time; what fails for the load, again alone."""
     with concurrent.futures.ThreadPoolExecutor(6) as pool:
         played = {
             name: pool.submit(_play, attack, tmp_path / str(number))
             for number, (name, attack) in enumerate(ATTACKS.items())
         }
-    ends = {name: future.result() for name, future in played.items()}
-    for name in [name for name, end in ends.items() if end.result and end.seconds > LIMIT + GRACE]:
-        ends[name] = _play(ATTACKS[name], tmp_path / f"again {name}")
-    faults = {name: fault for name, end in ends.items() if (fault := _fault(ATTACKS[name], end))}
+    faults = {name: _fault(ATTACKS[name], future.result()) for name, future in played.items()}
+    for name in [name for name, fault in faults.items() if fault and played[name].result().result]:
+        faults[name] = _fault(ATTACKS[name], _play(ATTACKS[name], tmp_path / f"again {name}"))
+    faults = {name: fault for name, fault in faults.items() if fault}
     assert not faults
 
 
