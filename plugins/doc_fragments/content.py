@@ -27,7 +27,8 @@ options:
     default: 1024
   max_time:
     description:
-      - Seconds after which the task gives up, whatever it is doing. What has come is kept for the next one.
+      - Seconds after which the task gives up, whether it compares what is there, waits for another task, receives or verifies.
+        What has come is kept for the next one.
       - When not set, the task takes as long as bytes come.
     type: float
   lock_timeout:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import datetime
 import email.utils
-import html
 import http.client
 import re
 import ssl
 import typing as t
 from dataclasses import dataclass
 
+from .. import _markup
 from .._errors import StorwareError
 from .._options import is_cookie
 from . import decoding, wire
@@ -33,7 +33,9 @@ except ImportError:
 # Not a fault of certificates: a server that goes down looks like this.
 _BROKEN_TLS: t.Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 SAFE_METHODS: t.Final = ("GET", "DELETE")  # a DELETE sent twice ends in the same state
-EXCERPT: t.Final = 200  # characters of a body that are shown
+EXCERPT: t.Final = 200  # characters of a body that are shown,
+_LOOKED_AT: t.Final = 16 * 1024  # bytes of it that are read for them,
+_DOUBTFUL: t.Final = 4 * 1024  # and characters at their end that never are, if it goes on: a secret may be cut there
 
 Scrub = t.Callable[[str], str]
 
@@ -263,8 +265,10 @@ def _retry_after(response: requests.Response) -> float:
 
 def excerpt(data: bytes, scrub: Scrub) -> str:
     """The first words of a body, without markup and secrets, fit for one line of a message."""
-    text = scrub(data.decode("utf-8", "replace"))
-    text = scrub(html.unescape(re.sub(r"(?is)<(script|style).*?</\1>|<[^>]*>", " ", text)))
+    # Cut before anything else: no pattern gets more text than it can take, whatever a server sends.
+    text = scrub(data[:_LOOKED_AT].decode("utf-8", "replace"))
+    text = text[:-_DOUBTFUL] if len(data) > _LOOKED_AT else text
+    text = scrub(_markup.unescape(_markup.without_markup(text)))
     text = " ".join("".join(character if character.isprintable() else " " for character in text).split())
     return text if len(text) <= EXCERPT else text[:EXCERPT] + "..."
 

@@ -18,8 +18,9 @@ import urllib.parse
 import zlib
 from dataclasses import dataclass
 
+from .. import _deadline
 from .._options import Connection, is_cookie
-from . import alarm, decoding, failures, wire
+from . import decoding, failures, wire
 from .failures import ApiError, Attempt
 
 try:
@@ -158,6 +159,7 @@ class Transport:
         size = received = 0
         unpack = _unpacker(response, attempt)
         with self._in_time(attempt, deadline, reading=True):
+            _deadline.watch(_deadline.connection_of(response))
             # Not iter_content: it unpacks all of a piece at once, into a thousand times its size, or a million times
             # where it was packed twice.
             while data := response.raw.read(_PIECE, decode_content=False):
@@ -183,12 +185,12 @@ class Transport:
         if left <= 0:
             raise failures.deadline_passed(attempt)
         try:
-            with alarm.limit(left):
+            with _deadline.limit(left):
                 yield left
-        except (*_FAULTS, alarm.Expired) as error:
+        except (*_FAULTS, _deadline.Expired) as error:
             if deadline is not None and time.monotonic() >= deadline:
                 raise failures.deadline_passed(attempt, sent=True) from error
-            if isinstance(error, alarm.Expired):
+            if isinstance(error, _deadline.Expired):
                 raise failures.answer_lost(attempt, f"it took longer than {left:g} seconds") from error
             if reading:
                 raise failures.answer_lost(attempt, type(error).__name__) from error

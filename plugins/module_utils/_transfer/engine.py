@@ -51,7 +51,7 @@ def fetch(job: Job, finding: Finding) -> Outcome:
     A run that was interrupted is continued. While another run fetches the same, it is waited for, and what it brings is
     enough.
     """
-    pace = Pace(job.limits)
+    pace = job.pace
     started = pace.clock()
     kept = 0
     try:
@@ -75,7 +75,7 @@ def fetch(job: Job, finding: Finding) -> Outcome:
             try:
                 file, received = _fetch(job, finding, target, pace)
             except BaseException:
-                kept = target.offset if target.keep() else 0
+                kept = target.keep()
                 raise
     except StorwareError as error:
         _complete(error, job, finding, kept)
@@ -119,7 +119,7 @@ def _fetch(job: Job, finding: Finding, target: Sink, pace: Pace) -> tuple[File, 
     """The published file, and how many bytes came."""
     transfer = Transfer(job, finding.name, target, pace)
     job.tell(lambda: _standing(job, finding, target, inspection.READING))
-    target.recover()
+    target.recover(pace.check)
     while True:
         transfer.receive()
         target.finish()
@@ -155,6 +155,7 @@ def _prove(job: Job, target: Sink) -> str:
             digests=target.digests,
             claimed=target.claims.digest,
             format=format,
+            check_time=job.pace.check,
         )
 
 
@@ -173,7 +174,7 @@ def _publish(job: Job, finding: Finding, target: Sink, verified: str) -> File:
     is_chosen = finding.name is None
     wanted = finding.name or names.safe_name(target.claims.name, job.guid.lower() + _EXTENSIONS[format])
     for name in names.names_for(wanted, job.guid.lower()) if is_chosen else [wanted]:
-        is_new = is_chosen and not _is_left(finding.directory, name, size, sha256)
+        is_new = is_chosen and not _is_left(job, finding.directory, name, size, sha256)
         if is_new and not _is_free(finding.directory, name):
             continue
         finding.name = name
@@ -216,7 +217,7 @@ def _is_free(directory: Directory, name: str) -> bool:
     return directory.stat(name) is None and directory.stat(receipt.receipt_name(name)) is None
 
 
-def _is_left(directory: Directory, name: str, size: int, sha256: str) -> bool:
+def _is_left(job: Job, directory: Directory, name: str, size: int, sha256: str) -> bool:
     """Whether the name holds these very bytes and no receipt: a run that died between its last two steps left them."""
     there = directory.stat(name)
     if there is None or not stat.S_ISREG(there.st_mode) or there.st_size != size:
@@ -224,7 +225,7 @@ def _is_left(directory: Directory, name: str, size: int, sha256: str) -> bool:
     if directory.stat(receipt.receipt_name(name)) is not None:
         return False
     with contextlib.suppress(OSError), directory.reading(name) as fd:
-        return publish.is_abandoned(fd, directory) and verify.digest_of_file(fd, "sha256") == sha256
+        return publish.is_abandoned(fd, directory) and verify.digest_of_file(fd, "sha256", job.pace.check) == sha256
     return False
 
 

@@ -17,7 +17,6 @@ from . import claim, engine, headers
 from .claim import Claim
 from .directory import explaining
 from .inspection import Finding, Job
-from .pace import Pace
 from .partial import check_space
 from .receipt import Receipt
 from .source import Opener, Response
@@ -95,7 +94,7 @@ def _claimed(job: Job, finding: Finding, whole: Receipt) -> t.Iterator[tuple[Cla
     """The partial, and what is recorded about it if it is of this very file."""
     with explaining(f"use {finding.directory.path}"), contextlib.ExitStack() as stack:
         place = stack.enter_context(engine.workplace(job, finding))
-        claimed = stack.enter_context(claim.acquire(place, engine.stem_of(job), Pace(job.limits)))
+        claimed = stack.enter_context(claim.acquire(place, engine.stem_of(job), job.pace))
         left = claimed.left
         yield claimed, left if left and left.digest == f"sha256:{whole.sha256}" else None
 

@@ -9,6 +9,7 @@ The decision itself is one pure function over facts; check mode is this file wit
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import stat
@@ -19,7 +20,7 @@ from .._errors import OptionError
 from . import publish, receipt, verify
 from .attributes import FileAttributes
 from .directory import Directory, explaining, kind_of
-from .pace import Limits
+from .pace import DeadlinePassed, Limits, Pace
 from .receipt import Receipt
 from .source import Opener, Scrub
 from .verify import Checksum
@@ -86,6 +87,11 @@ class Job:
     limits: Limits = field(default_factory=Limits)
     scrub: Scrub = str
     tell: t.Callable[[t.Callable[[], Standing]], None] = lambda _standing: None
+
+    @functools.cached_property
+    def pace(self) -> Pace:
+        """The one clock of the whole job, which starts when it is asked for first: by ``inspect``."""
+        return Pace(self.limits)
 
 
 @dataclass(frozen=True)
@@ -195,7 +201,11 @@ def look(job: Job, finding: Finding) -> None:
             _look_at(finding, finding.name)
         name = finding.name or job.guid
         job.tell(lambda: Standing(name, COMPARING, 0, finding.old.st_size if finding.old else None))
-        finding.reason = decide(job, _facts(finding))
+        try:
+            finding.reason = decide(job, _facts(finding, job.pace))
+        except DeadlinePassed as error:
+            error.message = f"Cannot compare {finding.path} with the cloud download {job.guid}: {error.message}"
+            raise
         if finding.needs_content and finding.name is not None:
             publish.check_replaceable(finding.name, finding.directory)
 
@@ -287,13 +297,13 @@ def _look_at(finding: Finding, name: str) -> None:
     finding.receipt = receipt.read(finding.directory, name)
 
 
-def _facts(finding: Finding) -> Facts:
+def _facts(finding: Finding, pace: Pace) -> Facts:
     old = finding.old
 
     def digest(algorithm: str) -> str | None:
         with finding.reading() as fd:
             is_old = old is not None and os.path.samestat(os.fstat(fd), old)  # it may have been exchanged just now
-            return verify.digest_of_file(fd, algorithm) if is_old else None
+            return verify.digest_of_file(fd, algorithm, pace.check) if is_old else None
 
     is_trusted = old is None or finding.directory.trusts(old.st_uid)
     return Facts(old is not None, old.st_size if old else None, finding.receipt, digest, is_trusted)

@@ -228,13 +228,13 @@ class _Command:
 def opener(peer: Peer, path: str, known: Receipt) -> Opener:
     """Reads the file with this path and receipt. A range is sent only of the file that was asked for before."""
 
-    def open_file(fields: t.Mapping[str, str], _deadline: float | None) -> _Answer:
+    def open_file(fields: t.Mapping[str, str], deadline: float | None) -> _Answer:
         asked = _RANGE.fullmatch(fields.get("Range", ""))
         tag = f'"{known.sha256}"'
         if not asked or fields.get("If-Range", tag) != tag:
-            return _Answer(peer, path, known, 0, known.size)
+            return _Answer(peer, path, known, 0, known.size, deadline)
         end = min(int(asked.group(2)) + 1 if asked.group(2) else known.size, known.size)
-        return _Answer(peer, path, known, int(asked.group(1)), end, is_range=True)
+        return _Answer(peer, path, known, int(asked.group(1)), end, deadline, is_range=True)
 
     return open_file
 
@@ -242,7 +242,17 @@ def opener(peer: Peer, path: str, known: Receipt) -> Opener:
 class _Answer:
     """As an HTTP response: bytes start to end (excluded) of the file."""
 
-    def __init__(self, peer: Peer, path: str, known: Receipt, start: int, end: int, *, is_range: bool = False) -> None:
+    def __init__(
+        self,
+        peer: Peer,
+        path: str,
+        known: Receipt,
+        start: int,
+        end: int,
+        deadline: float | None,
+        *,
+        is_range: bool = False,
+    ) -> None:
         self.status_code = 206 if is_range else 200
         digest = base64.b64encode(bytes.fromhex(known.sha256)).decode("ascii")
         self.headers: t.Mapping[str, str] = {
@@ -254,6 +264,7 @@ class _Answer:
         }
         self.raw = self
         self._left = end - start
+        self._deadline = float("inf") if deadline is None else deadline
         try:
             self._command = _Command(peer.command(), _REST.format(first=start + 1, path=shlex.quote(path)))
         except OSError as error:
@@ -262,7 +273,8 @@ class _Answer:
     def read(self, amt: int, *, decode_content: bool) -> bytes:
         """Up to amt bytes; none at the end. Raises OSError when the connection is lost."""
         size = min(amt, self._left)
-        data = self._command.read(size, time.monotonic() + _SILENCE) if size else b""
+        until = min(time.monotonic() + _SILENCE, self._deadline)
+        data = self._command.read(size, until) if size else b""
         self._left -= len(data)
         if size and not data:
             self._command.status()

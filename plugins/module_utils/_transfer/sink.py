@@ -15,15 +15,17 @@ import dataclasses
 import time
 import typing as t
 
-from .._errors import StorwareError
+from .._errors import Interrupted, StorwareError
 from . import names
 from .claim import Claim
 from .directory import explaining
 from .headers import Claims
 from .life import Writer
+from .pace import DeadlinePassed
 from .partial import check_space
 from .state import Record
 from .verify import Checksum, Digests, detect, digest_blocks
+from .ziparchive import CheckTime, no_limit
 
 COMMIT_BYTES: t.Final = 24 * 1024 * 1024  # a record at the latest after so many bytes,
 COMMIT_SECONDS: t.Final = 5.0  # or after so long
@@ -71,6 +73,7 @@ class Sink:
         self._recorded_at = time.monotonic()
         self._durable = 0  # the offset of the newest record that is on the disk
         self._is_spoiled = False
+        self._unread: Record | None = None  # what an earlier run has left, if there was no time to hash it
 
     @property
     def digests(self) -> Digests:
@@ -94,7 +97,7 @@ class Sink:
             or self._allow_unverified
         )
 
-    def recover(self) -> None:
+    def recover(self, check_time: CheckTime = no_limit) -> None:
         """Go on with what an earlier run has left, if it still has the digest that was recorded."""
         left = self.claim.left
         if left is None:
@@ -103,7 +106,12 @@ class Sink:
         digests = self._new_digests(digest)
         partial = self.claim.partial
         with explaining(f"read {partial.path}"):
-            if digest_blocks(partial.fd, left.offset, digests) == left.offset and digests.hex("sha256") == left.sha256:
+            try:
+                size = digest_blocks(partial.fd, left.offset, digests, check_time)
+            except (DeadlinePassed, Interrupted):
+                self._unread = left
+                raise
+            if size == left.offset and digests.hex("sha256") == left.sha256:
                 partial.truncate(left.offset)
                 self.claims = Claims(left.length, left.name, digest, left.validator)
                 self.source, self.joined = left.source, left.joined
@@ -164,28 +172,32 @@ class Sink:
         self.claim.check()
         self.claim.partial.truncate(self.offset)
 
-    def keep(self) -> bool:
-        """Leave the bytes for the next run, recorded as they are now; False when they are no use."""
+    def keep(self) -> int:
+        """Leave the bytes for the next run, recorded as they are now; returns how many, 0 when they are no use."""
         try:
             return self._keep()
         except (OSError, StorwareError):
-            return False
+            return 0
 
-    def _keep(self) -> bool:
+    def _keep(self) -> int:
         with contextlib.suppress(StorwareError):
             self._settle()
         claim = self.claim
         is_ours = claim.state.is_in_place() and claim.partial.is_in_place(claim.partial.name)
+        if is_ours and self._unread is not None:
+            self._write_record(dataclasses.replace(self._unread, token=claim.token, writer=None))
+            claim.keep()
+            return self._unread.offset
         if not is_ours or self._is_worthless or not self.can_be_continued:
-            return False
+            return 0
         try:
             claim.partial.truncate(self.offset)
             self._make_durable(dataclasses.replace(self._record(), writer=None))
         except (OSError, StorwareError):
             if self._is_worthless or not self._durable:
-                return False
+                return 0
         claim.keep()
-        return True
+        return self.offset
 
     @property
     def _is_worthless(self) -> bool:

@@ -37,6 +37,13 @@ _STORED: t.Final = 0
 _DEFLATED: t.Final = 8
 
 
+CheckTime = t.Callable[[], None]  # is called again and again by what may take long; raises when the time is over
+
+
+def no_limit() -> None:
+    """For work that may take any time."""
+
+
 class Damaged(StorwareError):
     """The content is not what its own structure says; why is a sentence about the file."""
 
@@ -93,7 +100,7 @@ class _File:
         return self._buffer[begin : begin + length]
 
 
-def check(fd: int, size: int, *, contents: bool) -> int:
+def check(fd: int, size: int, *, contents: bool, check_time: CheckTime = no_limit) -> int:
     """Check the structure and, if contents is set, the CRC of every entry; returns the number of entries.
 
     Raises Damaged, or StorwareError (``cannot_verify``) for contents that cannot be checked: encrypted, or packed with
@@ -103,7 +110,9 @@ def check(fd: int, size: int, *, contents: bool) -> int:
     headers = _File(fd, size, 4096)  # a small block: what lies between two local headers is not wanted
 
     def entries() -> t.Iterator[_Entry]:
-        return _entries(_File(fd, size, _BLOCK), directory)
+        for entry in _entries(_File(fd, size, _BLOCK), directory):
+            check_time()
+            yield entry
 
     starts = _starts(entries)
     first = directory.offset
@@ -111,7 +120,7 @@ def check(fd: int, size: int, *, contents: bool) -> int:
         first = min(first, entry.offset)
         start = _check_local_header(headers, entry, end)
         if contents:
-            _check_content(fd, entry, start)
+            _check_content(fd, entry, start, check_time)
     if first:
         raise Damaged("it has bytes that belong to no entry")
     return directory.entries
@@ -269,7 +278,7 @@ def _with_ends(entries: t.Iterator[_Entry], starts: array[int] | None, end: int)
         yield entry, starts[place] if place < len(starts) else end
 
 
-def _check_content(fd: int, entry: _Entry, start: int) -> None:
+def _check_content(fd: int, entry: _Entry, start: int, check_time: CheckTime) -> None:
     if entry.flags & _ENCRYPTED:
         raise _cannot_verify(f"its entry {entry.shown} is encrypted")
     if entry.method not in (_STORED, _DEFLATED):
@@ -279,6 +288,7 @@ def _check_content(fd: int, entry: _Entry, start: int) -> None:
     try:
         # Some writers mark empty entries as packed and leave out even the packed nothing.
         for piece in _inflated(pieces) if entry.method == _DEFLATED and entry.packed else pieces:
+            check_time()
             crc = zlib.crc32(piece, crc)
             size += len(piece)
             if size > entry.unpacked:
