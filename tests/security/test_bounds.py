@@ -149,7 +149,9 @@ def test_pages_without_end_have_one() -> None:
     numbers = itertools.count()
 
     class Endless:
-        def get(self, _path: str, _query: object, _doing: str) -> Answer:
+        patience = 60.0
+
+        def get(self, _path: str, _query: object, _doing: str, _deadline: float) -> Answer:
             return Answer(200, [{"guid": uuid_of(next(numbers))}], None, decoding.MAX_VALUES)
 
     with pytest.raises(paging.IncompleteList, match="more than 5000000 values"):
