@@ -152,11 +152,22 @@ def test_pages_without_end_have_one() -> None:
         patience = 60.0
 
         def get(self, _path: str, _query: object, _doing: str, _deadline: float) -> Answer:
-            return Answer(200, [{"guid": uuid_of(next(numbers))}], None, decoding.MAX_VALUES)
+            return Answer(200, [{"guid": uuid_of(next(numbers))}], None, 0, decoding.MAX_VALUES)
 
-    with pytest.raises(paging.IncompleteList, match="more than 5000000 values"):
+    with pytest.raises(paging.IncompleteList, match="or 5000000 values"):
         paging.drain(t.cast(Client, Endless()), "/x", [], "list")
     assert next(numbers) == 11
+
+
+def test_pages_do_not_fill_the_memory_with_few_and_long_texts() -> None:
+    """Each page brings a new record, and is nearly as large as an answer may be."""
+    numbers = itertools.count()
+    more = json.dumps(["x" * 4000] * 7500)
+
+    def behave(connection: t.Any, _request: bytes) -> None:
+        connection.sendall(reply(f'[{{"guid":"{uuid_of(next(numbers))}","more":{more}}}]'.encode()))
+
+    assert "more than 134217728 bytes" in refused(ask(behave), "incomplete_list")
 
 
 @pytest.mark.parametrize("chunk", [b"-1\r\n", b"0" * 65536], ids=["negative", "a size without end"])

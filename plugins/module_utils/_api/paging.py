@@ -12,11 +12,14 @@ from dataclasses import dataclass, field
 from .._errors import StorwareError
 from . import decoding, wire
 from .client import Client
-from .transport import Answer
+from .transport import MAX_BODY, Answer
 
 PAGE_SIZE: t.Final = 500  # the server may give fewer; nothing documents a limit
 MAX_PAGES: t.Final = 10_000
-MAX_VALUES: t.Final = 10 * decoding.MAX_VALUES  # of all pages; a list of 100,000 records has three million
+# All answers for a list are held at a time, so that they have bounds together, too. A list of 100,000 records has some
+# 100 MiB and three million values.
+MAX_BYTES: t.Final = 4 * MAX_BODY
+MAX_VALUES: t.Final = 10 * decoding.MAX_VALUES
 MAX_DRAINS: t.Final = 3  # a list that changed while it was read is read again
 
 
@@ -55,13 +58,30 @@ class IncompleteList(StorwareError):
 
 
 @dataclass
+class _Spent:
+    """What all answers for a list have together, as Answer counts it."""
+
+    size: int = 0
+    values: int = 0
+
+    def add(self, answer: Answer, path: str, doing: str) -> None:
+        """Count one more. Raises IncompleteList."""
+        self.size += answer.size
+        self.values += answer.values
+        if self.size > MAX_BYTES or self.values > MAX_VALUES:
+            raise IncompleteList(
+                f"Cannot {doing}: the pages of GET {path} have more than {MAX_BYTES} bytes or {MAX_VALUES} values",
+                hint="Narrow the list down with a filter.",
+            )
+
+
+@dataclass
 class _Drain:
     """One pass over all pages."""
 
     records: dict[str, wire.Json] = field(default_factory=dict)  # by guid: a record seen twice is one record
     totals: list[int] = field(default_factory=list)  # as told page by page
     pages: int = 0  # that brought something
-    values: int = 0  # of all pages together, as Answer counts them
 
     def add(self, page: list[wire.Json], path: str) -> int:
         """Take the page in; returns how many of its records are new."""
@@ -95,8 +115,9 @@ def drain(reader: Reader, path: str, query: wire.Query, doing: str, size: int = 
     """
     deadline = time.monotonic() + reader.patience
     passes: list[_Drain] = []
+    spent = _Spent()
     for _attempt in range(MAX_DRAINS):
-        drained = _drain_once(reader, path, query, doing, size, deadline)
+        drained = _drain_once(reader, path, query, doing, size, deadline, spent)
         if drained.complete and drained.is_proof(passes[-1] if passes else None):
             return list(drained.records.values())
         passes.append(drained)
@@ -121,7 +142,9 @@ def page(
     return records, answer
 
 
-def _drain_once(reader: Reader, path: str, query: wire.Query, doing: str, size: int, deadline: float) -> _Drain:
+def _drain_once(
+    reader: Reader, path: str, query: wire.Query, doing: str, size: int, deadline: float, spent: _Spent
+) -> _Drain:
     drained = _Drain()
     number, fruitless = 0, 0
     while True:
@@ -139,12 +162,7 @@ def _drain_once(reader: Reader, path: str, query: wire.Query, doing: str, size: 
             )
         asked = [*query, ("page", str(number)), ("size", str(size))]
         records, answer = page(reader, path, asked, doing, deadline)
-        drained.values += answer.values
-        if drained.values > MAX_VALUES:
-            raise IncompleteList(
-                f"Cannot {doing}: the pages of GET {path} have more than {MAX_VALUES} values",
-                hint="Narrow the list down with a filter.",
-            )
+        spent.add(answer, path, doing)
         total = answer.total
         if total is not None:
             drained.totals.append(total)

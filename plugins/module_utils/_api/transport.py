@@ -54,7 +54,8 @@ class Answer:
     status: int
     body: wire.Json
     total: int | None = None  # X-Total-Count
-    values: int = 0  # in the body, at the most
+    size: int = 0  # bytes of the body, unpacked,
+    values: int = 0  # and values in it, at the most
 
 
 class Transport:
@@ -144,7 +145,8 @@ class Transport:
         except (ValueError, RecursionError) as error:
             words = failures.excerpt(data, attempt.scrub)
             raise failures.bad_answer(attempt, "it is no JSON", response, words) from error
-        return Answer(response.status_code, body, _count(response, "X-Total-Count"), decoding.count_values(data))
+        total = _count(response, "X-Total-Count")
+        return Answer(response.status_code, body, total, len(data), decoding.count_values(data))
 
     def start_of_body(self, response: requests.Response, attempt: Attempt, deadline: float | None) -> bytes:
         """What an error says; an error is worth telling even when its body cannot be read."""
