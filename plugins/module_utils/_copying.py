@@ -46,7 +46,7 @@ def receive(path: str) -> tuple[Handover, t.BinaryIO]:
 
     With become, the file can belong to a third user: the one that has made the directory of the task.
     """
-    directory, name = os.path.split(path)
+    directory, name = os.path.split(os.path.abspath(path))
     place = _private.open_directory(directory)
     try:
         file = open(_private.open_file(name, place, os.fstat(place).st_uid), "rb")  # noqa: SIM115  # for the caller

@@ -33,10 +33,13 @@ class UntrustedError(OSError):
 def open_directory(path: str, *, create: bool = False) -> int:
     """Open a directory; no symbolic link is followed that another user can have planted.
 
-    create: with mode 0700, and all that is missing on the way, as Ansible does it. Raises OSError, UntrustedError.
+    path: absolute. create: with mode 0700, and all that is missing on the way, as Ansible does it. Raises OSError, also
+    for a relative path (EINVAL), and UntrustedError.
     """
+    if not os.path.isabs(path):  # such as the home directory of a user who has none
+        raise OSError(errno.EINVAL, "Is no absolute path", path)
     place = os.open("/", _STEP)
-    names = os.path.join(os.getcwd(), path).split("/")[::-1]
+    names = path.split("/")[::-1]
     links = 0
     try:
         while names:

@@ -28,14 +28,23 @@ def opened(path: pathlib.Path, *, create: bool = False) -> pathlib.Path:
         os.close(fd)
 
 
-def test_a_directory_is_opened_through_links_of_ours(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_directory_is_opened_through_links_of_ours(tmp_path: pathlib.Path) -> None:
     (tmp_path / "a" / "b").mkdir(parents=True)
     (tmp_path / "a" / "up").symlink_to("../a/./b")
     (tmp_path / "absolute").symlink_to(tmp_path / "a" / "up")
     assert opened(tmp_path / "absolute") == tmp_path / "a" / "b"
     assert opened(tmp_path / "absolute" / ".." / "..") == tmp_path
-    monkeypatch.chdir(tmp_path)
-    assert opened(pathlib.Path("a/b")) == tmp_path / "a" / "b"
+
+
+def test_the_working_directory_does_not_matter(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of a task may be gone; "~" of a user without a home must not become a directory in it."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(OSError, match="Is no absolute path"):
+        opened(pathlib.Path("~/.ansible/tmp"), create=True)
+    assert not list((tmp_path / "here").iterdir())
+    (tmp_path / "here").rmdir()
+    assert opened(tmp_path) == tmp_path
 
 
 def test_links_that_lead_nowhere_or_in_a_circle_are_errors(tmp_path: pathlib.Path) -> None:
