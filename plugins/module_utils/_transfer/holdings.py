@@ -73,7 +73,7 @@ def _receipts(directory: Directory, name: str | None) -> list[Receipt]:
     """Those of all files in the directory, or of the one with this name."""
     if name is None:
         with explaining(f"read {directory.path}"):
-            return receipt.all_in(directory)
+            return list(receipt.all_in(directory))
     with contextlib.suppress(ValueError):  # a NUL in the name
         found = receipt.beside(directory, name)
         return [found] if found else []

@@ -16,13 +16,14 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
-from .directory import Directory, fitted
+from .directory import NAME_LIMIT, Directory, fitted
 from .verify import LEVELS
 
 _SUFFIX: t.Final = ".sha256"
 _LARGEST: t.Final = 16 * 1024  # bytes; a receipt has some 300
 _LINE: t.Final = re.compile(rb"(\\?)([0-9a-f]{64}) [ *](.+)", re.DOTALL)
-_COMMENT: t.Final = re.compile(rb"# ([a-z]+): ([!-~]+)")
+# No longer than they have to be: others may have put a hundred thousand receipts there, which an audit keeps in memory.
+_COMMENT: t.Final = re.compile(rb"# ([a-z]+): ([!-~]{1,64})")
 # How coreutils writes names that do not fit in a line (md5sum's manual, "backslash").
 _ESCAPES: t.Final = {b"\\": b"\\\\", b"\n": b"\\n", b"\r": b"\\r"}
 _UNESCAPES: t.Final = {escape: character for character, escape in _ESCAPES.items()}
@@ -98,15 +99,12 @@ def beside(directory: Directory, name: str) -> Receipt | None:
     return receipt if receipt and receipt.name == name else None
 
 
-def all_in(directory: Directory) -> list[Receipt]:
+def all_in(directory: Directory) -> t.Iterator[Receipt]:
     """The good receipts in the directory, by their names, whoever has written them; each beside its file."""
-    return [
-        receipt
-        for entry in directory.names()
-        if entry.endswith(_SUFFIX)
-        for receipt in [_read(directory, entry)]
-        if receipt and receipt_name(receipt.name) == entry
-    ]
+    for entry in directory.names():
+        receipt = _read(directory, entry) if entry.endswith(_SUFFIX) else None
+        if receipt and receipt_name(receipt.name) == entry:
+            yield receipt
 
 
 def _trusted(directory: Directory, receipt: Receipt | None) -> Receipt | None:
@@ -140,4 +138,4 @@ def _unescaped(line: re.Match[bytes]) -> bytes:
 
 
 def _is_component(name: bytes) -> bool:
-    return name not in (b"", b".", b"..") and b"/" not in name and b"\0" not in name
+    return name not in (b"", b".", b"..") and b"/" not in name and b"\0" not in name and len(name) <= NAME_LIMIT
