@@ -286,14 +286,6 @@ class _Answer:
         self._command.close()
 
 
-def _input(script: str) -> t.IO[bytes]:
-    """A file and not a pipe, to which nothing could be written any more when ssh ends at once."""
-    file = tempfile.TemporaryFile()  # noqa: SIM115  # closed by the caller
-    file.write(os.fsencode(script))
-    file.seek(0)
-    return file
-
-
 def _environment() -> dict[str, str]:
     """Without what a controller has for the server: ssh could hand it on."""
     return {name: value for name, value in os.environ.items() if not name.startswith("STORWARE_")}
