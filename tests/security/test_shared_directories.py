@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import tracemalloc
 import typing as t
 
 import pytest
@@ -145,6 +146,22 @@ def test_a_file_that_is_exchanged_beside_our_receipt_is_replaced(
     assert is_ours(path)
 
 
+def test_many_long_receipts_of_others_do_not_fill_the_memory(shared: pathlib.Path) -> None:
+    """Each was kept until all were read: 20,000 took 300 MiB."""
+    mallory(
+        "for number in range(300):\n"
+        "    path = pathlib.Path(args[0], f'{number}.sha256')\n"
+        '    path.write_text(f\'# guid: {"g" * 15000}\\n# size: 1\\n{"0" * 64}  {number}\\n\')',
+        shared,
+    )
+    tracemalloc.start()
+    with Directory(str(shared)) as directory:
+        assert not list(receipt.all_in(directory))
+        assert receipt.find(directory, GUID) is None
+    assert tracemalloc.get_traced_memory()[1] < MIB  # 4.5 MiB otherwise
+    tracemalloc.stop()
+
+
 @pytest.mark.parametrize("what", ["file and receipt", "receipt"])
 def test_an_audit_vouches_for_nothing_of_others(
     simulator: Simulator, unsticky: pathlib.Path, guid: str, what: str
@@ -251,6 +268,16 @@ def test_attributes_are_not_set_on_a_hard_link(
     result = fetch(simulator, unsticky / "mail.zip", guid, overwrite="never", mode="0644")
     assert (result["error"]["code"], result["error"]["option"]) == ("option", "dest")
     assert mode(victim) == 0o600
+
+
+def test_hard_links_of_a_snapshot_are_no_attack(simulator: Simulator, tmp_path: pathlib.Path, guid: str) -> None:
+    """Where nobody else can make names, as in a directory that is copied with hard links each night."""
+    path = pathlib.Path(good(fetch(simulator, tmp_path / "mail.zip", guid, mode="0600"))["path"])
+    os.link(path, tmp_path / "snapshot")
+    assert good(fetch(simulator, path, guid, mode="0640"))["changed"]
+    assert mode(path) == 0o640
+    assert good(fetch(simulator, path, guid, overwrite="always"))["changed"]
+    assert is_ours(path, 0o640)
 
 
 def test_a_file_of_another_user_is_not_given_away(simulator: Simulator, shared: pathlib.Path, guid: str) -> None:

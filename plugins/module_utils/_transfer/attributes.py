@@ -167,11 +167,11 @@ def _check_ours(fd: int, directory: Directory, name: str) -> None:
             f"{directory.path_of(name)} belongs to {user_name(found.st_uid)}; its attributes are left as they are",
             hint="Remove the file, or give it to the owner that the task asks for.",
         )
-    if found.st_nlink > 1:
+    if not directory.trusts_file(found):
         raise OptionError(
             "dest",
             f"{directory.path_of(name)} has other names (hard links); its attributes are left as they are",
-            hint="Remove the file, or those names: they may be anything's.",
+            hint="Remove the file, or those names; or let nobody else write to the directory.",
         )
 
 

@@ -25,8 +25,8 @@ _RESERVED_SHARE: t.Final = 100  # one percent of a file system stays free,
 _LARGEST_RESERVE: t.Final = 256 * 1024 * 1024  # but no more bytes
 
 _NO_SYNC: t.Final = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
-# How file systems say that they have no hard links, or a policy that a user may not make one
-_NO_LINKS: t.Final = (errno.EPERM, errno.EACCES, errno.ENOSYS, errno.ENOTSUP, errno.EMLINK)
+# How file systems say that they have no hard links (AFS: from another directory), or a policy that one may not be made
+_NO_LINKS: t.Final = (errno.EPERM, errno.EACCES, errno.ENOSYS, errno.ENOTSUP, errno.EMLINK, errno.EXDEV)
 
 
 class Space(t.NamedTuple):
@@ -77,6 +77,16 @@ class Directory:
     def trusts(self, uid: int) -> bool:
         """Whether files of the user with this number count: anybody else may have put his there to be believed."""
         return uid in (os.geteuid(), 0, self.owner)
+
+    def trusts_file(self, found: os.stat_result) -> bool:
+        """Whether a file here counts: also none that somebody else can have given a further name here."""
+        return self.trusts(found.st_uid) and (found.st_nlink == 1 or not self._is_shared)
+
+    @property
+    def _is_shared(self) -> bool:
+        """Whether other users may add names."""
+        found = os.fstat(self.fd)
+        return bool(found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)) or not self.trusts(found.st_uid)
 
     def open(self, name: str, flags: int, mode: int = 0o600) -> int:
         """A descriptor of the name; a symbolic link is an error, a FIFO does not block."""

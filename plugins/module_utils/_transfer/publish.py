@@ -79,7 +79,7 @@ def put_on(
         if asked.owner is None and made.uid != os.geteuid():
             raise not_kept(directory, "owner", str(made.uid), str(os.geteuid()))
         wanted = asked.access(Access(made.uid, made.gid, PRIVATE))
-        if old and directory.trusts(old.st_uid) and old.st_nlink == 1:
+        if old and directory.trusts_file(old):
             wanted = _inherited(partial, name, directory, old, asked, wanted)
         set_label(partial.fd, directory.path_of(name), asked, is_new=True)
         wanted.put_on(partial.fd)
@@ -130,8 +130,7 @@ def check_replaceable(name: str, directory: Directory) -> None:
 
 def is_abandoned(fd: int, directory: Directory) -> bool:
     """Whether an open file without receipt is what a run of ours has left that died before it could write one."""
-    found = os.fstat(fd)
-    return directory.trusts(found.st_uid) and found.st_nlink == 1 and lock(fd, fcntl.LOCK_SH)
+    return directory.trusts_file(os.fstat(fd)) and lock(fd, fcntl.LOCK_SH)
 
 
 def _place(partial: Partial, name: str, directory: Directory, *, is_new: bool = False) -> None:

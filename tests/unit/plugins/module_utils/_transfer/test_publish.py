@@ -102,11 +102,14 @@ def test_nothing_is_kept_of_a_file_that_another_user_may_have_put_there(director
 
 
 @root_only
-def test_nothing_is_kept_of_a_hard_link(directory: Directory, tmp_path: pathlib.Path) -> None:
-    old = put_old(directory, mode=0o666)
+@pytest.mark.parametrize(("permissions", "kept"), [(0o755, 0o666), (0o775, 0o600), (0o757, 0o600)])
+def test_nothing_is_kept_of_a_hard_link_that_others_may_have_made(
+    directory: Directory, tmp_path: pathlib.Path, permissions: int, kept: int
+) -> None:
+    put_old(directory, mode=0o666)
     os.link(directory.path_of("mail.zip"), tmp_path / "apart")
-    assert mode(run(directory, os.stat(directory.path_of("mail.zip")))) == 0o600
-    assert old.st_nlink == 1  # it was before
+    os.fchmod(directory.fd, permissions)
+    assert mode(run(directory, os.stat(directory.path_of("mail.zip")))) == kept
 
 
 @root_only
