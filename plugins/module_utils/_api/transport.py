@@ -45,6 +45,7 @@ MAX_TIME: t.Final = 20  # time-outs that a whole answer may take, where the call
 MAX_COOKIES: t.Final = 8192
 _NEVER_A_BODY: t.Final = (204, 304)
 _PIECE: t.Final = 64 * 1024
+_PACKED: t.Final = re.compile(r"gzip|deflate|compress|\b(br|dcb|dcz|zstd)\b")  # the content codings of IANA's list
 
 
 @dataclass(frozen=True)
@@ -215,8 +216,8 @@ class Transport:
 def _unpacker(response: requests.Response, attempt: Attempt) -> t.Callable[[bytes, int], bytes]:
     """What turns the next bytes of the body into no more than so many (at least 1) of its text. Raises ApiError."""
     coding = response.headers.get("Content-Encoding", "").strip().lower()
-    if coding in ("", "identity"):
-        return lambda data, _most: data
+    if not _PACKED.search(coding):
+        return lambda data, _most: data  # some servers give the encoding of the text there, such as UTF-8
     if coding not in ("gzip", "x-gzip"):
         raise failures.bad_answer(attempt, "it has a content coding that was not asked for", response)
     unpacker = zlib.decompressobj(16 + zlib.MAX_WBITS)

@@ -65,6 +65,21 @@ def test_a3_json_in_another_dress_is_understood(body: bytes, found: t.Any) -> No
 
 
 @pytest.mark.fault("A3")
+@pytest.mark.parametrize("coding", ["UTF-8", "none", "identity, identity"])
+def test_a3_what_is_no_coding_does_not_matter(coding: str) -> None:
+    """Programs in Java often give the encoding of the text in the field for how it is packed."""
+    with answering({LIST: Answer(200, RECORDS, {"Content-Encoding": coding})}) as server:
+        assert read(server) == [{"guid": "a"}]
+
+
+@pytest.mark.fault("A3")
+@pytest.mark.parametrize("coding", ["br", "deflate", "gzip, gzip", "x-compress", "zstd"])
+def test_a3_how_it_was_not_asked_to_be_packed_is_told(coding: str) -> None:
+    error, _server = failure({LIST: Answer(200, RECORDS, {"Content-Encoding": coding})})
+    assert "content coding that was not asked for" in error.message
+
+
+@pytest.mark.fault("A3")
 @pytest.mark.parametrize(
     "body",
     [b"[NaN]", b"[-Infinity]", RECORDS[:-1], RECORDS + b"]", b"[" * 10_000 + b"]" * 10_000, b"9" * 10_000, b"\xff"],
