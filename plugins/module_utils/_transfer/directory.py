@@ -130,17 +130,18 @@ class Directory:
         """The same where there are no hard links. A kill in between leaves an empty file."""
         reserved = self.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         try:
-            if not self._is(new, reserved):
+            if not self.has(new, reserved):
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), new)
             source.rename(old, new, self)
         except BaseException:
-            if self._is(new, reserved):
+            if self.has(new, reserved):
                 self.remove(new)
             raise
         finally:
             close(reserved)
 
-    def _is(self, name: str, fd: int) -> bool:
+    def has(self, name: str, fd: int) -> bool:
+        """Whether the name is that of this open file. Others may have put their own there."""
         there = self.stat(name)
         return there is not None and os.path.samestat(there, os.fstat(fd))
 

@@ -110,8 +110,7 @@ class Partial:
 
     def is_in_place(self, name: str, directory: Directory | None = None) -> bool:
         """Whether this very file has that name. Another run may have put its own there."""
-        there = (directory or self.directory).stat(name)
-        return there is not None and os.path.samestat(there, os.fstat(self.fd))
+        return (directory or self.directory).has(name, self.fd)
 
     def keep(self) -> None:
         """Leave it where it is at the end, as private as it was made."""

@@ -137,8 +137,7 @@ class StateFile:
 
     def is_in_place(self) -> bool:
         """Whether the name is still this file's."""
-        there = self.directory.stat(self.name)
-        return there is not None and os.path.samestat(there, os.fstat(self.fd))
+        return self.directory.has(self.name, self.fd)
 
     def remove(self) -> None:
         """Remove it, unless the name is another file's by now."""

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import pathlib
 import stat
@@ -181,10 +182,11 @@ def test_a_name_that_is_too_long_with_its_suffix_is_told_apart_by_a_digest() -> 
     assert len(os.fsencode(fitted("ü" * 200, ".sha256"))) in (254, 255)
 
 
-@pytest.mark.parametrize("links", [True, False])
-def test_a_new_name_is_taken_only_once(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, links: bool) -> None:
-    if not links:
-        monkeypatch.setattr(os, "link", _refuse)
+@pytest.mark.parametrize("refusal", [0, errno.EPERM, errno.ENOSYS, errno.EXDEV])
+def test_a_new_name_is_taken_only_once(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, refusal: int) -> None:
+    """Also where there are no hard links or, as with AFS, none in another directory."""
+    if refusal:
+        monkeypatch.setattr(os, "link", functools.partial(_refuse, number=refusal))
     with Directory(str(tmp_path)) as directory:
         for name in ("one", "two"):
             (tmp_path / name).write_text(name)
@@ -213,5 +215,5 @@ def test_a_reserved_name_is_given_back(tmp_path: pathlib.Path, monkeypatch: pyte
         assert directory.names() == []
 
 
-def _refuse(*_arguments: object, **_options: object) -> t.NoReturn:
-    raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+def _refuse(*_arguments: object, number: int = errno.EPERM, **_options: object) -> t.NoReturn:
+    raise OSError(number, os.strerror(number))
