@@ -24,6 +24,7 @@ from .directory import Directory, explaining, overtaken, user_name
 
 PRIVATE: t.Final = 0o600
 
+GROUP_BITS: t.Final = 0o070
 _OTHERS: t.Final = 0o077  # the permissions of everybody but the owner
 _LABEL: t.Final = "security.selinux"  # the extended attribute with the security context
 _NO_LABEL: t.Final = (errno.ENODATA, errno.ENOTSUP)
@@ -123,9 +124,23 @@ def ensure_attributes(
                 # Not just any file of ours, which somebody has given this name.
                 known = receipt.in_file(note)
                 if known is not None and known.name == name:
+                    access = _permitted(access, Access.of(note), asked)
                     rest = dataclasses.replace(asked, flags=None)
                     changed = _ensure(note, directory, beside, access, rest, check_mode=check_mode) or changed
         return changed
+
+
+def _permitted(access: Access, now: Access, asked: FileAttributes) -> Access:
+    """What a receipt gets that has the access now: that of its file, less an owner or group that only root could give.
+
+    Somebody else has given the file such a one; the task does not ask for it.
+    """
+    if os.geteuid() == 0:
+        return access
+    uid = now.uid if asked.owner is None else access.uid
+    if asked.group is not None or access.gid in (now.gid, os.getegid(), *os.getgroups()):
+        return Access(uid, access.gid, access.mode)
+    return Access(uid, now.gid, access.mode & ~GROUP_BITS)
 
 
 def _ensure(

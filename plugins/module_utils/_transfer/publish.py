@@ -15,15 +15,12 @@ import errno
 import fcntl
 import os
 import stat
-import typing as t
 
 from .._errors import OptionError
-from .attributes import PRIVATE, Access, FileAttributes, not_kept, set_label
+from .attributes import GROUP_BITS, PRIVATE, Access, FileAttributes, not_kept, set_label
 from .directory import Directory, explaining, lock, overtaken, user_name
 from .partial import Partial
 from .receipt import receipt_name
-
-_GROUP_BITS: t.Final = 0o070
 
 
 class NameTaken(Exception):
@@ -99,7 +96,7 @@ def _inherited(
         mode = stat.S_IMODE(old.st_mode) & 0o777
         other_group = asked.group is None and gid != old.st_gid
         if other_group or _may_have_acl(name, directory):
-            mode &= ~_GROUP_BITS  # with an ACL, these bits are the limit for named users and not the group's rights
+            mode &= ~GROUP_BITS  # with an ACL, these bits are the limit for named users and not the group's rights
     return Access(wanted.uid, gid, mode)
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import errno
 import os
 import pathlib
@@ -16,13 +17,14 @@ import typing as t
 import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError, StorwareError
-from ansible_collections.storware.backup.plugins.module_utils._transfer import attributes
+from ansible_collections.storware.backup.plugins.module_utils._transfer import attributes, receipt
 from ansible_collections.storware.backup.plugins.module_utils._transfer.attributes import (
     Access,
     FileAttributes,
     ensure_attributes,
 )
 from ansible_collections.storware.backup.plugins.module_utils._transfer.directory import Directory
+from tests.unit.plugins.module_utils._transfer.material import GUID
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 LABEL: t.Final = "system_u:object_r:var_t:s0"
@@ -37,13 +39,38 @@ def directory(tmp_path: pathlib.Path) -> t.Iterator[Directory]:
 
 
 def ensure(directory: Directory, asked: FileAttributes, *, check_mode: bool = False) -> bool:
-    return ensure_attributes(
-        directory, "mail.zip", os.stat(directory.path_of("mail.zip")), asked, check_mode=check_mode
-    )
+    found = directory.stat("mail.zip")
+    assert found is not None
+    return ensure_attributes(directory, "mail.zip", found, asked, check_mode=check_mode)
 
 
 def mode(value: int) -> t.Callable[[int], int]:
     return lambda _st_mode: value
+
+
+@root_only
+def test_a_group_that_only_root_can_give_is_no_reason_to_fail(
+    directory: Directory, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An administrator has given the file one, and the task asks for a mode only: its receipt is not for that group."""
+    note = tmp_path / receipt.receipt_name("mail.zip")
+    known = receipt.Receipt("mail.zip", GUID, 7, "0" * 64, "full")
+    note.write_bytes(receipt.render(known, datetime.datetime.now(datetime.timezone.utc)))
+    for path, group in ((tmp_path / "mail.zip", 54321), (note, 54322)):
+        os.chown(path, 65534, group)
+        path.chmod(0o640)
+    os.chown(tmp_path, 65534, -1)
+    asked = FileAttributes(mode=mode(0o640))
+    monkeypatch.setattr(os, "getgroups", lambda: [54322])
+    os.setegid(54322)
+    os.seteuid(65534)
+    try:
+        assert ensure(directory, asked)
+        assert not ensure(directory, asked)
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+    assert (note.stat().st_gid, stat.S_IMODE(note.stat().st_mode)) == (54322, 0o600)
 
 
 @root_only
