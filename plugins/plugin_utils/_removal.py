@@ -128,8 +128,9 @@ def decide(
     existing = [record for record in downloads if record.get("guid")]
     if len(existing) < len(downloads) and not predicted:
         keep.append(Kept(None, None, None, "Not every download exists."))
+    intact = None if verified is None else {str(guid).lower() for guid in verified}
     for record in existing:
-        if verified is not None and str(record["guid"]).lower() not in {str(guid).lower() for guid in verified}:
+        if intact is not None and str(record["guid"]).lower() not in intact:
             keep.append(_kept(record, None, "the earlier check found no intact file of it (fetch_content_verified)"))
         hosts = [host for host in scope.hosts if _is_for(record, host, shares)]
         if not hosts:

@@ -187,6 +187,7 @@ class AwxApi:
         return 200, self._shown(endpoint, number)
 
     def _node_goes(self, number: int, node: Record) -> None:
+        self.records["workflow_approval_templates"].pop(node["unified_job_template"], None)
         for approval in self.records["workflow_approvals"].values():
             if approval["workflow_approval_template"] == node["unified_job_template"]:
                 approval["status"] = "failed"
@@ -224,7 +225,7 @@ class AwxApi:
         for other in self.records[endpoint].values():
             one = (record.get("name"), record.get("organization"), record.get("credential_type"))
             same = one == (other.get("name"), other.get("organization"), other.get("credential_type"))
-            if other is not before and one[0] and same and endpoint not in ("projects", "workflow_approvals"):
+            if other is not before and one[0] and same and not endpoint.startswith(("projects", "workflow_approval")):
                 raise Refused(400, {"__all__": [f"{one[0]} already exists."]})
         if "extra_vars" in record and not isinstance(record["extra_vars"], str):
             raise Refused(400, {"extra_vars": ["Not a valid string."]})
