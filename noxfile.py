@@ -459,6 +459,7 @@ def crash(session: nox.Session) -> None:
 def long_tests(session: nox.Session) -> None:
     """More values, signals, hosts and pages of what the gate tests once; all attacks."""
     main_environment(session)
+    collection_awx(session)
     others = (
         "--ignore=tests/integration/test_switches.py",
         "--deselect=tests/integration/test_role_spread.py::test_what_a_legal_case_costs",

@@ -153,6 +153,17 @@ def test_the_guide_sets_awx_up_and_another_run_keeps_what_somebody_has_added(
 
 
 @pytest.mark.long
+def test_check_mode_shows_what_would_be_set_up(ansible: Ansible, api: awx_api.AwxApi) -> None:
+    before = copy.deepcopy(api.records)
+    assert changes(configure(ansible, api, WHOLE, "--check")) == [
+        "Ensure that there is the credential type",
+        "Ensure that there are the job templates",
+        "Ensure that there is the workflow",
+    ]
+    assert api.records == before
+
+
+@pytest.mark.long
 def test_a_credential_of_the_new_version_replaces_the_former_one(ansible: Ansible, api: awx_api.AwxApi) -> None:
     content = generated("credential_type.yml")
     fields = {"fields": content["inputs"]["fields"][:3], "required": ["url"]}
