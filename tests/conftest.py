@@ -17,6 +17,7 @@ tree.make_importable()
 
 from tests.simulator.process import Simulator  # noqa: E402
 from tests.support.ansible import Ansible  # noqa: E402
+from tests.support.audit.plugin import audited, begin, end  # noqa: E402, F401
 from tests.support.fault_ids import FAULTS  # noqa: E402
 
 # The same examples everywhere, however busy the machine is: what fails here fails for everybody
@@ -36,8 +37,13 @@ MARKERS: t.Final = (
 
 def pytest_configure(config: pytest.Config) -> None:
     """Here and not in pyproject.toml, which ansible-test does not read."""
+    begin()
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
+
+
+def pytest_unconfigure() -> None:
+    end()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -96,19 +96,19 @@ class ActionModule(VisitingActionModule):
         meter = Meter()
         failed = 0  # deliveries, one after the other
 
-        def run(piece: Handover) -> tuple[Result, int | None]:
-            result = self._run_visited(arguments, task_vars, {_copying.ENVIRONMENT: piece.as_text()})
+        def deliver(piece: Handover, size: int) -> tuple[Result, int | None]:
+            remote = self._delivered(piece, size, pieces, task_vars)
+            result = self._run_visited(arguments, task_vars, {_copying.ENVIRONMENT: remote})
             return result, _reached(result, whole.size)
 
-        result, reached = run(handover)
+        result, reached = deliver(handover, 0)
         # When there is something to send, the module has found its options good.
         rate = human_to_bytes(given["max_rate"]) if reached is not None and given.get("max_rate") else None
         size = _handing.piece_size(rate)
         while reached is not None:
             started, wanted = time.monotonic(), min(reached + size, whole.size)
             rhythm.tell(turn.mark + meter.line(whole.name, reached, whole.size))
-            piece = dataclasses.replace(handover, offset=reached)
-            result, reached = run(self._delivered(piece, size, pieces, task_vars))
+            result, reached = deliver(dataclasses.replace(handover, offset=reached), size)
             if rate and reached is not None:
                 time.sleep(max(0.0, started + size / rate - time.monotonic()))
             # A piece is there as a whole or not at all. A host that says else would get pieces for ever.
@@ -119,17 +119,23 @@ class ActionModule(VisitingActionModule):
 
     def _delivered(
         self, piece: Handover, size: int, pieces: _handing.Pieces, task_vars: dict[str, t.Any] | None
-    ) -> Handover:
-        """The piece that begins at the offset, on the host."""
+    ) -> str:
+        """Bring up to size bytes from the offset on to the host, in a file whose path is returned."""
         if self._connection._shell.tmpdir is None:
             self._make_tmp_path()
         folder = self._connection._shell.tmpdir
-        remote = self._connection._shell.join_path(folder, "piece")
+        remote: str = self._connection._shell.join_path(folder, "piece")
         with tempfile.NamedTemporaryFile(dir=constants.DEFAULT_LOCAL_TMP) as local:
-            try:
-                sha256 = pieces.cut(piece.offset, size, t.cast(t.BinaryIO, local))
-            except OSError as error:
-                raise OptionError("src", f"cannot be read on the controller: {error}") from error
+            local.seek(_copying.HEAD)
+            if size:
+                try:
+                    sha256 = pieces.cut(piece.offset, size, t.cast(t.BinaryIO, local))
+                except OSError as error:
+                    raise OptionError("src", f"cannot be read on the controller: {error}") from error
+                piece = dataclasses.replace(piece, piece_sha256=sha256)
+            local.seek(0)
+            local.write(piece.as_head())
+            local.flush()
             _visits.persistently(lambda: self._transfer_file(local.name, remote), self._show(task_vars))
         self._fixup_perms2((folder, remote), execute=False)
-        return dataclasses.replace(piece, path=remote, piece_sha256=sha256)
+        return remote

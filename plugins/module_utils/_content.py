@@ -14,8 +14,8 @@ from ._each import Turn, dest_for, guids_of
 from ._options import in_range
 from ._progress import Meter
 from ._transfer import engine, inspection
+from ._transfer.attributes import ensure_attributes
 from ._transfer.pace import Limits
-from ._transfer.publish import Dress
 from ._transfer.receipt import receipt_name
 
 _LEAST_TIME: t.Final = 0.1  # seconds
@@ -46,6 +46,7 @@ class Jobs:
         self.guids = guids_of(params["guid"])
         self._dest = dest_for(params["dest"], len(self.guids))
         self._limits = _limits(params, retries)
+        self._attributes = context.file_attributes()
 
     def job(self, turn: Turn, **settings: t.Any) -> inspection.Job:
         """The one whose turn it is. settings: the job's, besides those of SPEC."""
@@ -56,7 +57,7 @@ class Jobs:
         return inspection.Job(
             guid=turn.guid,
             dest=self._dest,
-            dress=Dress([name for name in _ATTRIBUTES if params[name] is not None], context.dress),
+            attributes=self._attributes,
             overwrite=params["overwrite"],
             tmp_dest=params["tmp_dest"],
             limits=limits,
@@ -88,7 +89,6 @@ def _brought(context: _module.FileContext, job: inspection.Job) -> _module.Resul
         outcome = engine.fetch(job, finding)
         if outcome.source is None:  # another task has just fetched it
             return _unchanged(context, job, finding, outcome.file)
-        context.adjust(outcome.file.path)  # what only a file with its final name can have
         return {
             **result,
             **_result(job, finding, outcome.file),
@@ -101,7 +101,11 @@ def _brought(context: _module.FileContext, job: inspection.Job) -> _module.Resul
 def _unchanged(
     context: _module.FileContext, job: inspection.Job, finding: inspection.Finding, file: inspection.File
 ) -> _module.Result:
-    changed = context.adjust(file.path)
+    changed = False
+    if finding.name is not None and finding.old is not None:
+        changed = ensure_attributes(
+            finding.directory, finding.name, finding.old, job.attributes, check_mode=context.check_mode
+        )
     return {"changed": changed, "diff": _diff(context, job, finding, changed), **_result(job, finding, file)}
 
 

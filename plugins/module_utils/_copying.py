@@ -1,16 +1,23 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How the action plugin of cloud_download_copy hands a file of the controller over to the module, piece by piece."""
+"""How the action plugin of cloud_download_copy hands a file of the controller over to the module, piece by piece.
+
+Each piece is a file in the temporary directory of the task, with a description in front. The environment of the module
+names that file and nothing else: everybody can read it in the list of processes.
+"""
 
 from __future__ import annotations
 
-import base64
 import json
+import os
 import typing as t
 from dataclasses import dataclass
 
-ENVIRONMENT: t.Final = "STORWARE_BACKUP_HANDOVER"
+from . import _private
+
+ENVIRONMENT: t.Final = "STORWARE_BACKUP_HANDOVER"  # path of the file on the host
+HEAD: t.Final = 4096  # bytes of the description; those of the piece are behind it
 KEY: t.Final = "storware_backup_reached"  # how many bytes are there, as long as it is not all of them
 
 
@@ -18,8 +25,7 @@ KEY: t.Final = "storware_backup_reached"  # how many bytes are there, as long as
 class Handover:
     """The file as its receipt describes it, and the next piece of it.
 
-    offset: of the piece. path: of the piece, on the host; None to ask how many bytes are there. piece_sha256: of
-    everything up to the end of the piece.
+    offset: of the piece. piece_sha256: of everything up to the end of the piece; empty to ask how many bytes are there.
     """
 
     name: str
@@ -28,14 +34,22 @@ class Handover:
     sha256: str
     verified: str
     offset: int = 0
-    path: str | None = None
     piece_sha256: str = ""
 
-    def as_text(self) -> str:
-        """For the environment, in base64: Ansible runs templates in there, and the server has named the file."""
-        return base64.b64encode(json.dumps(vars(self)).encode()).decode("ascii")
+    def as_head(self) -> bytes:
+        """For the beginning of the file with the piece."""
+        return json.dumps(vars(self)).encode("ascii").ljust(HEAD)
 
-    @classmethod
-    def from_text(cls, text: str) -> Handover:
-        """What ``as_text`` has made."""
-        return cls(**json.loads(base64.b64decode(text)))
+
+def receive(path: str) -> tuple[Handover, t.BinaryIO]:
+    """The description of a piece, and the file from its first byte on. Raises OSError, ValueError.
+
+    With become, the file can belong to a third user: the one that has made the directory of the task.
+    """
+    directory, name = os.path.split(path)
+    place = _private.open_directory(directory)
+    try:
+        file = open(_private.open_file(name, place, os.fstat(place).st_uid), "rb")  # noqa: SIM115  # for the caller
+    finally:
+        os.close(place)
+    return Handover(**json.loads(file.read(HEAD))), file

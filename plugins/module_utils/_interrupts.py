@@ -6,14 +6,19 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import os
 import signal
+import threading
+import time
 import typing as t
 
-from ._api import alarm
+from . import _deadline
 from ._errors import Interrupted, StorwareError
 
 _SIGNALS: t.Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _PATIENCE: t.Final = 1.0  # seconds that an answer may take which holds a signal back
+_INSIST: t.Final = 0.1  # seconds after which a signal that was not noticed is sent again
 
 
 class Interrupts:
@@ -27,6 +32,9 @@ class Interrupts:
         self._waiting: StorwareError | None = None
         for number in _SIGNALS:
             signal.signal(number, self._interrupt)
+        # Python notices a signal that comes right before a system call only when that call has ended, which may be
+        # never: a thread that is told of each signal sends it again, so that it ends the call.
+        signal.set_wakeup_fd(_insisting(), warn_on_full_buffer=False)
 
     @staticmethod
     def ignore() -> None:
@@ -52,9 +60,35 @@ class Interrupts:
         if not self._held_back:
             raise error
         self._waiting = error
-        alarm.hurry(_PATIENCE)
+        _deadline.shorten(_PATIENCE)
 
 
 def _ignore(_number: int, _frame: object) -> None:
     # Not SIG_IGN, of which Python complains when a second signal is on its way already.
     pass
+
+
+@functools.cache
+def _insisting() -> int:
+    """The descriptor by which a thread, one for the process, is told of signals."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    threading.Thread(target=_insist, args=(reading,), daemon=True).start()
+    return writing
+
+
+os.register_at_fork(after_in_child=_insisting.cache_clear)  # threads do not survive a fork
+
+
+def _insist(reading: int) -> None:
+    main = threading.main_thread().ident or 0
+    for number in iter(lambda: os.read(reading, 1), b""):
+        time.sleep(_INSIST)
+        while _is_pending(number[0]):
+            signal.pthread_kill(main, number[0])
+            time.sleep(_INSIST)
+
+
+def _is_pending(number: int) -> bool:
+    """Whether the next such signal would be the first one, so that the one that came was not noticed."""
+    return getattr(signal.getsignal(number), "__func__", None) is Interrupts._interrupt

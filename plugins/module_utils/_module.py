@@ -5,7 +5,12 @@
 
 from __future__ import annotations
 
+import functools
+import grp
+import itertools
 import os
+import pwd
+import stat
 import sys
 import traceback
 import typing as t
@@ -15,9 +20,10 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from . import _background, _options
 from ._api.client import Client
 from ._api.transport import REQUESTS_IMPORT_ERROR
-from ._errors import StorwareError
+from ._errors import OptionError, StorwareError
 from ._interrupts import Interrupts
 from ._secrets import SHORTEST, Scrubber, corrupted
+from ._transfer.attributes import FileAttributes, flags_after
 
 try:
     # ansible-core 2.22: masks what is shown, and leaves alone what is returned
@@ -116,25 +122,40 @@ class FileContext:
         """Say how far it is to whoever visits this run; the text is made when it is time for one."""
         self._tell(lambda: self._masks.text(text()))
 
-    def dress(self, path: str, dest: str) -> None:
-        """Give the file at path the owner, group, mode and security context that are asked for dest."""
-        arguments = self._attributes(path)
-        arguments["attributes"] = None  # an immutable file could not be renamed any more; adjust() sets them
-        if arguments["secontext"] and not any(self.params[name] for name in _SELINUX):
-            arguments["secontext"] = self._module.selinux_default_context(dest)
-        self._module.set_fs_attributes_if_different(arguments, False, expand=False)
+    def user_id(self, option: str) -> int | None:
+        """The number of the user whom an option names; None if it names none. Raises OptionError."""
+        return _number(option, self.params[option], lambda name: pwd.getpwnam(name).pw_uid)
 
-    def adjust(self, path: str) -> bool:
-        """Bring the attributes of an existing file to what is asked for; whether they differ(ed)."""
-        return bool(self._module.set_fs_attributes_if_different(self._attributes(path), False, expand=False))
+    def file_attributes(self) -> FileAttributes:
+        """The attributes that are asked for, as far as Ansible understands them. Raises OptionError."""
+        mode, flags = self.params["mode"], self.params["attributes"]
+        if mode is not None:
+            _mode(mode, stat.S_IFREG)
+        flags_after(flags, 0)
+        return FileAttributes(
+            owner=self.user_id("owner"),
+            group=_number("group", self.params["group"], lambda name: grp.getgrnam(name).gr_gid),
+            mode=None if mode is None else functools.partial(_mode, mode),
+            label=self._label if self._module.selinux_enabled() else None,
+            flags=flags or None,
+        )
 
     def described(self, result: Result) -> Result:
         """The result of one of several files with what Ansible adds for a single one: owner, group, mode and so on."""
         return t.cast(Result, self._module.add_path_info(result))
 
-    def _attributes(self, path: str) -> dict[str, t.Any]:
-        arguments: dict[str, t.Any] = self._module.load_file_common_arguments(self.params, path=path)
-        return arguments
+    def _label(self, path: str, current: str, is_new: bool) -> str:
+        """The security context for a file at path, as Ansible chooses it; path need not be there yet."""
+        asked = [self.params[name] for name in _SELINUX]
+        if not is_new and not any(asked):
+            return current
+        is_special, special = self._module.is_special_selinux_path(path)
+        default = special if is_special else self._module.selinux_default_context(path)
+        if is_special or not any(asked):
+            asked = ["_default"] * len(asked)
+        parts = current.split(":", 3)  # the level has colons in it
+        chosen = [given if given != "_default" else usual for given, usual in itertools.zip_longest(asked, default)]
+        return ":".join(given or part for given, part in zip(chosen, parts))
 
 
 class Context(FileContext):
@@ -172,6 +193,39 @@ class Context(FileContext):
 
 
 _SELINUX: t.Final = ("seuser", "serole", "setype", "selevel")
+_NO_ID: t.Final = 2**32 - 1  # the system takes it for "as it is"
+
+
+def _number(option: str, name: str | None, look_up: t.Callable[[str], int]) -> int | None:
+    """The number of a user or group, given by number or name."""
+    if name is None:
+        return None
+    try:
+        number = int(name)
+    except ValueError:
+        try:
+            number = look_up(name)
+        except (KeyError, ValueError) as error:  # ValueError: a NUL
+            raise OptionError(option, f"{name!r} is unknown on this host") from error
+    if not 0 <= number < _NO_ID:
+        raise OptionError(option, f"{name!r} is no number of a user or group")
+    return number
+
+
+def _mode(asked: t.Any, st_mode: int) -> int:
+    """The permission bits that a mode asks for, octal or symbolic, for a file that has st_mode."""
+    try:
+        bits = asked if isinstance(asked, int) else int(asked, 8)
+    except (TypeError, ValueError):
+        try:
+            bits = AnsibleModule._symbolic_mode_to_octal(os.stat_result((st_mode, *[0] * 9)), asked)
+        except (AttributeError, ValueError) as error:
+            raise OptionError(
+                "mode", f"must be octal or symbolic: {asked!r}", hint="Such as '0640' or u=rw,g=r."
+            ) from error
+    if bits != stat.S_IMODE(bits):
+        raise OptionError("mode", f"has more than permissions: {asked!r}", hint="Such as '0640' or u=rw,g=r.")
+    return int(bits)
 
 
 def connection_spec() -> dict[str, t.Any]:

@@ -90,8 +90,20 @@ options:
       - Used only where the server sends parts of a file and a strong C(ETag) with each, and only for files of more than 16 MiB.
     type: int
     default: 1
+  max_size:
+    description:
+      - The largest size of a file in bytes, such as V(200G). Content that is announced as larger is not fetched.
+      - Content whose length the server does not announce ends there as well. It fails with the code V(too_large), and nothing is kept.
+      - When not set, content whose length is announced has no limit but the space on the file system, and other content ends at V(1T).
+    type: bytes
 notes:
   - The file, its receipt and the private file belong to the user that the task runs as, until O(owner) and O(group) are set.
+  - The file and its receipt always have the same owner, group and permissions. An existing file of another user, or one with further names (hard
+    links), is never given other attributes.
+  - In a directory like C(/tmp), a file or receipt of another user in the place of O(dest) is an error. Where O(dest) is that directory, the file
+    gets another name.
+  - One percent of the file system stays free, but no more than 256 MiB. Content that would need it ends with the code V(disk_full). What has
+    come is kept for the next task, but not where the server announces no length.
   - Check mode does not ask the server; it tells whether content would be fetched by what is on the host alone.
 seealso:
   - module: storware.backup.cloud_download
@@ -146,7 +158,8 @@ guid:
 reason:
   description:
     - Why content was fetched, V(missing) (there was no file), V(size) (it had another size than its receipt says), V(checksum) (it had another
-      digest), V(guid) (nothing proved that it was the content of this download) or V(forced) (O(overwrite=always)).
+      digest), V(guid) (nothing proved that it was the content of this download, or it belongs to another user, see O(owner)) or V(forced)
+        (O(overwrite=always)).
     - Or why not, V(unchanged), or V(kept) (O(overwrite=never)).
   returned: success
   type: str
@@ -258,7 +271,7 @@ error:
       description:
         - A short constant that keeps its meaning. V(not_a_file) (such as a download that is not ready), V(transfer_interrupted), V(damaged),
           V(too_slow) (see O(min_rate)), V(deadline) (see O(max_time)), V(gone) (the server lost it in the middle), V(busy) (see O(lock_timeout)),
-          V(digest_mismatch), V(checksum_mismatch), V(unverified), V(cannot_verify), V(disk_full), V(file_system),
+          V(digest_mismatch), V(checksum_mismatch), V(unverified), V(cannot_verify), V(disk_full), V(too_large) (see O(max_size)), V(file_system),
           V(overtaken), V(name_taken), V(interrupted), V(option), V(incomplete) (some of several downloads, for different
           reasons), or a code for a call that failed, such as V(forbidden).
         - Of every module, V(option), V(login_refused), V(no_session_cookie), V(unauthorized), V(forbidden), V(not_found), V(conflict), V(bad_request),
@@ -349,12 +362,14 @@ from ansible_collections.storware.backup.plugins.module_utils._options import in
 from ansible_collections.storware.backup.plugins.module_utils._transfer.source import NotAFile, Opener, Response
 from ansible_collections.storware.backup.plugins.module_utils._transfer.verify import Checksum
 
+_LARGEST = 2**63 - 1  # what a file can hold
 _PATHS = {"download": "/cloud-download/{}", "content_download": "/cloud-download/{}/content-download"}
 
 
 def fetch(context: _module.Context) -> _module.Result:
     """Bring the content of each download to dest, unless it is there."""
     params = context.params
+    max_size = params["max_size"]
     jobs = _content.Jobs(context, context.connection.retries)
     sources = list(_PATHS) if params["source"] == "auto" else [params["source"]]
     settings = {
@@ -362,6 +377,7 @@ def fetch(context: _module.Context) -> _module.Result:
         "level": params["verify"],
         "allow_unverified": params["allow_unverified"],
         "connections": int(in_range("connections", params["connections"], 1, 16)),
+        "max_size": None if max_size is None else int(in_range("max_size", max_size, 1, _LARGEST)),
     }
 
     def bring(turn: Turn) -> _module.Result:
@@ -405,6 +421,7 @@ def main() -> None:
             "checksum": {"type": "str"},
             "allow_unverified": {"type": "bool", "default": False},
             "connections": {"type": "int", "default": 1},
+            "max_size": {"type": "bytes"},
         },
         add_file_common_args=True,
     )

@@ -14,8 +14,9 @@ description:
   - Lists the files that M(storware.backup.cloud_download_content) has brought to a host, and reads each of them again to see whether it is still
     what its receipt (C(NAME.sha256) beside it) says.
   - Needs no server, no C(requests), and none of the connection options.
+  - There is no time limit: each file is read once, to its end. C(async) of the task sets one.
   - A file that is not intact is no failure of this module; RV(intact) tells, for a task that fails then.
-  - A receipt proves as much as the one who may write to the directory is trusted, since file and receipt could be exchanged together.
+  - Only files and receipts of trusted users are compared, see O(owner). A receipt is no signature, whoever owns it can write another one.
 author:
   - The storware.backup authors (@storware-backup)
 attributes:
@@ -38,6 +39,12 @@ options:
     description: Only files of the downloads with these GUIDs. One of which there is no file is listed as V(missing).
     type: list
     elements: str
+  owner:
+    description:
+      - User whose files and receipts count as well, besides those of root and of the user that the task runs as. It is the O(owner) that the files
+        were fetched with, see O(storware.backup.cloud_download_content#module:owner).
+      - Files and receipts of other users are V(foreign), since anybody who may write to the directory can put such there.
+    type: str
 seealso:
   - module: storware.backup.cloud_download_content
 """
@@ -76,7 +83,8 @@ files:
       sample: f8f73bf9-2445-4bce-a7dd-753be3b40a67
     state:
       description:
-        - V(intact), V(changed) (it has another size or another digest), V(missing), or V(unreadable), with RV(files[].reason).
+        - V(intact), V(changed) (it has another size or another digest), V(missing), V(unreadable), or V(foreign) (it or its receipt belongs to
+          another user, see O(owner)), the last two with RV(files[].reason).
         - A symbolic link in the place of a file is not followed, and counts as V(unreadable).
       type: str
       sample: intact
@@ -105,9 +113,13 @@ files:
       type: str
       sample: fcde2b2edba56bf408601fb721fe9b5c338d10ee429ea04fae5511b68fbf8fb9
     reason:
-      description: Why a file cannot be read.
+      description: Why a file cannot be read, or is foreign.
       type: str
       sample: it is a symbolic link
+    owner:
+      description: Owner of the file; V(null) where there is none.
+      type: str
+      sample: restore
 error:
   description: The failure in a form for playbooks.
   returned: failure
@@ -148,7 +160,7 @@ def compare(context: _module.FileContext) -> _module.Result:
     """The files and their states."""
     params = context.params
     check_guids("guid", params["guid"] or ())
-    files = [_told(held) for held in holdings.survey(params["path"], params["guid"])]
+    files = [_told(held) for held in holdings.survey(params["path"], params["guid"], context.user_id("owner"))]
     return {"changed": False, "intact": all(file["state"] == holdings.INTACT for file in files), "files": files}
 
 
@@ -165,6 +177,7 @@ def _told(held: holdings.Held) -> dict[str, t.Any]:
         "actual_size": held.actual_size,
         "actual_sha256": held.actual_sha256,
         "reason": held.reason,
+        "owner": held.owner,
     }
 
 
@@ -172,7 +185,11 @@ def main() -> None:
     """Run the module."""
     _module.run_on_files(
         compare,
-        {"path": {"type": "path", "required": True}, "guid": {"type": "list", "elements": "str"}},
+        {
+            "path": {"type": "path", "required": True},
+            "guid": {"type": "list", "elements": "str"},
+            "owner": {"type": "str"},
+        },
     )
 
 

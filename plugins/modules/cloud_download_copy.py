@@ -44,6 +44,7 @@ options:
     description:
       - Path of the file, on O(host) or on the controller.
       - Or of the directory that it is in, where its receipt is looked for. For several downloads it must be one.
+      - On the controller, it must be a regular file of the user that runs Ansible, or of root, and no symbolic link.
     type: path
     required: true
   host:
@@ -74,6 +75,9 @@ options:
     choices: [never, different, always]
     default: different
 notes:
+  - O(host) is believed. It can give false bytes with a receipt of its own, and nothing here contradicts that.
+  - The receipts of a directory on O(host) may be 100,000, of 32 MiB in all. More of them end with the code V(bad_answer).
+  - One percent of the file system stays free, but no more than 256 MiB. A file that would need it ends with the code V(disk_full).
   - Check mode reads the receipt on the other host, and copies nothing.
   - Without O(host), O(min_rate) and O(max_time) count for each piece, and C(async) is not possible, because the controller has to hand the file over.
 seealso:
@@ -226,7 +230,8 @@ error:
   contains:
     code:
       description:
-        - A short constant that keeps its meaning. V(unreachable) (O(host) cannot be asked over SSH), V(no_receipt), V(transfer_interrupted),
+        - A short constant that keeps its meaning. V(unreachable) (O(host) cannot be asked over SSH), V(no_receipt), V(bad_answer)
+          (O(host) answers with too much), V(transfer_interrupted),
           V(damaged), V(checksum_mismatch), V(too_slow) (see O(min_rate)), V(deadline) (see O(max_time)), V(busy) (see O(lock_timeout)),
           V(not_a_file), V(disk_full), V(file_system), V(overtaken), V(name_taken), V(interrupted) (by a signal), V(option),
           V(incomplete) (some of several downloads, for different reasons),
@@ -268,6 +273,7 @@ from ansible_collections.storware.backup.plugins.module_utils._each import Turn,
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError
 from ansible_collections.storware.backup.plugins.module_utils._options import in_range
 from ansible_collections.storware.backup.plugins.module_utils._transfer import handover, inspection, peer
+from ansible_collections.storware.backup.plugins.module_utils._transfer.directory import explaining
 from ansible_collections.storware.backup.plugins.module_utils._transfer.receipt import Receipt
 from ansible_collections.storware.backup.plugins.module_utils._transfer.source import Opener
 from ansible_collections.storware.backup.plugins.module_utils._transfer.verify import Checksum
@@ -298,10 +304,12 @@ def _from_peer(context: _module.FileContext, jobs: _content.Jobs) -> _module.Res
 
 def _from_controller(context: _module.FileContext, jobs: _content.Jobs) -> _module.Result:
     """One file at a time: the action plugin takes the turns."""
-    text = os.environ.get(_copying.ENVIRONMENT)
-    if text is None:
+    path = os.environ.get(_copying.ENVIRONMENT)
+    if path is None:
         raise OptionError("host", "must be given where Ansible does not run the action plugin of this module")
-    handed = _copying.Handover.from_text(text)
+    with explaining(f"read {path}"):
+        handed, file = _copying.receive(path)
+    piece = handover.Piece(handed.offset, file, handed.piece_sha256) if handed.piece_sha256 else None
     whole = Receipt(handed.name, handed.guid, handed.size, handed.sha256, handed.verified)
 
     def bring(turn: Turn) -> _module.Result:
@@ -309,16 +317,13 @@ def _from_controller(context: _module.FileContext, jobs: _content.Jobs) -> _modu
         if not context.check_mode:
             with inspection.inspect(job) as finding:
                 if finding.needs_content:
-                    reached = handover.take(job, finding, whole, _piece(handed))
+                    reached = handover.take(job, finding, whole, piece)
                     if reached < whole.size:
                         return {"changed": False, _copying.KEY: reached}
         return _content.bring(context, job)
 
-    return in_turn(jobs.guids, bring)
-
-
-def _piece(handed: _copying.Handover) -> handover.Piece | None:
-    return None if handed.path is None else handover.Piece(handed.offset, handed.path, handed.piece_sha256)
+    with file:
+        return in_turn(jobs.guids, bring)
 
 
 def _job(jobs: _content.Jobs, turn: Turn, whole: Receipt, label: str, opener: Opener) -> inspection.Job:

@@ -118,7 +118,8 @@ class VisitingActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ha
         if not interval:
             return execute({})
         self._reach()
-        return _visits.until_done(execute, interval, self._show(task_vars))
+        remote_tmp = str(self.get_shell_option("remote_tmp", default="~/.ansible/tmp"))
+        return _visits.until_done(execute, interval, remote_tmp, self._show(task_vars))
 
     @property
     def _wraps_async(self) -> bool:
@@ -127,9 +128,11 @@ class VisitingActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ha
 
     def _reach(self) -> None:
         """A host that cannot be used at all is told at once; one that is lost later is waited for."""
+        if self._connection._shell.tmpdir is not None:
+            return  # made a moment ago
         if self._is_pipelining_enabled("new"):
             self._low_level_execute_command("true", sudoable=False)
-        elif self._connection._shell.tmpdir is None:
+        else:
             self._make_tmp_path()  # where the module would make it anyway
 
     def _progress_interval(self, arguments: t.Mapping[str, t.Any]) -> float:

@@ -9,6 +9,7 @@ import hashlib
 import os
 import typing as t
 
+from ..module_utils import _private
 from ..module_utils._errors import OptionError
 from ..module_utils._transfer import receipt
 from ..module_utils._transfer.directory import Directory
@@ -18,12 +19,13 @@ PIECE: t.Final = 256 * 1024 * 1024  # bytes; what a connection that breaks costs
 
 _SECONDS: t.Final = 5.0  # that a piece may take where a rate is kept; between two there is a pause
 _BLOCK: t.Final = 1024 * 1024
+_FETCH: t.Final = "Fetch it with storware.backup.cloud_download_content, as the user that the controller runs as."
 
 
 def found(path: str, guid: str) -> tuple[str, Receipt]:
     """Path and receipt of a file on the controller: the one that path names, or that of the download in a directory.
 
-    Raises OptionError.
+    Raises OptionError; also for a file or receipt of another user, who may have put any there.
     """
     path = os.path.abspath(path)
     is_directory = os.path.isdir(path)
@@ -31,15 +33,15 @@ def found(path: str, guid: str) -> tuple[str, Receipt]:
     try:
         with Directory(place) as directory:
             known = receipt.find(directory, guid) if is_directory else receipt.read(directory, name)
+            there = directory.stat(known.name) if known else None
+            is_trusted = there is None or directory.trusts(there.st_uid)
     except (ValueError, OSError) as error:
         raise OptionError("src", f"cannot be read on the controller: {path!r} ({error})") from error
     if known is None:
         what = f"has no file of {guid} with a receipt" if is_directory else "has no receipt"
-        raise OptionError(
-            "src",
-            f"{what} on the controller: {path!r}",
-            hint="Fetch it with storware.backup.cloud_download_content.",
-        )
+        raise OptionError("src", f"{what} of this user or root on the controller: {path!r}", hint=_FETCH)
+    if not is_trusted:
+        raise OptionError("src", f"{known.name} belongs to another user on the controller: {path!r}", hint=_FETCH)
     return os.path.join(place, known.name), known
 
 
@@ -58,14 +60,21 @@ class Pieces:
 
     def cut(self, offset: int, size: int, piece: t.BinaryIO) -> str:
         """Write up to size bytes from offset on into piece; the SHA-256 of all up to their end. Raises OSError."""
-        with open(self._path, "rb") as file:
+        with self._opened() as file:
             if offset != self._hashed:
                 self._hashed, self._digest = 0, hashlib.sha256()
                 self._take(file, offset, None)
             file.seek(offset)
             self._take(file, size, piece)
-        piece.flush()
         return self._digest.hexdigest()
+
+    def _opened(self) -> t.BinaryIO:
+        directory, name = os.path.split(self._path)
+        place = _private.open_directory(directory)
+        try:
+            return open(_private.open_file(name, place), "rb")
+        finally:
+            os.close(place)
 
     def _take(self, file: t.BinaryIO, size: int, target: t.BinaryIO | None) -> None:
         while size and (data := file.read(min(_BLOCK, size))):

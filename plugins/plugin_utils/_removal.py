@@ -12,6 +12,8 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ..module_utils._printable import escape_controls
+
 Record = t.Mapping[str, t.Any]
 
 _FETCHED: t.Final = frozenset({"missing", "size", "checksum", "guid", "forced"})  # reasons to fetch, and it has come
@@ -214,4 +216,4 @@ def _text(text: t.Any, otherwise: str) -> str:
     """A text of a host or of the server in one line that a terminal only shows."""
     # Cut first: there may be as many texts as hosts and downloads together.
     line = " ".join(text[: 4 * _LONGEST].split()) if isinstance(text, str) else ""
-    return "".join(c if c.isprintable() else "?" for c in line[:_LONGEST]) or otherwise
+    return escape_controls(line[:_LONGEST])[:_LONGEST] or otherwise

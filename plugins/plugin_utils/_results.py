@@ -18,6 +18,7 @@ import typing as t
 from ansible.module_utils.json_utils import _filter_non_json_lines
 
 from ..module_utils._errors import StorwareError
+from ..module_utils._printable import escape_controls
 
 Result = dict[str, t.Any]
 
@@ -101,8 +102,6 @@ MOST_ITEMS: t.Final = 5_000_000  # values in a result: more than all records of 
 MOST_WARNINGS: t.Final = 20
 _MOST_DEPTH: t.Final = 50
 
-# Control characters, those that change the direction or the line of the text behind them, and halves of characters.
-_CONTROL: t.Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 # Texts whose lines are kept
 _LINES: t.Final = frozenset(
     {
@@ -131,14 +130,13 @@ class InvalidResultError(StorwareError):
         )
 
 
+def _too_large() -> InvalidResultError:
+    return InvalidResultError("it is too large")
+
+
 def clean_text(text: str, most: int = MOST_TEXT, *, lines: bool = False) -> str:
     """The text with control characters as escapes, and no longer than that. lines: whether its lines are kept."""
-    shown = _CONTROL.sub(lambda found: found[0] if lines and found[0] in "\n\t" else _escape(found[0]), text[:most])
-    return shown if len(shown) <= most else shown[:most]
-
-
-def _escape(character: str) -> str:
-    return f"\\x{ord(character):02x}" if ord(character) < 0x100 else f"\\u{ord(character):04x}"
+    return escape_controls(text[:most], keep="\n\t" if lines else "")[:most]
 
 
 def clean_result(module: str, raw: t.Mapping[str, t.Any]) -> Result:
@@ -160,8 +158,10 @@ def clean_warnings(output: str) -> str:
     """The output of a module with no more than some clean warnings in it.
 
     Ansible-core 2.21 notes them for display while it reads the result, before anybody else sees it. Raises ValueError
-    for an output without a result.
+    for an output without a result, InvalidResultError for one that is too large to be decoded.
     """
+    if sum(map(output.count, "[{,")) > MOST_ITEMS:
+        raise _too_large()
     result = json.loads(_filter_non_json_lines(output, objects_only=True)[0])
     for key in ("warnings", "deprecations"):
         found = result.pop(key, None)
@@ -210,7 +210,7 @@ class _Cleaner:
         """A copy; key: the name that it has."""
         self._items += 1
         if self._items > MOST_ITEMS or depth > _MOST_DEPTH:
-            raise InvalidResultError("it is too large")
+            raise _too_large()
         if value is None or isinstance(value, (bool, int, float, enum.Enum, type)):
             return value  # types of exceptions: ansible-core 2.19 and later add them to the messages
         if isinstance(value, str):

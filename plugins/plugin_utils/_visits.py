@@ -42,15 +42,16 @@ def persistently(attempt: t.Callable[[], Value], show: t.Callable[[str], None]) 
             time.sleep(_PAUSE)
 
 
-def until_done(run: Run, interval: float, show: t.Callable[[str], None]) -> Result:
+def until_done(run: Run, interval: float, remote_tmp: str, show: t.Callable[[str], None]) -> Result:
     """The result of the module.
 
     run: executes the module once with these variables in its environment; raises AnsibleConnectionFailure. interval:
-    seconds of a visit. show: is given each line. The host has just been reached. Raises what run raises when it stays
-    away, and InvalidResultError for a host that says for longer than any work may take that there is no result yet.
+    seconds of a visit. remote_tmp: as it is configured. show: is given each line. The host has just been reached.
+    Raises what run raises when it stays away, and InvalidResultError for a host that says for longer than any work may
+    take that there is no result yet.
     """
     end = time.monotonic() + _MOST_TIME
-    visit = _background.Visit(uuid.uuid4().hex, interval, _PATIENCE)
+    visit = _background.Visit(uuid.uuid4().hex, interval, _PATIENCE, remote_tmp)
     visiting = {_background.ENVIRONMENT: json.dumps(visit._asdict())}
     while True:
         asked = time.monotonic()

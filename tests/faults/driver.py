@@ -13,7 +13,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
-import signal
 import sys
 import typing as t
 import urllib.parse
@@ -24,7 +23,8 @@ tree.make_importable()
 
 from ansible_collections.storware.backup.plugins.module_utils._api.client import Client  # noqa: E402
 from ansible_collections.storware.backup.plugins.module_utils._api.failures import ApiError  # noqa: E402
-from ansible_collections.storware.backup.plugins.module_utils._errors import Interrupted, StorwareError  # noqa: E402
+from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError  # noqa: E402
+from ansible_collections.storware.backup.plugins.module_utils._interrupts import Interrupts  # noqa: E402
 from ansible_collections.storware.backup.plugins.module_utils._options import Connection  # noqa: E402
 from ansible_collections.storware.backup.plugins.module_utils._transfer import engine, inspection  # noqa: E402
 from ansible_collections.storware.backup.plugins.module_utils._transfer.pace import Limits  # noqa: E402
@@ -117,12 +117,6 @@ def _opener(client: Client, path: str) -> Opener:
     return open_content
 
 
-def _interrupt(number: int, _frame: object) -> None:
-    for other in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(other, signal.SIG_IGN)
-    raise Interrupted(f"Interrupted by {signal.Signals(number).name}")
-
-
 def _peak() -> float:
     """The largest memory this process has had, in MiB."""
     # Not getrusage: its number starts with the memory of the process that started this one.
@@ -132,8 +126,7 @@ def _peak() -> float:
 
 def main() -> int:
     """Fetch as the first argument says."""
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    Interrupts()
     result = fetch(json.loads(sys.argv[1]))
     print(json.dumps({**result, "peak_mib": _peak()}), flush=True)
     return 0 if result["ok"] else 1

@@ -68,21 +68,21 @@ def truth_of(content: Content) -> Truth:
     return Truth(frozenset([content.sha256]), NAME, deadline=120)
 
 
-# Python notes a signal that comes right before a system call only when that call ends, here at the time-out of 5 s: one
-# in some hundred rounds. Signals at chosen moments are in the gate (test_content_module, test_processes, test_session).
 @pytest.mark.fault("P5")
-@pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT], ids=lambda number: number.name)
 def test_p5_a_signal_at_a_random_moment(
     size: Size, server: Server, tmp_path: pathlib.Path, number: signal.Signals
 ) -> None:
-    """What has come is recorded, it ends within two seconds and not with success, and the next run goes on."""
+    """What has come is recorded, it ends soon and not with success, and the next run goes on.
+
+    Also when the signal comes right before a system call: Python alone would note it at the time-out, after a minute.
+    """
     chance = random.Random(number)
     for _round in range(max(1, size.rounds // 5)):
         moment = chance.randrange(2 * PIECE, size.content.size - 2 * PIECE)
         before = server.count
         server.hold_at = moment
-        with Program(order(server, tmp_path)) as program:
+        with Program(order(server, tmp_path, timeout=60.0)) as program:
             wait_until(lambda: partial_size(tmp_path) >= moment - 2 * PIECE)  # noqa: B023
             program.process.send_signal(number)
             sent_at = time.monotonic()
@@ -92,7 +92,7 @@ def test_p5_a_signal_at_a_random_moment(
         check(run, truth_of(size.content), tmp_path)
         assert run.told
         assert (run.told["code"], program.process.returncode) == ("interrupted", 1)
-        assert seconds < 2, f"{seconds:.1f} s from the signal to the end"
+        assert seconds < 20, f"{seconds:.1f} s from the signal to the end"
         kept = partial_size(tmp_path)
         assert kept >= moment - 2 * PIECE
         assert f"{kept} bytes are kept" in run.told["hint"]

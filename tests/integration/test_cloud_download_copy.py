@@ -27,9 +27,9 @@ from tests.support.use import CONTENT, FETCHING, MIB, Json, good, mode, sha256
 GUID = "0b6f0c1e-6f0e-4d6e-8a53-5b1f6a0f9c11"
 
 _BREAKS = """\
-case "$3" in tail*)
+case "$script" in *tail*)
   if [ ! -e {flag} ]; then
-    touch {flag}; sh -c "$3" | head -c 2000000; echo 'client_loop: send disconnect: Broken pipe' >&2; exit 255
+    touch {flag}; sh -c "$script" | head -c 2000000; echo 'client_loop: send disconnect: Broken pipe' >&2; exit 255
   fi
 esac
 """
@@ -92,7 +92,7 @@ def test_what_broke_off_is_continued(source: Source, neighbour: Neighbour, here:
     neighbour.install(_BREAKS)
     done = good(neighbour.copy(guid=guid, src=str(there), dest=str(here)))
     assert sha256(here / there.name) == sha256(there)
-    tails = [command for command in neighbour.commands() if " tail " in command]
+    tails = [script for script in neighbour.scripts() if "tail " in script]
     assert len(tails) == 2
     assert "tail -c +1 " not in tails[1]  # the second one asks for the rest
     assert done["received"] < there.stat().st_size + 2 * MIB
@@ -180,24 +180,22 @@ def test_the_controller_hands_a_file_over(ansible: Ansible, source: Source, here
     assert "storware_backup" not in json.dumps(done)
 
 
-def _piece(source: Source, here: pathlib.Path, offset: int, size: int, piece: pathlib.Path, **changes: Json) -> Json:
+def _piece(source: Source, here: pathlib.Path, offset: int, size: int, piece: pathlib.Path) -> Json:
     """What the module answers to one piece, as the action plugin gives it."""
     guid, there = source
     content = there.read_bytes()
-    piece.write_bytes(content[offset : offset + size])
-    handed = {
+    handed: Json = {
         "name": there.name,
         "guid": guid,
         "size": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
         "verified": "structure",
         "offset": offset,
-        "path": str(piece) if size else None,
-        "piece_sha256": hashlib.sha256(content[: offset + size]).hexdigest(),
-        **changes,
+        "piece_sha256": hashlib.sha256(content[: offset + size]).hexdigest() if size else "",
     }
+    piece.write_bytes(_copying.Handover(**handed).as_head() + content[offset : offset + size])
     options = {"guid": guid, "src": str(there), "dest": str(here)}
-    return run_module(COPY, options, environment={_copying.ENVIRONMENT: _copying.Handover(**handed).as_text()})
+    return run_module(COPY, options, environment={_copying.ENVIRONMENT: str(piece)})
 
 
 def test_pieces_come_one_behind_the_other(source: Source, here: pathlib.Path, tmp_path: pathlib.Path) -> None:
@@ -279,7 +277,7 @@ def test_an_empty_file_is_handed_over(
     ("options", "keywords", "told"),
     [
         ({"src": "/nowhere/mail.zip"}, {}, "src: cannot be read on the controller"),
-        ({"src": "/etc/passwd"}, {}, "src: has no receipt on the controller"),
+        ({"src": "/etc/passwd"}, {}, "src: has no receipt of this user or root on the controller"),
         ({"guid": GUID}, {}, "src: is a file of the download"),
         ({}, {"async": 60, "poll": 1}, "host: must be given with async"),
     ],

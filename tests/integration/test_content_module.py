@@ -367,19 +367,30 @@ def test_another_mode_is_a_change_without_content(simulator: Simulator, tmp_path
 def test_owner_and_group(simulator: Simulator, tmp_path: pathlib.Path, guid: str) -> None:
     path = pathlib.Path(good(fetch(simulator, tmp_path, guid, owner="daemon", group="1"))["path"])
     assert (path.stat().st_uid, path.stat().st_gid, mode(path)) == (1, 1, 0o600)
-    result = good(fetch(simulator, tmp_path, guid, overwrite="always"))
+    result = good(fetch(simulator, tmp_path, guid, owner="daemon", overwrite="always"))
     assert (result["owner"], result["gid"], result["mode"]) == ("daemon", 1, "0600")
     assert not good(fetch(simulator, tmp_path, guid, owner="daemon"))["changed"]
-    assert good(fetch(simulator, tmp_path, guid, owner="root"))["changed"]
+    other = good(fetch(simulator, path, guid, owner="root"))  # of a user who is not asked for: as if nothing were there
+    assert (other["changed"], other["reason"], other["gid"], other["mode"]) == (True, "guid", 0, "0600")
 
 
-@pytest.mark.parametrize("bad", [{"owner": "no-such-user"}, {"group": "no-such-group"}, {"mode": "u=nonsense"}])
+@pytest.mark.parametrize("check", [False, True])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"owner": "no-such-user"},
+        {"owner": "-1"},
+        {"group": "no-such-group"},
+        {"mode": "u=nonsense"},
+        {"mode": 0o644 << 9},
+        {"attributes": "+Z"},
+    ],
+)
 def test_attributes_that_cannot_be_are_told_before_anything_is_sent(
-    simulator: Simulator, tmp_path: pathlib.Path, guid: str, bad: dict[str, t.Any]
+    simulator: Simulator, tmp_path: pathlib.Path, guid: str, bad: dict[str, t.Any], check: bool
 ) -> None:
-    result = fetch(simulator, tmp_path, guid, **bad)
-    assert result["failed"]
-    assert result["msg"]
+    result = fetch(simulator, tmp_path, guid, check=check, **bad)
+    assert (result["error"]["code"], result["error"]["option"]) == ("option", *bad)
     assert calls(simulator) == {}
     assert snapshot(tmp_path) == {}
 

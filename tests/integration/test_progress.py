@@ -10,9 +10,9 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
-import tempfile
 import time
 import typing as t
 import uuid
@@ -53,14 +53,16 @@ def _fetch(ansible: Ansible, simulator: Simulator, options: Json, *arguments: st
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_left(tmp_path: pathlib.Path) -> t.Iterator[None]:
-    before = set(_folders())
+def nothing_is_left(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> t.Iterator[None]:
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
     yield
-    wait_until(lambda: set(_folders()) <= before, 20)
+    wait_until(lambda: not list(_place().glob("*")), 20)
 
 
-def _folders() -> list[pathlib.Path]:
-    return list(pathlib.Path(tempfile.gettempdir()).glob("storware-backup-*"))
+def _place() -> pathlib.Path:
+    """Where the state of work lies."""
+    return pathlib.Path("~/.ansible/tmp").expanduser()
 
 
 @pytest.mark.matrix
@@ -145,7 +147,7 @@ def test_several_hosts_tell_of_themselves(fleet: Fleet) -> None:
 
 
 def _visit(work: str, seconds: float, patience: float = 60) -> dict[str, str]:
-    return {_background.ENVIRONMENT: json.dumps(_background.Visit(work, seconds, patience)._asdict())}
+    return {_background.ENVIRONMENT: json.dumps(_background.Visit(work, seconds, patience, "~/.ansible/tmp")._asdict())}
 
 
 def _said(options: Json, work: str, seconds: float, patience: float = 60) -> Json:
@@ -212,12 +214,33 @@ def test_a_visitor_that_is_killed_does_no_harm(simulator: Simulator, tmp_path: p
     assert simulator.counters()["calls"]["GET /cloud-download/{guid}"] == 1
 
 
+def _worker(work: str) -> Json:
+    """The process that does the work, as it has said."""
+    return json.loads((_place() / f"storware-backup-{work}" / "worker").read_text())
+
+
 def test_work_that_was_killed_is_told_as_lost(simulator: Simulator, tmp_path: pathlib.Path, large: str) -> None:
     options, work = _slow(simulator, tmp_path, large), uuid.uuid4().hex
     process = _begun(options, tmp_path, work)
-    folder = pathlib.Path(tempfile.gettempdir()) / f"storware-backup-{work}"
-    os.kill(int((folder / "alive").read_text()), signal.SIGKILL)
+    os.kill(_worker(work)["pid"], signal.SIGKILL)
     assert finished(process) == {_background.KEY: {"lost": True}}
+
+
+def test_what_killed_work_has_left_is_removed_after_a_day(tmp_path: pathlib.Path) -> None:
+    """By the next one of this user; what others could have made there is not touched."""
+    place = _place()
+    place.mkdir(parents=True)
+    left = {age: place / f"{_background.PREFIX}{uuid.uuid4().hex}" for age in (25, 23)}
+    for age, state in left.items():
+        state.mkdir(mode=0o700)
+        (state / "worker").touch()
+        os.utime(state, (time.time() - age * 3600,) * 2)
+    other = place / f"{_background.PREFIX}{uuid.uuid4().hex}"
+    other.symlink_to(tmp_path)
+    finished(start_module("cloud_download_content_info", {"path": str(tmp_path)}, _visit(uuid.uuid4().hex, 10)))
+    assert set(place.iterdir()) == {left[23], other}
+    shutil.rmtree(left[23])
+    other.unlink()
 
 
 def test_work_that_nobody_visits_ends_by_itself(simulator: Simulator, tmp_path: pathlib.Path, large: str) -> None:

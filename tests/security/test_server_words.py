@@ -17,7 +17,7 @@ import zipfile
 
 import pytest
 
-from ansible_collections.storware.backup.plugins.module_utils._api import wire
+from ansible_collections.storware.backup.plugins.module_utils._api import decoding, wire
 from tests.harness import tree
 from tests.support.ansible import Ansible
 from tests.support.answers import Answer, AnsweringServer, Answers, answering
@@ -289,7 +289,7 @@ def test_a_text_without_end_is_cut() -> None:
 
 def test_a_secret_is_not_cut_in_half_nor_changed_before_it_is_masked() -> None:
     """The password stands where a long text is cut, and beside a control character."""
-    echo = record("x" * (wire.LONGEST_TEXT - 4) + "sesame", note="\x1bsesame")
+    echo = record("x" * (decoding.LONGEST_TEXT - 4) + "sesame", note="\x1bsesame")
     (listed,) = good(run("cloud_download_info", {LIST: Answer.json([echo])}))["cloud_downloads"]
     assert "xsesa" not in str(listed)
     assert "sesame" not in str(listed)

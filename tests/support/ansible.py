@@ -14,6 +14,7 @@ import sys
 import typing as t
 
 from tests.harness import tree
+from tests.support.audit import plugin
 
 # Which ansible-core is tested: the directory of its programs. make test sets it for the oldest and the newest.
 BIN_VARIABLE = "STORWARE_TEST_ANSIBLE_BIN"
@@ -92,6 +93,7 @@ class Ansible:
             "ANSIBLE_INVENTORY_UNPARSED_WARNING": "0",
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_NOCOWS": "1",
+            **plugin.environment(),
             **variables,
         }
 

@@ -17,14 +17,14 @@ Json = t.Any
 Options = dict[str, Json]  # by name, each with its documentation
 
 ROLE_SPECS: t.Final = "roles/fetch_content/meta/argument_specs.yml"
-_PLUGINS: t.Final = ("plugins/modules", "plugins/filter", "extensions/eda/plugins/event_source")
+_PLUGINS: t.Final = ("plugins/modules", "plugins/filter", "plugins/lookup", "extensions/eda/plugins/event_source")
 _COLLECTION: t.Final = "storware.backup"
 # Paths of ansible-core's are no annotated list: the package has no __init__.py.
 _FRAGMENTS_OF_ANSIBLE: t.Final = pathlib.Path(ansible.plugins.doc_fragments.__path__[0])
 
 
 def plugins(root: pathlib.Path) -> dict[str, Options]:
-    """The options of each module, filter and event source, with those of doc fragments, by the file below root."""
+    """The options of each plugin that has some, with those of doc fragments, by the file below root."""
     paths = sorted(path for folder in _PLUGINS for path in (root / folder).glob("[!_]*.py"))
     return {path.relative_to(root).as_posix(): _of_plugin(root, path) for path in paths}
 

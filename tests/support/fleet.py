@@ -41,6 +41,7 @@ class Fleet:
         keywords: t.Mapping[str, Json] | None = None,
         hosts: t.Mapping[str, t.Mapping[str, Json]] | None = None,
         environment: t.Mapping[str, str] | None = None,
+        timeout: float = 300,
         **variables: Json,
     ) -> Run:
         """Apply the role to all hosts. keywords are the play's, hosts adds variables to some hosts."""
@@ -51,6 +52,7 @@ class Fleet:
             inventory=self.inventory(hosts),
             variables={"fetch_content_wait_interval": 0.1, **{f"fetch_content_{k}": v for k, v in variables.items()}},
             environment=self.credentials() if environment is None else environment,
+            timeout=timeout,
         )
 
     def mail(self, *arguments: str, people: list[str] | None = None, **settings: Json) -> Run:

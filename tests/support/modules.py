@@ -72,16 +72,27 @@ def run_module(
 
 
 def start_module(
-    name: str, options: t.Mapping[str, t.Any], environment: t.Mapping[str, str] | None = None
+    name: str,
+    options: t.Mapping[str, t.Any],
+    environment: t.Mapping[str, str] | None = None,
+    before: str = "",
 ) -> subprocess.Popen[bytes]:
-    """The same in a process of its own, for what ends processes; what it says is on its real standard output."""
+    """The same in a process of its own, for what ends processes; what it says is on its real standard output.
+
+    before: Python that the process runs first.
+    """
     program = "import json, sys; from tests.support.modules import main; main(sys.argv[1], json.loads(sys.argv[2]))"
     return subprocess.Popen(
-        [sys.executable, "-c", program, name, json.dumps(dict(options))],
+        [sys.executable, "-c", before + program, name, json.dumps(dict(options))],
         env={**_clean(environment), "PYTHONPATH": os.pathsep.join(sys.path)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
+
+
+def told_by(output: bytes) -> t.Any:
+    """The result in what a module has printed; empty when it has printed none."""
+    return json.loads(output) if output.strip() else {}
 
 
 def main(name: str, arguments: t.Mapping[str, t.Any]) -> None:

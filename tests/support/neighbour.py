@@ -18,8 +18,11 @@ _SSH = """\
 # ssh OPTIONS -- HOST COMMAND
 printf '%s\\n' "$*" >> {log}
 while [ "$1" != -- ]; do shift; done
+cat > {log}.$$
+script=$(cat {log}.$$)
+printf '%s\\0' "$script" >> {log}.input
 {breaks}
-exec sh -c "$3"
+exec sh -c "$3" < {log}.$$
 """
 
 
@@ -41,6 +44,10 @@ class Neighbour:
         path = f"{self._directory}:{os.environ['PATH']}"
         variables = {"PATH": path, "STORWARE_PASSWORD": "sesame"}
         return run_module(COPY, {"host": "files-1", **options}, check=check, environment=variables)
+
+    def scripts(self) -> list[str]:
+        """What the commands were given on their standard input."""
+        return self._log.with_name(f"{self._log.name}.input").read_text().split("\0")[:-1]
 
     def commands(self) -> list[str]:
         return self._log.read_text().splitlines() if self._log.exists() else []

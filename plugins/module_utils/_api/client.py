@@ -13,7 +13,7 @@ import typing as t
 from .._options import Connection
 from . import failures, wire
 from .failures import ApiError, Attempt
-from .transport import Answer, Transport
+from .transport import MAX_TIME, Answer, Transport
 
 if t.TYPE_CHECKING:
     import requests
@@ -74,6 +74,11 @@ class Client:
                 self._once(self._attempt(*_LOGOUT), time.monotonic() + LOGOUT_TIMEOUT)
             self._forget_session()
         self._transport.close()
+
+    @property
+    def patience(self) -> float:
+        """Seconds that a list of many pages may take: as long as a single answer without a deadline."""
+        return self._connection.timeout * MAX_TIME
 
     def get(self, path: str, query: wire.Query, doing: str, deadline: float | None = None) -> Answer:
         """Read. doing completes the sentence "Cannot ..." in errors."""

@@ -94,7 +94,7 @@ def list_all(
 
 def list_page(reader: Reader, **filters: t.Any) -> list[wire.CloudDownload]:
     """One page of the list, as the server cuts it. Raises as ``list_all`` does."""
-    records, _total = paging.page(reader, "/cloud-download", wire.download_query(filters), "list cloud downloads")
+    records, _answer = paging.page(reader, "/cloud-download", wire.download_query(filters), "list cloud downloads")
     return _matching(reader, records, filters, set())
 
 
@@ -247,7 +247,7 @@ def _prove(reader: Reader, option: str) -> None:
     name = wire.DOWNLOAD_FILTERS[option]
     query = wire.download_query({option: str(uuid.uuid4()), "page": 0, "size": 1})
     try:
-        listed, _total = paging.page(reader, "/cloud-download", query, f"check the filter {name}")
+        listed, _answer = paging.page(reader, "/cloud-download", query, f"check the filter {name}")
     except ApiError as error:
         if error.status not in _UNKNOWN:
             raise

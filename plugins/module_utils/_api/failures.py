@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import datetime
 import email.utils
-import html
 import http.client
-import json
 import re
 import ssl
 import typing as t
 from dataclasses import dataclass
 
+from .. import _markup
 from .._errors import StorwareError
 from .._options import is_cookie
-from . import wire
+from . import decoding, wire
 
 if t.TYPE_CHECKING:
     import requests
@@ -34,7 +33,9 @@ except ImportError:
 # Not a fault of certificates: a server that goes down looks like this.
 _BROKEN_TLS: t.Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 SAFE_METHODS: t.Final = ("GET", "DELETE")  # a DELETE sent twice ends in the same state
-EXCERPT: t.Final = 200  # characters of a body that are shown
+EXCERPT: t.Final = 200  # characters of a body that are shown,
+_LOOKED_AT: t.Final = 16 * 1024  # bytes of it that are read for them,
+_DOUBTFUL: t.Final = 4 * 1024  # and characters at their end that never are, if it goes on: a secret may be cut there
 
 Scrub = t.Callable[[str], str]
 
@@ -147,7 +148,10 @@ def no_session_cookie(response: requests.Response, attempt: Attempt) -> ApiError
     elif any(not is_cookie(f"{cookie.name}={cookie.value}") for cookie in response.cookies):
         why = "set a cookie with characters that a session cannot have (RFC 6265 4.1.1, and no braces)"
     else:
-        why = "set a cookie that does not fit url (host, path or Secure) or is over by the clock of this machine"
+        why = (
+            "set a cookie that does not fit url (host, path or Secure), is over by the clock of this machine, or is "
+            "longer than any session"
+        )
     return ApiError(
         attempt,
         f"answered {response.status_code} but {why}",
@@ -261,15 +265,17 @@ def _retry_after(response: requests.Response) -> float:
 
 def excerpt(data: bytes, scrub: Scrub) -> str:
     """The first words of a body, without markup and secrets, fit for one line of a message."""
-    text = scrub(data.decode("utf-8", "replace"))
-    text = scrub(html.unescape(re.sub(r"(?is)<(script|style).*?</\1>|<[^>]*>", " ", text)))
+    # Cut before anything else: no pattern gets more text than it can take, whatever a server sends.
+    text = scrub(data[:_LOOKED_AT].decode("utf-8", "replace"))
+    text = text[:-_DOUBTFUL] if len(data) > _LOOKED_AT else text
+    text = scrub(_markup.unescape(_markup.without_markup(text)))
     text = " ".join("".join(character if character.isprintable() else " " for character in text).split())
     return text if len(text) <= EXCERPT else text[:EXCERPT] + "..."
 
 
 def _server_words(body: bytes, scrub: Scrub) -> str:
     try:
-        message = wire.server_message(json.loads(body))
+        message = wire.server_message(decoding.parse(body))
     except (ValueError, RecursionError):
         message = None
     return excerpt(message.encode("utf-8", "replace") if message else body, scrub)

@@ -6,7 +6,10 @@
 from __future__ import annotations
 
 import http.client
+import io
 import typing as t
+
+from .. import _deadline
 
 try:
     import requests
@@ -18,6 +21,9 @@ try:
 except ImportError:  # told by the module before any of these is used
     _Session = HTTPAdapter = object  # type: ignore[misc,assignment]
     HTTPConnectionPool = HTTPSConnectionPool = HTTPConnection = HTTPSConnection = object  # type: ignore[misc,assignment]
+
+
+_LONGEST_LINE: t.Final = 64 * 1024  # bytes, as http.client has it for header fields
 
 
 class Session(_Session):
@@ -34,28 +40,87 @@ class Session(_Session):
         return None
 
 
+class _Lines(io.BufferedReader):
+    """Reads no line without end: urllib3 would, where a chunk or a trailer begins."""
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        line = super().readline(_LONGEST_LINE + 1 if size is None or size < 0 else size)
+        if len(line) > _LONGEST_LINE:
+            raise http.client.LineTooLong("line of a chunk")
+        return line
+
+
 class _Response(http.client.HTTPResponse):
     """The standard library reads on after 100 only; the others are interim answers as well (RFC 9110 15.2)."""
 
+    def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fp = _Lines(self.fp.detach())
+
     def _read_status(self) -> tuple[str, int, str]:
+        _deadline.check()  # there is no end to interim answers
         version, status, reason = super()._read_status()  # type: ignore[misc]
         is_interim = 100 < status < 200 and status != http.client.SWITCHING_PROTOCOLS
         return version, http.client.CONTINUE if is_interim else status, reason
 
+    def _read_next_chunk_size(self) -> int:
+        size: int = super()._read_next_chunk_size()  # type: ignore[misc]
+        if size < 0:
+            # The standard library would read as many bytes as ever come.
+            raise ValueError("the size of a chunk is negative")
+        return size
 
-class _HTTPConnection(HTTPConnection):
-    response_class = _Response
+
+class _Watched:
+    """A connection that a time limit can end from its first moment, before proxies and TLS have answered."""
+
+    response_class: t.Any = _Response
+    sock: t.Any
+    _opening: t.Any = None
+
+    def _new_conn(self) -> t.Any:
+        made = _deadline.abandonable(super()._new_conn)  # type: ignore[misc]
+        # A duplicate, because a TLS handshake takes the descriptor away from the object.
+        self._opening = made.dup()
+        _deadline.watch(self._opening)
+        return made
+
+    def connect(self) -> None:
+        try:
+            super().connect()  # type: ignore[misc]
+        finally:
+            if self._opening is not None:
+                _deadline.forget(self._opening)
+                self._opening.close()
+                self._opening = None
+        _deadline.watch(self.sock)
+
+    def putrequest(self, *args: t.Any, **kwargs: t.Any) -> None:
+        _deadline.watch(self.sock)
+        super().putrequest(*args, **kwargs)  # type: ignore[misc]
 
 
-class _HTTPSConnection(HTTPSConnection):
-    response_class = _Response
+class _HTTPConnection(_Watched, HTTPConnection):
+    pass
 
 
-class _HTTPPool(HTTPConnectionPool):
+class _HTTPSConnection(_Watched, HTTPSConnection):
+    pass
+
+
+class _Forgetting:
+    """A pool whose connections belong to nobody: the next one who takes it may be in another thread."""
+
+    def _put_conn(self, conn: t.Any) -> None:
+        _deadline.forget(getattr(conn, "sock", None))
+        super()._put_conn(conn)  # type: ignore[misc]
+
+
+class _HTTPPool(_Forgetting, HTTPConnectionPool):
     ConnectionCls = _HTTPConnection
 
 
-class _HTTPSPool(HTTPSConnectionPool):
+class _HTTPSPool(_Forgetting, HTTPSConnectionPool):
     ConnectionCls = _HTTPSConnection
 
 

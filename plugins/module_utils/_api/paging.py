@@ -5,23 +5,29 @@
 
 from __future__ import annotations
 
+import time
 import typing as t
 from dataclasses import dataclass, field
 
 from .._errors import StorwareError
-from . import wire
+from . import decoding, wire
 from .client import Client
 from .transport import Answer
 
 PAGE_SIZE: t.Final = 500  # the server may give fewer; nothing documents a limit
 MAX_PAGES: t.Final = 10_000
+MAX_VALUES: t.Final = 10 * decoding.MAX_VALUES  # of all pages; a list of 100,000 records has three million
 MAX_DRAINS: t.Final = 3  # a list that changed while it was read is read again
 
 
 class Reader(t.Protocol):
     """What lists are read with: a Client, or one with a deadline."""
 
-    def get(self, path: str, query: wire.Query, doing: str) -> Answer:
+    @property
+    def patience(self) -> float:
+        """Seconds that a whole list may take."""
+
+    def get(self, path: str, query: wire.Query, doing: str, deadline: float | None = None) -> Answer:
         """Read."""
 
 
@@ -32,9 +38,14 @@ class Within:
     client: Client
     deadline: float
 
-    def get(self, path: str, query: wire.Query, doing: str) -> Answer:
+    @property
+    def patience(self) -> float:
+        """Seconds that a whole list may take."""
+        return self.client.patience
+
+    def get(self, path: str, query: wire.Query, doing: str, deadline: float | None = None) -> Answer:
         """Read."""
-        return self.client.get(path, query, doing, self.deadline)
+        return self.client.get(path, query, doing, min(self.deadline, deadline or self.deadline))
 
 
 class IncompleteList(StorwareError):
@@ -50,6 +61,7 @@ class _Drain:
     records: dict[str, wire.Json] = field(default_factory=dict)  # by guid: a record seen twice is one record
     totals: list[int] = field(default_factory=list)  # as told page by page
     pages: int = 0  # that brought something
+    values: int = 0  # of all pages together, as Answer counts them
 
     def add(self, page: list[wire.Json], path: str) -> int:
         """Take the page in; returns how many of its records are new."""
@@ -81,9 +93,10 @@ def drain(reader: Reader, path: str, query: wire.Query, doing: str, size: int = 
     Works with and without X-Total-Count, with a server that caps or ignores ``size``, and with pages that repeat.
     A list that changes while it is read is read again. Raises IncompleteList, ApiError, Malformed.
     """
+    deadline = time.monotonic() + reader.patience
     passes: list[_Drain] = []
     for _attempt in range(MAX_DRAINS):
-        drained = _drain_once(reader, path, query, doing, size)
+        drained = _drain_once(reader, path, query, doing, size, deadline)
         if drained.complete and drained.is_proof(passes[-1] if passes else None):
             return list(drained.records.values())
         passes.append(drained)
@@ -97,25 +110,42 @@ def drain(reader: Reader, path: str, query: wire.Query, doing: str, size: int = 
     )
 
 
-def page(reader: Reader, path: str, query: wire.Query, doing: str) -> tuple[list[wire.Json], int | None]:
-    """One call: the records and the server's total count, if it tells one."""
-    answer = reader.get(path, query, doing)
+def page(
+    reader: Reader, path: str, query: wire.Query, doing: str, deadline: float | None = None
+) -> tuple[list[wire.Json], Answer]:
+    """One call: the records, and the answer that they are in."""
+    answer = reader.get(path, query, doing, deadline)
     records = [] if answer.body is None else answer.body  # 204 stands for an empty list
     if not isinstance(records, list):
         raise wire.Malformed(f"GET {path}", "a list", records)
-    return records, answer.total
+    return records, answer
 
 
-def _drain_once(reader: Reader, path: str, query: wire.Query, doing: str, size: int) -> _Drain:
+def _drain_once(reader: Reader, path: str, query: wire.Query, doing: str, size: int, deadline: float) -> _Drain:
     drained = _Drain()
     number, fruitless = 0, 0
     while True:
+        if time.monotonic() >= deadline:
+            raise StorwareError(
+                f"Cannot {doing}: GET {path} shows new records on page {number} after {reader.patience:g} seconds",
+                code="deadline",
+                hint="Narrow the list down with a filter, or set a larger timeout: a list may take 20 times as long.",
+                retryable=True,
+            )
         if number >= MAX_PAGES:
             raise IncompleteList(
                 f"Cannot {doing}: GET {path} still shows new records on page {number}",
                 hint="Narrow the list down with a filter; if it stays so, the server's pages have no end.",
             )
-        records, total = page(reader, path, [*query, ("page", str(number)), ("size", str(size))], doing)
+        asked = [*query, ("page", str(number)), ("size", str(size))]
+        records, answer = page(reader, path, asked, doing, deadline)
+        drained.values += answer.values
+        if drained.values > MAX_VALUES:
+            raise IncompleteList(
+                f"Cannot {doing}: the pages of GET {path} have more than {MAX_VALUES} values",
+                hint="Narrow the list down with a filter.",
+            )
+        total = answer.total
         if total is not None:
             drained.totals.append(total)
         new = drained.add(records, path)

@@ -15,10 +15,12 @@ import time
 import traceback
 import typing as t
 import urllib.parse
+import zlib
 from dataclasses import dataclass
 
+from .. import _deadline
 from .._options import Connection, is_cookie
-from . import alarm, failures, wire
+from . import decoding, failures, wire
 from .failures import ApiError, Attempt
 
 try:
@@ -36,8 +38,11 @@ try:
 except ImportError:
     REQUESTS_IMPORT_ERROR = traceback.format_exc()
 
-MAX_BODY: t.Final = 256 * 1024 * 1024  # bytes of JSON; a list of 100,000 records has about a third of it
+MAX_BODY: t.Final = 32 * 1024 * 1024  # bytes of JSON, on the line and unpacked; a page of 500 records has half a MiB
 MAX_TIME: t.Final = 20  # time-outs that a whole answer may take, where the call has no deadline
+# Characters of all cookies; they go back in one header field, for which servers have 8 KiB. To find a secret in every
+# form costs memory of five thousand times its length.
+MAX_COOKIES: t.Final = 8192
 _NEVER_A_BODY: t.Final = (204, 304)
 _PIECE: t.Final = 64 * 1024
 
@@ -49,6 +54,7 @@ class Answer:
     status: int
     body: wire.Json
     total: int | None = None  # X-Total-Count
+    values: int = 0  # in the body, at the most
 
 
 class Transport:
@@ -110,6 +116,7 @@ class Transport:
                 data=None if body is None else json.dumps(body),
                 headers={
                     "User-Agent": "ansible-collection-storware.backup",
+                    "Accept-Encoding": "gzip",  # not all that the library could unpack: it does so without a bound
                     **({} if body is None else {"Content-Type": "application/json"}),
                     **(headers or {}),
                 },
@@ -128,14 +135,16 @@ class Transport:
         data = self._read(response, attempt, MAX_BODY, deadline)
         if len(data) > MAX_BODY:
             raise failures.bad_answer(attempt, f"it is larger than {MAX_BODY} bytes", response)
-        if not data.strip():
+        if not data or data.isspace():
             return Answer(response.status_code, None, _count(response, "X-Total-Count"))
         try:
-            body = wire.decode(data, attempt.scrub)
+            body = decoding.decode(data, attempt.scrub)
+        except decoding.TooMuch as error:
+            raise failures.bad_answer(attempt, str(error), response) from error
         except (ValueError, RecursionError) as error:
             words = failures.excerpt(data, attempt.scrub)
             raise failures.bad_answer(attempt, "it is no JSON", response, words) from error
-        return Answer(response.status_code, body, _count(response, "X-Total-Count"))
+        return Answer(response.status_code, body, _count(response, "X-Total-Count"), decoding.count_values(data))
 
     def start_of_body(self, response: requests.Response, attempt: Attempt, deadline: float | None) -> bytes:
         """What an error says; an error is worth telling even when its body cannot be read."""
@@ -145,14 +154,19 @@ class Transport:
             return b""
 
     def _read(self, response: requests.Response, attempt: Attempt, limit: int, deadline: float | None) -> bytes:
-        """Up to a little more than limit bytes of the body."""
+        """The body, unpacked; a little more than limit bytes of one that is longer."""
         pieces: list[bytes] = []
-        size = 0
+        size = received = 0
+        unpack = _unpacker(response, attempt)
         with self._in_time(attempt, deadline, reading=True):
-            for piece in response.iter_content(_PIECE):
-                pieces.append(piece)
-                size += len(piece)
-                if size > limit:
+            _deadline.watch(_deadline.connection_of(response))
+            # Not iter_content: it unpacks all of a piece at once, into a thousand times its size, or a million times
+            # where it was packed twice.
+            while data := response.raw.read(_PIECE, decode_content=False):
+                pieces.append(unpack(data, limit + 1 - size))
+                size += len(pieces[-1])
+                received += len(data)
+                if max(size, received) > limit:
                     return b"".join(pieces)
         # Older urllib3 does not notice a body shorter than announced.
         announced = _count(response, "Content-Length")
@@ -160,7 +174,7 @@ class Transport:
             raise failures.answer_lost(attempt, "the answer broke off")
         # http.client takes headers that break off for all of them; the answer then looks whole and empty.
         is_framed = announced is not None or response.raw.chunked or response.status_code in _NEVER_A_BODY
-        if not pieces and not is_framed:
+        if not received and not is_framed:
             raise failures.answer_lost(attempt, "the answer broke off in its headers")
         return b"".join(pieces)
 
@@ -171,12 +185,12 @@ class Transport:
         if left <= 0:
             raise failures.deadline_passed(attempt)
         try:
-            with alarm.limit(left):
+            with _deadline.limit(left):
                 yield left
-        except (*_FAULTS, alarm.Expired) as error:
+        except (*_FAULTS, _deadline.Expired) as error:
             if deadline is not None and time.monotonic() >= deadline:
                 raise failures.deadline_passed(attempt, sent=True) from error
-            if isinstance(error, alarm.Expired):
+            if isinstance(error, _deadline.Expired):
                 raise failures.answer_lost(attempt, f"it took longer than {left:g} seconds") from error
             if reading:
                 raise failures.answer_lost(attempt, type(error).__name__) from error
@@ -184,6 +198,8 @@ class Transport:
 
     def _take_cookies(self) -> None:
         """Mask those that are new, and forget those that are none: they would travel on, in variables and headers."""
+        if sum(len(cookie.name) + len(cookie.value or "") for cookie in self._http.cookies) > MAX_COOKIES:
+            self._http.cookies.clear()
         for cookie in self._http.cookies:
             if cookie.value and cookie.value not in self._known:
                 self._known.add(cookie.value)
@@ -192,6 +208,24 @@ class Transport:
         unfit = [cookie for cookie in self._http.cookies if not is_cookie(f"{cookie.name}={cookie.value}")]
         for cookie in unfit:
             self._http.cookies.clear(cookie.domain, cookie.path, cookie.name)
+
+
+def _unpacker(response: requests.Response, attempt: Attempt) -> t.Callable[[bytes, int], bytes]:
+    """What turns the next bytes of the body into no more than so many (at least 1) of its text. Raises ApiError."""
+    coding = response.headers.get("Content-Encoding", "").strip().lower()
+    if coding in ("", "identity"):
+        return lambda data, _most: data
+    if coding not in ("gzip", "x-gzip"):
+        raise failures.bad_answer(attempt, "it has a content coding that was not asked for", response)
+    unpacker = zlib.decompressobj(16 + zlib.MAX_WBITS)
+
+    def unpack(data: bytes, most: int) -> bytes:
+        try:
+            return b"" if unpacker.eof else unpacker.decompress(data, most)
+        except zlib.error as error:
+            raise failures.bad_answer(attempt, "it is not packed with gzip, as it says", response) from error
+
+    return unpack
 
 
 def _cookie_domain(url: str) -> str:

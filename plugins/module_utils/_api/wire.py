@@ -3,23 +3,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The only file that decodes the server's JSON and knows its key names: tolerant in, strict out.
 
-It is the gate for the server's words: behind it every GUID is a GUID in lower case, and no text has control
-characters or more than ``LONGEST_TEXT`` characters. What is documented, seen in clients or assumed about each key is
-marked in ``tests/simulator/openapi.yaml``. Records keep what the server sent in ``raw``, so that nothing unknown is
-lost.
+With ``decoding`` it is the gate for the server's words: behind it every GUID is a GUID in lower case. What is
+documented, seen in clients or assumed about each key is marked in ``tests/simulator/openapi.yaml``. Records keep what
+the server sent in ``raw``, so that nothing unknown is lost.
 """
 
 from __future__ import annotations
 
 import datetime
-import json
 import math
-import re
 import typing as t
 from dataclasses import dataclass, field
 
 from .._errors import StorwareError
 from .._options import is_guid
+from .decoding import visible
 
 # The vendor's closed lists (API page, GET /cloud-download).
 MODES: t.Final = (
@@ -44,12 +42,6 @@ PROTECTED_ENTITY_TYPES: t.Final = (
     "VM",
 )
 DOWNLOAD_MODES: t.Final = ("CLOUD_DOWNLOAD", "CLOUD_PST_DOWNLOAD")
-
-LONGEST_TEXT: t.Final = 4096  # characters; names have up to 256, and a longer one has a reason to be cut
-
-# Characters that act on a terminal, begin a line, reorder what is shown (Unicode TR36 3.1), or cannot be encoded:
-# C0, DEL and C1, the bidirectional embeddings, overrides and isolates, the separators of lines, lone surrogates.
-_CONTROLS: t.Final = re.compile("[\0-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 Json = t.Any
 Query = list[tuple[str, str]]
@@ -221,45 +213,6 @@ def _named(thing: Reference | None) -> dict[str, t.Any] | None:
 
 
 # --- from the server -------------------------------------------------------------------------------------------------
-
-
-def decode(data: bytes, scrub: t.Callable[[str], str]) -> Json:
-    """The server's JSON with every text made visible.
-
-    Args:
-        data: in any encoding of Unicode.
-        scrub: removes secrets from a text, before it is changed and they could not be recognized any more.
-
-    Raises:
-        ValueError: it is no JSON; NaN and Infinity are none, either.
-        RecursionError: it is nested too deep.
-    """
-    return visible(json.loads(data, parse_constant=_refuse_constant), scrub)
-
-
-def visible(value: Json, scrub: t.Callable[[str], str] = str) -> Json:
-    """The same JSON, keys included: control characters as ``\\x1b``, texts no longer than ``LONGEST_TEXT``."""
-    if isinstance(value, str):
-        # isprintable is much faster than the pattern, and true of nearly everything.
-        return value if value.isprintable() and len(value) <= LONGEST_TEXT else _visible_text(value, scrub)
-    if isinstance(value, dict):
-        return {visible(key, scrub): visible(item, scrub) for key, item in value.items()}
-    if isinstance(value, list):
-        return [visible(item, scrub) for item in value]
-    return value
-
-
-def _visible_text(text: str, scrub: t.Callable[[str], str]) -> str:
-    if len(text) <= LONGEST_TEXT and not _CONTROLS.search(text):
-        return text
-    clean = scrub(text)
-    cut = len(clean) - LONGEST_TEXT
-    shown = _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), clean[:LONGEST_TEXT])
-    return f"{shown}... ({cut} more)" if cut > 0 else shown
-
-
-def _refuse_constant(name: str) -> t.NoReturn:
-    raise ValueError(f"{name} is no JSON")
 
 
 def cloud_download(record: Json, where: str) -> CloudDownload:

@@ -29,6 +29,7 @@ SCRATCH: t.Final = "test"
 NOTE: t.Final = "note"
 _KINDS: t.Final = (SCRATCH, NOTE)
 _LOOK_AGAIN: t.Final = 0.2  # seconds between two looks at another run
+_RACES: t.Final = 100  # lost in a row before that
 
 
 class Claim:
@@ -110,8 +111,8 @@ def tidy(directory: Directory, stem: str) -> None:
 
 
 def _take(directory: Directory, stem: str, token: str) -> Claim | Record | None:
-    """The claim or, when another run has it, what that run says of itself."""
-    while True:
+    """The claim or, when another run has it, what that run says of itself; None as well where others always win."""
+    for _try in range(_RACES):
         fresh = Record(token, Writer.me())
         # Listed before the claim is ours: whoever takes it from us, where locks do nothing, makes files later.
         others = _others(directory, stem, token)
@@ -141,6 +142,7 @@ def _take(directory: Directory, stem: str, token: str) -> Claim | Record | None:
             continue  # where locks do nothing, another run was faster and has taken what we made
         finally:
             found.close()
+    return None
 
 
 def _exchanged(old: StateFile, stem: str, record: Record) -> StateFile:

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import os
+import pwd
 import stat
 import typing as t
 
@@ -19,14 +21,30 @@ from .._errors import StorwareError
 
 NAME_LIMIT: t.Final = 255  # bytes of one file name (NAME_MAX of the usual file systems)
 
+_RESERVED_SHARE: t.Final = 100  # one percent of a file system stays free,
+_LARGEST_RESERVE: t.Final = 256 * 1024 * 1024  # but no more bytes
+
 _NO_SYNC: t.Final = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
+# How file systems say that they have no hard links, or a policy that a user may not make one
+_NO_LINKS: t.Final = (errno.EPERM, errno.EACCES, errno.ENOSYS, errno.ENOTSUP, errno.EMLINK)
+
+
+class Space(t.NamedTuple):
+    """Bytes of a file system: free for this user, and those of them that a download leaves to others."""
+
+    free: int
+    reserve: int
 
 
 class Directory:
-    """An open directory. Use it as a context manager, or call ``close``. All names are single path components."""
+    """An open directory. Use it as a context manager, or call ``close``. All names are single path components.
 
-    def __init__(self, path: str) -> None:
+    owner: the number of the user whose files are trusted besides those of this user and of root; None: nobody's.
+    """
+
+    def __init__(self, path: str, owner: int | None = None) -> None:
         self.path = path
+        self.owner = owner
         self.fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def __enter__(self) -> Directory:
@@ -56,6 +74,10 @@ class Directory:
         except FileNotFoundError:
             return None
 
+    def trusts(self, uid: int) -> bool:
+        """Whether files of the user with this number count: anybody else may have put his there to be believed."""
+        return uid in (os.geteuid(), 0, self.owner)
+
     def open(self, name: str, flags: int, mode: int = 0o600) -> int:
         """A descriptor of the name; a symbolic link is an error, a FIFO does not block."""
         return os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, mode, dir_fd=self.fd)
@@ -80,6 +102,38 @@ class Directory:
         """Give a file another name at once, here or in another directory, in place of what has that name."""
         os.rename(old, new, src_dir_fd=self.fd, dst_dir_fd=(target or self).fd)
 
+    def rename_new(self, old: str, new: str, target: Directory) -> None:
+        """Give a file another name that nothing has yet. Raises FileExistsError; several runs may try at a time."""
+        try:
+            os.link(old, new, src_dir_fd=self.fd, dst_dir_fd=target.fd, follow_symlinks=False)
+        except FileExistsError:
+            there, ours = target.stat(new), self.stat(old)
+            if there is None or ours is None or not os.path.samestat(there, ours):
+                raise  # or else NFS has repeated a request of which the answer was lost
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            return target._rename_to_reserved(self, old, new)
+        return self.remove(old)
+
+    def _rename_to_reserved(self, source: Directory, old: str, new: str) -> None:
+        """The same where there are no hard links. A kill in between leaves an empty file."""
+        reserved = self.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        try:
+            if not self._is(new, reserved):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), new)
+            source.rename(old, new, self)
+        except BaseException:
+            if self._is(new, reserved):
+                self.remove(new)
+            raise
+        finally:
+            close(reserved)
+
+    def _is(self, name: str, fd: int) -> bool:
+        there = self.stat(name)
+        return there is not None and os.path.samestat(there, os.fstat(fd))
+
     def sync(self) -> None:
         """Make names durable, where the file system can (some network and FUSE file systems cannot)."""
         try:
@@ -88,10 +142,13 @@ class Directory:
             if error.errno not in _NO_SYNC:
                 raise
 
-    def free(self) -> int | None:
-        """Bytes that may still be written here; None when the file system does not say."""
-        space = os.statvfs(self.fd)
-        return space.f_bavail * space.f_frsize if space.f_blocks else None
+    def space(self) -> Space | None:
+        """The room on the file system; None when it does not say."""
+        found = os.statvfs(self.fd)
+        if not found.f_blocks:
+            return None
+        reserve = min(found.f_blocks * found.f_frsize // _RESERVED_SHARE, _LARGEST_RESERVE)
+        return Space(found.f_bavail * found.f_frsize, reserve)
 
 
 def write_all(fd: int, data: bytes | memoryview, offset: int) -> None:
@@ -107,6 +164,18 @@ def close(fd: int) -> None:
     """Give a descriptor back. An error says nothing then: what matters was brought to the disk before."""
     with contextlib.suppress(OSError):
         os.close(fd)
+
+
+def lock(fd: int, operation: int = fcntl.LOCK_EX) -> bool:
+    """Lock a file until it is closed; whether nobody else has it locked. Where there are no locks, nobody can."""
+    # Not lockf as well: both are one kind of lock on NFS, and would exclude each other.
+    try:
+        fcntl.flock(fd, operation | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 @contextlib.contextmanager
@@ -167,6 +236,14 @@ def kind_of(mode: int) -> str:
         (stat.S_ISCHR, "a character device"),
     )
     return next((words for matches, words in kinds if matches(mode)), "a regular file")
+
+
+def user_name(uid: int) -> str:
+    """The name of the user with this number, or the number where it has none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def fitted(name: str, suffix: str, prefix: str = "") -> str:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from .._errors import StorwareError
 from . import claim, inspection, names, publish, receipt, sink, verify
+from .attributes import set_flags
 from .claim import Claim
 from .directory import Directory, explaining
 from .inspection import File, Finding, Job, Standing
@@ -50,7 +51,7 @@ def fetch(job: Job, finding: Finding) -> Outcome:
     A run that was interrupted is continued. While another run fetches the same, it is waited for, and what it brings is
     enough.
     """
-    pace = Pace(job.limits)
+    pace = job.pace
     started = pace.clock()
     kept = 0
     try:
@@ -67,13 +68,14 @@ def fetch(job: Job, finding: Finding) -> Outcome:
                 claimed,
                 job.checksum,
                 allow_unverified=job.allow_unverified,
+                max_size=job.max_size,
                 on_growth=lambda grown: job.tell(lambda: _standing(job, finding, grown, inspection.RECEIVING)),
             )
             stack.callback(target.close)
             try:
                 file, received = _fetch(job, finding, target, pace)
             except BaseException:
-                kept = target.offset if target.keep() else 0
+                kept = target.keep()
                 raise
     except StorwareError as error:
         _complete(error, job, finding, kept)
@@ -106,18 +108,18 @@ def workplace(job: Job, finding: Finding) -> t.Iterator[Directory]:
 
 
 def _rehearse(job: Job, finding: Finding, claimed: Claim) -> None:
-    """Make and dress an empty file: what cannot be written or owned is found before anything is sent."""
+    """Make an empty file with all attributes: what cannot be written or owned is found before anything is sent."""
     if job.tmp_dest is not None:
         claim.remove_left(finding.directory, stem_of(job))
     with Partial.create(finding.directory, claimed.name_of(claim.SCRATCH)) as scratch:
-        publish.put_on(scratch, finding.name or job.guid, finding.directory, finding.old, job.dress)
+        publish.put_on(scratch, finding.name or job.guid, finding.directory, finding.old, job.attributes)
 
 
 def _fetch(job: Job, finding: Finding, target: Sink, pace: Pace) -> tuple[File, int]:
     """The published file, and how many bytes came."""
     transfer = Transfer(job, finding.name, target, pace)
     job.tell(lambda: _standing(job, finding, target, inspection.READING))
-    target.recover()
+    target.recover(pace.check)
     while True:
         transfer.receive()
         target.finish()
@@ -153,6 +155,7 @@ def _prove(job: Job, target: Sink) -> str:
             digests=target.digests,
             claimed=target.claims.digest,
             format=format,
+            check_time=job.pace.check,
         )
 
 
@@ -164,17 +167,37 @@ def _may_be_mixed(error: StorwareError, job: Job, target: Sink) -> bool:
 
 
 def _publish(job: Job, finding: Finding, target: Sink, verified: str) -> File:
+    """Give the file its name: the one that it has, or in a directory the first that is free when it gets it."""
     partial, size = target.claim.partial, target.offset
     sha256 = target.digests.hex("sha256") or ""
     format = verify.detect(partial.read_at(0, 16))
-    finding.name = name = finding.name or _free_name(job, finding, target, sha256, format)
-    note = Receipt(name, job.guid.lower(), size, sha256, verified)
-    with Partial.create(partial.directory, target.claim.name_of(claim.NOTE)) as note_partial:
-        note_partial.write_at(0, receipt.render(note, datetime.datetime.now(datetime.timezone.utc)))
-        target.claim.check()
-        publish.publish(partial, note_partial, name, finding.directory, finding.old, job.dress)
-    _check_path(finding, partial)
-    return File(finding.path, size, sha256, verified, format)
+    is_chosen = finding.name is None
+    wanted = finding.name or names.safe_name(target.claims.name, job.guid.lower() + _EXTENSIONS[format])
+    for name in names.names_for(wanted, job.guid.lower()) if is_chosen else [wanted]:
+        is_new = is_chosen and not _is_left(job, finding.directory, name, size, sha256)
+        if is_new and not _is_free(finding.directory, name):
+            continue
+        finding.name = name
+        note = Receipt(name, job.guid.lower(), size, sha256, verified)
+        with Partial.create(partial.directory, target.claim.name_of(claim.NOTE)) as note_partial:
+            note_partial.write_at(0, receipt.render(note, datetime.datetime.now(datetime.timezone.utc)))
+            target.claim.check()
+            try:
+                publish.publish(
+                    partial, note_partial, name, finding.directory, finding.old, job.attributes, is_new=is_new
+                )
+            except publish.NameTaken:
+                finding.name = None
+                continue
+        _check_path(finding, partial)
+        with explaining(f"set the attributes of {finding.path}"):
+            set_flags(partial.fd, job.attributes)  # an immutable file could not get its name
+        return File(finding.path, size, sha256, verified, format)
+    raise StorwareError(
+        f"all names for the file are taken by others, such as {finding.directory.path_of(wanted)}",
+        code="name_taken",
+        hint="Give a file as dest.",
+    )
 
 
 def _check_path(finding: Finding, partial: Partial) -> None:
@@ -190,24 +213,11 @@ def _check_path(finding: Finding, partial: Partial) -> None:
         )
 
 
-def _free_name(job: Job, finding: Finding, target: Sink, sha256: str, format: str | None) -> str:
-    """The name for a file in a directory, chosen when it is published: never that of anything else."""
-    wanted = names.safe_name(target.claims.name, job.guid.lower() + _EXTENSIONS[format])
-    for name in names.names_for(wanted, job.guid.lower()):
-        if _is_free(finding.directory, name) or _holds(finding.directory, name, target.offset, sha256):
-            return name
-    raise StorwareError(
-        f"all names for the file are taken by others, such as {finding.directory.path_of(wanted)}",
-        code="name_taken",
-        hint="Give a file as dest.",
-    )
-
-
 def _is_free(directory: Directory, name: str) -> bool:
     return directory.stat(name) is None and directory.stat(receipt.receipt_name(name)) is None
 
 
-def _holds(directory: Directory, name: str, size: int, sha256: str) -> bool:
+def _is_left(job: Job, directory: Directory, name: str, size: int, sha256: str) -> bool:
     """Whether the name holds these very bytes and no receipt: a run that died between its last two steps left them."""
     there = directory.stat(name)
     if there is None or not stat.S_ISREG(there.st_mode) or there.st_size != size:
@@ -215,7 +225,7 @@ def _holds(directory: Directory, name: str, size: int, sha256: str) -> bool:
     if directory.stat(receipt.receipt_name(name)) is not None:
         return False
     with contextlib.suppress(OSError), directory.reading(name) as fd:
-        return verify.digest_of_file(fd, "sha256") == sha256
+        return publish.is_abandoned(fd, directory) and verify.digest_of_file(fd, "sha256", job.pace.check) == sha256
     return False
 
 

@@ -17,7 +17,6 @@ from . import claim, engine, headers
 from .claim import Claim
 from .directory import explaining
 from .inspection import Finding, Job
-from .pace import Pace
 from .partial import check_space
 from .receipt import Receipt
 from .source import Opener, Response
@@ -30,10 +29,10 @@ _BLOCK: t.Final = 1024 * 1024
 
 @dataclass(frozen=True)
 class Piece:
-    """Bytes from offset on; sha256 is that of everything up to their end."""
+    """Bytes from offset on, as far as file has them; sha256 is that of everything up to their end."""
 
     offset: int
-    path: str
+    file: t.BinaryIO
     sha256: str
 
 
@@ -95,7 +94,7 @@ def _claimed(job: Job, finding: Finding, whole: Receipt) -> t.Iterator[tuple[Cla
     """The partial, and what is recorded about it if it is of this very file."""
     with explaining(f"use {finding.directory.path}"), contextlib.ExitStack() as stack:
         place = stack.enter_context(engine.workplace(job, finding))
-        claimed = stack.enter_context(claim.acquire(place, engine.stem_of(job), Pace(job.limits)))
+        claimed = stack.enter_context(claim.acquire(place, engine.stem_of(job), job.pace))
         left = claimed.left
         yield claimed, left if left and left.digest == f"sha256:{whole.sha256}" else None
 
@@ -103,8 +102,8 @@ def _claimed(job: Job, finding: Finding, whole: Receipt) -> t.Iterator[tuple[Cla
 def _written(claimed: Claim, whole: Receipt, piece: Piece) -> Record:
     partial, offset = claimed.partial, piece.offset
     partial.truncate(offset)
-    with explaining(f"read {piece.path}"), open(piece.path, "rb") as file:
-        while data := file.read(_BLOCK):
+    with explaining("read what was handed over"):
+        while data := piece.file.read(_BLOCK):
             partial.write_at(offset, data)
             offset += len(data)
     partial.sync_data()

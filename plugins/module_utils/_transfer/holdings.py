@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import stat
 import typing as t
@@ -13,13 +14,14 @@ from dataclasses import dataclass
 
 from .._errors import OptionError
 from . import receipt, verify
-from .directory import Directory, explaining, kind_of
+from .directory import Directory, explaining, kind_of, user_name
 from .receipt import Receipt
 
 INTACT: t.Final = "intact"
 CHANGED: t.Final = "changed"
 MISSING: t.Final = "missing"
 UNREADABLE: t.Final = "unreadable"
+FOREIGN: t.Final = "foreign"
 
 _BESIDE: t.Final = "The receipt of a file lies beside it, as NAME.sha256."
 
@@ -29,7 +31,7 @@ class Held:
     """One file. path and receipt: None for a download of which nothing lies there.
 
     actual_size and actual_sha256: of a changed file; the digest only where the size is right.
-    reason: why a file cannot be read.
+    reason: why a file cannot be read, or is foreign. owner: whom the file belongs to.
     """
 
     guid: str
@@ -39,19 +41,21 @@ class Held:
     actual_size: int | None = None
     actual_sha256: str | None = None
     reason: str | None = None
+    owner: str | None = None
 
 
-def survey(path: str, guids: t.Sequence[str] | None) -> list[Held]:
+def survey(path: str, guids: t.Sequence[str] | None, owner: int | None = None) -> list[Held]:
     """The files with receipts at path, a directory or one file, each read and compared; sorted by path.
 
-    guids: only files of these downloads; those without any file come last. Raises OptionError for a path that cannot
+    guids: only files of these downloads; those without any file come last. owner: the number of a user whose files
+    and receipts count, besides those of this user and of root. Raises OptionError for a path that cannot
     be looked at.
     """
     path = os.path.abspath(path)
     is_directory = os.path.isdir(path)
     place = path if is_directory else os.path.dirname(path)
     try:
-        directory = Directory(place)
+        directory = Directory(place, owner)
     except (ValueError, OSError) as error:  # ValueError: a NUL, or characters that the host's locale does not know
         raise OptionError("path", f"{place!r} cannot be looked into ({error})") from error
     with directory:
@@ -71,24 +75,32 @@ def _receipts(directory: Directory, name: str | None) -> list[Receipt]:
         with explaining(f"read {directory.path}"):
             return receipt.all_in(directory)
     with contextlib.suppress(ValueError):  # a NUL in the name
-        found = receipt.read(directory, name)
+        found = receipt.beside(directory, name)
         return [found] if found else []
     return []
 
 
 def _compare(directory: Directory, said: Receipt) -> Held:
-    path = directory.path_of(said.name)
+    held = Held(said.guid, MISSING, directory.path_of(said.name), said)
     try:
         there = directory.stat(said.name)
         if there is None:
-            return Held(said.guid, MISSING, path, said)
+            return held
+        held = dataclasses.replace(held, owner=user_name(there.st_uid))
         if not stat.S_ISREG(there.st_mode):
-            return Held(said.guid, UNREADABLE, path, said, reason=f"it is {kind_of(there.st_mode)}")
+            return dataclasses.replace(held, state=UNREADABLE, reason=f"it is {kind_of(there.st_mode)}")
         with directory.reading(said.name) as fd:
-            size = os.fstat(fd).st_size
-            sha256 = verify.digest_of_file(fd, "sha256") if size == said.size else None
+            return _compare_content(directory, said, held, fd)
     except OSError as error:
-        return Held(said.guid, UNREADABLE, path, said, reason=error.strerror or str(error))
+        return dataclasses.replace(held, state=UNREADABLE, reason=error.strerror or str(error))
+
+
+def _compare_content(directory: Directory, said: Receipt, held: Held, fd: int) -> Held:
+    found = os.fstat(fd)
+    for what, uid in (("the file", found.st_uid), ("the receipt", said.uid)):
+        if uid is not None and not directory.trusts(uid):
+            return dataclasses.replace(held, state=FOREIGN, reason=f"{what} belongs to {user_name(uid)}")
+    sha256 = verify.digest_of_file(fd, "sha256") if found.st_size == said.size else None
     if sha256 == said.sha256:
-        return Held(said.guid, INTACT, path, said)
-    return Held(said.guid, CHANGED, path, said, actual_size=size, actual_sha256=sha256)
+        return dataclasses.replace(held, state=INTACT)
+    return dataclasses.replace(held, state=CHANGED, actual_size=found.st_size, actual_sha256=sha256)

@@ -9,6 +9,7 @@ The decision itself is one pure function over facts; check mode is this file wit
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import stat
@@ -16,10 +17,10 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._errors import OptionError
-from . import receipt, verify
+from . import publish, receipt, verify
+from .attributes import FileAttributes
 from .directory import Directory, explaining, kind_of
-from .pace import Limits
-from .publish import Dress
+from .pace import DeadlinePassed, Limits, Pace
 from .receipt import Receipt
 from .source import Opener, Scrub
 from .verify import Checksum
@@ -66,7 +67,8 @@ class Job:
     dest: a file, or a directory that exists. identity: tells this download from any other (server and guid).
     openers: who can send the content, by label; tried in this order while the answer is no file.
     level: how much of the content is verified: full, structure or length. overwrite: never, different or always.
-    tmp_dest: where bytes lie until they are proved; the directory of dest if None. connections: ranges at a time.
+    attributes: those that the file gets. tmp_dest: where bytes lie until they are proved; the directory of dest if
+    None. connections: ranges at a time. max_size: bytes that the file may have; None: as many as are announced.
     scrub: takes secrets out of a text. tell: is given, now and then, a function that says how far it is.
     """
 
@@ -74,26 +76,33 @@ class Job:
     dest: str
     identity: str
     openers: t.Sequence[tuple[str, Opener]]
-    dress: Dress = field(default_factory=lambda: Dress((), lambda path, dest: None))
+    attributes: FileAttributes = field(default_factory=FileAttributes)
     checksum: Checksum | None = None
     level: str = "structure"
     overwrite: str = DIFFERENT
     allow_unverified: bool = False
     tmp_dest: str | None = None
     connections: int = 1
+    max_size: int | None = None
     limits: Limits = field(default_factory=Limits)
     scrub: Scrub = str
     tell: t.Callable[[t.Callable[[], Standing]], None] = lambda _standing: None
 
+    @functools.cached_property
+    def pace(self) -> Pace:
+        """The one clock of the whole job, which starts when it is asked for first: by ``inspect``."""
+        return Pace(self.limits)
+
 
 @dataclass(frozen=True)
 class Facts:
-    """What is there. digest: reads the file and gives its digest in hex, by algorithm."""
+    """What is there. digest: reads the file and gives its digest in hex, by algorithm. is_trusted: whose it is."""
 
     exists: bool
     size: int | None
     receipt: Receipt | None
     digest: t.Callable[[str], str | None]
+    is_trusted: bool = True
 
 
 @dataclass(frozen=True)
@@ -153,6 +162,8 @@ def decide(job: Job, facts: Facts) -> str:
         return MISSING
     if job.overwrite != DIFFERENT:
         return KEPT if job.overwrite == NEVER else FORCED
+    if not facts.is_trusted:
+        return GUID
     if job.checksum:
         return UNCHANGED if facts.digest(job.checksum.algorithm) == job.checksum.digest else CHECKSUM
     if facts.receipt is None or facts.receipt.guid != job.guid.lower():
@@ -190,7 +201,13 @@ def look(job: Job, finding: Finding) -> None:
             _look_at(finding, finding.name)
         name = finding.name or job.guid
         job.tell(lambda: Standing(name, COMPARING, 0, finding.old.st_size if finding.old else None))
-        finding.reason = decide(job, _facts(finding))
+        try:
+            finding.reason = decide(job, _facts(finding, job.pace))
+        except DeadlinePassed as error:
+            error.message = f"Cannot compare {finding.path} with the cloud download {job.guid}: {error.message}"
+            raise
+        if finding.needs_content and finding.name is not None:
+            publish.check_replaceable(finding.name, finding.directory)
 
 
 def open_tmp_dest(path: str, directory: Directory) -> Directory:
@@ -242,7 +259,7 @@ def _locate(job: Job) -> Finding:
     parent = path if is_directory else os.path.dirname(path)
     _check_parent(parent, "dest")
     try:
-        directory = Directory(parent)
+        directory = Directory(parent, job.attributes.owner)
     except OSError as error:
         raise OptionError("dest", f"the directory {parent} cannot be used: {error.strerror}") from error
     return Finding(directory, None if is_directory else os.path.basename(path))
@@ -280,10 +297,13 @@ def _look_at(finding: Finding, name: str) -> None:
     finding.receipt = receipt.read(finding.directory, name)
 
 
-def _facts(finding: Finding) -> Facts:
+def _facts(finding: Finding, pace: Pace) -> Facts:
+    old = finding.old
+
     def digest(algorithm: str) -> str | None:
         with finding.reading() as fd:
-            return verify.digest_of_file(fd, algorithm)
+            is_old = old is not None and os.path.samestat(os.fstat(fd), old)  # it may have been exchanged just now
+            return verify.digest_of_file(fd, algorithm, pace.check) if is_old else None
 
-    old = finding.old
-    return Facts(old is not None, old.st_size if old else None, finding.receipt, digest)
+    is_trusted = old is None or finding.directory.trusts(old.st_uid)
+    return Facts(old is not None, old.st_size if old else None, finding.receipt, digest, is_trusted)

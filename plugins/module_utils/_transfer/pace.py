@@ -86,11 +86,14 @@ class Pace:
         self._read_bytes, self._read_seconds = 0, 0.0
 
     @property
+    def left(self) -> float:
+        """Seconds until the deadline, infinite without one."""
+        return float("inf") if self.deadline is None else max(0.001, self.deadline - self.clock())
+
+    @property
     def longest_silence(self) -> float:
         """How long a read may wait for its first byte."""
-        limits = self.limits
-        silence = limits.rate_window if limits.min_rate > 0 else float("inf")
-        return silence if self.deadline is None else max(0.001, min(silence, self.deadline - self.clock()))
+        return min(self.limits.rate_window if self.limits.min_rate > 0 else float("inf"), self.left)
 
     def check(self) -> None:
         """Raise DeadlinePassed when there is no time left."""

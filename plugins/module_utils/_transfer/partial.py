@@ -37,7 +37,13 @@ class Partial:
     def create(cls, directory: Directory, name: str) -> Partial:
         """A new and empty file."""
         with explaining(f"create {directory.path_of(name)}"):
-            return cls(directory, name, directory.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            created = cls(directory, name, directory.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            try:
+                created._make_private()
+            except BaseException:
+                created.close()
+                raise
+            return created
 
     @classmethod
     def adopt(cls, directory: Directory, old: str, name: str) -> Partial | None:
@@ -50,7 +56,7 @@ class Partial:
                     directory.rename(old, name)
                     adopted.name, adopted.path = name, directory.path_of(name)
                     if adopted.is_in_place(name):
-                        os.fchmod(adopted.fd, 0o600)  # it may have been dressed for its final name already
+                        adopted._make_private()  # it may have the attributes of its final name already
                         return adopted
             close(adopted.fd)
         return None
@@ -111,8 +117,14 @@ class Partial:
         """Leave it where it is at the end, as private as it was made."""
         self._kept = True
         with contextlib.suppress(OSError):
-            os.fchmod(self.fd, 0o600)
+            self._make_private()
             os.fchown(self.fd, os.geteuid(), os.getegid())
+
+    def _make_private(self) -> None:
+        """Take from others what they have: a rule of the directory may have given it."""
+        if stat.S_IMODE(os.fstat(self.fd).st_mode) != 0o600:
+            with contextlib.suppress(PermissionError):  # a file system without permissions; publish refuses that
+                os.fchmod(self.fd, 0o600)
 
     def close(self) -> None:
         """Remove the file if it still has its first name and is not kept, and give the descriptor back."""
@@ -128,14 +140,15 @@ class Partial:
             self.fd = -1
 
 
-def check_space(directory: Directory, size: int) -> None:
-    """Raise StorwareError (``disk_full``) if so many more bytes do not fit."""
+def check_space(directory: Directory, size: int = 0) -> None:
+    """Raise StorwareError (``disk_full``) if so many more bytes do not fit, or would leave less than the reserve."""
     with explaining(f"ask for the free space of {directory.path}"):
-        free = directory.free()
-    if free is not None and free < size:
+        space = directory.space()
+    if space is not None and space.free - space.reserve < size:
+        needs = f"the file needs {size} bytes" if size else "the file needs more"
         raise StorwareError(
-            f"the file needs {size} bytes, and {directory.path} has {free} bytes free",
+            f"{needs}, and {directory.path} has {space.free} bytes free, of which {space.reserve} are left to others",
             code="disk_full",
             hint="Free some space or choose another dest.",
-            details={"needed": size, "free": free, "errno": errno.errorcode[errno.ENOSPC]},
+            details={"needed": size or None, "free": space.free, "errno": errno.errorcode[errno.ENOSPC]},
         )

@@ -19,6 +19,7 @@ import shlex
 import socket
 import subprocess
 import tempfile
+import time
 import typing as t
 from dataclasses import dataclass
 
@@ -30,14 +31,22 @@ from .source import Opener
 _SILENCE: t.Final = 60.0  # seconds without a byte after which a connection counts as lost
 _NO_CONNECTION: t.Final = 255  # how ssh ends then; any other status is that of the command on the other host
 _LAST_WORDS: t.Final = 5.0  # seconds for ssh to say why it has ended
+_NAP: t.Final = 0.05  # seconds between two looks whether it has
+_READ: t.Final = 64 * 1024  # bytes
+_COMPLAINT: t.Final = 4096  # bytes of what it complains about that are kept
+# More than a directory of mail has; each receipt has some 300 bytes.
+MOST_RECEIPTS: t.Final = 100_000
+MOST_PRINTED: t.Final = 32 * 1024 * 1024  # bytes
 _DIRECTORY: t.Final = b"directory\0"
 _END: t.Final = b"\0"  # of a receipt, which has none in it
+# Scripts for the standard input of a shell: paths in a command line are read by all who list processes.
 # The receipt beside a file, or all in a directory.
-_RECEIPTS: t.Final = (
-    r"""if [ -d "$1" ]; then printf 'directory\000'; """
-    r"""for file in "$1"/*.sha256; do head -c 16384 -- "$file"; printf '\000'; done; """
-    r"""else head -c 16384 -- "$2"; fi"""
-)
+_RECEIPTS: t.Final = r"""
+if [ -d {path} ]; then printf 'directory\000'
+  for file in {path}/*.sha256; do head -c 16384 < "$file"; printf '\000'; done
+else head -c 16384 < {receipt}; fi
+"""
+_REST: t.Final = "exec tail -c +{first} < {path}\n"
 _RANGE: t.Final = re.compile(r"bytes=([0-9]+)-([0-9]*)")
 # Never a question; a connection that is dead is noticed.
 _OPTIONS: t.Final = ("BatchMode=yes", "ConnectTimeout=30", "ServerAliveInterval=15", "ServerAliveCountMax=3")
@@ -59,15 +68,15 @@ class Peer:
             if value is not None and not re.fullmatch(r"[\w.:%][\w.:%@-]*", value):
                 raise OptionError(option, f"is no name or address that ssh could use: {value!r}")
 
-    def command(self, *remote: str) -> list[str]:
-        """The command line that runs this one on the other host."""
+    def command(self) -> list[str]:
+        """The command line that runs a script, which is its input, on the other host."""
         options = [argument for option in _OPTIONS for argument in ("-o", option)]
         options += ["-p", str(self.port)] if self.port is not None else []
         options += ["-l", self.user] if self.user is not None else []
         options += ["-i", self.key_file] if self.key_file is not None else []
         if self.socket is not None:
             options += ["-o", "ControlMaster=auto", "-o", f"ControlPath={self.socket}", "-o", "ControlPersist=60"]
-        return ["ssh", *options, "--", self.host, *([shlex.join(remote)] if remote else [])]
+        return ["ssh", *options, "--", self.host, "sh"]
 
     @contextlib.contextmanager
     def connected(self) -> t.Iterator[Peer]:
@@ -81,8 +90,8 @@ class Peer:
                 yield shared
             finally:
                 if os.path.exists(os.path.join(place, "ssh")):
-                    with contextlib.suppress(OSError, subprocess.TimeoutExpired):  # it ends by itself, too
-                        _run(["ssh", "-O", "exit", *shared.command()[1:]])
+                    with contextlib.suppress(OSError):  # it ends by itself, too
+                        _run(["ssh", "-O", "exit", *shared.command()[1:-1]], "")
 
 
 class Found:
@@ -93,13 +102,13 @@ class Found:
         self._peer, self._path = peer, path
         place, name = os.path.split(path)
         beside = os.path.join(place, receipt.receipt_name(name))
-        said, errors = _said(peer, "sh", "-c", _RECEIPTS, "sh", path, beside)
+        script = _RECEIPTS.format(path=shlex.quote(path), receipt=shlex.quote(beside))
+        said, why = _receipts_of(peer, script)
         self._is_directory = said.startswith(_DIRECTORY)
         self._place = path if self._is_directory else place
         known = [known for known in map(receipt.parse, said.split(_END)) if known]
         self._receipts = [one for one in known if self._is_directory or one.name == name]
         if not self._is_directory and not self._receipts:
-            why = _last_line(errors)
             what = f"cannot be read: {why}" if why else f"is no receipt of {name}"
             raise _no_receipt(f"{beside} on {peer.host} {what}")
 
@@ -116,45 +125,116 @@ def _no_receipt(message: str) -> StorwareError:
     return StorwareError(message, code="no_receipt", hint=hint)
 
 
-def _said(peer: Peer, *remote: str) -> tuple[bytes, bytes]:
-    """What the command prints on the other host, and what it complains about."""
+def _receipts_of(peer: Peer, script: str) -> tuple[bytes, str]:
+    """The receipts that the script prints on the other host, and its last complaint. Raises StorwareError."""
     try:
-        status, said, errors = _run(peer.command(*remote))
-    except (OSError, subprocess.TimeoutExpired) as error:
+        status, printed, complaint = _run(peer.command(), script)
+    except OSError as error:
         raise _lost(peer, str(error)) from error
-    if status == _NO_CONNECTION:
-        raise _lost(peer, _last_line(errors))
-    return said, errors
-
-
-def _run(command: t.Sequence[str]) -> tuple[int, bytes, bytes]:
-    """Exit status and what is printed. Raises OSError and subprocess.TimeoutExpired."""
-    # Files and not pipes, which a connection that stays open may hold, so that they would have no end.
-    with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as errors:
-        done = subprocess.run(  # pylint: disable=ansible-bad-function
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=errors,
-            timeout=_SILENCE,
-            env=_environment(),
-            check=False,
+    if len(printed) > MOST_PRINTED or printed.count(_END) > MOST_RECEIPTS:
+        raise StorwareError(
+            f"{peer.host} answers with more than {MOST_RECEIPTS} receipts or {MOST_PRINTED} bytes",
+            code="bad_answer",
+            hint="Check that host; if its directory has so many receipts, name a file of it as src.",
         )
-        said.seek(0)
-        errors.seek(0)
-        return done.returncode, said.read(), errors.read()
+    if status == _NO_CONNECTION:
+        raise _lost(peer, complaint)
+    return printed, complaint
+
+
+def _run(command: t.Sequence[str], script: str) -> tuple[int | None, bytes, str]:
+    """Exit status, output and last complaint; a little more than ``MOST_PRINTED`` bytes of an output that is longer.
+
+    Raises OSError.
+    """
+    pieces: list[bytes] = []
+    size = 0
+    until = time.monotonic() + _SILENCE
+    with contextlib.closing(_Command(command, script)) as running:
+        while size <= MOST_PRINTED and (piece := running.read(_READ, until)):
+            pieces.append(piece)
+            size += len(piece)
+        status = running.status() if size <= MOST_PRINTED else None  # who prints for ever does not end
+        return status, b"".join(pieces), running.complaint
+
+
+class _Command:
+    """A running command. All of its output can be read; of its complaints only the end is kept."""
+
+    def __init__(self, command: t.Sequence[str], script: str) -> None:
+        """script: its input. Raises OSError."""
+        # A file and not a pipe, to which nothing could be written any more when ssh ends at once
+        with tempfile.TemporaryFile() as given:
+            given.write(os.fsencode(script))
+            given.seek(0)
+            # Not AnsibleModule.run_command, which holds all of the output in memory; nor does this layer know Ansible.
+            self._process = subprocess.Popen(  # pylint: disable=ansible-bad-function
+                command,
+                stdin=given,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                env=_environment(),
+            )
+        self._output = t.cast("t.IO[bytes]", self._process.stdout).fileno()
+        self._errors: int | None = t.cast("t.IO[bytes]", self._process.stderr).fileno()
+        self._complaints = b""
+
+    @property
+    def complaint(self) -> str:
+        """The last line of the complaints that came until now."""
+        lines = self._complaints.decode("utf-8", "replace").strip().splitlines()
+        return lines[-1][:300] if lines else ""
+
+    def read(self, size: int, until: float) -> bytes:
+        """Up to so many bytes of the output; none at its end.
+
+        until: the instant of the monotonic clock when that takes too long. Raises OSError.
+        """
+        while (left := until - time.monotonic()) > 0:
+            is_over = self._process.poll() is not None
+            if self._is_ready(0 if is_over else min(left, _NAP), self._output):
+                return os.read(self._output, size)
+            if is_over:
+                return b""  # a connection that stays open for others may hold the pipes
+        raise socket.timeout(f"nothing more came within {_SILENCE:.0f} seconds")
+
+    def status(self) -> int | None:
+        """The exit status of a command whose output has ended; None if the command does not end soon."""
+        until = time.monotonic() + _LAST_WORDS
+        while self._process.poll() is None and time.monotonic() < until:
+            self._is_ready(_NAP)
+        self._is_ready(0)  # its last words
+        return self._process.returncode
+
+    def _is_ready(self, seconds: float, *wanted: int) -> bool:
+        """Whether there is something to read there within so many seconds; complaints are taken meanwhile."""
+        errors = [self._errors] if self._errors is not None else []
+        ready = select.select([*wanted, *errors], [], [], seconds)[0]
+        if self._errors in ready:
+            complaints = os.read(ready[-1], _READ)
+            self._complaints = (self._complaints + complaints)[-_COMPLAINT:]
+            self._errors = self._errors if complaints else None
+        return ready[:1] == list(wanted)
+
+    def close(self) -> None:
+        """End the command."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdout, self._process.stderr):
+            t.cast("t.IO[bytes]", pipe).close()
 
 
 def opener(peer: Peer, path: str, known: Receipt) -> Opener:
     """Reads the file with this path and receipt. A range is sent only of the file that was asked for before."""
 
-    def open_file(fields: t.Mapping[str, str], _deadline: float | None) -> _Answer:
+    def open_file(fields: t.Mapping[str, str], deadline: float | None) -> _Answer:
         asked = _RANGE.fullmatch(fields.get("Range", ""))
         tag = f'"{known.sha256}"'
         if not asked or fields.get("If-Range", tag) != tag:
-            return _Answer(peer, path, known, 0, known.size)
+            return _Answer(peer, path, known, 0, known.size, deadline)
         end = min(int(asked.group(2)) + 1 if asked.group(2) else known.size, known.size)
-        return _Answer(peer, path, known, int(asked.group(1)), end, is_range=True)
+        return _Answer(peer, path, known, int(asked.group(1)), end, deadline, is_range=True)
 
     return open_file
 
@@ -162,7 +242,17 @@ def opener(peer: Peer, path: str, known: Receipt) -> Opener:
 class _Answer:
     """As an HTTP response: bytes start to end (excluded) of the file."""
 
-    def __init__(self, peer: Peer, path: str, known: Receipt, start: int, end: int, *, is_range: bool = False) -> None:
+    def __init__(
+        self,
+        peer: Peer,
+        path: str,
+        known: Receipt,
+        start: int,
+        end: int,
+        deadline: float | None,
+        *,
+        is_range: bool = False,
+    ) -> None:
         self.status_code = 206 if is_range else 200
         digest = base64.b64encode(bytes.fromhex(known.sha256)).decode("ascii")
         self.headers: t.Mapping[str, str] = {
@@ -173,46 +263,35 @@ class _Answer:
             **({"Content-Range": f"bytes {start}-{end - 1}/{known.size}"} if is_range else {}),
         }
         self.raw = self
-        self._peer = peer
         self._left = end - start
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed by close()
-        command = peer.command("tail", "-c", f"+{start + 1}", "--", path)
+        self._deadline = float("inf") if deadline is None else deadline
         try:
-            # Not AnsibleModule.run_command, which holds all of the output in memory; nor does this layer know Ansible.
-            self._process = subprocess.Popen(  # pylint: disable=ansible-bad-function
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._errors, env=_environment()
-            )
+            self._command = _Command(peer.command(), _REST.format(first=start + 1, path=shlex.quote(path)))
         except OSError as error:
-            self._errors.close()
             raise _lost(peer, str(error)) from error
-        self._output = t.cast("t.IO[bytes]", self._process.stdout).fileno()
 
     def read(self, amt: int, *, decode_content: bool) -> bytes:
         """Up to amt bytes; none at the end. Raises OSError when the connection is lost."""
         size = min(amt, self._left)
-        if not size:
-            return b""
-        if not select.select([self._output], [], [], _SILENCE)[0]:
-            raise socket.timeout
-        data = os.read(self._output, size)
+        until = min(time.monotonic() + _SILENCE, self._deadline)
+        data = self._command.read(size, until) if size else b""
         self._left -= len(data)
-        if not data:
-            raise OSError(errno.EPIPE, self._why())
+        if size and not data:
+            self._command.status()
+            raise OSError(errno.EPIPE, self._command.complaint or "the file is shorter than its receipt says")
         return data
 
     def close(self) -> None:
         """End the command."""
-        self._process.kill()
-        self._process.communicate()
-        self._errors.close()
+        self._command.close()
 
-    def _why(self) -> str:
-        try:
-            self._process.wait(_LAST_WORDS)
-        except subprocess.TimeoutExpired:
-            return "the file is shorter than its receipt says"
-        self._errors.seek(0)
-        return _last_line(self._errors.read()) or "the file is shorter than its receipt says"
+
+def _input(script: str) -> t.IO[bytes]:
+    """A file and not a pipe, to which nothing could be written any more when ssh ends at once."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115  # closed by the caller
+    file.write(os.fsencode(script))
+    file.seek(0)
+    return file
 
 
 def _environment() -> dict[str, str]:
@@ -227,8 +306,3 @@ def _lost(peer: Peer, why: str) -> StorwareError:
         hint="The user of this task must be able to log in there with ssh, without a question.",
         retryable=True,
     )
-
-
-def _last_line(errors: bytes) -> str:
-    lines = errors.decode("utf-8", "replace").strip().splitlines()
-    return lines[-1][:300] if lines else ""

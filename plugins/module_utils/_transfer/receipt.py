@@ -9,6 +9,7 @@ to a new download.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import os
 import re
@@ -32,6 +33,7 @@ class Receipt:
     """name: of the file. guid: of the download, in lower case. verified: the level reached when it came.
 
     time: when it came, ISO 8601 in UTC, as far as the receipt tells; the same file may have come at any time.
+    uid: the number of the user whom the receipt belongs to; None while it was not read from a directory.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Receipt:
     sha256: str
     verified: str
     time: str | None = field(default=None, compare=False)
+    uid: int | None = field(default=None, compare=False)
 
 
 def receipt_name(name: str) -> str:
@@ -59,6 +62,8 @@ def render(receipt: Receipt, now: datetime.datetime) -> bytes:
 
 def parse(data: bytes) -> Receipt | None:
     """The receipt in these bytes; None if they are no receipt of ours or a damaged one."""
+    if len(data) > _LARGEST:
+        return None
     lines = data.split(b"\n")[:-1]  # a last line without an end is cut
     comments = {m.group(1): m.group(2).decode() for m in map(_COMMENT.fullmatch, lines) if m}
     digests = [m for m in map(_LINE.fullmatch, lines) if m]
@@ -77,19 +82,24 @@ def parse(data: bytes) -> Receipt | None:
 
 
 def read(directory: Directory, name: str) -> Receipt | None:
-    """The receipt of the file with this name, if there is a good one."""
+    """The receipt of the file with this name, if there is a good one of a user whom the directory trusts."""
+    return _trusted(directory, beside(directory, name))
+
+
+def find(directory: Directory, guid: str) -> Receipt | None:
+    """The trusted receipt of this download, wherever in the directory; one whose file is there comes first."""
+    found = [one for one in all_in(directory) if one.guid == guid.lower() and _trusted(directory, one)]
+    return next((receipt for receipt in found if directory.stat(receipt.name)), found[0] if found else None)
+
+
+def beside(directory: Directory, name: str) -> Receipt | None:
+    """The good receipt of the file with this name, whoever has written it."""
     receipt = _read(directory, receipt_name(name))
     return receipt if receipt and receipt.name == name else None
 
 
-def find(directory: Directory, guid: str) -> Receipt | None:
-    """The receipt of this download, wherever in the directory; one whose file is there comes first."""
-    found = [receipt for receipt in all_in(directory) if receipt.guid == guid.lower()]
-    return next((receipt for receipt in found if directory.stat(receipt.name)), found[0] if found else None)
-
-
 def all_in(directory: Directory) -> list[Receipt]:
-    """The good receipts in the directory, by their names; each beside the place of its file."""
+    """The good receipts in the directory, by their names, whoever has written them; each beside its file."""
     return [
         receipt
         for entry in directory.names()
@@ -99,13 +109,23 @@ def all_in(directory: Directory) -> list[Receipt]:
     ]
 
 
+def _trusted(directory: Directory, receipt: Receipt | None) -> Receipt | None:
+    return receipt if receipt and receipt.uid is not None and directory.trusts(receipt.uid) else None
+
+
+def in_file(fd: int) -> Receipt | None:
+    """The receipt in an open file; None if there is no good one in it. Raises OSError."""
+    data = os.pread(fd, _LARGEST + 1, 0)
+    receipt = parse(data) if len(data) <= _LARGEST else None
+    return receipt and dataclasses.replace(receipt, uid=os.fstat(fd).st_uid)
+
+
 def _read(directory: Directory, entry: str) -> Receipt | None:
     try:
         with directory.reading(entry) as fd:
-            data = os.read(fd, _LARGEST + 1)
+            return in_file(fd)
     except OSError:
         return None
-    return parse(data) if len(data) <= _LARGEST else None
 
 
 def _unescaped(line: re.Match[bytes]) -> bytes:

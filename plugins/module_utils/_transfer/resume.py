@@ -108,6 +108,8 @@ def claims_of_rest(response: Response, rest: Rest, scrub: Scrub) -> tuple[Claims
         raise NotTheRest("the server contradicts itself about how many bytes it sends")
     if known.length is not None and found.total not in (None, known.length):
         raise NotTheRest(f"the file on the server has {found.total} bytes now, and had {known.length}")
+    if found.total is None and known.length is not None and found.end >= known.length:
+        raise NotTheRest(f"the server sends bytes behind the {known.length} that the file has")
     if found.total is None and known.length is None:
         raise NotTheRest("the server does not say how long the file is")
     if known.validator is None and None in (found.total, known.length):

@@ -15,17 +15,22 @@ import dataclasses
 import time
 import typing as t
 
-from .._errors import StorwareError
+from .._errors import Interrupted, StorwareError
 from . import names
 from .claim import Claim
 from .directory import explaining
 from .headers import Claims
 from .life import Writer
+from .pace import DeadlinePassed
+from .partial import check_space
 from .state import Record
 from .verify import Checksum, Digests, detect, digest_blocks
+from .ziparchive import CheckTime, no_limit
 
 COMMIT_BYTES: t.Final = 24 * 1024 * 1024  # a record at the latest after so many bytes,
 COMMIT_SECONDS: t.Final = 5.0  # or after so long
+
+MAX_UNANNOUNCED: t.Final = 2**40  # bytes of content whose length is not announced, unless the user sets a limit
 
 _READ: t.Final = 256 * 1024  # bytes
 STRONG: t.Final = "strong"
@@ -38,8 +43,8 @@ class Sink:
     """The partial of a claim as it grows.
 
     offset: how many bytes are written and hashed. claims: what is known of the content; source: which address sends
-    it. joined: how the parts of several answers were proved to belong together (empty, STRONG or WEAK). on_growth: is
-    called whenever bytes were counted.
+    it. joined: how the parts of several answers were proved to belong together (empty, STRONG or WEAK). max_size: bytes
+    that the file may have. on_growth: is called whenever bytes were counted.
     """
 
     def __init__(
@@ -48,6 +53,7 @@ class Sink:
         checksum: Checksum | None,
         *,
         allow_unverified: bool = False,
+        max_size: int | None = None,
         on_growth: t.Callable[[Sink], None] = lambda _sink: None,
     ) -> None:
         self.claim = claim
@@ -58,6 +64,7 @@ class Sink:
         self.offset = 0
         self._checksum = checksum
         self._allow_unverified = allow_unverified
+        self._max_size = max_size
         self._digests = Digests()
         self._failure: StorwareError | None = None
         self._committer = concurrent.futures.ThreadPoolExecutor(1)
@@ -66,6 +73,7 @@ class Sink:
         self._recorded_at = time.monotonic()
         self._durable = 0  # the offset of the newest record that is on the disk
         self._is_spoiled = False
+        self._unread: Record | None = None  # what an earlier run has left, if there was no time to hash it
 
     @property
     def digests(self) -> Digests:
@@ -89,7 +97,7 @@ class Sink:
             or self._allow_unverified
         )
 
-    def recover(self) -> None:
+    def recover(self, check_time: CheckTime = no_limit) -> None:
         """Go on with what an earlier run has left, if it still has the digest that was recorded."""
         left = self.claim.left
         if left is None:
@@ -98,7 +106,12 @@ class Sink:
         digests = self._new_digests(digest)
         partial = self.claim.partial
         with explaining(f"read {partial.path}"):
-            if digest_blocks(partial.fd, left.offset, digests) == left.offset and digests.hex("sha256") == left.sha256:
+            try:
+                size = digest_blocks(partial.fd, left.offset, digests, check_time)
+            except (DeadlinePassed, Interrupted):
+                self._unread = left
+                raise
+            if size == left.offset and digests.hex("sha256") == left.sha256:
                 partial.truncate(left.offset)
                 self.claims = Claims(left.length, left.name, digest, left.validator)
                 self.source, self.joined = left.source, left.joined
@@ -114,6 +127,15 @@ class Sink:
             self.offset = self._recorded = self._durable = 0
             self._write_record(Record(self.claim.token, Writer.me()))
         self.claim.partial.truncate(0)
+
+    def check_size(self, length: int | None) -> None:
+        """Raise StorwareError (``too_large``) for content that is announced as longer than the user permits."""
+        if self._max_size is not None and length is not None and length > self._max_size:
+            raise StorwareError(
+                f"the server announces {length} bytes, and max_size permits {self._max_size}",
+                code="too_large",
+                hint="Set max_size to a larger value if the file may be that large.",
+            )
 
     def join(self, claims: Claims) -> None:
         """A new answer with the rest of the content."""
@@ -150,28 +172,32 @@ class Sink:
         self.claim.check()
         self.claim.partial.truncate(self.offset)
 
-    def keep(self) -> bool:
-        """Leave the bytes for the next run, recorded as they are now; False when they are no use."""
+    def keep(self) -> int:
+        """Leave the bytes for the next run, recorded as they are now; returns how many, 0 when they are no use."""
         try:
             return self._keep()
         except (OSError, StorwareError):
-            return False
+            return 0
 
-    def _keep(self) -> bool:
+    def _keep(self) -> int:
         with contextlib.suppress(StorwareError):
             self._settle()
         claim = self.claim
         is_ours = claim.state.is_in_place() and claim.partial.is_in_place(claim.partial.name)
+        if is_ours and self._unread is not None:
+            self._write_record(dataclasses.replace(self._unread, token=claim.token, writer=None))
+            claim.keep()
+            return self._unread.offset
         if not is_ours or self._is_worthless or not self.can_be_continued:
-            return False
+            return 0
         try:
             claim.partial.truncate(self.offset)
             self._make_durable(dataclasses.replace(self._record(), writer=None))
         except (OSError, StorwareError):
             if self._is_worthless or not self._durable:
-                return False
+                return 0
         claim.keep()
-        return True
+        return self.offset
 
     @property
     def _is_worthless(self) -> bool:
@@ -188,15 +214,30 @@ class Sink:
     def _count(self, data: memoryview) -> None:
         self._digests.update(data)
         self.offset += len(data)
+        self._check_growth()
         self._on_growth(self)
         now = time.monotonic()
         if self.offset - self._recorded >= COMMIT_BYTES or now - self._recorded_at >= COMMIT_SECONDS:
             # A disk that is slower than the network is waited for now and not at the end: what lies behind the newest
             # record is what a kill costs.
             self._settle()
+            check_space(self.claim.partial.directory)  # of what others may have filled meanwhile, too
             self._recorded, self._recorded_at = self.offset, now
             if self.can_be_continued:
                 self._commit = self._committer.submit(self._make_durable, self._record())
+
+    def _check_growth(self) -> None:
+        """Raise StorwareError (``too_large``) for more bytes than were announced or, without that, are permitted."""
+        length = self.claims.length
+        limits = [limit for limit in (length, self._max_size) if limit is not None] or [MAX_UNANNOUNCED]
+        if self.offset > min(limits):
+            self.spoil()  # nothing says where it ends: the next run must not add to it
+            told = "no length" if length is None else f"{length} bytes"
+            raise StorwareError(
+                f"more than {min(limits)} bytes came, and the server announces {told}",
+                code="too_large",
+                hint="Set max_size to a larger value if the file may be that large." if length is None else "",
+            )
 
     def _settle(self) -> None:
         """Wait for the record that is being written; raise what went wrong with it."""

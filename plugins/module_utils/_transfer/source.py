@@ -9,12 +9,12 @@ compared here, and an answer must prove that it is no login page or error.
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import re
 import socket
 import typing as t
 
+from .. import _deadline, _markup
 from .._errors import StorwareError
 from . import headers as fields
 from .headers import Claims
@@ -33,6 +33,7 @@ _ENOUGH: t.Final = 512  # bytes; what shows a format, a web page or JSON
 _EXCERPT: t.Final = 120  # characters of a body that are shown,
 _DOUBTFUL: t.Final = 128  # and of its head that never are, if it goes on
 _LONGEST_FILL: t.Final = 0.5  # seconds; what a slow server sends is handed over now and then
+_GRACE: t.Final = 2.0  # seconds that reading may take longer than the first of its bytes
 
 
 class Raw(t.Protocol):
@@ -93,8 +94,8 @@ class Source:
         self._response = response
         self._pace = pace
         self._receive = _receiver(response)
-        self._socket = _socket_of(response)
-        self._patience = self._socket.gettimeout() if self._socket else None
+        self._connection = _deadline.connection_of(response)
+        self._patience = self._connection.gettimeout() if self._connection else None
         self._failure: StorwareError | None = None
         self._ended = False
         self._ahead = b""
@@ -112,9 +113,8 @@ class Source:
 
     def abort(self) -> None:
         """End the transfer from another thread, also while it waits for bytes."""
-        if self._socket:
-            with contextlib.suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RDWR)
+        if self._connection:
+            _deadline.shut_down(self._connection)
 
     def read(self, size: int) -> bytes:
         """So many bytes, fewer only at the end. Raises as ``fill``."""
@@ -152,19 +152,22 @@ class Source:
             return 0
         try:
             self._be_patient()
-            # As little as possible in here: over TLS each round brings no more than 16 KiB.
-            while filled < size:
-                got = receive(view[filled:size])
-                filled += got
-                self.count += got
-                if not got:
-                    self._ended = True
-                    break
-                if clock() >= until:
-                    break
+            # What stands between chunks may drip for ever, and none of it is content.
+            with _deadline.limit(min(self._pace.longest_silence + _GRACE, self._pace.left)):
+                _deadline.watch(self._connection)
+                # As little as possible in here: over TLS each round brings no more than 16 KiB.
+                while filled < size:
+                    got = receive(view[filled:size])
+                    filled += got
+                    self.count += got
+                    if not got:
+                        self._ended = True
+                        break
+                    if clock() >= until:
+                        break
             self._pace.note(filled, clock() - started)
         # ValueError: http.client takes the size of a chunk as it comes, also a negative one.
-        except (HTTPError, http.client.HTTPException, OSError, ValueError) as error:
+        except (HTTPError, http.client.HTTPException, OSError, ValueError, _deadline.Expired) as error:
             self._failure = self._broken(error, clock() - started)
         except StorwareError as error:
             self._failure = error
@@ -173,13 +176,13 @@ class Source:
         return filled
 
     def _be_patient(self) -> None:
-        if self._socket:
+        if self._connection:
             longest = self._pace.longest_silence
             if self._patience is None or longest < self._patience:
-                self._socket.settimeout(longest)
+                self._connection.settimeout(longest)
 
     def _broken(self, error: BaseException, seconds: float) -> StorwareError:
-        if isinstance(error, socket.timeout):
+        if isinstance(error, (socket.timeout, _deadline.Expired)):
             try:
                 self._pace.check()
             except StorwareError as passed:
@@ -253,13 +256,6 @@ def _receiver(response: Response) -> t.Callable[[memoryview], int]:
     return copy
 
 
-def _socket_of(response: Response) -> socket.socket | None:
-    """The connection of an answer, for its time-outs; None where the HTTP library hides it."""
-    body = getattr(getattr(response.raw, "_fp", None), "fp", None)
-    found = getattr(getattr(body, "raw", None), "_sock", None)
-    return found if isinstance(found, socket.socket) else None
-
-
 _MEDIA_TYPES: t.Final = {
     "text/html": "a web page",
     "application/xhtml+xml": "a web page",
@@ -283,7 +279,7 @@ def _text(data: bytes, scrub: Scrub) -> str:
     # recognised either.
     text = scrub(data.decode("utf-8", "replace"))
     text = text[:-_DOUBTFUL] if len(data) >= _ENOUGH else text
-    return re.sub(r"(?is)<(script|style).*?</\1>|<[^>]*>", " ", text)
+    return _markup.without_markup(text)
 
 
 def _shown(text: str, scrub: Scrub) -> str:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import hashlib
 import json
 import os
@@ -21,7 +20,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._errors import OptionError
-from .directory import Directory, close, kind_of, write_all
+from .directory import Directory, close, kind_of, lock, write_all
 from .life import Writer
 from .verify import Checksum
 
@@ -113,14 +112,7 @@ class StateFile:
 
     def lock(self) -> bool:
         """Whether nobody else holds this sidecar. Where there are no locks, nobody can."""
-        # Not lockf as well: both are one kind of lock on NFS, and would exclude each other.
-        try:
-            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        except OSError:
-            return True
-        return True
+        return lock(self.fd)
 
     def read(self) -> Record | None:
         """The newest good record; None if there is none."""

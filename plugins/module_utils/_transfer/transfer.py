@@ -62,6 +62,8 @@ class Transfer:
             except NotTheRest as error:
                 self.start_over(error)
             except StorwareError as error:
+                if error.code == "disk_full" and self._sink.claims.length is None:
+                    self._sink.spoil()  # it may have no end, and what is kept would keep the disk full
                 if not self._may_help_again(error):
                     raise
                 self._wait(error, progress=self._is_progress(error, self._sink.offset - reached))
@@ -182,6 +184,7 @@ class Transfer:
             raise verify.unverified()
 
     def _accept(self, label: str, claims: Claims) -> None:
+        self._sink.check_size(claims.length)
         if claims.length is not None:
             check_space(self._sink.claim.partial.directory, claims.length - self._sink.claim.partial.size)
         self._sink.begin(label, claims)
@@ -191,6 +194,7 @@ class Transfer:
 
     def _continue(self, opener: Opener) -> None:
         sink = self._sink
+        sink.check_size(sink.claims.length)
         if sink.claims.length is not None:
             check_space(sink.claim.partial.directory, sink.claims.length - sink.claim.partial.size)
         rest = Rest(sink.offset, sink.claims)

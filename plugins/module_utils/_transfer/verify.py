@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from .._errors import OptionError, StorwareError
 from . import ziparchive
-from .ziparchive import Damaged
+from .ziparchive import CheckTime, Damaged, no_limit
 
 LEVELS: t.Final = ("none", "length", "structure", "full", "digest")  # from the weakest
 
@@ -86,17 +86,18 @@ class Digests:
         return None if hasher is None else hasher.hexdigest()
 
 
-def digest_of_file(fd: int, algorithm: str) -> str | None:
+def digest_of_file(fd: int, algorithm: str, check_time: CheckTime = no_limit) -> str | None:
     """The digest of the whole file, in lower case."""
     digests = Digests([algorithm])
-    digest_blocks(fd, None, digests)
+    digest_blocks(fd, None, digests, check_time)
     return digests.hex(algorithm)
 
 
-def digest_blocks(fd: int, size: int | None, digests: Digests) -> int:
+def digest_blocks(fd: int, size: int | None, digests: Digests, check_time: CheckTime = no_limit) -> int:
     """Hash so many bytes from the start (None: all); returns how many there were."""
     offset = 0
     while size is None or offset < size:
+        check_time()  # a sparse file of any size costs whoever made it nothing
         block = os.pread(fd, _BLOCK if size is None else min(_BLOCK, size - offset), offset)
         if not block:
             break
@@ -138,6 +139,7 @@ def prove(
     digests: Digests,
     claimed: Checksum | None,
     format: str | None,
+    check_time: CheckTime = no_limit,
 ) -> str:
     """Check the file with everything there is to check it by; returns the level that was reached.
 
@@ -153,7 +155,7 @@ def prove(
     reached = "none" if announced is None else "length"
     # With no length to compare, the structure is the only proof there is, also when less was asked for.
     if wanted.level != "length" or announced is None:
-        reached = _check_structure(fd, size, wanted.level, format) or reached
+        reached = _check_structure(fd, size, wanted.level, format, check_time) or reached
     if has_digest:
         return "digest"
     if reached == "none" and not wanted.allow_unverified:
@@ -171,9 +173,9 @@ def unverified() -> StorwareError:
     )
 
 
-def _check_structure(fd: int, size: int, level: str, format: str | None) -> str | None:
+def _check_structure(fd: int, size: int, level: str, format: str | None, check_time: CheckTime) -> str | None:
     if format == "zip":
-        ziparchive.check(fd, size, contents=level == "full")
+        ziparchive.check(fd, size, contents=level == "full", check_time=check_time)
         return "full" if level == "full" else "structure"
     if format == "pst":
         _check_pst(fd, size)

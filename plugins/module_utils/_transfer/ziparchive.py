@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a ZIP archive is whole, without unpacking it and in constant memory, however many entries it has.
+"""Whether a ZIP archive is whole, in constant memory and, whatever it holds, in time that grows with its size only.
 
 Stricter than the standard library's reader, which tolerates what a cut or patched file shows: nothing may lie before,
 between or after the records, none may overlap, and each local header must agree with the directory.
@@ -28,12 +28,20 @@ _END: t.Final = struct.Struct("<4s4H2IH")
 _LOCATOR: t.Final = struct.Struct("<4sIQI")
 _END64: t.Final = struct.Struct("<4sQ2H2I4Q")
 _BLOCK: t.Final = 256 * 1024
+_MOST_UNORDERED: t.Final = 1_000_000  # entries; those of a directory in the order of their data need no memory
 _LONGEST_DESCRIPTOR: t.Final = 24  # bytes that may follow an entry's data; shorter than any local header
 
 _ENCRYPTED: t.Final = 0x1
 _DESCRIPTOR: t.Final = 0x8
 _STORED: t.Final = 0
 _DEFLATED: t.Final = 8
+
+
+CheckTime = t.Callable[[], None]  # is called again and again by what may take long; raises when the time is over
+
+
+def no_limit() -> None:
+    """For work that may take any time."""
 
 
 class Damaged(StorwareError):
@@ -92,7 +100,7 @@ class _File:
         return self._buffer[begin : begin + length]
 
 
-def check(fd: int, size: int, *, contents: bool) -> int:
+def check(fd: int, size: int, *, contents: bool, check_time: CheckTime = no_limit) -> int:
     """Check the structure and, if contents is set, the CRC of every entry; returns the number of entries.
 
     Raises Damaged, or StorwareError (``cannot_verify``) for contents that cannot be checked: encrypted, or packed with
@@ -100,15 +108,20 @@ def check(fd: int, size: int, *, contents: bool) -> int:
     """
     directory = _find_directory(_File(fd, size, _BLOCK))
     headers = _File(fd, size, 4096)  # a small block: what lies between two local headers is not wanted
-    covered = _Intervals()
-    for entry in _entries(_File(fd, size, _BLOCK), directory):
-        start = _check_local_header(headers, entry)
-        end = start + entry.packed
-        if end > directory.offset or not covered.add(entry.offset, end):
-            raise Damaged(f"its entry {entry.shown} overlaps with another one or with the directory")
+
+    def entries() -> t.Iterator[_Entry]:
+        for entry in _entries(_File(fd, size, _BLOCK), directory):
+            check_time()
+            yield entry
+
+    starts = _starts(entries)
+    first = directory.offset
+    for entry, end in _with_ends(entries(), starts, directory.offset):
+        first = min(first, entry.offset)
+        start = _check_local_header(headers, entry, end)
         if contents:
-            _check_content(fd, entry, start)
-    if not covered.is_all_of(directory.offset):
+            _check_content(fd, entry, start, check_time)
+    if first:
         raise Damaged("it has bytes that belong to no entry")
     return directory.entries
 
@@ -204,12 +217,21 @@ def _extra_field(extra: bytes, wanted: int) -> bytes:
     return b""
 
 
-def _check_local_header(file: _File, entry: _Entry) -> int:
-    """Compare the header before the entry's data with the directory; returns where the data starts."""
+def _check_local_header(file: _File, entry: _Entry, end: int) -> int:
+    """Compare the header before the entry's data with the directory; returns where the data starts.
+
+    end: where the next entry begins. Nothing is read twice, so that a hostile archive costs no more than its size.
+    """
     fields = _LOCAL.unpack(file.read(entry.offset, _LOCAL.size))
     (signature, _needs, flags, method, _time, _date, crc, packed, unpacked, name_length, extra_length) = fields
     if signature != b"PK\3\4":
         raise Damaged(f"the header of its entry {entry.shown} is not where the directory says")
+    start: int = entry.offset + _LOCAL.size + name_length + extra_length
+    gap = end - start - entry.packed
+    if gap < 0:
+        raise Damaged(f"its entry {entry.shown} overlaps with another one or with the directory")
+    if gap > _LONGEST_DESCRIPTOR:
+        raise Damaged("it has bytes that belong to no entry")
     name = file.read(entry.offset + _LOCAL.size, name_length)
     extra = file.read(entry.offset + _LOCAL.size + name_length, extra_length)
     same = name == entry.name and method == entry.method and (flags ^ entry.flags) & _ENCRYPTED == 0
@@ -218,45 +240,45 @@ def _check_local_header(file: _File, entry: _Entry) -> int:
         same = (crc, packed, unpacked) == (entry.crc, entry.packed, entry.unpacked)
     if not same:
         raise Damaged(f"the header of its entry {entry.shown} contradicts the directory")
-    start: int = entry.offset + _LOCAL.size + name_length + extra_length
     return start
 
 
-class _Intervals:
-    """Disjoint stretches of the file. Entries in the order of their data, as writers leave them, stay one stretch."""
+def _starts(entries: t.Callable[[], t.Iterator[_Entry]]) -> array[int] | None:
+    """Where the entries begin, sorted; None for a directory in that order, as writers leave it.
 
-    def __init__(self) -> None:
-        self._starts = array("Q")
-        self._ends = array("Q")
-
-    def add(self, start: int, end: int) -> bool:
-        """Add one stretch; False if it overlaps. Gaps that only a data descriptor can fill are closed."""
-        starts, ends = self._starts, self._ends
-        place = bisect.bisect_right(starts, start)
-        if (place and ends[place - 1] > start) or (place < len(starts) and starts[place] < end):
-            return False
-        joins_left = place > 0 and start - ends[place - 1] <= _LONGEST_DESCRIPTOR
-        joins_right = place < len(starts) and starts[place] - end <= _LONGEST_DESCRIPTOR
-        if joins_left and joins_right:
-            ends[place - 1] = ends.pop(place)
-            starts.pop(place)
-        elif joins_left:
-            ends[place - 1] = end
-        elif joins_right:
-            starts[place] = start
-        else:
-            starts.insert(place, start)
-            ends.insert(place, end)
-        return True
-
-    def is_all_of(self, length: int) -> bool:
-        """Whether everything from 0 to length is covered."""
-        if not self._starts:
-            return length == 0
-        return len(self._starts) == 1 and self._starts[0] == 0 and length - self._ends[0] <= _LONGEST_DESCRIPTOR
+    entries: reads the directory from its beginning. Raises Damaged, and StorwareError (``cannot_verify``) where
+    sorting would take too much memory.
+    """
+    last = -1
+    for entry in entries():
+        if entry.offset <= last:
+            break
+        last = entry.offset
+    else:
+        return None
+    starts = array("Q", sorted(entry.offset for _number, entry in zip(range(_MOST_UNORDERED + 1), entries())))
+    if len(starts) > _MOST_UNORDERED:
+        raise _cannot_verify(f"its directory is out of order, with more than {_MOST_UNORDERED} entries")
+    return starts
 
 
-def _check_content(fd: int, entry: _Entry, start: int) -> None:
+def _with_ends(entries: t.Iterator[_Entry], starts: array[int] | None, end: int) -> t.Iterator[tuple[_Entry, int]]:
+    """Each entry with the place where the one behind it begins, or all of them end."""
+    if starts is None:
+        before: _Entry | None = None
+        for entry in entries:
+            if before:
+                yield before, entry.offset
+            before = entry
+        if before:
+            yield before, end
+        return
+    for entry in entries:
+        place = bisect.bisect_left(starts, entry.offset) + 1
+        yield entry, starts[place] if place < len(starts) else end
+
+
+def _check_content(fd: int, entry: _Entry, start: int, check_time: CheckTime) -> None:
     if entry.flags & _ENCRYPTED:
         raise _cannot_verify(f"its entry {entry.shown} is encrypted")
     if entry.method not in (_STORED, _DEFLATED):
@@ -266,6 +288,7 @@ def _check_content(fd: int, entry: _Entry, start: int) -> None:
     try:
         # Some writers mark empty entries as packed and leave out even the packed nothing.
         for piece in _inflated(pieces) if entry.method == _DEFLATED and entry.packed else pieces:
+            check_time()
             crc = zlib.crc32(piece, crc)
             size += len(piece)
             if size > entry.unpacked:

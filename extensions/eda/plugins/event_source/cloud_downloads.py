@@ -16,7 +16,6 @@ import pathlib
 import random
 import signal
 import sys
-import tempfile
 import typing as t
 
 # ansible-rulebook runs this file by its path, not as a part of its collection.
@@ -26,7 +25,7 @@ if _COLLECTIONS.name == "ansible_collections" and str(_COLLECTIONS.parent) not i
 
 from ansible.module_utils.common.validation import check_type_bool, check_type_float, check_type_int  # noqa: E402
 
-from ansible_collections.storware.backup.plugins.module_utils import _news, _options  # noqa: E402
+from ansible_collections.storware.backup.plugins.module_utils import _news, _options, _private  # noqa: E402
 from ansible_collections.storware.backup.plugins.module_utils._api import cloud_downloads, tasks, wire  # noqa: E402
 from ansible_collections.storware.backup.plugins.module_utils._api.client import Client  # noqa: E402
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError, StorwareError  # noqa: E402
@@ -54,6 +53,8 @@ options:
     description:
       - File that keeps what has been told, readable for its owner only. Its directory must exist. One file for each source.
       - Without it, nothing is known after a restart.
+      - Must be a regular file of the user that runs the rulebook, or of root. Its directory must belong to one of them, and must not be writable for
+        everybody, unless it has the sticky bit.
     type: str
   mode:
     description: Only downloads of this kind.
@@ -71,6 +72,7 @@ EXAMPLES = r"""
 
 _LOGGER = logging.getLogger(__name__)
 _LONGEST_PAUSE: t.Final = 900.0  # seconds
+_MOST_CURSOR: t.Final = 64 * 1024 * 1024  # bytes
 _CONVERTERS: t.Final[dict[str, t.Callable[[t.Any], t.Any]]] = {
     "bool": check_type_bool,
     "float": check_type_float,
@@ -166,6 +168,7 @@ class Cursor:
 
     def __init__(self, path: str) -> None:
         self._path = os.path.abspath(path)
+        self._name = os.path.basename(self._path)
         self._saved = ""
         if not os.path.isdir(os.path.dirname(self._path)):
             raise OptionError("cursor", f"the directory of {self._path} does not exist")
@@ -173,8 +176,9 @@ class Cursor:
     def load(self, server: str) -> _news.State | None:
         """What it says; None when there is none yet. Raises OptionError for a file of something else."""
         try:
-            with open(self._path, encoding="utf-8") as file:
-                state = _news.State.from_text(file.read())
+            with self._place() as place:
+                text = _private.read_file(self._name, place, _MOST_CURSOR).decode("utf-8")
+            state = _news.State.from_text(text)
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
@@ -188,18 +192,19 @@ class Cursor:
         text = state.as_text()
         if text == self._saved:
             return
-        descriptor, path = tempfile.mkstemp(prefix=".cursor-", dir=os.path.dirname(self._path))
-        try:
-            with open(descriptor, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(path, self._path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(path)
-            raise
+        with self._place() as place:
+            _private.replace_file(self._name, place, text.encode("utf-8"))
         self._saved = text
+
+    @contextlib.contextmanager
+    def _place(self) -> t.Iterator[int]:
+        """The directory. Raises OSError where other users could exchange the cursor, which decides what is told."""
+        place = _private.open_directory(os.path.dirname(self._path))
+        try:
+            _private.check_directory(place)
+            yield place
+        finally:
+            os.close(place)
 
 
 def _take_signals_back() -> None:

@@ -36,6 +36,8 @@ def _of(entity: wire.Reference) -> Json:
 class Server:
     """A list, and what its filters find, by entity. ``asked`` has the filters of each call."""
 
+    patience = 60.0  # seconds
+
     def __init__(self, records: t.Sequence[Json] = (), found: t.Mapping[str, t.Sequence[Json]] | None = None) -> None:
         self._records = records
         self._found = found or {}

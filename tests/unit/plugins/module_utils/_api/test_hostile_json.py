@@ -55,6 +55,8 @@ class _HostileClient:
         self._hostile = hostile
         self.calls: list[str] = []
 
+    patience = 60.0  # seconds
+
     def get(self, path: str, query: wire.Query, doing: str, deadline: float | None = None) -> Answer:
         assert all(isinstance(key, str) and isinstance(value, str) for key, value in query)
         # Page after page of something else would be a list without end

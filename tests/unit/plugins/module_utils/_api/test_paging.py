@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import time
 import typing as t
 
 import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils._api import paging, wire
+from ansible_collections.storware.backup.plugins.module_utils._api.client import Client
 from ansible_collections.storware.backup.plugins.module_utils._api.transport import Answer
+from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
 from tests.support.guids import guid, word
 
 Json = t.Any
@@ -19,6 +22,8 @@ Page = tuple[t.Sequence[str], "int | None"]  # words of guids, and what the serv
 
 class Lists:
     """Answers a list page by page; of several passes each has its own pages, the last one stays."""
+
+    patience = 60.0  # seconds
 
     def __init__(self, *passes: t.Sequence[Page]) -> None:
         self._passes = passes
@@ -87,3 +92,35 @@ def test_what_is_no_record_is_told_with_its_place(record: Json) -> None:
 
     with pytest.raises(wire.Malformed, match=r"GET /things: \[1\]"):
         Odd().drain()
+
+
+def test_a_list_has_a_time_limit_however_many_pages_it_has() -> None:
+    class Slow(Lists):
+        patience = 0.05
+
+        def get(self, path: str, query: wire.Query, doing: str, deadline: float | None = None) -> Answer:
+            assert deadline is not None
+            assert deadline - time.monotonic() <= self.patience
+            time.sleep(0.02)
+            return super().get(path, query, doing, deadline)
+
+    pages: list[Page] = [((f"{number}",), None) for number in range(1000)]
+    with pytest.raises(StorwareError, match=r"GET /things shows new records on page \d+ after 0.05 seconds") as caught:
+        Slow(pages).drain()
+    assert caught.value.code == "deadline"
+
+
+def test_a_list_within_a_deadline_ends_with_the_earlier_of_the_two() -> None:
+    class Noting:
+        patience = 10.0
+        deadline: float | None = None
+
+        def get(self, path: str, query: wire.Query, doing: str, deadline: float | None = None) -> Answer:
+            self.deadline = deadline
+            return Answer(200, [])
+
+    client = Noting()
+    reader = paging.Within(t.cast(Client, client), 5.0)
+    for asked, used in ((None, 5.0), (3.0, 3.0), (7.0, 5.0)):
+        reader.get("/things", [], "list", asked)
+        assert client.deadline == used

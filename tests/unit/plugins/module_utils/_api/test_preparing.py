@@ -55,6 +55,8 @@ class Server:
         self._tasks.append((since, until, record))
         return made
 
+    patience = 60.0  # seconds
+
     def get(self, path: str, query: wire.Query, doing: str, deadline: float | None = None) -> Answer:
         asked = dict(query)
         if asked["page"] != "0":

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.storware.backup.plugins.module_utils._api import wire
+from ansible_collections.storware.backup.plugins.module_utils._api import decoding, wire
 from tests.support.examples import examples
 
 Json = t.Any
@@ -139,5 +139,5 @@ def test_what_was_sent_counts_as_said_afterwards(
 ) -> None:
     body = wire.update_body(status, update)
     shown = {**body, "state": server.enum(status)} if status and "state" not in update else body
-    said = wire.decode(json.dumps({**record, **shown}).encode(), str)
+    said = decoding.decode(json.dumps({**record, **shown}).encode(), str)
     assert wire.differences(said, body) == {}

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import pathlib
-import signal
 import socket
 import ssl
 import threading
@@ -18,7 +17,7 @@ import typing as t
 import pytest
 import urllib3.util.connection
 
-from ansible_collections.storware.backup.plugins.module_utils._api import alarm
+from ansible_collections.storware.backup.plugins.module_utils import _deadline
 from ansible_collections.storware.backup.plugins.module_utils._api.client import Client
 from ansible_collections.storware.backup.plugins.module_utils._api.failures import ApiError
 from tests.support.answers import Answer, answering
@@ -199,37 +198,46 @@ def test_a_logout_that_drips_does_not_hold_the_task_up(monkeypatch: pytest.Monke
     assert server.calls()[-1] == "POST /api/session/logout"
 
 
-def test_the_alarm_leaves_everything_as_it_was() -> None:
-    def mine(number: int, frame: object) -> None:
-        raise AssertionError("unreachable")
-
-    before = signal.signal(signal.SIGALRM, mine)
-    try:
-        with pytest.raises(alarm.Expired), alarm.limit(0.05):
-            time.sleep(10)
-        assert signal.getsignal(signal.SIGALRM) is mine
-        assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
-        alarm.hurry(0.01)  # nothing is limited, nothing happens
-        assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
-    finally:
-        signal.signal(signal.SIGALRM, before)
-
-
-def test_a_limit_can_be_tightened() -> None:
-    start = time.monotonic()
-    with contextlib.suppress(alarm.Expired), alarm.limit(60):
-        alarm.hurry(0.05)
-        time.sleep(60)
-    assert time.monotonic() - start < 10
-
-
-def test_calls_in_other_threads_rely_on_the_timeouts_of_sockets() -> None:
+def test_calls_in_other_threads_end_as_those_of_the_main_thread() -> None:
     found: list[ApiError] = []
-    with talking(silent) as server, given(server, timeout=0.2, retries=0) as session:
+    drips = dripping(reply(b" " * 10_000), 0.02)
+    with talking(drips) as server, given(server, timeout=0.1, retries=0) as session:
         thread = threading.Thread(target=lambda: found.append(fails(session)))
         thread.start()
         thread.join(10)
     assert [error.code for error in found] == ["answer_lost"]
+
+
+def test_a_connection_that_is_used_again_has_a_deadline_as_well() -> None:
+    def talk(server: RawServer, connection: socket.socket) -> None:
+        saying(OK)(server, connection)
+        dripping(reply(b" " * 10_000), 0.02)(server, connection)
+
+    with talking(talk) as server, given(server, retries=0) as session:
+        get(session)
+        error, _seconds = in_time(0.5, lambda deadline: get(session, deadline))
+    assert error.code == "deadline"
+    assert len({connection for connection, _call in server.requests}) == 1
+
+
+def test_the_end_of_one_call_never_hits_the_next_one_on_its_connection() -> None:
+    """A connection that went back to its pool belongs to nobody."""
+
+    def work() -> None:
+        assert get(session) == []
+        with contextlib.suppress(_deadline.Expired):
+            while True:
+                _deadline.check()
+
+    def limited() -> None:
+        with _deadline.limit(0.5):
+            work()
+
+    with talking(saying(OK, OK)) as server, given(server, retries=0) as session:
+        with pytest.raises(_deadline.Expired):
+            limited()
+        assert get(session) == []
+    assert len({connection for connection, _call in server.requests}) == 1
 
 
 # --- something else than the API ---

@@ -9,6 +9,7 @@ import errno
 import os
 import pathlib
 import stat
+import typing as t
 
 import pytest
 
@@ -118,14 +119,15 @@ def test_a_file_system_that_cannot_sync_directories_is_no_fault(
 def test_free_space_is_what_a_user_may_write(tmp_path: pathlib.Path) -> None:
     space = os.statvfs(tmp_path)
     with Directory(str(tmp_path)) as directory:
-        free = directory.free()
-    assert free is not None
-    assert abs(free - space.f_bavail * space.f_frsize) < 2**30  # others write, too
+        found = directory.space()
+    assert found is not None
+    assert found.reserve == min(space.f_blocks * space.f_frsize // 100, 2**28)
+    assert abs(found.free - space.f_bavail * space.f_frsize) < 2**30  # others write, too
 
 
 def test_a_file_system_without_a_size_tells_no_free_space() -> None:
     with Directory("/proc/self") as directory:
-        assert directory.free() is None
+        assert directory.space() is None
 
 
 @pytest.mark.parametrize(
@@ -177,3 +179,39 @@ def test_a_name_that_is_too_long_with_its_suffix_is_told_apart_by_a_digest() -> 
         assert name.startswith("." + "a" * 238 + "~")
         assert name.endswith(".sha256")
     assert len(os.fsencode(fitted("ü" * 200, ".sha256"))) in (254, 255)
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_new_name_is_taken_only_once(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, links: bool) -> None:
+    if not links:
+        monkeypatch.setattr(os, "link", _refuse)
+    with Directory(str(tmp_path)) as directory:
+        for name in ("one", "two"):
+            (tmp_path / name).write_text(name)
+        directory.rename_new("one", "new", directory)
+        with pytest.raises(FileExistsError):
+            directory.rename_new("two", "new", directory)
+        assert directory.names() == ["new", "two"]
+    assert (tmp_path / "new").read_text() == "one"
+    assert (tmp_path / "new").stat().st_nlink == 1
+
+
+def test_a_request_that_was_repeated_after_it_was_carried_out_is_no_failure(tmp_path: pathlib.Path) -> None:
+    """As NFS does where an answer is lost."""
+    (tmp_path / "one").touch()
+    (tmp_path / "new").hardlink_to(tmp_path / "one")
+    with Directory(str(tmp_path)) as directory:
+        directory.rename_new("one", "new", directory)
+        assert directory.names() == ["new"]
+
+
+def test_a_reserved_name_is_given_back(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "link", _refuse)
+    with Directory(str(tmp_path)) as directory:
+        with pytest.raises(FileNotFoundError):
+            directory.rename_new("nothing", "new", directory)
+        assert directory.names() == []
+
+
+def _refuse(*_arguments: object, **_options: object) -> t.NoReturn:
+    raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))

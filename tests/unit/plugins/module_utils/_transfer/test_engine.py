@@ -23,9 +23,9 @@ import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils._errors import Interrupted, OptionError, StorwareError
 from ansible_collections.storware.backup.plugins.module_utils._transfer import engine, inspection, receipt
+from ansible_collections.storware.backup.plugins.module_utils._transfer.attributes import FileAttributes
 from ansible_collections.storware.backup.plugins.module_utils._transfer.claim import stem_of
 from ansible_collections.storware.backup.plugins.module_utils._transfer.directory import Directory
-from ansible_collections.storware.backup.plugins.module_utils._transfer.publish import Dress
 from ansible_collections.storware.backup.plugins.module_utils._transfer.verify import Checksum
 from tests.faults.script_server import Pause, Reset, Script, chunked, head, reply, scripted, until_close
 from tests.unit.plugins.module_utils._transfer.fetching import job, opener, reason, run
@@ -444,27 +444,30 @@ def test_where_nothing_can_be_written_nothing_is_asked_for(
 # --- attributes ---
 
 
-def test_attributes_are_set_before_the_file_has_its_name(tmp_path: pathlib.Path) -> None:
+def test_attributes_are_set_before_the_file_has_its_name(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen = []
 
-    def apply(path: str, dest: str) -> None:
-        seen.append((os.path.basename(path)[0], dest, (tmp_path / "x").exists()))
-        os.chmod(path, 0o640)
+    def label(path: str, current: str, is_new: bool) -> str:
+        seen.append((path, is_new, (tmp_path / "x").exists()))
+        return current
 
-    fetch(tmp_path / "x", reply(ZIP), dress=Dress(("mode",), apply))
+    monkeypatch.setattr(os, "getxattr", lambda fd, name: b"system_u:object_r:var_t:s0\0")
+    fetch(tmp_path / "x", reply(ZIP), attributes=FileAttributes(mode=lambda _st_mode: 0o640, label=label))
     assert stat.S_IMODE((tmp_path / "x").stat().st_mode) == 0o640
     assert stat.S_IMODE((tmp_path / "x.sha256").stat().st_mode) == 0o640
     dest = str(tmp_path / "x")
-    assert seen == [(".", dest, False), (".", dest, False), (".", f"{dest}.sha256", False)]
+    assert seen == [(dest, True, False), (dest, True, False), (f"{dest}.sha256", True, False)]
 
 
 def test_attributes_that_cannot_be_set_are_told_before_anything_is_sent(tmp_path: pathlib.Path) -> None:
-    def apply(path: str, dest: str) -> None:
+    def refuse(_st_mode: int) -> int:
         raise PermissionError(1, "Operation not permitted")
 
     with scripted(reply(ZIP)) as server:
         with pytest.raises(StorwareError, match="Operation not permitted"):
-            run(job(tmp_path / "x", server.url(), dress=Dress(("owner",), apply)))
+            run(job(tmp_path / "x", server.url(), attributes=FileAttributes(mode=refuse)))
         assert server.requests == []
     assert files_in(tmp_path) == {}
 
@@ -610,13 +613,13 @@ def test_no_descriptor_stays_open(tmp_path: pathlib.Path) -> None:
 def test_an_interruption_at_the_last_moment_keeps_all_that_came(tmp_path: pathlib.Path) -> None:
     """What a signal handler raises in the middle passes through, and the next run has nothing to fetch."""
 
-    def interrupt(path: str, dest: str) -> None:
+    def interrupt(_st_mode: int) -> int:
         if len(server.requests) > 0:
-            os.chmod(path, 0o644)
             raise Interrupted("Interrupted by SIGTERM")
+        return 0o644
 
     with scripted(reply(ZIP)) as server, pytest.raises(Interrupted) as caught:
-        run(job(tmp_path / "x", server.url(), dress=Dress((), interrupt)))
+        run(job(tmp_path / "x", server.url(), attributes=FileAttributes(mode=interrupt)))
     assert caught.value.code == "interrupted"
     assert left_in(tmp_path) == ["part", "state"]
     file = run(job(tmp_path / "x"))  # nobody can be asked, and nobody has to

@@ -18,11 +18,11 @@ import zipfile
 import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError, StorwareError
-from ansible_collections.storware.backup.plugins.module_utils._transfer import inspection, ranges, transfer
+from ansible_collections.storware.backup.plugins.module_utils._transfer import inspection, ranges, sink, transfer
+from ansible_collections.storware.backup.plugins.module_utils._transfer.attributes import FileAttributes
 from ansible_collections.storware.backup.plugins.module_utils._transfer.claim import stem_of
 from ansible_collections.storware.backup.plugins.module_utils._transfer.engine import Outcome
 from ansible_collections.storware.backup.plugins.module_utils._transfer.pace import Limits
-from ansible_collections.storware.backup.plugins.module_utils._transfer.publish import Dress
 from tests.faults.replies import Resource, broken, serve
 from tests.faults.script_server import (
     HangUp,
@@ -214,9 +214,15 @@ def test_what_lies_apart_is_continued(apart: pathlib.Path, dest: pathlib.Path) -
 
 
 def test_attributes_are_rehearsed_where_the_file_will_be(apart: pathlib.Path, dest: pathlib.Path) -> None:
-    seen: list[str] = []
-    fetched(dest, serve(FILE), tmp_dest=str(apart), dress=Dress((), lambda path, _dest: seen.append(path)))
-    assert [os.path.dirname(path) for path in seen] == [str(dest.parent), str(apart), str(apart)]
+    places = (dest.parent, apart)
+    seen: list[list[bool]] = []
+
+    def mode(_st_mode: int) -> int:
+        seen.append([any(place.glob(f".*.{kind}")) for place in places for kind in ("test", "part")])
+        return 0o600
+
+    fetched(dest, serve(FILE), tmp_dest=str(apart), attributes=FileAttributes(mode=mode))
+    assert seen == [[True, False, False, True], [False, False, False, True], [False, False, False, True]]
 
 
 def test_what_a_killed_run_left_in_either_place_is_removed(apart: pathlib.Path, dest: pathlib.Path) -> None:
@@ -448,7 +454,7 @@ def test_the_maximum_rate_is_kept(tmp_path: pathlib.Path) -> None:
 def test_a_partial_that_does_not_fit_in_the_room_that_is_left_is_not_begun(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("os.statvfs", lambda fd: _Space(1, 1000, 1000))
+    monkeypatch.setattr("os.statvfs", lambda fd: _Space(1, 1000, 100_000))
     error = failed(tmp_path / "x", serve(FILE))
     assert (error.code, error.details["needed"], error.details["free"]) == ("disk_full", LENGTH, 1000)
     assert files_in(tmp_path) == {}
@@ -460,24 +466,37 @@ class _Space(t.NamedTuple):
     f_blocks: int
 
 
+def test_a_file_system_that_others_fill_meanwhile_keeps_its_reserve(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once as much has come as a record is made for; the next run goes on from there."""
+    monkeypatch.setattr(sink, "COMMIT_BYTES", 1)
+    asked = iter([_Space(1, LENGTH + 10, 1000)])
+    monkeypatch.setattr("os.statvfs", lambda fd: next(asked, _Space(1, 9, 1000)))
+    error = failed(tmp_path / "x", serve(FILE))
+    assert (error.code, error.details["free"]) == ("disk_full", 9)
+    assert "of which 10 are left to others" in error.message
+    assert 0 < error.details["kept"] <= LENGTH
+
+
 def test_when_the_file_system_is_full_later_what_came_is_kept(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The rest is not asked for when it does not fit."""
     failed(tmp_path / "x", serve(FILE, broken(-500)), serve(FILE, broken(0)))
-    monkeypatch.setattr("os.statvfs", lambda fd: _Space(1, 499, 1000))
+    monkeypatch.setattr("os.statvfs", lambda fd: _Space(1, 509, 1000))
     with scripted(serve(FILE)) as server:
         with pytest.raises(StorwareError) as caught:
             run(job(tmp_path / "x", server.url()))
         assert server.requests == []
     assert (caught.value.code, caught.value.details["needed"]) == ("disk_full", 500)
     assert caught.value.details["kept"] == LENGTH - 500
-    monkeypatch.setattr("os.statvfs", lambda fd: _Space(1, 500, 1000))
+    monkeypatch.setattr("os.statvfs", lambda fd: _Space(1, 510, 1000))
     assert fetched(tmp_path / "x", serve(FILE))[0].file.sha256 == sha256(FILE.body)
 
 
 def test_a_dest_that_cannot_be_opened_is_told(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(path: str) -> t.NoReturn:
+    def refuse(path: str, owner: int | None) -> t.NoReturn:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(inspection, "Directory", refuse)

@@ -16,7 +16,7 @@ import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
 from ansible_collections.storware.backup.plugins.module_utils._transfer import partial
-from ansible_collections.storware.backup.plugins.module_utils._transfer.directory import Directory, kind_of
+from ansible_collections.storware.backup.plugins.module_utils._transfer.directory import Directory, Space, kind_of
 from ansible_collections.storware.backup.plugins.module_utils._transfer.partial import Partial
 from tests.unit.plugins.module_utils._transfer.planting import KINDS, plant
 
@@ -264,14 +264,19 @@ def test_a_partial_that_cannot_be_removed_is_no_further_error(
 
 
 def test_space_is_checked(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Directory, "free", lambda self: 1000)
+    monkeypatch.setattr(Directory, "space", lambda self: Space(1100, 100))
     partial.check_space(directory, 1000)
     partial.check_space(directory, -5)
+    partial.check_space(directory)
     with pytest.raises(StorwareError) as caught:
         partial.check_space(directory, 1001)
     assert caught.value.code == "disk_full"
     assert "needs 1001 bytes" in caught.value.message
-    assert "1000 bytes free" in caught.value.message
-    assert caught.value.details == {"needed": 1001, "free": 1000, "errno": "ENOSPC"}
-    monkeypatch.setattr(Directory, "free", lambda self: None)
+    assert "1100 bytes free, of which 100 are left to others" in caught.value.message
+    assert caught.value.details == {"needed": 1001, "free": 1100, "errno": "ENOSPC"}
+    monkeypatch.setattr(Directory, "space", lambda self: Space(99, 100))
+    with pytest.raises(StorwareError) as caught:
+        partial.check_space(directory)
+    assert caught.value.details == {"needed": None, "free": 99, "errno": "ENOSPC"}
+    monkeypatch.setattr(Directory, "space", lambda self: None)
     partial.check_space(directory, 2**62)

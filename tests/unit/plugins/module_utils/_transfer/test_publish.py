@@ -16,14 +16,14 @@ import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
 from ansible_collections.storware.backup.plugins.module_utils._transfer import publish, receipt
+from ansible_collections.storware.backup.plugins.module_utils._transfer.attributes import FileAttributes
 from ansible_collections.storware.backup.plugins.module_utils._transfer.directory import Directory
 from ansible_collections.storware.backup.plugins.module_utils._transfer.partial import Partial
-from ansible_collections.storware.backup.plugins.module_utils._transfer.publish import Dress
 from ansible_collections.storware.backup.plugins.module_utils._transfer.receipt import Receipt
 from tests.unit.plugins.module_utils._transfer.material import GUID, OTHER_GUID, sha256
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-PLAIN = Dress((), lambda path, dest: None)
+PLAIN = FileAttributes()
 NEW, OLD = b"new content", b"old content"
 NOW = datetime.datetime.now(datetime.timezone.utc)
 
@@ -46,7 +46,10 @@ def put_old(directory: Directory, *, mode: int = 0o640, uid: int = -1, gid: int 
 
 
 def run(
-    directory: Directory, old: os.stat_result | None = None, dress: Dress = PLAIN, place: Directory | None = None
+    directory: Directory,
+    old: os.stat_result | None = None,
+    asked: FileAttributes = PLAIN,
+    place: Directory | None = None,
 ) -> os.stat_result:
     """Publish the new content, from another place if one is given; returns what the file is then."""
     note = Receipt("mail.zip", GUID, len(NEW), sha256(NEW), "full")
@@ -54,9 +57,9 @@ def run(
     with Partial.create(place, ".mail.") as partial, Partial.create(place, ".note.") as note_partial:
         partial.write_at(0, NEW)
         note_partial.write_at(0, receipt.render(note, NOW))
-        publish.publish(partial, note_partial, "mail.zip", directory, old, dress)
+        publish.publish(partial, note_partial, "mail.zip", directory, old, asked)
     assert pathlib.Path(directory.path_of("mail.zip")).read_bytes() == NEW
-    assert receipt.read(directory, "mail.zip") == note
+    assert receipt.beside(directory, "mail.zip") == note
     assert [name for name in directory.names() if name != "apart"] == ["mail.zip", "mail.zip.sha256"]
     return os.stat(directory.path_of("mail.zip"))
 
@@ -87,20 +90,37 @@ def test_special_bits_are_not_kept(directory: Directory) -> None:
 
 
 @root_only
-def test_owner_and_group_are_kept(directory: Directory) -> None:
-    result = run(directory, put_old(directory, uid=54321, gid=54322))
-    assert (result.st_uid, result.st_gid, mode(result)) == (54321, 54322, 0o640)
+def test_the_group_is_kept(directory: Directory) -> None:
+    result = run(directory, put_old(directory, gid=54322))
+    assert (result.st_uid, result.st_gid, mode(result)) == (0, 54322, 0o640)
+
+
+@root_only
+def test_nothing_is_kept_of_a_file_that_another_user_may_have_put_there(directory: Directory) -> None:
+    result = run(directory, put_old(directory, uid=54321, gid=54322, mode=0o666))
+    assert (result.st_uid, result.st_gid, mode(result)) == (0, 0, 0o600)
+
+
+@root_only
+def test_nothing_is_kept_of_a_hard_link(directory: Directory, tmp_path: pathlib.Path) -> None:
+    old = put_old(directory, mode=0o666)
+    os.link(directory.path_of("mail.zip"), tmp_path / "apart")
+    assert mode(run(directory, os.stat(directory.path_of("mail.zip")))) == 0o600
+    assert old.st_nlink == 1  # it was before
 
 
 @root_only
 def test_what_is_asked_for_wins_over_what_was_there(directory: Directory) -> None:
-    def apply(path: str, dest: str) -> None:
-        assert dest in (directory.path_of("mail.zip"), directory.path_of("mail.zip.sha256"))
-        os.chown(path, 5, -1)
-        os.chmod(path, 0o604)
-
-    result = run(directory, put_old(directory, uid=54321, gid=54322, mode=0o666), Dress(("owner", "mode"), apply))
+    asked = FileAttributes(owner=5, mode=lambda _st_mode: 0o604)
+    result = run(directory, put_old(directory, gid=54322, mode=0o666), asked)
     assert (result.st_uid, result.st_gid, mode(result)) == (5, 54322, 0o604)
+
+
+@root_only
+def test_the_owner_that_is_asked_for_is_trusted(tmp_path: pathlib.Path) -> None:
+    with Directory(str(tmp_path), 54321) as directory:
+        result = run(directory, put_old(directory, uid=54321, gid=54322, mode=0o660), FileAttributes(owner=54321))
+    assert (result.st_uid, result.st_gid, mode(result)) == (54321, 54322, 0o660)
 
 
 @root_only
@@ -108,7 +128,7 @@ def test_a_group_that_cannot_be_kept_gets_no_rights(directory: Directory, monkey
     def refuse(fd: int, uid: int, gid: int) -> t.NoReturn:
         raise PermissionError(1, "Operation not permitted")
 
-    old = put_old(directory, uid=54321, gid=54322, mode=0o664)
+    old = put_old(directory, gid=54322, mode=0o664)
     monkeypatch.setattr(os, "fchown", refuse)
     result = run(directory, old)
     assert (result.st_uid, result.st_gid, mode(result)) == (os.geteuid(), os.getegid(), 0o604)
@@ -116,8 +136,7 @@ def test_a_group_that_cannot_be_kept_gets_no_rights(directory: Directory, monkey
 
 @root_only
 def test_a_group_that_is_asked_for_gets_the_rights_of_the_old_one(directory: Directory) -> None:
-    dress = Dress(("group",), lambda path, dest: os.chown(path, -1, 7))
-    result = run(directory, put_old(directory, gid=54322, mode=0o640), dress)
+    result = run(directory, put_old(directory, gid=54322, mode=0o640), FileAttributes(group=7))
     assert (result.st_gid, mode(result)) == (7, 0o640)
 
 
@@ -165,17 +184,14 @@ def seen(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> set[Look]:
 
 @pytest.mark.fault("F18")
 def test_a_mode_that_is_asked_for_is_never_exceeded(directory: Directory, seen: set[Look]) -> None:
-    def apply(path: str, dest: str) -> None:
-        os.chown(path, os.geteuid(), os.getegid())
-        os.chmod(path, 0o640)
-
-    run(directory, put_old(directory, mode=0o666), Dress(("owner", "group", "mode"), apply))
+    asked = FileAttributes(os.geteuid(), os.getegid(), lambda _st_mode: 0o640)
+    run(directory, put_old(directory, mode=0o666), asked)
     assert {look[:2] for look in seen} == {(name, m) for name in (".mail.", ".note.") for m in (0o600, 0o640)}
 
 
 @root_only
 def test_a_mode_that_is_kept_comes_after_the_owner_it_is_meant_for(directory: Directory, seen: set[Look]) -> None:
-    run(directory, put_old(directory, mode=0o664, uid=54321, gid=54322))
+    run(directory, put_old(directory, mode=0o664, gid=54322), FileAttributes(owner=54321))
     assert {look[1:] for look in seen if look[1] != 0o600} == {(0o664, 54321, 54322)}
 
 
@@ -183,27 +199,27 @@ def test_a_mode_that_is_kept_comes_after_the_owner_it_is_meant_for(directory: Di
 
 
 def test_a_partial_that_was_exchanged_is_never_published(directory: Directory) -> None:
-    def exchange(path: str, dest: str) -> None:
-        os.unlink(path)
-        pathlib.Path(path).write_bytes(b"planted")
+    def exchange(_st_mode: int) -> int:
+        path = pathlib.Path(directory.path_of(".mail."))
+        path.unlink()
+        path.write_bytes(b"planted")
+        return 0o644
 
     with pytest.raises(StorwareError) as caught:
-        run(directory, put_old(directory), Dress((), exchange))
+        run(directory, put_old(directory), FileAttributes(mode=exchange))
     assert caught.value.code == "overtaken"
     assert pathlib.Path(directory.path_of("mail.zip")).read_bytes() == OLD
 
 
 def test_a_partial_that_was_exchanged_gets_no_attributes(directory: Directory) -> None:
     """They may make it readable for others, or executable."""
-    dressed: list[str] = []
     with Partial.create(directory, ".mail.") as partial:
         path = pathlib.Path(partial.path)
         path.unlink()
         path.write_bytes(b"planted")
-        with pytest.raises(StorwareError) as caught:
-            publish.put_on(partial, "mail.zip", directory, None, Dress((), lambda path, dest: dressed.append(path)))
-    assert caught.value.code == "overtaken"
-    assert dressed == []
+        path.chmod(0o600)
+        publish.put_on(partial, "mail.zip", directory, None, FileAttributes(mode=lambda _st_mode: 0o644))
+    assert mode(path.stat()) == 0o600
 
 
 def test_a_partial_that_is_exchanged_while_it_is_brought_to_the_disk_is_never_published(
@@ -262,7 +278,7 @@ class Crash(BaseException):
 
 
 # How often each call is made when a file with a receipt is replaced
-_CALLS = {"fdatasync": 1, "fsync": 5, "rename": 2, "unlink": 1, "fchmod": 2, "fchown": 4}
+_CALLS = {"fdatasync": 1, "fsync": 5, "rename": 2, "unlink": 1, "fchmod": 2, "fchown": 2}
 _POINTS = [(name, number) for name, calls in _CALLS.items() for number in range(1, calls + 1)]
 
 

@@ -17,11 +17,11 @@ import typing as t
 
 import pytest
 
-from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
+from ansible_collections.storware.backup.plugins.module_utils._errors import Interrupted, StorwareError
 from ansible_collections.storware.backup.plugins.module_utils._transfer import claim, sink
 from ansible_collections.storware.backup.plugins.module_utils._transfer.directory import Directory
 from ansible_collections.storware.backup.plugins.module_utils._transfer.headers import Claims
-from ansible_collections.storware.backup.plugins.module_utils._transfer.pace import Limits, Pace
+from ansible_collections.storware.backup.plugins.module_utils._transfer.pace import DeadlinePassed, Limits, Pace
 from ansible_collections.storware.backup.plugins.module_utils._transfer.sink import Sink
 from ansible_collections.storware.backup.plugins.module_utils._transfer.state import Record, StateFile
 from ansible_collections.storware.backup.plugins.module_utils._transfer.verify import Checksum
@@ -323,10 +323,28 @@ def test_only_what_can_be_continued_and_proved_is_kept(
         if body:
             put(target, body)
         assert target.can_be_continued is kept
-        assert target.keep() is kept
+        assert bool(target.keep()) is kept
     assert bool(os.listdir(tmp_path)) is kept
     with opened(tmp_path, **wishes) as target:
         assert target.offset == (len(body) if kept else 0)
+
+
+@pytest.mark.parametrize("end", [DeadlinePassed("max_time"), Interrupted("SIGTERM")], ids=["time", "signal"])
+def test_without_the_time_to_read_it_what_was_left_stays_for_the_next_run(
+    tmp_path: pathlib.Path, end: StorwareError
+) -> None:
+    def over() -> None:
+        raise end
+
+    leave(tmp_path)
+    with Directory(str(tmp_path)) as directory, claim.acquire(directory, STEM, Pace(Limits(lock_timeout=0))) as taken:
+        target = Sink(taken, None)
+        with pytest.raises(type(end)):
+            target.recover(over)
+        assert target.keep() == 3000
+        target.close()
+    with opened(tmp_path) as target:
+        assert target.offset == 3000
 
 
 def test_what_is_kept_is_recorded_as_it_is_and_belongs_to_nobody(tmp_path: pathlib.Path, calls: Calls) -> None:
@@ -455,4 +473,4 @@ def test_keeping_never_hides_what_went_wrong(tmp_path: pathlib.Path, monkeypatch
         put(target, BODY)
         with monkeypatch.context() as patched:
             patched.setattr(StateFile, "is_in_place", fail)
-            assert target.keep() is False
+            assert target.keep() == 0

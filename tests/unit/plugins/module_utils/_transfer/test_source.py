@@ -14,6 +14,7 @@ import pytest
 import requests
 import urllib3
 
+from ansible_collections.storware.backup.plugins.module_utils import _deadline
 from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
 from ansible_collections.storware.backup.plugins.module_utils._transfer import source
 from ansible_collections.storware.backup.plugins.module_utils._transfer.headers import Claims
@@ -353,6 +354,22 @@ def test_the_deadline_ends_what_comes_all_the_time() -> None:
             assert isinstance(Received(answer, claims).read_all(keep=False).failure, DeadlinePassed)
 
 
+@pytest.mark.parametrize("drip", [b"0", b"0\r\nX: y\r\n"], ids=["size of a chunk", "trailers"])
+@pytest.mark.parametrize(
+    ("limits", "failure"),
+    [({"max_time": 0.5}, DeadlinePassed), ({"rate_window": 0.3}, TransferInterrupted)],
+    ids=["max_time", "no content"],
+)
+def test_what_stands_between_chunks_has_an_end(
+    drip: bytes, limits: dict[str, t.Any], failure: type[StorwareError]
+) -> None:
+    """No time-out of a socket ever passes."""
+    with scripted([head("Transfer-Encoding: chunked"), b"5\r\nhello\r\n", Sliced(drip * 1000, 1, 0.02)]) as server:
+        response = get(server.url(), 10)
+        with response, pytest.raises(failure):
+            source.judge(response, Pace(Limits(**limits)), str)  # reads its first bytes, of which only some come
+
+
 def test_another_thread_can_end_it_while_it_waits() -> None:
     with scripted([reply(BODY)[0], BODY[:1000], Pause(30)]) as server:
         answer, _claims = source.judge(get(server.url(), 30), Pace(Limits()), str)
@@ -394,5 +411,5 @@ def test_of_a_secret_that_begins_where_the_head_ends_nothing_is_shown(before: in
 def test_the_connection_is_found_in_the_library_that_is_installed() -> None:
     """Time-outs and the end of silence need it; another version of the library may hide it elsewhere."""
     with scripted(reply(BODY)) as server:
-        found = source._socket_of(get(server.url()))
+        found = _deadline.connection_of(get(server.url()))
     assert isinstance(found, socket.socket)

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError, StorwareError
-from ansible_collections.storware.backup.plugins.module_utils._transfer import verify
+from ansible_collections.storware.backup.plugins.module_utils._transfer import verify, ziparchive
+from ansible_collections.storware.backup.plugins.module_utils._transfer.pace import DeadlinePassed
 from ansible_collections.storware.backup.plugins.module_utils._transfer.verify import Checksum, Digests, Wanted
 from tests.unit.plugins.module_utils._transfer.material import noise, pst_bytes, sha256, zip_bytes
 
@@ -267,3 +268,32 @@ def test_a_pst_that_is_cut_in_its_header_or_of_no_known_version() -> None:
     assert "only 191 bytes" in failure(PST[:191]).message
     for version in (0, 13, 16, 22):
         assert f"unknown version {version}" in failure(pst_bytes(version=version)).message
+
+
+@pytest.mark.parametrize("level", ["structure", "full"])
+def test_a_proof_looks_at_the_time(level: str) -> None:
+    """A small archive may stand for a thousand times its size."""
+
+    def over() -> None:
+        raise DeadlinePassed("max_time")
+
+    with as_file(ZIP) as fd, pytest.raises(DeadlinePassed):
+        verify.prove(
+            fd,
+            len(ZIP),
+            Wanted(level, None, False),
+            announced=len(ZIP),
+            digests=Digests(),
+            claimed=None,
+            format="zip",
+            check_time=over,
+        )
+
+
+def test_each_block_of_an_entry_is_a_reason_to_look_at_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ziparchive, "_BLOCK", 1000)
+    looks: list[None] = []
+    with as_file(zip_bytes()) as fd:
+        ziparchive.check(fd, len(zip_bytes()), contents=True, check_time=lambda: looks.append(None))
+        entries = ziparchive.check(fd, len(zip_bytes()), contents=False)
+    assert len(looks) > 3 * entries

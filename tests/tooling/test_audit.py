@@ -1,0 +1,80 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The audit of opened files finds what another user could have planted, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.harness import tree
+from tests.support.audit import plugin, sitecustomize
+from tests.support.stranger import shared
+
+__all__ = ["shared"]  # a fixture
+
+# As functions of the collection would do it; each is called with a path.
+_CODE = """
+import os, tempfile
+def by_name(path): open(path, "w").close()
+def appended(path): open(path, "ab").close()
+def not_followed(path): os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW))
+def in_a_directory(path):
+    place = os.open(os.path.dirname(path), os.O_RDONLY)
+    os.close(os.open(os.path.basename(path), os.O_RDWR, dir_fd=place))
+def read(path): open(path).close()
+def new(path): os.unlink(path); open(path, "x").close()
+def temporary(path): tempfile.NamedTemporaryFile(dir=os.path.dirname(path)).close()
+"""
+
+
+def _noted(audited: pathlib.Path, directory: pathlib.Path, target: pathlib.Path, function: str) -> str:
+    """What is noted of one call, in this process and in one that it starts."""
+    program = directory / "storware" / "backup" / "plugins" / "planted.py"
+    program.parent.mkdir(parents=True, exist_ok=True)
+    program.write_text(f"{_CODE}\n{function}({str(target)!r})\n")
+    target.touch()
+    exec(compile(program.read_text(), str(program), "exec"), {})
+    here = audited.read_text()
+    subprocess.run([sys.executable, str(program)], env={**os.environ, **plugin.environment()}, check=True)
+    both = audited.read_text()
+    os.truncate(audited, 0)
+    assert both == 2 * here
+    return here
+
+
+@pytest.mark.parametrize("function", ["by_name", "appended", "not_followed", "in_a_directory"])
+def test_what_can_be_planted_is_found(
+    audited: pathlib.Path, tmp_path: pathlib.Path, shared: pathlib.Path, function: str
+) -> None:
+    noted = _noted(audited, tmp_path, shared / "file", function)
+    assert re.fullmatch(rf"'file' is opened with flags .* of mode 0o41777 by \('.*planted.py', '{function}'\)\n", noted)
+    assert _noted(audited, tmp_path, tmp_path / "file", function) == ""
+
+
+@pytest.mark.parametrize("function", ["read", "new", "temporary"])
+def test_what_cannot_be_planted_is_none_of_it(
+    audited: pathlib.Path, tmp_path: pathlib.Path, shared: pathlib.Path, function: str
+) -> None:
+    assert _noted(audited, tmp_path, shared / "file", function) == ""
+
+
+def test_every_directory_that_the_collection_opens_files_in_is_known() -> None:
+    """And every function that is said to look at the owner exists."""
+    files = {path: path.read_text("utf-8") for path in (tree.ROOT / "plugins").rglob("*.py")}
+    given = {
+        found
+        for text in files.values()
+        for call in re.findall(r"os\.open\(.*dir_fd=.*", text)
+        for found in re.findall(r"dir_fd=([\w.]+)", call)
+    }
+    assert given == {"place", "self.fd"}
+    for end, function in sitecustomize.CHECKED:
+        (text,) = (text for path, text in files.items() if path.as_posix().endswith(end))
+        assert re.search(rf"def {function}\(.*?st_uid", text, re.S)
