@@ -74,6 +74,12 @@ options:
     type: list
     elements: dict
     default: []
+  verified:
+    description:
+      - GUIDs of the downloads whose files an earlier check has found intact. Nothing is removed while a download is not among them.
+      - It is no proof. With V(null) there was no such check.
+    type: list
+    elements: str
   predicted:
     description: Whether the results are those of check mode. A file that would be fetched then counts as proved.
     type: bool
@@ -139,6 +145,7 @@ def decide_removal(
     outcomes: t.Mapping[str, t.Any] | None = None,
     shares: t.Mapping[str, t.Sequence[_removal.Record]] | None = None,
     missing: t.Sequence[_removal.Record] = (),
+    verified: t.Sequence[str] | None = None,
     predicted: bool = False,
 ) -> dict[str, t.Any]:
     """Return the decision as DOCUMENTATION and RETURN describe it."""
@@ -151,7 +158,14 @@ def decide_removal(
         return {**_as_dict(decision), "message": " ".join(found)}
     return _as_dict(
         _removal.decide(
-            downloads, outcomes or {}, run=run, scope=scope, shares=shares, missing=missing, predicted=predicted
+            downloads,
+            outcomes or {},
+            run=run,
+            scope=scope,
+            shares=shares,
+            missing=missing,
+            verified=verified,
+            predicted=predicted,
         )
     )
 

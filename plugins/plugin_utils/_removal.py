@@ -108,6 +108,7 @@ def decide(
     scope: Scope,
     shares: t.Mapping[str, t.Sequence[Record]] | None = None,
     missing: t.Sequence[Record] = (),
+    verified: t.Sequence[str] | None = None,
     predicted: bool = False,
 ) -> Decision:
     """Remove all downloads, or none of them with the reasons.
@@ -119,6 +120,7 @@ def decide(
         scope: the hosts.
         shares: the downloads of each host; when empty, every host is to get all.
         missing: records of what could not be prepared, each with name and reason.
+        verified: GUIDs that an earlier check has found intact, which only narrows; None when there was none.
         predicted: check mode, where a file that would be fetched counts, and downloads that do not exist are left out.
     """
     keep = [Kept(None, None, None, text) for text in obstacles(scope)]
@@ -128,7 +130,10 @@ def decide(
     existing = [record for record in downloads if record.get("guid")]
     if len(existing) < len(downloads) and not predicted:
         keep.append(Kept(None, None, None, "Not every download exists."))
+    intact = None if verified is None else {str(guid).lower() for guid in verified}
     for record in existing:
+        if intact is not None and str(record["guid"]).lower() not in intact:
+            keep.append(_kept(record, None, "the earlier check found no intact file of it (fetch_content_verified)"))
         hosts = [host for host in scope.hosts if _is_for(record, host, shares)]
         if not hosts:
             keep.append(_kept(record, None, "no host is to get it"))

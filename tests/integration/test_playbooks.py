@@ -57,7 +57,27 @@ def test_fetch_to_some_hosts(ansible: Ansible, simulator: Simulator, tmp_path: p
     assert len(list((tmp_path / "files").glob("*.sha256"))) == 2
     assert not list((tmp_path / "web").iterdir())
     assert simulator.downloads() == []  # web is not of the play
-    assert {result.host for result in run.results} == {"files"}
+    assert {result.host for result in run.results} == {"files", "localhost"}
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize(("pattern", "arguments"), [("nobody", ()), ("files", ("--limit", "web"))])
+def test_a_run_without_a_host_fails(ansible: Ansible, pattern: str, arguments: tuple[str, ...]) -> None:
+    """Hosts that match nothing, or that a limit leaves out: nothing is proved, so that nothing ends well."""
+    run = ansible.playbook(
+        "storware.backup.fetch_content",
+        *arguments,
+        inventory={"all": {"hosts": {"web": {}}, "children": {"files": {"hosts": {"db": {}}}}}},
+        variables={"fetch_content_hosts": pattern, "fetch_content_step": "verify", "fetch_content_dest": "/srv"},
+    )
+    assert run.rc != 0
+    assert f"No host of this run matches fetch_content_hosts={pattern}" in run.output
+
+
+def test_a_run_without_an_inventory_fails(ansible: Ansible) -> None:
+    run = ansible.playbook("storware.backup.fetch_content", inventory={"all": {}})
+    assert run.rc != 0
+    assert "No host of this run matches fetch_content_hosts=all" in run.output
 
 
 @pytest.mark.smoke

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import pathlib
 import re
 
 import yaml
@@ -20,8 +19,10 @@ def problems() -> list[str]:
     of_role = {name for options in documentation.entry_points(tree.ROOT).values() for name in options}
     found = []
     for file, named in documentation.playbooks(tree.ROOT).items():
-        plays = str(yaml.safe_load((tree.ROOT / file).read_text(encoding="utf-8")))  # without comments
-        defaulted = set(re.findall(rf"\b({pathlib.Path(file).stem}_\w+) \| default\(", plays))
+        path = tree.ROOT / file
+        files = [path, *sorted(path.parent.glob(f"tasks/{path.stem}_*.yml"))]
+        plays = str([yaml.safe_load(one.read_text(encoding="utf-8")) for one in files])  # without comments
+        defaulted = set(re.findall(rf"\b({path.stem}_\w+) \| default\(", plays))
         taken = {name for name in defaulted if f"'{name}': " not in plays}  # others are set in the playbook itself
         unused = {name for name in named - of_role if not re.search(rf"\b{name}\b", plays)}
         found += [

@@ -239,6 +239,12 @@ def test_what_is_no_proof_is_said(doubt: Json, reason: str) -> None:
     assert "run the same play again" in decision["message"]
 
 
+@pytest.mark.parametrize(("verified", "removed"), [(None, 1), ([], 0), (GUIDS[1:], 0), ([GUIDS[0].upper()], 1)])
+def test_an_earlier_check_narrows_and_proves_nothing(verified: list[str] | None, removed: int) -> None:
+    assert len(one({"files": [file(GUIDS[0])]}, verified=verified)["remove"]) == removed
+    assert one({"files": [file(GUIDS[0], sha256=None)]}, verified=verified)["remove"] == []
+
+
 def test_without_an_identity_nothing_is_of_this_run() -> None:
     for run in ("", None):
         assert one({}, run=run, outcomes={"host-1": _outcome({"files": [file(GUIDS[0])]}, run)})["keep"]

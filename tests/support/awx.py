@@ -16,51 +16,10 @@ import jinja2
 import yaml
 
 from tests.awx_content import CONTENT
+from tests.harness import tree
 from tests.support.ansible import Ansible
 
 Json = t.Any
-
-# The options of these modules that matter here, as awx.awx documents them, by their types.
-_TEXTS: t.Final = {
-    "credential_type": "name description kind",
-    "credential": "name organization credential_type",
-    "job_template": "name description organization project inventory execution_environment playbook job_type",
-    "workflow_job_template": "name description organization inventory",
-}
-_OTHERS: t.Final[dict[str, dict[str, list[str]]]] = {
-    "credential_type": {"dict": ["inputs", "injectors"]},
-    "credential": {"dict": ["inputs"]},
-    "job_template": {
-        "int": ["job_slice_count"],
-        "list": ["credentials"],
-        "dict": ["extra_vars", "survey_spec"],
-        "bool": [
-            "survey_enabled",
-            *(f"ask_{a}_on_launch" for a in ["job_type", "diff_mode", "verbosity", "inventory", "limit"]),
-        ],
-    },
-    "workflow_job_template": {
-        "list": ["schema"],
-        "dict": ["survey_spec"],
-        "bool": ["survey_enabled", "ask_inventory_on_launch", "ask_limit_on_launch", "destroy_current_schema"],
-    },
-}
-_RECORDER: t.Final = """\
-import json, os
-from ansible.module_utils.basic import AnsibleModule
-
-
-def main():
-    module = AnsibleModule(argument_spec=SPEC)
-    given = {name: value for name, value in module.params.items() if value is not None}
-    with open(os.environ["AWX_LOG"], "a") as log:
-        log.write(json.dumps([NAME, given]) + "\\n")
-    module.exit_json(changed=True)
-
-
-if __name__ == "__main__":
-    main()
-"""
 
 
 def generated(name: str) -> Json:
@@ -123,7 +82,11 @@ class Awx:
     def launch(self, name: str, given: t.Mapping[str, Json] | None = None, **more: Json) -> Job:
         """Run a job template with these answers, and more extra variables."""
         chosen = template(name)
-        variables = {**chosen.get("extra_vars", {}), **more, **answers(chosen["survey_spec"]["spec"], given or {})}
+        variables = {
+            **(yaml.safe_load(chosen["extra_vars"]) or {}),
+            **more,
+            **answers(chosen["survey_spec"]["spec"], given or {}),
+        }
         self._jobs += 1
         place = self._directory / f"job-{self._jobs}"
         (place / "env").mkdir(parents=True)
@@ -167,13 +130,7 @@ def _ended(folder: pathlib.Path) -> Job:
     return Job((folder / "status").read_text(encoding="utf-8"), folder, events)
 
 
-def stand_in(directory: pathlib.Path) -> pathlib.Path:
-    """A collection awx.awx whose modules write down what they are given. Returns the path for collections."""
-    modules = directory / "ansible_collections" / "awx" / "awx" / "plugins" / "modules"
-    modules.mkdir(parents=True)
-    for name, texts in _TEXTS.items():
-        spec = {option: {"type": "str"} for option in texts.split()}
-        spec |= {option: {"type": kind} for kind, options in _OTHERS[name].items() for option in options}
-        text = _RECORDER.replace("NAME", repr(name)).replace("SPEC", repr(spec))
-        (modules / f"{name}.py").write_text(text, encoding="utf-8")
-    return directory
+def collection_awx() -> pathlib.Path:
+    """A collections path with the collection awx.awx, of an environment of its own."""
+    (found,) = (tree.BUILD / "awx").glob("lib/python3*/site-packages")
+    return found

@@ -110,10 +110,7 @@ PLANTED: t.Final[dict[str, tuple[list[tuple[str, str, str]], list[str]]]] = {
             (SPECS, *NEW_ROLE_OPTION),
             (VALIDATE, "    quiet: true", "    quiet: '{{ fetch_content_colour is defined }}'"),
         ],
-        [
-            rf"^{SPECS}: no task of the entry point remove uses the option fetch_content_colour: hand it on .*{AGAIN}$",
-            rf"^{TEMPLATES}: line \d+ .*fetch_content_colour.*: run `make awx-content`.$",
-        ],
+        [rf"^{SPECS}: no task of the entry point remove uses the option fetch_content_colour: hand it on .*{AGAIN}$"],
     ),
     "the role uses it in another entry point only": (
         [(SPECS, NEW_ROLE_OPTION[0], NEW_ROLE_OPTION[0].replace("\n\n", "\n      fetch_content_via: *via\n\n"))],
