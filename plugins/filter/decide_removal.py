@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ..module_utils import _options
 from ..plugin_utils import _removal
 
 DOCUMENTATION = r"""
@@ -47,7 +48,7 @@ options:
     elements: str
     required: true
   expected:
-    description: Names of all hosts that are to get the files. Nothing is removed while one of them is not in O(hosts). A multi-line string is also accepted.
+    description: Names of all hosts that are to get the files. Nothing is removed while one of them is not in O(hosts). A text with one name in each line is also accepted.
     type: list
     elements: str
     default: []
@@ -142,8 +143,7 @@ def decide_removal(
     predicted: bool = False,
 ) -> dict[str, t.Any]:
     """Return the decision as DOCUMENTATION and RETURN describe it."""
-    text = expected if isinstance(expected, str) else "\n".join(map(str, expected))
-    names = [line.strip() for line in text.splitlines() if line.strip()]
+    names = _options.text_items(expected if isinstance(expected, str) else "\n".join(map(str, expected)))
     scope = _removal.Scope(hosts, alive, batch, names, limit)
     if downloads is None:
         found = _removal.obstacles(scope)

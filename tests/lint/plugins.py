@@ -57,6 +57,8 @@ def _taken(file: pathlib.PurePath) -> set[str]:
     if kind == "filter":
         _value, *options = inspect.signature(plugin.FilterModule().filters()[file.stem]).parameters
         return {"_input", *options}
+    if not hasattr(plugin, "main"):  # its action plugin does the work
+        return set(importlib.import_module(f"{_PACKAGE}.action.{file.stem}").SPEC)
     return _options_of_module(plugin.main)
 
 
