@@ -64,10 +64,7 @@ options:
     description:
       - The outcome of each host, a dictionary with C(run), the identity of its run, and C(result), the result of M(storware.backup.cloud_download_content) or
         M(storware.backup.cloud_download_copy).
-    type: dict
-    default: {}
-  shares:
-    description: The downloads of each host, as P(storware.backup.spread#filter) returns them. When empty, every host is to get all downloads.
+      - C(guids) in it lists the downloads that the host is to get. Without it, or without an outcome of this run, the host is to get all.
     type: dict
     default: {}
   missing:
@@ -138,7 +135,6 @@ def decide_removal(
     limit: str = "",
     run: str = "",
     outcomes: t.Mapping[str, t.Any] | None = None,
-    shares: t.Mapping[str, t.Sequence[_removal.Record]] | None = None,
     missing: t.Sequence[_removal.Record] = (),
     predicted: bool = False,
 ) -> dict[str, t.Any]:
@@ -150,9 +146,7 @@ def decide_removal(
         decision = _removal.Decision([], [_removal.Kept(None, None, None, text) for text in found])
         return {**_as_dict(decision), "message": " ".join(found)}
     return _as_dict(
-        _removal.decide(
-            downloads, outcomes or {}, run=run, scope=scope, shares=shares, missing=missing, predicted=predicted
-        )
+        _removal.decide(downloads, outcomes or {}, run=run, scope=scope, missing=missing, predicted=predicted)
     )
 
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import pathlib
 import re
 import typing as t
@@ -35,6 +37,23 @@ def specifications() -> dict[str, dict[str, t.Any]]:
     """The argument specification of each entry point, by the names of the variables."""
     specs = yaml_load(_SPECS.read_text(encoding="utf-8"))["argument_specs"]
     return {entry_point: spec["options"] for entry_point, spec in specs.items()}
+
+
+def request_id(options: t.Mapping[str, t.Any]) -> str:
+    """What is the same for hosts that ask the same server for the same downloads, in any order.
+
+    options: normalized ones, without the prefix. It tells nobody what they are.
+    """
+    connection = options["connection"] or {}
+    asked: list[t.Any] = [sorted(set(options["protected_entities"] or [])), connection.get("url")]
+    asked += [sorted({guid.lower() for guid in options["guids"] or []}), options["mode"]]
+    asked += [options[name] for name in _WITH_ENTITIES]
+    return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def relay_group(host: str, relay_groups: t.Iterable[str], groups: t.Mapping[str, t.Container[str]]) -> str:
+    """The first of these groups that the host is in, marked as one, or the host itself."""
+    return next((f"in {group}" for group in relay_groups if host in groups.get(group, ())), host)
 
 
 def complaints(options: t.Mapping[str, t.Any], groups: t.Container[str]) -> list[str]:
