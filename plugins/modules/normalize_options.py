@@ -65,4 +65,18 @@ dest:
   returned: success
   type: raw
   sample: /srv/restore
+error:
+  description: What went wrong, as data.
+  returned: failure
+  type: dict
+  contains:
+    code:
+      description: V(option), always.
+      type: str
+    hint:
+      description: The next step, or an empty text.
+      type: str
+    retryable:
+      description: V(false), because the same options fail again.
+      type: bool
 """

@@ -252,6 +252,32 @@ def test_every_question_with_an_answer(ansible: Ansible, simulator: Simulator, r
     assert left["backup"]["protectedEntity"]["name"] == "Alice Archer"
 
 
+@pytest.mark.matrix
+@pytest.mark.parametrize("playbook", ["fetch_content", pytest.param("remove_downloads", marks=pytest.mark.long)])
+def test_an_answer_is_no_template(ansible: Ansible, simulator: Simulator, restore: pathlib.Path, playbook: str) -> None:
+    """AWX marks answers, so that they are not run on the controller; the mark stays when they become options."""
+    trace = restore / "trace"
+    attack = f"{{{{ lookup('ansible.builtin.pipe', 'touch {trace}') }}}}"
+    given = {
+        "fetch_content_dest": str(restore),
+        **{f"{playbook}_{name}": attack for name in ("node", "protected_entities")},
+        f"{playbook}_protected_entity_type": "CLOUD_USER",
+    }
+    (restore / "extravars").write_text(extra_vars(given))
+    run = ansible.playbook(
+        f"storware.backup.{playbook}",
+        *("--extra-vars", f"@{restore}/extravars"),
+        environment={
+            "STORWARE_URL": simulator.url,
+            "STORWARE_CA_PATH": str(simulator.ca_path),
+            "STORWARE_TOKEN": simulator.token,
+        },
+    )
+    assert run.rc != 0
+    assert "lookup('ansible.builtin.pipe'" in run.output  # the server knows no such name
+    assert not trace.exists()
+
+
 @pytest.mark.long
 def test_a_name_that_became_a_number_removes_nothing(
     ansible: Ansible, simulator: Simulator, tmp_path: pathlib.Path

@@ -74,9 +74,14 @@ def _of_uses(entry_points: t.Mapping[str, documentation.Options]) -> list[str]:
         for entry, options in entry_points.items()
         for text in [_text_of(entry)]
         for name in options
-        # The connection goes to its modules by module_defaults, as it is.
-        if not re.search(rf"\b{_OPTIONS}\.{name.removeprefix('fetch_content_')}\b|\bfetch_content_connection\b", text)
+        if not re.search(rf"\b{_read_as(name)}\b", text)
     ]
+
+
+def _read_as(name: str) -> str:
+    """The name of an option in tasks. Two have another one: what follows from it, and module_defaults as they are."""
+    others = {"fetch_content_relay_groups": f"{_OPTIONS}.neighbours", "fetch_content_connection": name}
+    return others.get(name, f"{_OPTIONS}.{name.removeprefix('fetch_content_')}")
 
 
 def _text_of(entry: str) -> str:
