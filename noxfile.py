@@ -415,7 +415,8 @@ def secret_leaks(session: nox.Session, which: str) -> None:
 def fleet(session: nox.Session) -> None:
     """Hosts over SSH with all transfer modes and failures, and 300 mailboxes on 4 hosts; needs root."""
     hosts(session, "long or not long")
-    legal_case = ("tests/integration/test_role_spread.py", "-m", "long", "-k", "legal_case")
+    files = [f"tests/integration/test_role_{name}.py" for name in ("spread", "requests")]
+    legal_case = (*files, "-m", "long", "-k", "legal_case")
     pytest(session, *legal_case, variables={"STORWARE_TEST_LONG": "1"}, second="+300")
 
 
