@@ -234,10 +234,10 @@ def integration(session: nox.Session) -> None:
 
 
 @gate
-@nox.parametrize("which", ["oldest", "newest"], ids=["oldest", "newest"])
+@nox.parametrize("which", ["oldest", "2.18", "newest"], ids=["oldest", "2.18", "newest"])
 def cores(session: nox.Session, which: str) -> None:
-    """Real playbooks with the oldest and the newest ansible-core."""
-    playbooks(session, CORES[which], "matrix and not slow and not long")
+    """Real playbooks with the oldest and the newest ansible-core; answers of surveys also with 2.18."""
+    playbooks(session, CORES[which], "awx_form and not long" if which == "2.18" else "matrix and not slow and not long")
 
 
 def playbooks(session: nox.Session, core: Core, marks: str) -> None:
@@ -424,7 +424,8 @@ def secret_leaks(session: nox.Session, which: str) -> None:
 def fleet(session: nox.Session) -> None:
     """Hosts over SSH with all transfer modes and failures, and 300 mailboxes on 4 hosts; needs root."""
     hosts(session, "long or not long")
-    legal_case = ("tests/integration/test_role_spread.py", "-m", "long", "-k", "legal_case")
+    files = [f"tests/integration/test_role_{name}.py" for name in ("spread", "requests")]
+    legal_case = (*files, "-m", "long", "-k", "legal_case")
     pytest(session, *legal_case, variables={"STORWARE_TEST_LONG": "1"}, second="+300")
 
 

@@ -92,6 +92,8 @@ _WORDS: t.Final = {
     "cert": "certificate",
     "dest": "directory",
 }
+# Choices for texts that AWX makes numbers of with ansible-core 2.19 and later: 0640 would come as 416.
+_CHOICES: t.Final = {"fetch_content_file_mode": ["u=rw,go=", "u=rw,g=r,o=", "u=rw,g=rw,o=", "u=rw,go=r"]}
 # What a survey offers where the option itself has no default.
 _DEFAULTS: t.Final = {"fetch_content_protected_entity_type": "CLOUD_USER"}
 _REQUIRED: t.Final = ("fetch_content_protected_entities",)
@@ -259,8 +261,7 @@ def _question(variable: str, about: t.Mapping[str, Json]) -> Json:
     return {
         "variable": variable,
         "question_name": _label(re.sub("^(fetch_content|list_downloads|remove_downloads)_", "", variable)),
-        "question_description": _plain(text)
-        + (" One in a line." if kind == "textarea" and "in a line" not in text else ""),
+        "question_description": _plain(text) + (" One in each line." if kind == "textarea" else ""),
         "type": kind,
         "required": variable in _REQUIRED or bool(about.get("required")),
         "default": "" if default is None else default,
@@ -273,15 +274,15 @@ def _answer(variable: str, about: t.Mapping[str, Json]) -> tuple[str, dict[str, 
     kind = about.get("type", "str")
     if kind == "list" and about.get("elements", "str") == "str":
         return "textarea", {"min": 0, "max": 100_000}
-    if about.get("choices"):
-        return "multiplechoice", {"choices": about["choices"]}
+    if choices := _CHOICES.get(variable, about.get("choices")):
+        return "multiplechoice", {"choices": choices}
     if kind == "bool":
         return "multiplechoice", {"choices": ["true", "false"]}
     if kind == "int":
         return "integer", {"min": 0, "max": 2**31 - 1}
     if kind == "float":
         return "float", {"min": 0, "max": 30 * 24 * 3600}
-    if kind in ("str", "path"):
+    if kind in ("str", "path", "bytes"):
         return "text", {"min": 0, "max": 1024}
     raise ContentError(
         f"tests/awx_content.py: {variable} is of the type {kind}, which no survey can ask for: name it in _NOT_ASKED, "
@@ -291,11 +292,8 @@ def _answer(variable: str, about: t.Mapping[str, Json]) -> tuple[str, dict[str, 
 
 def _playbook_options(playbook: str, documented: documentation.Options) -> documentation.Options:
     """The variables of a playbook, with the documentation of the module's options that they are handed to."""
-    plays = yaml.safe_load((tree.ROOT / "playbooks" / f"{playbook}.yml").read_text(encoding="utf-8"))
-    tasks = [task for play in plays for task in play["tasks"]]
-    module = next(args for task in tasks for name, args in task.items() if name.startswith("storware.backup."))
-    handed = {option: re.search(rf"\b{playbook}_\w+", str(value)) for option, value in module.items()}
-    return {found.group(): documented[option] for option, found in handed.items() if found and option in documented}
+    uses = documentation.playbook_uses(tree.ROOT / "playbooks" / f"{playbook}.yml")
+    return {f"{playbook}_{name}": documented[option] for _module, option, name in uses if option in documented}
 
 
 # --- Texts ---

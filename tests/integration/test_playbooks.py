@@ -37,7 +37,7 @@ def _shown(run: Run, task: str) -> list[str]:
 @pytest.mark.smoke
 @pytest.mark.matrix
 def test_fetch_to_some_hosts(ansible: Ansible, simulator: Simulator, tmp_path: pathlib.Path) -> None:
-    """Entities as text with commas, as a command line or a survey gives them, and hosts by pattern."""
+    """Entities as a text with one in each line, as a survey gives them, and hosts by pattern."""
     for host in ("web", "files"):
         (tmp_path / host).mkdir()
     run = ansible.playbook(
@@ -45,7 +45,7 @@ def test_fetch_to_some_hosts(ansible: Ansible, simulator: Simulator, tmp_path: p
         inventory={"all": {"hosts": {"web": {}, "files": {}}}},
         variables={
             "fetch_content_hosts": "files",
-            "fetch_content_protected_entities": "alice@example.com,bob@example.com",
+            "fetch_content_protected_entities": "alice@example.com\nbob@example.com",
             "fetch_content_protected_entity_type": "CLOUD_USER",
             "fetch_content_backup": "",
             "fetch_content_dest": f"{tmp_path}/{{{{ inventory_hostname }}}}",

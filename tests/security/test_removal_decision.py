@@ -148,10 +148,16 @@ class Case:
             expected=self.expected,
             limit=self.limit,
             run=RUN,
-            outcomes={name: self.hosts[name].outcome for name in self.seen if self.hosts[name].outcome is not None},
-            shares=self.shares,
+            outcomes={name: self.outcome(name) for name in self.seen if self.hosts[name].outcome is not None},
             missing=self.missing,
         )
+
+    def outcome(self, name: str) -> Json:
+        """What the host came to, with its share where it has one."""
+        found = self.hosts[name].outcome
+        if not self.shares or not isinstance(found, dict):
+            return found
+        return {**found, "guids": [download["guid"] for download in self.shares[name]]}
 
     def is_to_get(self, name: str, guid: str) -> bool:
         if name not in self.seen:

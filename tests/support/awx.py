@@ -10,6 +10,7 @@ import json
 import pathlib
 import shutil
 import subprocess
+import sys
 import typing as t
 
 import jinja2
@@ -42,6 +43,24 @@ def answers(spec: t.Sequence[Json], given: t.Mapping[str, Json]) -> dict[str, Js
         assert found[name] != "" or not question["required"], f"{name} has to be answered"
         assert question["type"] != "multiplechoice" or found[name] in ("", *question["choices"]), f"{name}: no choice"
     return found
+
+
+def extra_vars(variables: t.Mapping[str, Json]) -> str:
+    """The file of extra vars as AWX writes it: texts are marked unsafe, so that nobody's answer is a template.
+
+    From 2.19 on, ansible-core resolves such a text like one without quotes: an empty one is null, and 0640 is 416.
+    """
+    return yaml.dump(dict(variables), Dumper=_UnsafeTexts, default_flow_style=True, width=sys.maxsize)
+
+
+class _UnsafeTexts(yaml.SafeDumper):
+    """Writes ``!unsafe 'text'``, as awx.main.utils.safe_yaml does."""
+
+    def represent_text(self, text: str) -> yaml.Node:
+        return self.represent_scalar("!unsafe", text, style="'")
+
+
+_UnsafeTexts.add_representer(str, _UnsafeTexts.represent_text)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,11 +118,12 @@ class Awx:
         }
         for path, content in {
             "env/envvars": environment,
-            "env/extravars": {"ansible_python_interpreter": self._ansible.python, **variables},
             "env/settings": {"job_timeout": 300, "idle_timeout": 120},
             "inventory/hosts.json": {"all": {"hosts": self._hosts}},
         }.items():
             (place / path).write_text(json.dumps(content), encoding="utf-8")
+        given_to_job = {"ansible_python_interpreter": self._ansible.python, **variables}
+        (place / "env" / "extravars").write_text(extra_vars(given_to_job), encoding="utf-8")
         command = [
             self._ansible.bin / "ansible-runner",
             "run",
