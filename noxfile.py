@@ -126,6 +126,11 @@ def core_environment(session: nox.Session, core: Core) -> pathlib.Path:
     return environment(session, core.requirements, f"{core.requirements}.txt", core.python)
 
 
+def collection_awx(session: nox.Session) -> None:
+    """The collection awx.awx for tests of configure_awx; programs are run from other environments."""
+    environment(session, "awx", "awx.txt")
+
+
 def packages_of_debian(session: nox.Session) -> str:
     """Install programs that tests need, as root on Debian; returns why they are not there, or nothing."""
     return machine.provide(functools.partial(session.run, silent=True))
@@ -176,13 +181,15 @@ def quick(session: nox.Session) -> None:
     session.run(MAIN / "ruff", "format", "--no-cache", "--diff", "--quiet", ".")
     mypy(session)
     pytest(session, "-m", "not slow and not long", "tests/unit")
+    collection_awx(session)
     pytest(session, "-m", "smoke", "tests/integration", second="+smoke")
 
 
 @daily
 def env(session: nox.Session) -> None:
-    """The environment of tools and tests, in .build/venv."""
+    """The environments of tools and tests, in .build."""
     main_environment(session)
+    collection_awx(session)
     packages_of_debian(session)
 
 
@@ -222,19 +229,21 @@ def simulator(session: nox.Session) -> None:
 def integration(session: nox.Session) -> None:
     """Modules, role and playbooks against the simulator."""
     main_environment(session)
+    collection_awx(session)
     pytest(session, "tests/integration", "-m", ONCE, cover=True)
 
 
 @gate
-@nox.parametrize("which", ["oldest", "newest"], ids=["oldest", "newest"])
+@nox.parametrize("which", ["oldest", "2.18", "newest"], ids=["oldest", "2.18", "newest"])
 def cores(session: nox.Session, which: str) -> None:
-    """Real playbooks with the oldest and the newest ansible-core."""
-    playbooks(session, CORES[which], "matrix and not slow and not long")
+    """Real playbooks with the oldest and the newest ansible-core; answers of surveys also with 2.18."""
+    playbooks(session, CORES[which], "awx_form and not long" if which == "2.18" else "matrix and not slow and not long")
 
 
 def playbooks(session: nox.Session, core: Core, marks: str) -> None:
     """Run the tests with these marks, with an ansible-core and a Python of managed hosts of their own."""
     main_environment(session)
+    collection_awx(session)
     variables = {
         "STORWARE_TEST_ANSIBLE_BIN": str(core_environment(session, core)),
         "STORWARE_TEST_TARGET_PYTHON": str(host_environment(session, core.hosts) / "python"),
@@ -415,7 +424,8 @@ def secret_leaks(session: nox.Session, which: str) -> None:
 def fleet(session: nox.Session) -> None:
     """Hosts over SSH with all transfer modes and failures, and 300 mailboxes on 4 hosts; needs root."""
     hosts(session, "long or not long")
-    legal_case = ("tests/integration/test_role_spread.py", "-m", "long", "-k", "legal_case")
+    files = [f"tests/integration/test_role_{name}.py" for name in ("spread", "requests")]
+    legal_case = (*files, "-m", "long", "-k", "legal_case")
     pytest(session, *legal_case, variables={"STORWARE_TEST_LONG": "1"}, second="+300")
 
 
@@ -450,6 +460,7 @@ def crash(session: nox.Session) -> None:
 def long_tests(session: nox.Session) -> None:
     """More values, signals, hosts and pages of what the gate tests once; all attacks."""
     main_environment(session)
+    collection_awx(session)
     others = (
         "--ignore=tests/integration/test_switches.py",
         "--deselect=tests/integration/test_role_spread.py::test_what_a_legal_case_costs",

@@ -10,6 +10,7 @@ one that is not documented yet is left out, which lint reports.
 
 from __future__ import annotations
 
+import json
 import pathlib
 import re
 import typing as t
@@ -65,6 +66,7 @@ _NOT_ASKED: t.Final = {
     "fetch_content_guids": "people know entities; where both are asked for, neither could be left out",
     "fetch_content_report": "the container of a job is gone with the job; the report is in its artifacts",
     "fetch_content_spool": "the container of a job is gone with the job",
+    "fetch_content_verified": "is an artifact of an earlier job",
     "fetch_content_via": _BY_PLAYBOOK,
     "fetch_content_relay_groups": _BY_PLAYBOOK,
     "fetch_content_relay_user": _BY_PLAYBOOK,
@@ -90,6 +92,8 @@ _WORDS: t.Final = {
     "cert": "certificate",
     "dest": "directory",
 }
+# Choices for texts that AWX makes numbers of with ansible-core 2.19 and later: 0640 would come as 416.
+_CHOICES: t.Final = {"fetch_content_file_mode": ["u=rw,go=", "u=rw,g=r,o=", "u=rw,g=rw,o=", "u=rw,go=r"]}
 # What a survey offers where the option itself has no default.
 _DEFAULTS: t.Final = {"fetch_content_protected_entity_type": "CLOUD_USER"}
 _REQUIRED: t.Final = ("fetch_content_protected_entities",)
@@ -154,7 +158,8 @@ def _field(option: _options.Option, description: str) -> Json:
 
 
 def _job_templates(asked: t.Mapping[str, list[Json]]) -> Json:
-    def template(name: str, description: str, playbook: str, survey: str, *, hosts: bool, **more: Json) -> Json:
+    def template(name: str, description: str, playbook: str, survey: str, *, hosts: bool, extra_vars: str = "") -> Json:
+        given = json.loads(extra_vars or "{}")
         return {
             "name": name,
             "description": description,
@@ -166,13 +171,18 @@ def _job_templates(asked: t.Mapping[str, list[Json]]) -> Json:
             "ask_inventory_on_launch": hosts,
             "ask_limit_on_launch": hosts,
             "survey_enabled": True,
-            "survey_spec": {"name": name, "description": description, "spec": asked[survey]},
-            **more,
+            "survey_spec": {
+                "name": name,
+                "description": description,
+                "spec": [question for question in asked[survey] if question["variable"] not in given],
+            },
+            "extra_vars": extra_vars,
         }
 
-    def step(name: str, description: str, entry: str, *, hosts: bool) -> Json:
-        variables = {"fetch_content_step": entry}
-        return template(name, description, "fetch_content.yml", entry, hosts=hosts, extra_vars=variables)
+    def step(name: str, description: str, entry: str, *, hosts: bool, **variables: Json) -> Json:
+        # A text, as the API takes it
+        extra = json.dumps({"fetch_content_step": entry, **variables})
+        return template(name, description, "fetch_content.yml", entry, hosts=hosts, extra_vars=extra)
 
     return [
         template(
@@ -184,15 +194,21 @@ def _job_templates(asked: t.Mapping[str, list[Json]]) -> Json:
         ),
         step(_PREPARE, "Have downloads ready, and fetch nothing", "prepare", hosts=False),
         step(_VERIFY, "Compare the files on hosts with their receipts", "verify", hosts=True),
-        step(_REMOVE_FETCHED, "Remove the downloads of these entities from the server", "remove", hosts=False),
+        step(
+            _REMOVE_FETCHED,
+            "Prove again that every file is on every host, and remove the downloads from the server",
+            "fetch",
+            hosts=True,
+            fetch_content_remove=True,
+        ),
         template(_LIST, "Show the downloads that are on the server", "list_downloads.yml", "list", hosts=False),
         template(_REMOVE, "Remove downloads from the server", "remove_downloads.yml", "remove_downloads", hosts=False),
     ]
 
 
 def _workflow(fetching: t.Sequence[Json]) -> Json:
-    removal = ("fetch_content_remove", "fetch_content_expected_hosts")  # a node of its own removes, after approval
-    spec = [question for question in fetching if question["variable"] not in removal]
+    # A node of its own removes, after approval
+    spec = [question for question in fetching if question["variable"] != "fetch_content_remove"]
     description = "Prepare, fetch, verify and, once somebody has approved it, remove"
 
     def node(identifier: str, template: Json, then: str | None) -> Json:
@@ -205,9 +221,11 @@ def _workflow(fetching: t.Sequence[Json]) -> Json:
 
     approval = {
         "name": "Remove the downloads from the server?",
-        "description": "All files are on the hosts and have been verified. What is removed has to be prepared anew.",
+        # AWX shows it as it is: it cannot say what the job before has found
+        "description": f"Read the table and the counts at the end of the output of the job {_VERIFY}. The next job "
+        "proves again that every file is on every host, and removes nothing otherwise. "
+        "What is removed has to be prepared anew.",
         "type": "workflow_approval",
-        "timeout": 0,
     }
     return {
         "name": _WORKFLOW,
@@ -243,8 +261,7 @@ def _question(variable: str, about: t.Mapping[str, Json]) -> Json:
     return {
         "variable": variable,
         "question_name": _label(re.sub("^(fetch_content|list_downloads|remove_downloads)_", "", variable)),
-        "question_description": _plain(text)
-        + (" One in a line." if kind == "textarea" and "in a line" not in text else ""),
+        "question_description": _plain(text) + (" One in each line." if kind == "textarea" else ""),
         "type": kind,
         "required": variable in _REQUIRED or bool(about.get("required")),
         "default": "" if default is None else default,
@@ -257,15 +274,15 @@ def _answer(variable: str, about: t.Mapping[str, Json]) -> tuple[str, dict[str, 
     kind = about.get("type", "str")
     if kind == "list" and about.get("elements", "str") == "str":
         return "textarea", {"min": 0, "max": 100_000}
-    if about.get("choices"):
-        return "multiplechoice", {"choices": about["choices"]}
+    if choices := _CHOICES.get(variable, about.get("choices")):
+        return "multiplechoice", {"choices": choices}
     if kind == "bool":
         return "multiplechoice", {"choices": ["true", "false"]}
     if kind == "int":
         return "integer", {"min": 0, "max": 2**31 - 1}
     if kind == "float":
         return "float", {"min": 0, "max": 30 * 24 * 3600}
-    if kind in ("str", "path"):
+    if kind in ("str", "path", "bytes"):
         return "text", {"min": 0, "max": 1024}
     raise ContentError(
         f"tests/awx_content.py: {variable} is of the type {kind}, which no survey can ask for: name it in _NOT_ASKED, "
@@ -275,11 +292,8 @@ def _answer(variable: str, about: t.Mapping[str, Json]) -> tuple[str, dict[str, 
 
 def _playbook_options(playbook: str, documented: documentation.Options) -> documentation.Options:
     """The variables of a playbook, with the documentation of the module's options that they are handed to."""
-    plays = yaml.safe_load((tree.ROOT / "playbooks" / f"{playbook}.yml").read_text(encoding="utf-8"))
-    tasks = [task for play in plays for task in play["tasks"]]
-    module = next(args for task in tasks for name, args in task.items() if name.startswith("storware.backup."))
-    handed = {option: re.search(rf"\b{playbook}_\w+", str(value)) for option, value in module.items()}
-    return {found.group(): documented[option] for option, found in handed.items() if found and option in documented}
+    uses = documentation.playbook_uses(tree.ROOT / "playbooks" / f"{playbook}.yml")
+    return {f"{playbook}_{name}": documented[option] for _module, option, name in uses if option in documented}
 
 
 # --- Texts ---

@@ -12,5 +12,6 @@ from ..plugin_utils._action import ConnectionActionModule
 class ActionModule(ConnectionActionModule):
     """Resolves the connection on the controller, and tells how far the work is."""
 
+    _lists = ("guid",)
     _default_interval = _options.PROGRESS_INTERVAL
     _brings_files = True

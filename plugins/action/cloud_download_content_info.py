@@ -10,3 +10,5 @@ from ..plugin_utils._action import VisitingActionModule
 
 class ActionModule(VisitingActionModule):
     """Believes no more of the result than the module documents."""
+
+    _lists = ("guid",)

@@ -62,6 +62,7 @@ class _Rhythm:
 class ActionModule(VisitingActionModule):
     """Hands files of the controller over in pieces; what comes from another host, the module gets itself."""
 
+    _lists = ("guid",)
     _default_interval = _options.PROGRESS_INTERVAL
     _brings_files = True
 

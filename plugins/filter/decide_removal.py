@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ..module_utils import _options
 from ..plugin_utils import _removal
 
 DOCUMENTATION = r"""
@@ -47,7 +48,7 @@ options:
     elements: str
     required: true
   expected:
-    description: Names of all hosts that are to get the files. Nothing is removed while one of them is not in O(hosts). A multi-line string is also accepted.
+    description: Names of all hosts that are to get the files. Nothing is removed while one of them is not in O(hosts). A text with one name in each line is also accepted.
     type: list
     elements: str
     default: []
@@ -63,10 +64,7 @@ options:
     description:
       - The outcome of each host, a dictionary with C(run), the identity of its run, and C(result), the result of M(storware.backup.cloud_download_content) or
         M(storware.backup.cloud_download_copy).
-    type: dict
-    default: {}
-  shares:
-    description: The downloads of each host, as P(storware.backup.spread#filter) returns them. When empty, every host is to get all downloads.
+      - C(guids) in it lists the downloads that the host is to get. Without it, or without an outcome of this run, the host is to get all.
     type: dict
     default: {}
   missing:
@@ -74,6 +72,12 @@ options:
     type: list
     elements: dict
     default: []
+  verified:
+    description:
+      - GUIDs of the downloads whose files an earlier check has found intact. Nothing is removed while a download is not among them.
+      - It is no proof. With V(null) there was no such check.
+    type: list
+    elements: str
   predicted:
     description: Whether the results are those of check mode. A file that would be fetched then counts as proved.
     type: bool
@@ -137,13 +141,12 @@ def decide_removal(
     limit: str = "",
     run: str = "",
     outcomes: t.Mapping[str, t.Any] | None = None,
-    shares: t.Mapping[str, t.Sequence[_removal.Record]] | None = None,
     missing: t.Sequence[_removal.Record] = (),
+    verified: t.Sequence[str] | None = None,
     predicted: bool = False,
 ) -> dict[str, t.Any]:
     """Return the decision as DOCUMENTATION and RETURN describe it."""
-    text = expected if isinstance(expected, str) else "\n".join(map(str, expected))
-    names = [line.strip() for line in text.splitlines() if line.strip()]
+    names = _options.text_items(expected if isinstance(expected, str) else "\n".join(map(str, expected)))
     scope = _removal.Scope(hosts, alive, batch, names, limit)
     if downloads is None:
         found = _removal.obstacles(scope)
@@ -151,7 +154,13 @@ def decide_removal(
         return {**_as_dict(decision), "message": " ".join(found)}
     return _as_dict(
         _removal.decide(
-            downloads, outcomes or {}, run=run, scope=scope, shares=shares, missing=missing, predicted=predicted
+            downloads,
+            outcomes or {},
+            run=run,
+            scope=scope,
+            missing=missing,
+            verified=verified,
+            predicted=predicted,
         )
     )
 

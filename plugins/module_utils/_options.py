@@ -215,22 +215,24 @@ def check_guids(option: str, texts: t.Iterable[str]) -> None:
             raise OptionError(option, f"must be a GUID of 36 characters, not {text!r}")
 
 
-def one_in_a_line(params: t.Mapping[str, t.Any]) -> dict[str, list[t.Any]]:
-    """Options that are lists, and have a text of several lines in them: each line is an element.
+def text_items(text: str, *, commas: bool = False) -> list[str]:
+    """The items of a list that is given as a text: one in a line, stripped, empty ones dropped.
 
-    A survey of AWX has no lists, but a field for texts.
+    A survey of AWX has no lists, but a field for texts. commas: Ansible's own rule for a text of a single line, which
+    is split at its commas; otherwise a comma is a character.
     """
+    lines = text.strip().splitlines()
+    items = text.split(",") if commas and len(lines) == 1 else lines
+    return [item.strip() for item in items if item.strip()]
+
+
+def one_in_a_line(params: t.Mapping[str, t.Any]) -> dict[str, list[t.Any]]:
+    """Options that are lists, and have a text of several lines in them: each line is an element."""
     found = {}
     for name, value in params.items():
         if isinstance(value, list) and any(isinstance(text, str) and "\n" in text for text in value):
-            found[name] = [line for text in value for line in _lines(text)]
+            found[name] = [line for text in value for line in (text_items(text) if isinstance(text, str) else [text])]
     return found
-
-
-def _lines(value: t.Any) -> list[t.Any]:
-    if not isinstance(value, str):
-        return [value]
-    return [line.strip() for line in value.splitlines() if line.strip()]
 
 
 def for_another_host(arguments: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

@@ -34,7 +34,8 @@ options:
     description:
       - Whose data it is, each by name, e-mail address or GUID. Names and addresses are compared exactly; one that fits nothing,
         or several entities, is an error that lists the candidates, and nothing is sent.
-      - A text with several lines is a list with an element for each line, as in O(guid).
+      - A text of a single line is split at commas, one of several lines has an item in each, as in O(guid). Items are stripped. For names with
+        commas, give a list, ad hoc in the form of JSON such as C(-a '{"protected_entities":["Sales, Marketing"]}').
       - Exactly one of O(protected_entities) and O(guid) is required.
     type: list
     elements: str

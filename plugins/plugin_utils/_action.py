@@ -33,6 +33,7 @@ class VisitingActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ha
     """
 
     _default_interval: float | None = None  # of progress_interval; None for modules that never take long
+    _lists: t.ClassVar[tuple[str, ...]] = ()  # options of the module that are lists
     _brings_files = False  # whether the module has a file for each guid, or has failed
     _supports_check_mode = True
     _supports_async = True
@@ -46,12 +47,21 @@ class VisitingActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ha
         try:
             if self._is_of_the_role:
                 self._refuse_facts(task_vars or {})
-            result.update(self._run_with(self._task.args, task_vars))
+            result.update(self._run_with(self._with_lists(self._task.args), task_vars))
         except StorwareError as error:
             result.update(failure(error))
         if not self._wraps_async:
             self._remove_tmp_path(self._connection._shell.tmpdir)
         return result
+
+    def _with_lists(self, given: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        """The arguments with lists in the place of texts, before Ansible splits them; an empty text sets nothing."""
+        lists = {
+            name: _options.text_items(given[name], commas=True)
+            for name in self._lists
+            if isinstance(given.get(name), str)
+        }
+        return {name: lists.get(name, value) for name, value in given.items() if lists.get(name) != []}
 
     def _run_with(self, given: t.Mapping[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
         """The module's result for these arguments of the task. Raises StorwareError."""
@@ -181,8 +191,11 @@ class ConnectionActionModule(VisitingActionModule):
         own = _options.set_in({name: value for name, value in connection.items() if value == given.get(name)})
         session = {} if self._opens_session else _options.set_in({"session": given.get("session")})
         rest = {name: value for name, value in given.items() if name not in {**own, **session}}
-        if "url" in own:
-            rest["url"] = self._url_of_the_play()
+        # Ansible has put these in the place of the play's, also where they set nothing.
+        replaced = {
+            name for name, value in connection.items() if value in (None, "") or (name == "url" and name in own)
+        }
+        rest |= {name: self._of_the_play(name) for name in replaced - session.keys()}
         return rest, [_options.Level("the role", session), _options.Level("fetch_content_connection", own)]
 
     @property
@@ -190,13 +203,13 @@ class ConnectionActionModule(VisitingActionModule):
         """Whether the role gives this task no session."""
         return False
 
-    def _url_of_the_play(self) -> t.Any:
-        """The URL in module_defaults that the role's own has replaced."""
+    def _of_the_play(self, option: str) -> t.Any:
+        """The option in module_defaults that the role's own has replaced."""
         found = None
         for defaults in self._task.module_defaults or []:
             for name in (f"group/{_facts.GROUP}", self._task.resolved_action):
                 options = self._templar.template(defaults.get(name)) or {}
-                found = options.get("url", found)
+                found = options.get(option, found)
         return found
 
 

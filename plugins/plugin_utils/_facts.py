@@ -24,12 +24,18 @@ def refuse_variables_of_the_role(
     Ansible prefers facts to the role's defaults and to the inventory. prefixes: of the variables that matter.
     """
     for host in hosts:
-        # As they are: templating all facts of all hosts would take long.
-        facts = task_vars["hostvars"].raw_get(host).get("ansible_facts") or {}
-        for name in facts:
-            if str(name).startswith(prefixes):
-                raise OptionError(
-                    re.sub("[^!-~]", "?", str(name)[:80]),
-                    f"comes from the facts of {host}, and no host may set it",
-                    hint="Find the module that returned it. A fact cache keeps it until --flush-cache.",
-                )
+        for name in variables_of_the_role(task_vars, host, prefixes)[:1]:
+            raise OptionError(
+                name,
+                f"comes from the facts of {host}, and no host may set it",
+                hint="Find the module that returned it. A fact cache keeps it until --flush-cache.",
+            )
+
+
+def variables_of_the_role(
+    task_vars: t.Mapping[str, t.Any], host: str, prefixes: tuple[str, ...] = PREFIXES
+) -> list[str]:
+    """The names in the facts of this host that would be taken for the role's variables, as a message can show them."""
+    # As they are: templating all facts of all hosts would take long.
+    facts = task_vars["hostvars"].raw_get(host).get("ansible_facts") or {}
+    return [re.sub("[^!-~]", "?", str(name)[:80]) for name in facts if str(name).startswith(prefixes)]

@@ -106,30 +106,35 @@ def decide(
     *,
     run: str,
     scope: Scope,
-    shares: t.Mapping[str, t.Sequence[Record]] | None = None,
     missing: t.Sequence[Record] = (),
+    verified: t.Sequence[str] | None = None,
     predicted: bool = False,
 ) -> Decision:
     """Remove all downloads, or none of them with the reasons.
 
     Args:
-        downloads: records with guid (None in check mode for what would be created) and protected_entity.
-        outcomes: of each host {"run": identity of its run, "result": of the module that fetched or copied}. Untrusted.
+        downloads: records with guid (None in check mode for what would be created) and protected_entity. One that
+            several requests have found may be there several times.
+        outcomes: of each host {"run": identity of its run, "result": of the module that fetched or copied, "guids": of
+            the downloads that it is to get; all of them without}. The result is untrusted.
         run: identity of this run, which no host and no earlier run knows.
         scope: the hosts.
-        shares: the downloads of each host; when empty, every host is to get all.
         missing: records of what could not be prepared, each with name and reason.
+        verified: GUIDs that an earlier check has found intact, which only narrows; None when there was none.
         predicted: check mode, where a file that would be fetched counts, and downloads that do not exist are left out.
     """
     keep = [Kept(None, None, None, text) for text in obstacles(scope)]
     keep += [Kept(None, record.get("name"), None, f"not prepared, {record.get('reason')}") for record in missing]
     if not downloads and not keep:
         keep.append(Kept(None, None, None, "No download was prepared or found in this run."))
-    existing = [record for record in downloads if record.get("guid")]
-    if len(existing) < len(downloads) and not predicted:
+    existing = list({record["guid"]: record for record in downloads if record.get("guid")}.values())
+    if not all(record.get("guid") for record in downloads) and not predicted:
         keep.append(Kept(None, None, None, "Not every download exists."))
+    intact = None if verified is None else {str(guid).lower() for guid in verified}
     for record in existing:
-        hosts = [host for host in scope.hosts if _is_for(record, host, shares)]
+        if intact is not None and str(record["guid"]).lower() not in intact:
+            keep.append(_kept(record, None, "the earlier check found no intact file of it (fetch_content_verified)"))
+        hosts = [host for host in scope.hosts if _is_for(record, outcomes.get(host), run)]
         if not hosts:
             keep.append(_kept(record, None, "no host is to get it"))
         for host in hosts:
@@ -139,8 +144,14 @@ def decide(
     return Decision([] if keep else [str(record["guid"]) for record in existing], keep)
 
 
-def _is_for(record: Record, host: str, shares: t.Mapping[str, t.Sequence[Record]] | None) -> bool:
-    return not shares or host not in shares or any(record["guid"] == one.get("guid") for one in shares[host])
+def _is_for(record: Record, outcome: t.Any, run: str) -> bool:
+    """Whether a host is to get it. One that has not come so far as to know may be meant to get anything."""
+    guids = outcome.get("guids") if _is_of(run, outcome) else None
+    return not isinstance(guids, (list, tuple)) or record["guid"] in guids
+
+
+def _is_of(run: str, outcome: t.Any) -> bool:
+    return bool(isinstance(outcome, t.Mapping) and run and outcome.get("run") == run)
 
 
 def _kept(record: Record, host: str | None, reason: str) -> Kept:
@@ -150,8 +161,7 @@ def _kept(record: Record, host: str | None, reason: str) -> Kept:
 
 def _shortfall(guid: str, host: str, outcome: t.Any, run: str, scope: Scope, predicted: bool) -> str | None:
     """Why the outcome is no proof that the host has the file of this download; None if it is."""
-    is_of_this_run = isinstance(outcome, t.Mapping) and run and outcome.get("run") == run
-    result = outcome.get("result") if is_of_this_run else None
+    result = outcome.get("result") if _is_of(run, outcome) else None
     if isinstance(result, t.Mapping) and (reason := _doubt(guid, result, predicted)):
         return reason
     if host not in scope.alive:

@@ -1,11 +1,10 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The AWX content: its job templates run as AWX runs them, and a playbook sets AWX up with it."""
+"""The AWX content: its job templates run as AWX runs them."""
 
 from __future__ import annotations
 
-import json
 import pathlib
 import re
 import typing as t
@@ -16,7 +15,7 @@ from ansible_collections.storware.backup.plugins.module_utils import _options
 from tests.simulator.credentials import TOKEN
 from tests.simulator.process import Simulator
 from tests.support.ansible import Ansible
-from tests.support.awx import Awx, generated, stand_in
+from tests.support.awx import Awx, Job, generated
 from tests.support.use import FETCHING, WAITING
 
 Json = t.Any
@@ -86,12 +85,16 @@ def test_every_job_template_runs_as_awx_runs_it(awx: Awx, simulator: Simulator, 
     assert {row["sha256"] for row in report["files"]} == expected
 
     verified = launch("verify content", dest)
-    assert verified.output.count("failed=0") == 1
+    assert "2 of 2 files are intact, on 1 of 1 hosts." in verified.output
+    for sha256 in expected:
+        assert re.search(rf"files-1 +\d+ +{sha256} +intact +{tmp_path}/restore/", verified.output)
+    assert set(verified.artifacts["fetch_content_verified"]["guids"]) == {d["guid"] for d in simulator.downloads()}
     listed = launch("list downloads", {"list_downloads_mode": "CLOUD_DOWNLOAD"})
     assert "Alice Archer" in listed.output
     assert "Bob Baker" in listed.output
 
-    launch("remove fetched downloads", {"fetch_content_protected_entities": "bob@example.com"}, **quick)
+    bob = {"fetch_content_protected_entities": "bob@example.com", **dest}
+    launch("remove fetched downloads", bob, **quick, **verified.artifacts)
     assert [download["protected_entity"] for download in _entities(simulator)] == ["Alice Archer"]
     (left,) = simulator.downloads()
     launch("remove downloads", {"remove_downloads_guids": left["guid"]})
@@ -103,6 +106,34 @@ def test_every_job_template_runs_as_awx_runs_it(awx: Awx, simulator: Simulator, 
         kept = job.shown()
         assert TOKEN not in kept
         assert not re.search("JSESSIONID=[0-9a-f]", kept)
+
+
+@pytest.mark.slow
+def test_the_last_node_removes_what_it_proves_itself_and_what_was_verified(
+    awx: Awx, simulator: Simulator, tmp_path: pathlib.Path
+) -> None:
+    """Days may lie between the verification and the approval. The artifact narrows, and proves nothing."""
+    (guid,) = simulator.seed(users=1, downloads=1)
+    (entity,) = [download["backup"]["protectedEntity"]["guid"] for download in simulator.downloads()]
+    dest = tmp_path / "restore"
+
+    def remove(verified: list[str]) -> Job:
+        given = {"fetch_content_protected_entities": entity, "fetch_content_dest": str(dest)}
+        return awx.launch("Storware: remove fetched downloads", given, fetch_content_verified={"guids": verified})
+
+    dest.rmdir()
+    lost = remove([guid])
+    assert lost.status == "failed"
+    assert [download["guid"] for download in simulator.downloads()] == [guid]
+
+    dest.mkdir()
+    another = remove([])
+    assert another.status == "failed"
+    assert "the earlier check found no intact file of it (fetch_content_verified)" in another.output
+    assert [download["guid"] for download in simulator.downloads()] == [guid]
+
+    assert remove([guid]).status == "successful"
+    assert simulator.downloads() == []
 
 
 def _entities(simulator: Simulator) -> list[Json]:
@@ -131,48 +162,3 @@ def test_the_steps_of_the_workflow_are_job_templates_and_the_removal_waits_for_s
         job = nodes[identifier]["unified_job_template"]
         assert job["type"] == ("workflow_approval" if identifier == "approve" else "job_template")
         assert identifier == "approve" or job["name"] in names
-
-
-# --- Setting AWX up ---
-
-
-@pytest.mark.smoke
-@pytest.mark.matrix
-def test_a_playbook_sets_awx_up_with_the_content(ansible: Ansible, tmp_path: pathlib.Path) -> None:
-    log = tmp_path / "log"
-    paths = f"{stand_in(tmp_path / 'collections')}:{ansible.environment()['ANSIBLE_COLLECTIONS_PATH']}"
-    run = ansible.playbook(
-        "storware.backup.configure_awx",
-        variables={
-            "configure_awx_project": "Storware",
-            "configure_awx_inventory": "Hosts",
-            "configure_awx_credential_inputs": {"url": "https://backup.example.com:8181", "password": "wonderland"},
-        },
-        environment={"ANSIBLE_COLLECTIONS_PATH": paths, "AWX_LOG": str(log)},
-    ).ok()
-    assert "wonderland" not in run.output
-    done = [json.loads(line) for line in log.read_text().splitlines()]
-    assert [name for name, _given in done] == [
-        "credential_type",
-        "credential",
-        *["job_template"] * 6,
-        "workflow_job_template",
-    ]
-    assert done[0][1] == generated("credential_type.yml")
-    assert [given["survey_spec"] for name, given in done if name == "job_template"] == [
-        found["survey_spec"] for found in generated("job_templates.yml")
-    ]
-    assert all(given["credentials"] == ["Storware"] for name, given in done if name == "job_template")
-    assert all(given["job_slice_count"] == 1 for name, given in done if name == "job_template")
-    assert done[-1][1]["schema"] == generated("workflow.yml")["schema"]
-
-
-def test_without_a_project_nothing_is_set_up(ansible: Ansible, tmp_path: pathlib.Path) -> None:
-    paths = f"{stand_in(tmp_path / 'collections')}:{ansible.environment()['ANSIBLE_COLLECTIONS_PATH']}"
-    run = ansible.playbook(
-        "storware.backup.configure_awx",
-        environment={"ANSIBLE_COLLECTIONS_PATH": paths, "AWX_LOG": str(tmp_path / "log")},
-    )
-    assert run.rc != 0
-    assert "Give configure_awx_project" in run.output
-    assert not (tmp_path / "log").exists()

@@ -1,11 +1,10 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""docs/awx.md: its commands are run, with a collection in the place of awx.awx that writes down what it is given."""
+"""docs/awx.md: what it names is there, and images for it can be built. test_awx_configure.py runs its commands."""
 
 from __future__ import annotations
 
-import json
 import pathlib
 import re
 import shutil
@@ -14,43 +13,10 @@ import subprocess
 import yaml
 
 from tests.harness import tree
-from tests.support import marks
 from tests.support.ansible import Ansible
-from tests.support.awx import generated, stand_in
+from tests.support.awx import generated
 
 _GUIDE = (tree.ROOT / "docs" / "awx.md").read_text(encoding="utf-8")
-
-
-def test_the_guide_sets_awx_up(ansible: Ansible, tmp_path: pathlib.Path) -> None:
-    clone, log = tmp_path / "clone", tmp_path / "log"
-    shutil.copytree(tree.ROOT / "extensions", clone / "extensions")
-    (clone / "extensions" / "ee" / "storware-backup-1.0.0.tar.gz").touch()
-    script = []
-    for how, name, text in marks.blocks(_GUIDE):
-        if how == "file":
-            (clone / str(name)).write_text(text, encoding="utf-8")
-        else:
-            script.append(text)
-    assert len(script) == 2
-    environment = ansible.environment(AWX_LOG=str(log))
-    environment["ANSIBLE_COLLECTIONS_PATH"] += f":{stand_in(tmp_path / 'collections')}"
-    done = subprocess.run(
-        ["bash", "-euc", "\n".join(script)],
-        cwd=clone,
-        env=environment,
-        input="secret\n",
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "wonderland" not in done.stdout + done.stderr
-    assert (clone / "context" / "_build" / "requirements.yml").exists()
-    told = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-    templates = [given for name, given in told if name == "job_template"]
-    assert [given["name"] for given in templates] == [found["name"] for found in generated("job_templates.yml")]
-    assert all(given["credentials"] == ["Storware", "File servers"] for given in templates)
-    assert all(given["project"] == "Storware" for given in templates)
 
 
 def test_what_the_guide_names_is_there() -> None:

@@ -141,7 +141,7 @@ def test_s6_the_words_of_an_exception_of_any_layer_are_scrubbed(
     if place == "request":
         monkeypatch.setattr(requests.Session, "send", fail)
     else:
-        monkeypatch.setattr(requests.Response, "iter_content", fail)
+        monkeypatch.setattr(urllib3.HTTPResponse, "read", fail)
     with answering({LIST: Answer.json([])}) as server:
         result = run_module(INFO, login_to(server, username="king", password=canary.secret))
     assert raised

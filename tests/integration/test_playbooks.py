@@ -37,7 +37,7 @@ def _shown(run: Run, task: str) -> list[str]:
 @pytest.mark.smoke
 @pytest.mark.matrix
 def test_fetch_to_some_hosts(ansible: Ansible, simulator: Simulator, tmp_path: pathlib.Path) -> None:
-    """Entities as text with commas, as a command line or a survey gives them, and hosts by pattern."""
+    """Entities as a text with one in each line, as a survey gives them, and hosts by pattern."""
     for host in ("web", "files"):
         (tmp_path / host).mkdir()
     run = ansible.playbook(
@@ -45,7 +45,7 @@ def test_fetch_to_some_hosts(ansible: Ansible, simulator: Simulator, tmp_path: p
         inventory={"all": {"hosts": {"web": {}, "files": {}}}},
         variables={
             "fetch_content_hosts": "files",
-            "fetch_content_protected_entities": "alice@example.com,bob@example.com",
+            "fetch_content_protected_entities": "alice@example.com\nbob@example.com",
             "fetch_content_protected_entity_type": "CLOUD_USER",
             "fetch_content_backup": "",
             "fetch_content_dest": f"{tmp_path}/{{{{ inventory_hostname }}}}",
@@ -57,7 +57,27 @@ def test_fetch_to_some_hosts(ansible: Ansible, simulator: Simulator, tmp_path: p
     assert len(list((tmp_path / "files").glob("*.sha256"))) == 2
     assert not list((tmp_path / "web").iterdir())
     assert simulator.downloads() == []  # web is not of the play
-    assert {result.host for result in run.results} == {"files"}
+    assert {result.host for result in run.results} == {"files", "localhost"}
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize(("pattern", "arguments"), [("nobody", ()), ("files", ("--limit", "web"))])
+def test_a_run_without_a_host_fails(ansible: Ansible, pattern: str, arguments: tuple[str, ...]) -> None:
+    """Hosts that match nothing, or that a limit leaves out: nothing is proved, so that nothing ends well."""
+    run = ansible.playbook(
+        "storware.backup.fetch_content",
+        *arguments,
+        inventory={"all": {"hosts": {"web": {}}, "children": {"files": {"hosts": {"db": {}}}}}},
+        variables={"fetch_content_hosts": pattern, "fetch_content_step": "verify", "fetch_content_dest": "/srv"},
+    )
+    assert run.rc != 0
+    assert f"No host of this run matches fetch_content_hosts={pattern}" in run.output
+
+
+def test_a_run_without_an_inventory_fails(ansible: Ansible) -> None:
+    run = ansible.playbook("storware.backup.fetch_content", inventory={"all": {}})
+    assert run.rc != 0
+    assert "No host of this run matches fetch_content_hosts=all" in run.output
 
 
 @pytest.mark.smoke

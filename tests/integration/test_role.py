@@ -229,6 +229,10 @@ def test_bad_input(fleet: Fleet) -> None:
         "mode": ({"fetch_content_file_mode": 0o640}, "fetch_content_file_mode must be quoted"),
         "verify": ({"fetch_content_verify": "hardly"}, "fetch_content_verify"),
         "download-mode": ({"fetch_content_mode": "ISCSI"}, "fetch_content_mode"),
+        "name": (
+            {"fetch_content_guids": [], "fetch_content_protected_entities": [83]},
+            "fetch_content_protected_entities must",
+        ),
         "connection": ({"fetch_content_connection": {"pasword": "swordfish"}}, "fetch_content_connection"),
     }
     hosts = {

@@ -37,6 +37,31 @@ def report(path: pathlib.Path) -> Json:
 
 @pytest.mark.matrix
 @pytest.mark.slow
+@pytest.mark.parametrize("spread", [False, True])
+def test_a_host_that_is_away_from_the_start_is_in_the_report(
+    fleet: Fleet, tmp_path: pathlib.Path, spread: bool
+) -> None:
+    """Ansible drops it when it gathers facts, before the role begins. Its files are wanted all the same."""
+    path = tmp_path / "case 17.json"
+    away = {"host-1": {"ansible_remote_tmp": "/proc/nowhere"}}
+    reports = [str(path), str(path.with_suffix(".csv"))]
+    keywords = {"gather_facts": True, "vars": {"ansible_facts_modules": "ansible.builtin.ping"}}
+    run = fleet.mail(hosts=away, keywords=keywords, spread=spread, report=reports)
+    assert run.rc != 0
+    told = report(path)
+    assert not told["complete"]
+    rows = [(row["host"], row["result"]) for row in told["files"]]
+    assert len(rows) == (len(PEOPLE) if spread else len(PEOPLE) * len(NAMES))
+    lost = [result for host, result in rows if host == "host-1"]
+    assert lost == ["not tried"] * len(lost)
+    assert lost
+    assert {result for host, result in rows if host != "host-1"} <= {"fetched"}
+    assert {row["entity"] for row in told["files"]} == {"Alice Archer", "Bob Baker"}
+    assert "is not on host-1: not tried, the host failed or was unreachable before" in run.stdout
+
+
+@pytest.mark.matrix
+@pytest.mark.slow
 def test_what_cannot_be_prepared_does_not_hold_up_the_rest(fleet: Fleet, tmp_path: pathlib.Path) -> None:
     """The others are fetched, the run fails and reports, nothing is removed; the next run does what is missing."""
     simulator = fleet.simulator

@@ -59,6 +59,8 @@ def _taken(file: pathlib.PurePath) -> set[str]:
         return {"_input", *options}
     if kind == "lookup":
         return {"_terms"}  # which ours take alone
+    if not hasattr(plugin, "main"):  # its action plugin does the work
+        return set(importlib.import_module(f"{_PACKAGE}.action.{file.stem}").SPEC)
     return _options_of_module(plugin.main)
 
 

@@ -21,8 +21,11 @@ _ROLE: t.Final = "roles/fetch_content"
 _SPECS: t.Final = documentation.ROLE_SPECS
 _DEFAULTS: t.Final = f"{_ROLE}/defaults/main.yml"
 _TASKS: t.Final = tree.ROOT / _ROLE / "tasks"
+_OPTIONS: t.Final = "_fetch_content_options"  # where they are once they have been read
 # A value that is handed on as it is.
-_HANDED: t.Final = re.compile(r"\{\{ (fetch_content_\w+)(?: \| default\(omit, true\))? \}\}")
+_HANDED: t.Final = re.compile(
+    rf"\{{\{{ \(?{_OPTIONS}\.(\w+)(?: \| default\(omit, true\)| \| string\) if {_OPTIONS}\.\w+ else omit)? \}}\}}"
+)
 
 
 def problems() -> list[str]:
@@ -71,15 +74,20 @@ def _of_uses(entry_points: t.Mapping[str, documentation.Options]) -> list[str]:
         for entry, options in entry_points.items()
         for text in [_text_of(entry)]
         for name in options
-        if not re.search(rf"\b{name}\b", text)
+        if not re.search(rf"\b{_read_as(name)}\b", text)
     ]
+
+
+def _read_as(name: str) -> str:
+    """The name of an option in tasks. Two have another one: what follows from it, and module_defaults as they are."""
+    others = {"fetch_content_relay_groups": f"{_OPTIONS}.neighbours", "fetch_content_connection": name}
+    return others.get(name, f"{_OPTIONS}.{name.removeprefix('fetch_content_')}")
 
 
 def _text_of(entry: str) -> str:
     """What an entry point does, as text without comments: its tasks, and the templates that they name."""
     files = _with_included(_TASKS / f"{entry}.yml")
-    # A check of a value is no use of it.
-    text = "\n".join(str(_read(file)) for file in sorted(files) if file.name != "validate.yml")
+    text = "\n".join(str(_read(file)) for file in sorted(files))
     templates = (tree.ROOT / _ROLE / "templates").glob("*.j2")
     return text + "".join(path.read_text(encoding="utf-8") for path in templates if path.name in text)
 
@@ -96,15 +104,16 @@ def _of_modules(entry_points: t.Mapping[str, documentation.Options]) -> t.Iterat
     arguments = [found for path in sorted(_TASKS.rglob("*.yml")) for found in _arguments(_read(path))]
     for module, option, value in arguments:
         handed = _HANDED.fullmatch(str(value))
-        if not handed or handed[1] not in known or option not in modules.get(module, {}):
+        name = f"fetch_content_{handed[1]}" if handed else ""
+        if name not in known or option not in modules.get(module, {}):
             continue
-        ours, theirs = known[handed[1]], modules[module][option]
+        ours, theirs = known[name], modules[module][option]
         for key in ("type", "choices", "default"):
             # An empty list is handed on as nothing.
             one, other = ours.get(key) or None, theirs.get(key) or None
             if one != other and not (key == "type" and one == "str"):  # a text may become anything
                 yield (
-                    f"{_SPECS}: {handed[1]} has the {key} {_as_yaml(one)}, and the option {option} of {module}, which "
+                    f"{_SPECS}: {name} has the {key} {_as_yaml(one)}, and the option {option} of {module}, which "
                     f"it is handed to, has {_as_yaml(other)}: write the same in both, {AGAIN}"
                 )
 

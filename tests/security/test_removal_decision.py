@@ -148,10 +148,16 @@ class Case:
             expected=self.expected,
             limit=self.limit,
             run=RUN,
-            outcomes={name: self.hosts[name].outcome for name in self.seen if self.hosts[name].outcome is not None},
-            shares=self.shares,
+            outcomes={name: self.outcome(name) for name in self.seen if self.hosts[name].outcome is not None},
             missing=self.missing,
         )
+
+    def outcome(self, name: str) -> Json:
+        """What the host came to, with its share where it has one."""
+        found = self.hosts[name].outcome
+        if not self.shares or not isinstance(found, dict):
+            return found
+        return {**found, "guids": [download["guid"] for download in self.shares[name]]}
 
     def is_to_get(self, name: str, guid: str) -> bool:
         if name not in self.seen:
@@ -237,6 +243,12 @@ def test_what_is_no_proof_is_said(doubt: Json, reason: str) -> None:
     assert reason in kept["reason"]
     assert f"Mailbox 0 on host-1: {kept['reason']}." in decision["message"]
     assert "run the same play again" in decision["message"]
+
+
+@pytest.mark.parametrize(("verified", "removed"), [(None, 1), ([], 0), (GUIDS[1:], 0), ([GUIDS[0].upper()], 1)])
+def test_an_earlier_check_narrows_and_proves_nothing(verified: list[str] | None, removed: int) -> None:
+    assert len(one({"files": [file(GUIDS[0])]}, verified=verified)["remove"]) == removed
+    assert one({"files": [file(GUIDS[0], sha256=None)]}, verified=verified)["remove"] == []
 
 
 def test_without_an_identity_nothing_is_of_this_run() -> None:

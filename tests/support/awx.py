@@ -10,57 +10,17 @@ import json
 import pathlib
 import shutil
 import subprocess
+import sys
 import typing as t
 
 import jinja2
 import yaml
 
 from tests.awx_content import CONTENT
+from tests.harness import tree
 from tests.support.ansible import Ansible
 
 Json = t.Any
-
-# The options of these modules that matter here, as awx.awx documents them, by their types.
-_TEXTS: t.Final = {
-    "credential_type": "name description kind",
-    "credential": "name organization credential_type",
-    "job_template": "name description organization project inventory execution_environment playbook job_type",
-    "workflow_job_template": "name description organization inventory",
-}
-_OTHERS: t.Final[dict[str, dict[str, list[str]]]] = {
-    "credential_type": {"dict": ["inputs", "injectors"]},
-    "credential": {"dict": ["inputs"]},
-    "job_template": {
-        "int": ["job_slice_count"],
-        "list": ["credentials"],
-        "dict": ["extra_vars", "survey_spec"],
-        "bool": [
-            "survey_enabled",
-            *(f"ask_{a}_on_launch" for a in ["job_type", "diff_mode", "verbosity", "inventory", "limit"]),
-        ],
-    },
-    "workflow_job_template": {
-        "list": ["schema"],
-        "dict": ["survey_spec"],
-        "bool": ["survey_enabled", "ask_inventory_on_launch", "ask_limit_on_launch", "destroy_current_schema"],
-    },
-}
-_RECORDER: t.Final = """\
-import json, os
-from ansible.module_utils.basic import AnsibleModule
-
-
-def main():
-    module = AnsibleModule(argument_spec=SPEC)
-    given = {name: value for name, value in module.params.items() if value is not None}
-    with open(os.environ["AWX_LOG"], "a") as log:
-        log.write(json.dumps([NAME, given]) + "\\n")
-    module.exit_json(changed=True)
-
-
-if __name__ == "__main__":
-    main()
-"""
 
 
 def generated(name: str) -> Json:
@@ -83,6 +43,24 @@ def answers(spec: t.Sequence[Json], given: t.Mapping[str, Json]) -> dict[str, Js
         assert found[name] != "" or not question["required"], f"{name} has to be answered"
         assert question["type"] != "multiplechoice" or found[name] in ("", *question["choices"]), f"{name}: no choice"
     return found
+
+
+def extra_vars(variables: t.Mapping[str, Json]) -> str:
+    """The file of extra vars as AWX writes it: texts are marked unsafe, so that nobody's answer is a template.
+
+    From 2.19 on, ansible-core resolves such a text like one without quotes: an empty one is null, and 0640 is 416.
+    """
+    return yaml.dump(dict(variables), Dumper=_UnsafeTexts, default_flow_style=True, width=sys.maxsize)
+
+
+class _UnsafeTexts(yaml.SafeDumper):
+    """Writes ``!unsafe 'text'``, as awx.main.utils.safe_yaml does."""
+
+    def represent_text(self, text: str) -> yaml.Node:
+        return self.represent_scalar("!unsafe", text, style="'")
+
+
+_UnsafeTexts.add_representer(str, _UnsafeTexts.represent_text)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,7 +101,11 @@ class Awx:
     def launch(self, name: str, given: t.Mapping[str, Json] | None = None, **more: Json) -> Job:
         """Run a job template with these answers, and more extra variables."""
         chosen = template(name)
-        variables = {**chosen.get("extra_vars", {}), **more, **answers(chosen["survey_spec"]["spec"], given or {})}
+        variables = {
+            **(yaml.safe_load(chosen["extra_vars"]) or {}),
+            **more,
+            **answers(chosen["survey_spec"]["spec"], given or {}),
+        }
         self._jobs += 1
         place = self._directory / f"job-{self._jobs}"
         (place / "env").mkdir(parents=True)
@@ -136,11 +118,12 @@ class Awx:
         }
         for path, content in {
             "env/envvars": environment,
-            "env/extravars": {"ansible_python_interpreter": self._ansible.python, **variables},
             "env/settings": {"job_timeout": 300, "idle_timeout": 120},
             "inventory/hosts.json": {"all": {"hosts": self._hosts}},
         }.items():
             (place / path).write_text(json.dumps(content), encoding="utf-8")
+        given_to_job = {"ansible_python_interpreter": self._ansible.python, **variables}
+        (place / "env" / "extravars").write_text(extra_vars(given_to_job), encoding="utf-8")
         command = [
             self._ansible.bin / "ansible-runner",
             "run",
@@ -167,13 +150,7 @@ def _ended(folder: pathlib.Path) -> Job:
     return Job((folder / "status").read_text(encoding="utf-8"), folder, events)
 
 
-def stand_in(directory: pathlib.Path) -> pathlib.Path:
-    """A collection awx.awx whose modules write down what they are given. Returns the path for collections."""
-    modules = directory / "ansible_collections" / "awx" / "awx" / "plugins" / "modules"
-    modules.mkdir(parents=True)
-    for name, texts in _TEXTS.items():
-        spec = {option: {"type": "str"} for option in texts.split()}
-        spec |= {option: {"type": kind} for kind, options in _OTHERS[name].items() for option in options}
-        text = _RECORDER.replace("NAME", repr(name)).replace("SPEC", repr(spec))
-        (modules / f"{name}.py").write_text(text, encoding="utf-8")
-    return directory
+def collection_awx() -> pathlib.Path:
+    """A collections path with the collection awx.awx, of an environment of its own."""
+    (found,) = (tree.BUILD / "awx").glob("lib/python3*/site-packages")
+    return found

@@ -18,6 +18,7 @@ Options = dict[str, Json]  # by name, each with its documentation
 
 ROLE_SPECS: t.Final = "roles/fetch_content/meta/argument_specs.yml"
 _PLUGINS: t.Final = ("plugins/modules", "plugins/filter", "plugins/lookup", "extensions/eda/plugins/event_source")
+_READS: t.Final = "storware.backup.normalize_options"
 _COLLECTION: t.Final = "storware.backup"
 # Paths of ansible-core's are no annotated list: the package has no __init__.py.
 _FRAGMENTS_OF_ANSIBLE: t.Final = pathlib.Path(ansible.plugins.doc_fragments.__path__[0])
@@ -41,6 +42,27 @@ def playbooks(root: pathlib.Path) -> dict[str, set[str]]:
     for path in sorted((root / "playbooks").glob("*.yml")):
         comment = "".join(re.findall("^#.*\n", path.read_text(encoding="utf-8"), re.M))
         found[path.relative_to(root).as_posix()] = set(re.findall(rf"\b{path.stem}_\w+", comment))
+    return found
+
+
+def playbook_options(path: pathlib.Path) -> Options:
+    """The options that a playbook reads with normalize_options, by the names of its variables."""
+    plays = yaml.safe_load(path.read_text(encoding="utf-8"))
+    tasks = [task[_READS] for play in plays for task in play["tasks"] if _READS in task]
+    return {task["prefix"] + name: about for task in tasks for name, about in task["options"].items()}
+
+
+def playbook_uses(path: pathlib.Path) -> list[tuple[str, str, str]]:
+    """Module and option that a playbook hands an option to that it has read, and the name of that one."""
+    plays = yaml.safe_load(path.read_text(encoding="utf-8"))
+    found = []
+    for task in (task for play in plays for task in play["tasks"]):
+        for module, given in task.items():
+            if module.startswith(f"{_COLLECTION}.") and module != _READS:
+                handed = {
+                    option: re.search(rf"\b{path.stem}_options\.(\w+)", str(text)) for option, text in given.items()
+                }
+                found += [(module.rpartition(".")[2], option, name[1]) for option, name in handed.items() if name]
     return found
 
 

@@ -20,7 +20,6 @@ from tests.lint.workflows import named_sessions
 MODULE = "plugins/modules/session.py"
 SPECS = "roles/fetch_content/meta/argument_specs.yml"
 DEFAULTS = "roles/fetch_content/defaults/main.yml"
-VALIDATE = "roles/fetch_content/tasks/steps/validate.yml"
 WORKFLOW = ".github/workflows/test.yml"
 TEMPLATES = "extensions/awx/job_templates.yml"
 AGAIN = "run `nox -s lint` again."
@@ -105,15 +104,9 @@ PLANTED: t.Final[dict[str, tuple[list[tuple[str, str, str]], list[str]]]] = {
         [("extensions/eda/plugins/event_source/cloud_downloads.py", '("interval", ', '("colour", "interval", ')],
         ["cloud_downloads.py: the option colour is taken and not documented"],
     ),
-    "the role only checks it": (
-        [
-            (SPECS, *NEW_ROLE_OPTION),
-            (VALIDATE, "    quiet: true", "    quiet: '{{ fetch_content_colour is defined }}'"),
-        ],
-        [
-            rf"^{SPECS}: no task of the entry point remove uses the option fetch_content_colour: hand it on .*{AGAIN}$",
-            rf"^{TEMPLATES}: line \d+ .*fetch_content_colour.*: run `make awx-content`.$",
-        ],
+    "no task of the role uses it": (
+        [(SPECS, *NEW_ROLE_OPTION)],
+        [rf"^{SPECS}: no task of the entry point remove uses the option fetch_content_colour: hand it on .*{AGAIN}$"],
     ),
     "the role uses it in another entry point only": (
         [(SPECS, NEW_ROLE_OPTION[0], NEW_ROLE_OPTION[0].replace("\n\n", "\n      fetch_content_via: *via\n\n"))],
@@ -146,6 +139,23 @@ PLANTED: t.Final[dict[str, tuple[list[tuple[str, str, str]], list[str]]]] = {
             rf"^playbooks/list_downloads.yml: the variable list_downloads_mode is used and not described: .*{AGAIN}$",
             rf"^playbooks/list_downloads.yml: the variable list_downloads_colour is described and not used: .*{AGAIN}$",
         ],
+    ),
+    "a playbook reads a variable and does not hand it on": (
+        [
+            (
+                "playbooks/list_downloads.yml",
+                "          size: {type: int}\n",
+                "          size: {type: int}\n          colour: {}\n",
+            )
+        ],
+        [
+            "^playbooks/list_downloads.yml: the variable list_downloads_colour is used and not described",
+            "^playbooks/list_downloads.yml: the variable list_downloads_colour is described and not used",
+        ],
+    ),
+    "a playbook reads a variable as another type than the module": (
+        [("playbooks/list_downloads.yml", "size: {type: int}", "size: {type: str}")],
+        [rf"^playbooks/list_downloads.yml: list_downloads_size has the type str, .* has int: .*{AGAIN}$"],
     ),
     "the AWX content is stale": (
         [(TEMPLATES, "question_name: Owner", "question_name: User")],
@@ -269,7 +279,7 @@ def test_options_are_compared_with_the_last_release_as_well(copy: Copy) -> None:
     copy.plant(
         "roles/fetch_content/tasks/remove.yml",
         "state: absent",
-        "state: '{{ fetch_content_colour | lower }}'",
+        "state: '{{ _fetch_content_options.colour | lower }}'",
     )
     subprocess.run([sys.executable, "-B", "-m", "tests.awx_content"], cwd=copy.root, check=True)
     copy.commit()

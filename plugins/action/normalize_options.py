@@ -1,0 +1,123 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""See the module of the same name."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.unsafe_proxy import wrap_var
+
+from ..module_utils import _options
+from ..module_utils._errors import StorwareError
+from ..plugin_utils import _facts, _normalization, _role_options
+from ..plugin_utils._action import failure
+
+SPEC: t.Final = {
+    "entry_point": {"type": "str", "choices": ["main", "prepare", "fetch", "remove", "verify"]},
+    "prefix": {"type": "str", "default": _role_options.PREFIX},
+    "options": {"type": "dict"},
+}
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no type stubs
+    """Works on the controller, and asks no host."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """Return the options by their names without the prefix, or fail with all that is wrong."""
+        result: dict[str, t.Any] = super().run(tmp, task_vars)
+        try:
+            result.update(self._normalized(task_vars or {}))
+        except StorwareError as error:
+            result.update(failure(error))
+        return result
+
+    def _normalized(self, task_vars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        _result, arguments = self.validate_argument_spec(
+            SPEC, mutually_exclusive=[list(_EITHER)], required_one_of=[list(_EITHER)]
+        )
+        prefix, entry_point = arguments["prefix"], arguments["entry_point"]
+        unset: dict[str, t.Any] = {}
+        if entry_point:
+            specs = _role_options.specifications()
+            spec = specs[entry_point]
+            unset = dict.fromkeys(name for options in specs.values() for name in options)
+            # Before templates of the options are run.
+            planted = _facts.variables_of_the_role(task_vars, task_vars["inventory_hostname"])
+            if (
+                planted
+            ):  # of the host itself; action plugins check those of all hosts before each task on the controller
+                raise _role_options.InvalidOptionsError([_PLANTED.format(", ".join(planted))])
+        else:
+            spec = {prefix + name: about for name, about in arguments["options"].items()}
+            if prefix + "connection" in spec:
+                known = {option.name: {"type": option.type} for option in _options.CONNECTION}
+                spec[prefix + "connection"] = {"type": "dict", "options": known}
+        given = self._templar.template({name: task_vars[name] for name in spec if name in task_vars})
+        found = _normalization.normalize(given, spec)
+        complaints = found.complaints
+        if entry_point and not complaints:
+            complaints = _role_options.complaints(found.options, task_vars["groups"])
+        if complaints:
+            raise _role_options.InvalidOptionsError(complaints)
+        options = {name.removeprefix(prefix): value for name, value in {**unset, **found.options}.items()}
+        if entry_point:
+            options |= self._company(options, task_vars)
+            self._refuse_other_requests(options, task_vars)
+        # The connection holds passwords, and goes to its modules by module_defaults.
+        options.pop("connection", None)
+        # Nothing that is in an option by now is a template.
+        return t.cast("dict[str, t.Any]", wrap_var(options))
+
+    def _company(self, options: t.Mapping[str, t.Any], task_vars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        """What tells the hosts from the others that this one does something together with."""
+        host, request_id = task_vars["inventory_hostname"], _role_options.request_id(options)
+        group = _role_options.relay_group(host, options["relay_groups"] or [], task_vars["groups"])
+        return {
+            "request_id": request_id,
+            "neighbours": f"{request_id} {group}",
+            "lockstep": self._is_in_lockstep,
+            "place": self._place,
+        }
+
+    def _refuse_other_requests(self, options: t.Mapping[str, t.Any], task_vars: t.Mapping[str, t.Any]) -> None:
+        """Raise InvalidOptionsError where other hosts have spread files without knowing that this one gets others."""
+        hosts, batch = task_vars["ansible_play_hosts_all"], task_vars["ansible_play_batch"]
+        elsewhere = set(hosts) - set(batch if options["lockstep"] else [task_vars["inventory_hostname"]])
+        for host in sorted(elsewhere) if options["spread"] else ():
+            other = task_vars["hostvars"].raw_get(host).get("_fetch_content_options")
+            if not isinstance(other, t.Mapping) or other.get("place") != options["place"]:
+                continue
+            if other["request_id"] != options["request_id"]:
+                raise _role_options.InvalidOptionsError([_OTHER_REQUEST.format(host)])
+
+    @property
+    def _place(self) -> str:
+        """Which use of the role this is: the same for all hosts, also for those of other batches."""
+        include = self._task.get_first_parent_include()
+        return str(include.get_path() if include else self._task._uuid)
+
+    @property
+    def _is_in_lockstep(self) -> bool:
+        """Whether no host begins a task before all others have ended the one before. No variable tells it."""
+        parent, strategy = self._task._parent, ""
+        while parent is not None:
+            strategy = getattr(getattr(parent, "_play", None), "strategy", strategy)
+            parent = parent._parent
+        return strategy.endswith(("linear", "debug"))
+
+
+_PLANTED: t.Final = (
+    "No host may set variables of the role by its facts: {}. Find the module that returned them. "
+    "A fact cache keeps them until --flush-cache."
+)
+_OTHER_REQUEST: t.Final = (
+    "fetch_content_spread with serial, or with a strategy other than linear, is for hosts that all ask for the same "
+    "downloads, and {} asks for others. Use fetch_content_throttle instead of serial, and the strategy linear."
+)
+_EITHER: t.Final = ("entry_point", "options")

@@ -1,0 +1,82 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation only: the action plugin of the same name does the work."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: normalize_options
+short_description: Turn variables into the options of a role or playbook
+version_added: 1.0.0
+author:
+  - The storware.backup authors (@storware-backup)
+description:
+  - Reads variables as extra vars, surveys of AWX, inventories and command lines give them, and returns options with their types and defaults.
+  - The role P(storware.backup.fetch_content#role) and the playbooks of this collection begin with it. It is not made for other content.
+  - A variable that is V(null), or a text with nothing but spaces, is not set, so that its default counts.
+  - A text for a list has one item in each line. A comma is a character. Lines are stripped, and empty ones dropped.
+  - A number, a boolean or a date for a text is refused, because YAML may have made it of another text, such as the number 416 of V(0640).
+  - All problems are in one message.
+  - Runs on the controller, and contacts no host.
+attributes:
+  check_mode:
+    description: Can run in C(check_mode) and return changed status prediction without modifying the target.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+    support: none
+    details:
+      - This module changes nothing.
+options:
+  entry_point:
+    description:
+      - Entry point of the role P(storware.backup.fetch_content#role), with the argument specification of which the variables are checked.
+      - Options that other entry points have are returned as V(null).
+      - Either this or O(options) is required.
+    type: str
+    choices: [main, prepare, fetch, remove, verify]
+  options:
+    description:
+      - Options by their names without O(prefix), each as in an argument specification of Ansible.
+      - One that is named C(connection) has the connection options of this collection.
+    type: dict
+  prefix:
+    description: Beginning of the variables' names.
+    type: str
+    default: fetch_content_
+"""
+
+EXAMPLES = r"""
+- name: Read the options of a playbook
+  storware.backup.normalize_options:
+    prefix: list_downloads_
+    options:
+      node: {type: str}
+      size: {type: int}
+  register: list_downloads_options
+"""
+
+RETURN = r"""
+dest:
+  description:
+    - Each option under its name without the prefix, such as this one; V(null) where it is not set.
+    - The option C(connection) is not returned, because it may hold passwords.
+  returned: success
+  type: raw
+  sample: /srv/restore
+error:
+  description: What went wrong, as data.
+  returned: failure
+  type: dict
+  contains:
+    code:
+      description: V(option), always.
+      type: str
+    hint:
+      description: The next step, or an empty text.
+      type: str
+    retryable:
+      description: V(false), because the same options fail again.
+      type: bool
+"""
