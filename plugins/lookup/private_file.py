@@ -23,6 +23,8 @@ description:
   - Writes a file of mode C(0600) in one step, in the place of whatever has its name, and returns its path.
   - Unlike M(ansible.builtin.template) and M(ansible.builtin.copy), it inherits neither owner nor mode from a file that is there, and neither waits for
     a FIFO nor follows a symbolic link. Other users of the controller can have made all of these where they can write.
+  - Up to ansible-core 2.18, Ansible templates what is given to a lookup once more. Give it the result of another lookup, which is left as it is, or
+    a text of your own, and never one that a server or a host has said.
   - The role P(storware.backup.fetch_content#role) writes its reports with it. It writes in check mode as well, as every lookup runs then.
 options:
   _terms:
@@ -33,9 +35,10 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Write a list of files that names people
+- name: Write a page that names people, from a template
   ansible.builtin.debug:
-    msg: "{{ lookup('storware.backup.private_file', '/srv/reports/files.json', fetch_content_files | to_json) }}"
+    msg: "{{ lookup('storware.backup.private_file', '/srv/reports/files.txt',
+      lookup('ansible.builtin.template', 'files.txt.j2', convert_data=false)) }}"
 """
 
 RETURN = r"""

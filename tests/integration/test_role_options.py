@@ -13,6 +13,7 @@ import stat
 import typing as t
 
 import pytest
+import yaml
 
 from ansible_collections.storware.backup.plugins.module_utils import _options
 from ansible_collections.storware.backup.plugins.plugin_utils import _normalization, _role_options
@@ -180,11 +181,14 @@ def launch(
     templates = generated("job_templates.yml")
     questions = {question["variable"] for found in templates for question in found["survey_spec"]["spec"]}
     assert given.keys() <= questions, given.keys() - questions
-    answers = {**dict(zip(sorted(questions), blanks, strict=False)), **given}
+    by_name = {found["name"].removeprefix("Storware: "): found for found in templates}
+    fixed = {name: yaml.safe_load(by_name[name]["extra_vars"]) or {} for name in names}
+    # An answer to one template would outrank what another one has set, which does not ask for it.
+    asked = questions.difference(*fixed.values())
+    answers = {**dict(zip(sorted(asked), blanks, strict=False)), **given}
     # The job's own, and no answers.
     own = {"ansible_python_interpreter": ansible.python, "fetch_content_wait_interval": 0.1}
     (place / "extravars").write_text(extra_vars({**answers, **own}), encoding="utf-8")
-    by_name = {found["name"].removeprefix("Storware: "): found for found in templates}
     assert sorted(ALL) == sorted(by_name)
     assert questions == {
         question["variable"] for name in OF_ALL_QUESTIONS for question in by_name[name]["survey_spec"]["spec"]
@@ -192,7 +196,7 @@ def launch(
     plays = [
         {
             "ansible.builtin.import_playbook": str(CONTENT / "project" / by_name[name]["playbook"]),
-            "vars": by_name[name].get("extra_vars", {}),
+            "vars": fixed[name],
         }
         for name in names
     ]
