@@ -106,8 +106,8 @@ def test_the_session_is_closed_when_the_downloads_cannot_be_prepared(fleet: Flee
 
 
 def test_a_play_that_ends_at_its_first_error_closes_the_session(fleet: Fleet) -> None:
-    (fleet.directory / "host-1").rmdir()
-    assert fleet.mail(people=ALICE, keywords={"any_errors_fatal": True}).rc != 0
+    hosts = {"host-1": {"fetch_content_dest": "/dev"}}  # refused by the module, and not before
+    assert fleet.mail(people=ALICE, hosts=hosts, keywords={"any_errors_fatal": True}).rc != 0
     assert sessions(fleet.simulator) == (1, 1, 0)
 
 
