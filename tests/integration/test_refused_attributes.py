@@ -37,7 +37,7 @@ def guids(simulator: Simulator, tmp_path: pathlib.Path) -> list[str]:
 def mail(shared: pathlib.Path, simulator: Simulator) -> pathlib.Path:
     """A directory of theirs."""
     (shared / "mail").mkdir()
-    shutil.copy(simulator.ca_path, shared / "ca.pem")
+    shutil.copy(str(simulator.ca_path), shared / "ca.pem")
     (shared / "ca.pem").chmod(0o644)
     os.chown(shared / "mail", UID, UID)
     return shared / "mail"
@@ -61,7 +61,8 @@ def fetch(simulator: Simulator, mail: pathlib.Path, guids: t.Any, *, check: bool
 def test_what_they_may_not_give_a_new_file_is_told_before_anything_is_sent(
     simulator: Simulator, mail: pathlib.Path, guids: list[str], option: str, value: int
 ) -> None:
-    result = fetch(simulator, mail, guids, **{option: str(value)})
+    asked: Json = {option: str(value)}
+    result = fetch(simulator, mail, guids, **asked)
     assert [file["error"]["option"] for file in result["files"]] == [option, option]
     assert result["files"][0]["error"]["code"] == "option"
     assert result["files"][0]["error"]["errno"] == "EPERM"
