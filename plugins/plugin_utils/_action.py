@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import re
 import types
 import typing as t
 
@@ -19,7 +20,7 @@ from ansible.utils.unsafe_proxy import wrap_var
 
 from ..module_utils import _options
 from ..module_utils._each import guids_of
-from ..module_utils._errors import StorwareError
+from ..module_utils._errors import OptionError, StorwareError
 from . import _facts, _results, _visits
 
 _display = Display()
@@ -60,9 +61,30 @@ class VisitingActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ha
     def _checked(self, raw: t.Mapping[str, t.Any], given: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         """What can be believed of the module's result. Raises InvalidResultError."""
         clean = _results.clean_result(self._task.action.rpartition(".")[2], raw)
+        if clean.get("failed") and not {"error", "invocation"} & set(clean) and not self._task.async_val:
+            clean = self._explained(clean)
         if self._brings_files and not clean.get("failed") and not self._task.async_val:
             _results.check_files(clean, guids_in(given), predicted=bool(self._task.check_mode))
         return _results.with_interpreter(clean, self._discovered_interpreter_key, self._discovered_interpreter)
+
+    def _explained(self, clean: dict[str, t.Any]) -> dict[str, t.Any]:
+        """The result of a host on which the module has not begun: every result of it has its invocation or an error."""
+        interpreter = (self._used_interpreter or "").lstrip("#!").strip()
+        found = self._low_level_execute_command(f"{interpreter} --version", sudoable=False) if interpreter else {}
+        version = re.search(
+            r"Python (\d{1,3})\.(\d{1,3})[\w.]{0,20}", f"{found.get('stdout')} {found.get('stderr')}", re.A
+        )
+        if version and tuple(map(int, version.groups())) < _OLDEST_PYTHON:
+            return failure(
+                OptionError(
+                    "ansible_python_interpreter",
+                    f"{interpreter} is {version.group()} on this host, and the modules of this collection need "
+                    f"Python {'.'.join(map(str, _OLDEST_PYTHON))} or newer",
+                    hint="Set it to another Python of the host, or install one there.",
+                )
+            )
+        words = str(clean.get("module_stderr") or clean.get("module_stdout") or clean.get("msg") or "").strip()
+        return {**clean, **failure(_results.NoResultError(words.rpartition("\n")[2][:_MOST_LINE]))}
 
     def _parse_returned_data(self, res: dict[str, t.Any], *profile: t.Any) -> t.Any:
         """Ansible's own, for an output whose warnings are clean."""
@@ -152,6 +174,7 @@ class VisitingActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ha
 
 
 _MOST_LINE: t.Final = 300  # characters
+_OLDEST_PYTHON: t.Final = (3, 9)  # on managed hosts
 
 
 class ConnectionActionModule(VisitingActionModule):
