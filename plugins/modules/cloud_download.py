@@ -33,7 +33,7 @@ options:
   protected_entities:
     description:
       - Whose data it is, each by name, e-mail address or GUID. Names and addresses are compared exactly; one that fits nothing,
-        or several entities, is an error that lists the candidates, and nothing is sent.
+        or several entities, is an error that lists the candidates, also after a typing error, and nothing is created.
       - A text with several lines is a list with an element for each line, as in O(guid).
       - Exactly one of O(protected_entities) and O(guid) is required.
     type: list

@@ -28,6 +28,14 @@ extends_documentation_fragment:
   - storware.backup.progress
   - storware.backup.attributes
 attributes:
+  async:
+    support: partial
+    details:
+      - With O(host) only. Otherwise the controller has to hand the file over.
+  idempotent:
+    support: partial
+    details:
+      - Not with O(overwrite=always).
   action_group:
     support: none
     details:
