@@ -40,6 +40,11 @@ class _Failed(StorwareError):
         super().__init__(str(result.get("msg")), code=code, details=error, retryable=retryable)
         self.result = result
 
+    @property
+    def text(self) -> str:
+        """What the module has said is whole."""
+        return self.message
+
 
 def _reached(result: t.Mapping[str, t.Any], size: int) -> int | None:
     """How many bytes of the file are on the host; None for the result of the module. Raises InvalidResultError."""

@@ -21,7 +21,7 @@ from ansible.utils.unsafe_proxy import wrap_var
 from ..module_utils import _options
 from ..module_utils._each import guids_of
 from ..module_utils._errors import OptionError, StorwareError
-from . import _facts, _results, _visits
+from . import _facts, _results, _role_options, _visits
 
 _display = Display()
 
@@ -50,6 +50,8 @@ class VisitingActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ha
             result.update(self._run_with(self._task.args, task_vars))
         except StorwareError as error:
             result.update(failure(error))
+        if self._is_of_the_role:
+            result = _role_options.rename_options(result, self._names_of_the_role(task_vars or {}))
         if not self._wraps_async:
             self._remove_tmp_path(self._connection._shell.tmpdir)
         return result
@@ -109,6 +111,16 @@ class VisitingActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ha
             found.update(variables)
         # Marked as what they are: Ansible would template them once more.
         return t.cast("dict[str, t.Any]", wrap_var(found))
+
+    def _names_of_the_role(self, task_vars: t.Mapping[str, t.Any]) -> t.Mapping[str, str]:
+        """The role's name of each option of this task that the role has."""
+        if not self._brings_files:
+            names = _role_options.OF_DOWNLOADS
+        else:
+            names = _role_options.OF_SPOOL if self._task.delegate_to else _role_options.OF_FILES
+        connection = self._templar.template(task_vars.get("fetch_content_connection"))
+        of_connection = _options.set_in(connection if isinstance(connection, dict) else {})
+        return {**names, **{name: f"fetch_content_connection.{name}" for name in of_connection}}
 
     def _refuse_facts(self, task_vars: t.Mapping[str, t.Any]) -> None:
         """Raise OptionError where a task of the role would follow what hosts say in facts."""
