@@ -12,7 +12,7 @@ import yaml
 
 from ansible_collections.storware.backup.plugins.plugin_utils import _role_options
 from tests.harness import tree
-from tests.support.fleet import ALICE, Fleet
+from tests.support.fleet import ALICE, NAMES, Fleet
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,23 @@ def test_the_message_of_a_host_names_the_options_of_the_role_and_the_code(fleet:
     assert "Similar: Alice Archer <alice@example.com>" in run.stdout
 
 
+@pytest.mark.matrix
 def test_a_refused_login_has_its_code(fleet: Fleet) -> None:
     run = fleet.mail(people=ALICE, environment={**fleet.credentials(), "STORWARE_PASSWORD": "wrong-word"})
-    assert "[login_refused]" in run.stdout
+    failed = run.of("Stop here when the login failed")
+    assert {result.host for result in failed} == set(NAMES)
+    for result in failed:
+        assert result.result["error"]["code"] == "login_refused"
+        assert result.result["msg"].endswith("[login_refused]")
+    assert fleet.calls() == ["POST /session/login"]
+
+
+@pytest.mark.matrix
+def test_what_could_not_be_prepared_has_its_code(fleet: Fleet) -> None:
+    fleet.simulator.switch(fail_entities=["bob@example.com"])
+    run = fleet.mail()
+    failed = [result for result in run.of("Fail when a download could not be prepared") if result.status == "failed"]
+    assert {result.host for result in failed} == set(NAMES)
+    for result in failed:
+        assert result.result["error"]["code"] == "prepare_failed"
+        assert [failure["name"] for failure in result.result["failures"]] == ["Bob Baker"]
