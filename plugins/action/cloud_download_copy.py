@@ -6,11 +6,15 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
+import re
+import shlex
 import tempfile
 import time
 import typing as t
 
 from ansible import constants
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.common.text.formatters import human_to_bytes
 
 from ..module_utils import _copying, _options
@@ -35,6 +39,11 @@ class _Failed(StorwareError):
         code, retryable = error.get("code", ""), error.get("retryable", False)
         super().__init__(str(result.get("msg")), code=code, details=error, retryable=retryable)
         self.result = result
+
+    @property
+    def text(self) -> str:
+        """What the module has said is whole."""
+        return self.message
 
 
 def _reached(result: t.Mapping[str, t.Any], size: int) -> int | None:
@@ -107,11 +116,12 @@ class ActionModule(VisitingActionModule):
         rate = human_to_bytes(given["max_rate"]) if reached is not None and given.get("max_rate") else None
         size = _handing.piece_size(rate)
         while reached is not None:
-            started, wanted = time.monotonic(), min(reached + size, whole.size)
+            started, offset, wanted = time.monotonic(), reached, min(reached + size, whole.size)
             rhythm.tell(turn.mark + meter.line(whole.name, reached, whole.size))
             result, reached = deliver(dataclasses.replace(handover, offset=reached), size)
+            size = _handing.piece_size(rate, size, time.monotonic() - started)
             if rate and reached is not None:
-                time.sleep(max(0.0, started + size / rate - time.monotonic()))
+                time.sleep(max(0.0, started + (wanted - offset) / rate - time.monotonic()))
             # A piece is there as a whole or not at all. A host that says else would get pieces for ever.
             failed = failed + 1 if reached not in (None, wanted) else 0
             if failed >= _TRIES:
@@ -126,17 +136,38 @@ class ActionModule(VisitingActionModule):
             self._make_tmp_path()
         folder = self._connection._shell.tmpdir
         remote: str = self._connection._shell.join_path(folder, "piece")
-        with tempfile.NamedTemporaryFile(dir=constants.DEFAULT_LOCAL_TMP) as local:
-            local.seek(_copying.HEAD)
-            if size:
-                try:
+        try:
+            with tempfile.NamedTemporaryFile(dir=constants.DEFAULT_LOCAL_TMP) as local:
+                local.seek(_copying.HEAD)
+                if size:
                     sha256 = pieces.cut(piece.offset, size, t.cast(t.BinaryIO, local))
-                except OSError as error:
-                    raise OptionError("src", f"cannot be read on the controller: {error}") from error
-                piece = dataclasses.replace(piece, piece_sha256=sha256)
-            local.seek(0)
-            local.write(piece.as_head())
-            local.flush()
-            _visits.persistently(lambda: self._transfer_file(local.name, remote), self._show(task_vars))
+                    piece = dataclasses.replace(piece, piece_sha256=sha256)
+                local.seek(0)
+                local.write(piece.as_head())
+                local.flush()
+                _visits.persistently(lambda: self._transfer_file(local.name, remote), self._show(task_vars))
+        except AnsibleConnectionFailure:
+            raise
+        except AnsibleError as error:
+            raise _handing.not_delivered(error, size + _copying.HEAD, folder, self._free(folder)) from error
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):  # of the temporary file, also where it is closed
+                raise _local_disk_full(size, error) from error
+            raise OptionError("src", f"cannot be read on the controller: {error}") from error
         self._fixup_perms2((folder, remote), execute=False)
         return remote
+
+    def _free(self, folder: str) -> int | None:
+        """Bytes that are free on the host where this directory is; None when it does not say."""
+        found = self._low_level_execute_command(f"df -Pk {shlex.quote(folder)}", sudoable=False)
+        numbers = re.search(r"\s(\d{1,15})\s+\d{1,15}\s+(\d{1,15})\s+\d{1,3}%", str(found.get("stdout")), re.A)
+        return int(numbers.group(2)) * 1024 if numbers else None
+
+
+def _local_disk_full(size: int, error: OSError) -> StorwareError:
+    return StorwareError(
+        f"a piece of {size} bytes does not fit into {constants.DEFAULT_LOCAL_TMP} on the controller: {error.strerror}",
+        code="disk_full",
+        hint="Free some space there, or set Ansible's local_tmp to another directory.",
+        details={"needed": size, "errno": errno.errorcode[error.errno or 0]},
+    )

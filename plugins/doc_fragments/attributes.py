@@ -18,6 +18,12 @@ attributes:
   diff_mode:
     description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
     support: full
+  async:
+    description: Supports being used with the C(async) keyword.
+    support: full
+  idempotent:
+    description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
+    support: full
   action_group:
     description: Use C(group/storware.backup.storware) in C(module_defaults) to set the connection options of all modules.
     support: full

@@ -18,7 +18,8 @@ options:
     default: true
   wait_timeout:
     description:
-      - Seconds to wait at the most, for all downloads of the task together.
+      - Seconds to wait without progress. Each download that is ready, failed or removed is progress, and so is each percent of its task, after which
+        the time is counted again. So it does not have to grow with the number of downloads.
     type: float
     default: 3600
   wait_interval:

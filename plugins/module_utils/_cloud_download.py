@@ -161,7 +161,7 @@ def _delete(client: Client, params: Params, check_mode: bool, plan: _plan.Absenc
     for download in plan.doomed:
         guid = str(download.guid)
         try:
-            deleting[guid] = cloud_downloads.delete(client, guid, waiting.limit)
+            deleting[guid] = cloud_downloads.delete(client, guid, waiting.limit())
         except StorwareError as error:
             failed[guid] = error.message  # the others can still go
     with _told_on_failure(report):
@@ -230,7 +230,12 @@ def _raise_failed(progress: Progress, result: Result, waited: bool = False) -> N
     code, hint = "prepare_failed", "Mend what the reasons name and run the task again; what is ready is used."
     if waited and progress.pending:
         code, hint = "wait_timeout", "Run the task again to go on waiting, or with a larger wait_timeout."
-        bad.update({want: f"not ready at the end of wait_timeout; {_why(progress, want)}" for want in progress.pending})
+        bad.update(
+            {
+                want: f"not ready, and nothing made progress within wait_timeout; {_why(progress, want)}"
+                for want in progress.pending
+            }
+        )
     if not bad:
         return
     named = {_name(want): why for want, why in bad.items()}

@@ -15,6 +15,7 @@ from ._options import in_range
 from ._progress import Meter
 from ._transfer import engine, inspection
 from ._transfer.attributes import ensure_attributes
+from ._transfer.directory import explaining
 from ._transfer.pace import Limits
 from ._transfer.receipt import receipt_name
 
@@ -68,8 +69,9 @@ class Jobs:
 
 
 def bring(context: _module.FileContext, job: inspection.Job) -> _module.Result:
-    """Bring the content to dest, unless it is there; what is to be told of it."""
-    return context.described(_brought(context, job))
+    """Bring the content to dest, unless it is there; what is to be told of it. Raises StorwareError."""
+    with explaining(f"bring the cloud download {job.guid} to {job.dest}"):  # what has no better words of its own
+        return context.described(_brought(context, job))
 
 
 def _brought(context: _module.FileContext, job: inspection.Job) -> _module.Result:
@@ -80,6 +82,7 @@ def _brought(context: _module.FileContext, job: inspection.Job) -> _module.Resul
             return _unchanged(context, job, finding, inspection.describe(job, finding))
         result: _module.Result = {"changed": True, "diff": _diff(context, job, finding, True)}
         if context.check_mode:
+            engine.predict(job, finding)
             return {
                 **result,
                 "guid": job.guid,

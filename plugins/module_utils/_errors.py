@@ -41,8 +41,9 @@ class StorwareError(Exception):
 
     @property
     def text(self) -> str:
-        """The message and the next step, as a user reads it."""
-        return f"{self.message.rstrip('.')}. {self.hint}".rstrip() if self.hint else self.message
+        """The message, the next step and the code, which docs/troubleshooting.md explains, as a user reads them."""
+        said = f"{self.message.rstrip('.')}. {self.hint}".rstrip() if self.hint else self.message
+        return f"{said} [{self.code}]"
 
     def told(self) -> dict[str, t.Any]:
         """The return value ``error``: what playbooks may go by."""

@@ -342,7 +342,7 @@ def _failure(error: StorwareError, masks: Masks) -> Result:
 
 def _internal_error(error: Exception, masks: Masks) -> Result:
     return {
-        "msg": masks.text(f"Internal error, please report it: {type(error).__name__}: {error}"),
+        "msg": masks.text(f"Internal error, please report it: {type(error).__name__}: {error} [internal]"),
         "error": {"code": "internal", "hint": "", "retryable": False},
         "exception": masks.text(traceback.format_exc()),
     }

@@ -33,7 +33,7 @@ options:
   protected_entities:
     description:
       - Whose data it is, each by name, e-mail address or GUID. Names and addresses are compared exactly; one that fits nothing,
-        or several entities, is an error that lists the candidates, and nothing is sent.
+        or several entities, is an error that lists the candidates, also after a typing error, and nothing is created.
       - A text of a single line is split at commas, one of several lines has an item in each, as in O(guid). Items are stripped. For names with
         commas, give a list, ad hoc in the form of JSON such as C(-a '{"protected_entities":["Sales, Marketing"]}').
       - Exactly one of O(protected_entities) and O(guid) is required.

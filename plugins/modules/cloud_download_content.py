@@ -29,6 +29,11 @@ extends_documentation_fragment:
   - storware.backup.connection
   - storware.backup.progress
   - storware.backup.attributes
+attributes:
+  idempotent:
+    support: partial
+    details:
+      - Not with O(overwrite=always).
 options:
   guid:
     description:
@@ -97,6 +102,7 @@ options:
       - When not set, content whose length is announced has no limit but the space on the file system, and other content ends at V(1T).
     type: bytes
 notes:
+  - The keyword C(timeout) of a task ends the module on its host, like O(max_time). What has come is kept, and the next task goes on from there.
   - The file, its receipt and the private file belong to the user that the task runs as, until O(owner) and O(group) are set.
   - The file and its receipt always have the same owner, group and permissions. An existing file of another user, or one with further names (hard
     links), is never given other attributes.

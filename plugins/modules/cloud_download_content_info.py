@@ -25,6 +25,12 @@ attributes:
     support: full
     details:
       - This module never changes anything.
+  async:
+    description: Supports being used with the C(async) keyword.
+    support: full
+  idempotent:
+    description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
+    support: full
   diff_mode:
     description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
     support: none

@@ -14,9 +14,9 @@ description:
   - Brings a file that M(storware.backup.cloud_download_content) has fetched to another host, or to the controller, to the host that the module
     runs on. It needs no connection to the server, no session and no C(requests).
   - With O(host), the managed host reads the file from that other host over SSH itself; nothing passes through the controller. The user of the
-    task must be able to log in there with C(ssh) without a question, and the other host needs a shell, C(cat) and C(tail).
+    task must be able to log in there with C(ssh) without a question, and the other host needs C(sh), C(printf), C(head) and C(tail).
   - Without O(host), the controller hands the file over through Ansible's connection to the managed host, whatever kind that is, in pieces of
-    256 MiB.
+    up to 256 MiB, each of which takes some five seconds.
   - The receipt of the file (C(NAME.sha256) beside it) says what it is. The copy gets its name only when it has the SHA-256 of the
     receipt, in the same way as M(storware.backup.cloud_download_content) does it, with a receipt of its own.
   - What broke off is continued, within a task and by the next one.
@@ -28,6 +28,14 @@ extends_documentation_fragment:
   - storware.backup.progress
   - storware.backup.attributes
 attributes:
+  async:
+    support: partial
+    details:
+      - With O(host) only. Otherwise the controller has to hand the file over.
+  idempotent:
+    support: partial
+    details:
+      - Not with O(overwrite=always).
   action_group:
     support: none
     details:
@@ -78,6 +86,8 @@ notes:
   - O(host) is believed. It can give false bytes with a receipt of its own, and nothing here contradicts that.
   - The receipts of a directory on O(host) may be 100,000, of 32 MiB in all. More of them end with the code V(bad_answer).
   - One percent of the file system stays free, but no more than 256 MiB. A file that would need it ends with the code V(disk_full).
+  - Without O(host), each piece lies in Ansible's C(remote_tmp) of the host on its way, and in C(local_tmp) of the controller, which so need 256 MiB
+    each. A connection that is slow, and O(max_rate), make pieces smaller. Where a piece has no room, the task ends with the code V(disk_full).
   - Check mode reads the receipt on the other host, and copies nothing.
   - Without O(host), O(min_rate) and O(max_time) count for each piece, and C(async) is not possible, because the controller has to hand the file over.
 seealso:

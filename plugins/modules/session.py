@@ -21,6 +21,10 @@ extends_documentation_fragment:
   - storware.backup.connection
   - storware.backup.attributes
 attributes:
+  idempotent:
+    support: partial
+    details:
+      - Without O(session), each run opens a session of its own.
   check_mode:
     details:
       - When a session would have to be opened, none is, and none is returned. Set C(check_mode) of the task to V(false) where later

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import re
 import types
 import typing as t
 
@@ -19,8 +20,8 @@ from ansible.utils.unsafe_proxy import wrap_var
 
 from ..module_utils import _options
 from ..module_utils._each import guids_of
-from ..module_utils._errors import StorwareError
-from . import _facts, _results, _visits
+from ..module_utils._errors import OptionError, StorwareError
+from . import _facts, _option_names, _results, _visits
 
 _display = Display()
 
@@ -47,9 +48,12 @@ class VisitingActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ha
         try:
             if self._is_of_the_role:
                 self._refuse_facts(task_vars or {})
-            result.update(self._run_with(self._with_lists(self._task.args), task_vars))
+            given = self._with_lists(self._task.args)
+            result.update(self._earlier_failure() or self._run_with(given, task_vars))
         except StorwareError as error:
             result.update(failure(error))
+        if self._is_of_the_role:
+            result = _option_names.rename_options(result, self._names_of_the_role(task_vars or {}))
         if not self._wraps_async:
             self._remove_tmp_path(self._connection._shell.tmpdir)
         return result
@@ -70,9 +74,30 @@ class VisitingActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ha
     def _checked(self, raw: t.Mapping[str, t.Any], given: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         """What can be believed of the module's result. Raises InvalidResultError."""
         clean = _results.clean_result(self._task.action.rpartition(".")[2], raw)
+        if clean.get("failed") and not {"error", "invocation"} & set(clean) and not self._task.async_val:
+            clean = self._explained(clean)
         if self._brings_files and not clean.get("failed") and not self._task.async_val:
             _results.check_files(clean, guids_in(given), predicted=bool(self._task.check_mode))
         return _results.with_interpreter(clean, self._discovered_interpreter_key, self._discovered_interpreter)
+
+    def _explained(self, clean: dict[str, t.Any]) -> dict[str, t.Any]:
+        """The result of a host on which the module has not begun: every result of it has its invocation or an error."""
+        interpreter = (self._used_interpreter or "").lstrip("#!").strip()
+        found = self._low_level_execute_command(f"{interpreter} --version", sudoable=False) if interpreter else {}
+        version = re.search(
+            r"Python (\d{1,3})\.(\d{1,3})[\w.]{0,20}", f"{found.get('stdout')} {found.get('stderr')}", re.A
+        )
+        if version and tuple(map(int, version.groups())) < _OLDEST_PYTHON:
+            return failure(
+                OptionError(
+                    "ansible_python_interpreter",
+                    f"{interpreter} is {version.group()} on this host, and the modules of this collection need "
+                    f"Python {'.'.join(map(str, _OLDEST_PYTHON))} or newer",
+                    hint="Set it to another Python of the host, or install one there.",
+                )
+            )
+        words = str(clean.get("module_stderr") or clean.get("module_stdout") or clean.get("msg") or "").strip()
+        return {**clean, **failure(_results.NoResultError(words.rpartition("\n")[2][:_MOST_LINE]))}
 
     def _parse_returned_data(self, res: dict[str, t.Any], *profile: t.Any) -> t.Any:
         """Ansible's own, for an output whose warnings are clean."""
@@ -97,6 +122,29 @@ class VisitingActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ha
             found.update(variables)
         # Marked as what they are: Ansible would template them once more.
         return t.cast("dict[str, t.Any]", wrap_var(found))
+
+    def _earlier_failure(self) -> dict[str, t.Any]:
+        """The failure of an earlier task of the role, which another one repeats for its host; nothing is sent again.
+
+        The first one is hidden by no_log, or the work of others comes first. No module of Ansible fails with ``error``.
+        """
+        given = self._task.vars.get("_fetch_content_failure") if self._is_of_the_role else None
+        found = self._templar.template(given) or {}
+        return (
+            {"failed": True, **{key: found[key] for key in ("msg", "error", "failures") if key in found}}
+            if found
+            else {}
+        )
+
+    def _names_of_the_role(self, task_vars: t.Mapping[str, t.Any]) -> t.Mapping[str, str]:
+        """The role's name of each option of this task that the role has."""
+        if not self._brings_files:
+            names = _option_names.OF_DOWNLOADS
+        else:
+            names = _option_names.OF_SPOOL if self._task.delegate_to else _option_names.OF_FILES
+        connection = self._templar.template(task_vars.get("fetch_content_connection"))
+        of_connection = _options.set_in(connection if isinstance(connection, dict) else {})
+        return {**names, **{name: f"fetch_content_connection.{name}" for name in of_connection}}
 
     def _refuse_facts(self, task_vars: t.Mapping[str, t.Any]) -> None:
         """Raise OptionError where a task of the role would follow what hosts say in facts."""
@@ -162,6 +210,7 @@ class VisitingActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ha
 
 
 _MOST_LINE: t.Final = 300  # characters
+_OLDEST_PYTHON: t.Final = (3, 9)  # on managed hosts
 
 
 class ConnectionActionModule(VisitingActionModule):

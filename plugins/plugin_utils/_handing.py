@@ -5,19 +5,20 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import typing as t
 
 from ..module_utils import _private
-from ..module_utils._errors import OptionError
+from ..module_utils._errors import OptionError, StorwareError
 from ..module_utils._transfer import receipt
 from ..module_utils._transfer.directory import Directory
 from ..module_utils._transfer.receipt import Receipt
 
-PIECE: t.Final = 256 * 1024 * 1024  # bytes; what a connection that breaks costs, and the room it needs on the way
-
-_SECONDS: t.Final = 5.0  # that a piece may take where a rate is kept; between two there is a pause
+_FIRST: t.Final = 16 * 1024 * 1024  # bytes of the first piece,
+LARGEST: t.Final = 256 * 1024 * 1024  # and of any: the room that it needs on the way
+_SECONDS: t.Final = 5.0  # that a piece should take: what a connection that breaks costs, and how far lines are apart
 _BLOCK: t.Final = 1024 * 1024
 _FETCH: t.Final = "Fetch it with storware.backup.cloud_download_content, as the user that the controller runs as."
 
@@ -45,9 +46,28 @@ def found(path: str, guid: str) -> tuple[str, Receipt]:
     return os.path.join(place, known.name), known
 
 
-def piece_size(rate: int | None) -> int:
-    """Bytes of each piece for so many bytes per second at the most."""
-    return PIECE if rate is None else min(PIECE, max(_BLOCK, int(rate * _SECONDS)))
+def piece_size(rate: int | None, last: int | None = None, seconds: float = 0.0) -> int:
+    """Bytes of the next piece, for so many bytes per second at the most.
+
+    last: bytes of the piece before it, which took these seconds; None for the first one.
+    """
+    size = _FIRST
+    if last is not None:
+        size = 2 * last if seconds * 2 <= _SECONDS else int(last * _SECONDS / seconds)
+    return max(_BLOCK, min(size, LARGEST if rate is None else int(rate * _SECONDS), LARGEST))
+
+
+def not_delivered(error: Exception, size: int, folder: str, free: int | None) -> StorwareError:
+    """The error for a piece of so many bytes that cannot be put into a directory of the host, which has free bytes."""
+    is_full = os.strerror(errno.ENOSPC) in str(error) or (free is not None and free < size)
+    why = f"{os.strerror(errno.ENOSPC)}, {free} bytes are free" if is_full and free is not None else str(error).strip()
+    return StorwareError(
+        f"a piece of {size} bytes cannot be put into {folder} on the host: {why}",
+        code="disk_full" if is_full else "file_system",
+        hint=f"Pieces of up to {LARGEST // 2**20} MiB lie in Ansible's remote_tmp on their way. Free some space there, "
+        "set remote_tmp (ansible_remote_tmp) to another directory, or set max_rate: a piece has five seconds of it.",
+        details={"needed": size, "free": free, "errno": "ENOSPC"} if is_full else {},
+    )
 
 
 class Pieces:

@@ -130,6 +130,18 @@ class InvalidResultError(StorwareError):
         )
 
 
+class NoResultError(StorwareError):
+    """Something else than the module has answered, such as sudo; with these words."""
+
+    code = "invalid_result"
+
+    def __init__(self, words: str) -> None:
+        super().__init__(
+            f"The module did not run on the host: {words}",
+            hint="Check become, the Python interpreter and the connection of the host.",
+        )
+
+
 def _too_large() -> InvalidResultError:
     return InvalidResultError("it is too large")
 

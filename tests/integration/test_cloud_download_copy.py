@@ -13,11 +13,13 @@ import json
 import pathlib
 import re
 import stat
+import subprocess
 import time
 
 import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils import _copying
+from ansible_collections.storware.backup.plugins.plugin_utils import _handing
 from tests.simulator.process import Simulator
 from tests.support.ansible import Ansible
 from tests.support.modules import connect, run_module
@@ -239,8 +241,44 @@ def test_what_has_changed_on_the_disk_is_dropped(source: Source, here: pathlib.P
     good(_piece(source, here, 0, size, piece))
 
 
+@pytest.mark.parametrize("tmp", ["ANSIBLE_REMOTE_TMP", "ANSIBLE_LOCAL_TEMP"])
+def test_a_piece_that_has_no_room_on_its_way_is_told_with_the_place(
+    ansible: Ansible, source: Source, here: pathlib.Path, tmp_path: pathlib.Path, tmp: str
+) -> None:
+    guid, there = source
+    small = tmp_path / "small"
+    small.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(small)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting is not possible here")
+    try:
+        task = {f"storware.backup.{COPY}": {"guid": guid, "src": str(there), "dest": str(here)}}
+        play = [{"hosts": "all", "gather_facts": False, "tasks": [task]}]
+        run = ansible.playbook(play, environment={tmp: str(small)})
+    finally:
+        subprocess.run(["umount", "-l", str(small)], check=True)
+    (result,) = run.of(f"storware.backup.{COPY}")
+    error = result.result["error"]
+    assert error["code"] == "disk_full"
+    assert "No space left on device" in result.result["msg"]
+    assert str(small) in result.result["msg"]
+    assert ("remote_tmp" if tmp == "ANSIBLE_REMOTE_TMP" else "local_tmp") in error["hint"]
+    assert list(here.iterdir()) == []
+
+
+def test_pieces_take_about_as_long_as_lines_are_apart() -> None:
+    """So that a file of less than the largest piece is not at 0 % until it is done."""
+    assert _handing.piece_size(None) == 16 * MIB
+    assert _handing.piece_size(None, 16 * MIB, 0.1) == 32 * MIB
+    assert _handing.piece_size(None, 16 * MIB, 20) == 4 * MIB
+    assert _handing.piece_size(None, 256 * MIB, 1) == _handing.LARGEST == 256 * MIB
+    assert _handing.piece_size(None, 2 * MIB, 3600) == MIB
+    assert _handing.piece_size(1000) == MIB
+    assert _handing.piece_size(2 * MIB) == _handing.piece_size(2 * MIB, 10 * MIB, 0.1) == 10 * MIB
+
+
 @pytest.mark.long
-def test_a_large_file_is_handed_over_in_two_pieces(
+def test_a_large_file_is_handed_over_in_several_pieces(
     ansible: Ansible, simulator: Simulator, tmp_path: pathlib.Path, here: pathlib.Path
 ) -> None:
     guid, there = _fetched(simulator, tmp_path, 300 * MIB)

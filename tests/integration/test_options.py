@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import stat
 import subprocess
@@ -345,7 +346,7 @@ def test_u9_a_python_that_is_too_old_fails_before_anything_is_sent(
     ansible: Ansible, simulator: Simulator, version: str
 ) -> None:
     found = shutil.which(f"python{version}")  # nox puts all interpreters of the machine into PATH
-    if found is None:
+    if found is None or subprocess.run([found, "--version"], capture_output=True, check=False).returncode:
         pytest.skip(f"no Python {version} on this machine")
     play = [{"hosts": "all", "gather_facts": False, "tasks": [{f"storware.backup.{INFO}": connect(simulator)}]}]
     run = ansible.playbook(play, "-vvvv", variables={"ansible_python_interpreter": found})
@@ -353,6 +354,43 @@ def test_u9_a_python_that_is_too_old_fails_before_anything_is_sent(
     assert (run.rc, result.status) == (2, "failed")
     assert simulator.requests() == []
     assert simulator.password not in run.output.replace(str(simulator.ca_path), "")
+    assert re.match(
+        rf"ansible_python_interpreter: {found} is Python {version}\.\d+ on this host, "
+        r"and the modules of this collection need Python 3\.9 or newer\. ",
+        result.result["msg"],
+    )
+    assert result.result["error"]["option"] == "ansible_python_interpreter"
+    assert "module_stderr" not in result.result
+
+
+@pytest.mark.matrix
+def test_what_sudo_says_in_the_place_of_a_module_is_told(
+    ansible: Ansible, simulator: Simulator, guid: str, tmp_path: pathlib.Path
+) -> None:
+    """Also where the controller hands files over, of which each has the reason."""
+    good(run_module(CONTENT, connect(simulator, guid=guid, dest=str(tmp_path))))
+    sudo = tmp_path / "sudo"
+    # What Ansible waits for with a local connection comes first: over SSH it takes any end for the module's.
+    begun = "echo \"$*\" | grep -o 'BECOME-SUCCESS-[a-z]*'"
+    sudo.write_text(f"#!/bin/sh\n{begun}\necho 'sudo: a password is required' >&2\nexit 1\n")
+    sudo.chmod(0o700)
+    tasks = [
+        {"storware.backup.cloud_download_content": connect(simulator, guid=guid, dest=str(tmp_path))},
+        {"storware.backup.cloud_download_copy": {"guid": guid, "src": str(tmp_path), "dest": str(tmp_path)}},
+    ]
+    play = {
+        "hosts": "all",
+        "gather_facts": False,
+        "become": True,
+        "vars": {"ansible_become_exe": str(sudo)},
+        "tasks": [{**task, "ignore_errors": True} for task in tasks],
+    }
+    run = ansible.playbook([play], environment={"ANSIBLE_BECOME_ALLOW_SAME_USER": "1"})
+    for task in tasks:
+        (result,) = run.of(next(iter(task)))
+        told = result.result.get("files", [result.result])[0]
+        assert told["error"]["code"] == "invalid_result", result
+        assert told["msg"].startswith("The module did not run on the host: sudo: a password is required")
 
 
 @pytest.mark.fault("U9")

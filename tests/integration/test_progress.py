@@ -251,3 +251,18 @@ def test_work_that_nobody_visits_ends_by_itself(simulator: Simulator, tmp_path: 
     wait_until(lambda: simulator.counters()["open_sessions"] == 0, 10)
     assert time.monotonic() - started >= 1
     assert not list(tmp_path.glob("*.zip"))
+
+
+@pytest.mark.matrix
+def test_the_timeout_of_a_task_stops_a_fetch_and_the_next_task_resumes_it(
+    ansible: Ansible, simulator: Simulator, large: str, here: pathlib.Path
+) -> None:
+    options = {**connect(simulator), "guid": large, "dest": str(here), "max_rate": "200K", "progress_interval": 1}
+    first = {f"storware.backup.{CONTENT}": options, "timeout": 15, "ignore_errors": True}
+    again = {f"storware.backup.{CONTENT}": {**options, "max_rate": "1G"}}
+    run = ansible.playbook([{"hosts": "all", "gather_facts": False, "tasks": [first, again]}]).ok()
+    stopped, resumed = run.of(f"storware.backup.{CONTENT}")
+    assert stopped.status == "failed"
+    assert "received" not in stopped.result
+    assert 0 < resumed.result["received"] < resumed.result["size"]
+    assert simulator.counters()["open_sessions"] == 0

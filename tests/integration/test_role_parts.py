@@ -160,19 +160,17 @@ def test_entry_points(fleet: Fleet) -> None:
 
 def test_a_report_tells_what_did_not_arrive(fleet: Fleet, tmp_path: pathlib.Path) -> None:
     simulator = fleet.simulator
-    (fleet.directory / "host-2").rmdir()
-    (fleet.directory / "host-2").write_text("in the way")
     path = tmp_path / "report.json"
     fleet.mail(
         people=ALICE,
         report=[str(path), str(path.with_suffix(".csv"))],
-        hosts={"host-1": {"ansible_remote_tmp": "/proc/no"}},
+        hosts={"host-1": {"ansible_remote_tmp": "/proc/no"}, "host-2": {"fetch_content_dest": "/dev"}},
     )
     told = report(path)
     assert [(row["host"], row["result"]) for row in told["files"]] == [
         ("host-1", "unreachable"), ("host-2", "failed"), ("host-3", "fetched"),
     ]  # fmt: skip
-    assert str(fleet.directory / "host-2") in told["files"][1]["reason"]
+    assert "fetch_content_dest: /dev is a directory of the kernel" in told["files"][1]["reason"]
     assert not told["complete"]
     assert simulator.counters()["open_sessions"] == 0
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 import typing as t
 
 import pytest
@@ -106,8 +107,10 @@ def test_the_session_is_closed_when_the_downloads_cannot_be_prepared(fleet: Flee
 
 
 def test_a_play_that_ends_at_its_first_error_closes_the_session(fleet: Fleet) -> None:
-    (fleet.directory / "host-1").rmdir()
-    assert fleet.mail(people=ALICE, keywords={"any_errors_fatal": True}).rc != 0
+    hosts = {"host-1": {"fetch_content_dest": "/dev"}}  # refused by the module, and not before
+    run = fleet.mail(people=ALICE, hosts=hosts, keywords={"any_errors_fatal": True})
+    assert run.rc != 0
+    assert re.findall(r"([\w-]+) failed and may lack files", run.stdout) == ["host-1"]  # the others have everything
     assert sessions(fleet.simulator) == (1, 1, 0)
 
 

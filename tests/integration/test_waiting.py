@@ -15,7 +15,9 @@ import urllib.parse
 
 import pytest
 
-from ansible_collections.storware.backup.plugins.module_utils._api import creating, paging
+from ansible_collections.storware.backup.plugins.module_utils import _cloud_download
+from ansible_collections.storware.backup.plugins.module_utils._api import creating, paging, wire
+from ansible_collections.storware.backup.plugins.module_utils._api.waiter import Waiting
 from tests.contract.client import Client
 from tests.simulator.process import Simulator
 from tests.support.answers import Answer, AnsweringServer, Request, answering
@@ -36,6 +38,63 @@ def _quick_to_settle(monkeypatch: pytest.MonkeyPatch) -> None:
 def good(result: Json) -> Json:
     assert not result.get("failed"), result
     return result
+
+
+# --- wait_timeout: a limit without progress ---
+
+
+class _Stepping(Waiting):
+    """Waits in the time of the simulator, which stands still otherwise."""
+
+    def __init__(self, simulator: Simulator, timeout: float) -> None:
+        self.slept = 0.0
+        began = time.monotonic()
+
+        def sleep(seconds: float) -> None:
+            self.slept += seconds
+            simulator.step(seconds)
+
+        super().__init__(timeout=timeout, interval=5, clock=lambda: began + self.slept, sleep=sleep)
+
+
+@pytest.fixture
+def stepping(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> list[_Stepping]:
+    """The waiting of each run of cloud_download, which may go on for 60 seconds without progress."""
+    made: list[_Stepping] = []
+
+    def wait(_params: Json, _tell: t.Any) -> _Stepping:
+        made.append(_Stepping(simulator, 60))
+        return made[-1]
+
+    simulator.speed(0)
+    monkeypatch.setattr(_cloud_download, "_waiting", wait)
+    return made
+
+
+def test_a_job_that_goes_on_may_take_longer_than_wait_timeout(simulator: Simulator, stepping: list[_Stepping]) -> None:
+    simulator.switch(run_seconds=1000)
+    good(run_module("cloud_download", prepare(simulator, ALICE, BOB)))
+    assert stepping[0].slept >= 1000
+
+
+def test_downloads_that_are_ready_are_progress_although_no_task_says_how_far_it_is(
+    simulator: Simulator, stepping: list[_Stepping], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One after the other, each in less than wait_timeout, and all of them in more."""
+    monkeypatch.setattr(wire, "task", lambda record, where, task=wire.task: task({**record, "progress": None}, where))
+    simulator.switch(queue_seconds=0)
+    for number, person in enumerate((ALICE, BOB, CAROL), 1):
+        simulator.switch(run_seconds=45 * number)
+        good(run_module("cloud_download", prepare(simulator, person, wait=False)))
+    good(run_module("cloud_download", prepare(simulator, ALICE, BOB, CAROL)))
+    assert stepping[-1].slept >= 120
+
+
+def test_without_progress_it_ends(simulator: Simulator, stepping: list[_Stepping]) -> None:
+    simulator.switch(queue_seconds=9999)
+    result = run_module("cloud_download", prepare(simulator, ALICE))
+    assert result["error"]["code"] == "wait_timeout"
+    assert stepping[0].slept == pytest.approx(60, abs=10)
 
 
 # --- a server that is away: H36 ---

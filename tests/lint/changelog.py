@@ -17,6 +17,8 @@ import tarfile
 import tempfile
 import typing as t
 
+import yaml
+
 from tests.harness import tree
 from tests.support import documentation
 
@@ -36,7 +38,26 @@ def compare() -> Comparison:
     """Compare the work tree with each commit that there is to compare with."""
     bases = {name: commit for name, commit in _bases().items() if _changed(commit)}
     found = [problem for commit in bases.values() for problem in _problems(commit)]
+    found += _fixes_before_the_first_release()
     return Comparison([f"{name} ({commit[:9]})" for name, commit in bases.items()], list(dict.fromkeys(found)))
+
+
+def _fixes_before_the_first_release() -> list[str]:
+    """A first release fixes nothing that anybody has had."""
+    releases = yaml.safe_load((tree.ROOT / _RELEASED).read_text(encoding="utf-8"))["releases"]
+    version = yaml.safe_load((tree.ROOT / "galaxy.yml").read_text(encoding="utf-8"))["version"]
+    if list(releases) != [version]:
+        return []
+    fragments = sorted((tree.ROOT / _FRAGMENTS).glob("*.y*ml"))
+    sections = {
+        str(path.relative_to(tree.ROOT)): yaml.safe_load(path.read_text(encoding="utf-8")) for path in fragments
+    }
+    sections[_RELEASED] = releases[version]["changes"]
+    return [
+        f"{name}: the section `bugfixes` is for what a release has had, and {version} is the first one: use `trivial`"
+        for name, found in sections.items()
+        if "bugfixes" in found
+    ]
 
 
 def _bases() -> dict[str, str]:

@@ -256,9 +256,17 @@ def test_a_new_option_is_named_in_a_new_fragment(copy: Copy, committed: bool) ->
     assert re.search(r"compared with main \([0-9a-f]{9}\)\.$", compared)
     matching(sentences, UNNAMED)
     # A fragment about something else does not do
-    (copy.root / "changelogs" / "fragments" / "other.yml").write_text("---\nbugfixes:\n  - session - a fix.\n")
+    (copy.root / "changelogs" / "fragments" / "other.yml").write_text("---\ntrivial:\n  - session - a fix.\n")
     matching(copy.lint()[1], UNNAMED)
     run_command_of(copy, sentences[0])
+    assert copy.lint()[1] == []
+
+
+def test_the_first_release_fixes_nothing(copy: Copy) -> None:
+    (copy.root / "changelogs" / "fragments" / "other.yml").write_text("---\nbugfixes:\n  - session - a fix.\n")
+    (sentence,) = copy.lint()[1]
+    assert sentence.startswith("changelogs/fragments/other.yml: the section `bugfixes` is for what a release has had")
+    copy.plant("galaxy.yml", "version: 1.0.0", "version: 1.0.1")
     assert copy.lint()[1] == []
 
 

@@ -11,7 +11,7 @@ import time
 import typing as t
 
 from .._options import Connection
-from . import failures, wire
+from . import failures, tls, wire
 from .failures import ApiError, Attempt
 from .transport import MAX_TIME, Answer, Transport
 
@@ -37,6 +37,8 @@ class Client:
     on_secret is told each session cookie before it is used, so that it can be masked.
     scrub removes secrets from what the server says.
     undisturbed keeps signals away for as long as a session could be opened that nobody would close.
+
+    Raises OptionError for a certificate file that cannot be used.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Client:
         undisturbed: t.Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
         sleep: t.Callable[[float], None] = time.sleep,
     ) -> None:
+        tls.check_files(connection)
         self._connection = connection
         self._scrub = scrub
         self._undisturbed = undisturbed

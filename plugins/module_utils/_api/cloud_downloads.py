@@ -14,7 +14,7 @@ from . import paging, tasks, wire
 from .client import Client
 from .failures import ApiError
 from .paging import Reader, Within
-from .waiter import Tell, Waiting
+from .waiter import Waiting
 
 # Modes the same list may hold that are mounts, not downloads (the vendor's closed list without the download modes).
 _OTHER_MODES: t.Final = frozenset(wire.MODES) - frozenset(wire.DOWNLOAD_MODES)
@@ -173,6 +173,7 @@ def wait_finished(client: Client, guids: t.Sequence[str], waiting: Waiting) -> l
     def all_finished() -> bool:
         finished.update({download.guid: download for download in list_all(reader, finished_mount=True)})
         ready = sum(guid in finished for guid in guids)
+        waiting.advance(ready)
         waiting.tell(lambda: f"{ready} of {len(guids)} ready")
         return ready == len(guids)
 
@@ -181,7 +182,7 @@ def wait_finished(client: Client, guids: t.Sequence[str], waiting: Waiting) -> l
         pending = [guid for guid in guids if guid not in finished]
         why = f" (last error: {result.message})" if isinstance(result, ApiError) else ""
         raise StorwareError(
-            f"Not ready at the end of wait_timeout: {', '.join(pending)}{why}",
+            f"Not ready, and no progress within wait_timeout: {', '.join(pending)}{why}",
             code="wait_timeout",
             hint="Run the task again to go on waiting, or with a larger wait_timeout.",
             retryable=True,
@@ -191,19 +192,23 @@ def wait_finished(client: Client, guids: t.Sequence[str], waiting: Waiting) -> l
 
 def wait_gone(client: Client, deleting: t.Mapping[str, wire.Task | None], waiting: Waiting) -> dict[str, str]:
     """Wait until the list agrees that the downloads (guid: task or None) are gone. Returns why for those that stay."""
-    look = _GoneLook(Within(client, waiting.limit), deleting, waiting.tell)
+    look = _GoneLook(Within(client, waiting.limit), deleting, waiting)
     result = waiting.until(look)
-    otherwise = str(result) if isinstance(result, ApiError) else "the server still lists it at the end of wait_timeout"
+    otherwise = (
+        str(result)
+        if isinstance(result, ApiError)
+        else "the server still lists it, without progress within wait_timeout"
+    )
     return {guid: look.failed.get(guid, otherwise) for guid in sorted(look.listed)}
 
 
 class _GoneLook:
     """One look at the server after the other, until the list agrees."""
 
-    def __init__(self, reader: Reader, deleting: t.Mapping[str, wire.Task | None], tell: Tell) -> None:
+    def __init__(self, reader: Reader, deleting: t.Mapping[str, wire.Task | None], waiting: Waiting) -> None:
         self._reader = reader
         self._deleting = deleting
-        self._tell = tell
+        self._waiting = waiting
         self._download_of = {task.guid: guid for guid, task in deleting.items() if task is not None}
         self._watch = tasks.Watch(reader)
         self.listed = set(deleting)
@@ -211,7 +216,9 @@ class _GoneLook:
 
     def __call__(self) -> bool:
         self.listed.intersection_update(download.guid for download in list_all(self._reader))
-        self._tell(lambda: f"{len(self._deleting) - len(self.listed)} of {len(self._deleting)} removed")
+        removed = len(self._deleting) - len(self.listed)
+        self._waiting.advance(removed)
+        self._waiting.tell(lambda: f"{removed} of {len(self._deleting)} removed")
         if self.listed and self._download_of:
             self._watch.look()
             reasons = {guid: self._watch.failure(task) for task, guid in self._download_of.items()}

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import difflib
 import typing as t
 from dataclasses import replace
 
@@ -25,6 +26,9 @@ _TOGETHER: t.Final = ("CLOUD_GROUP", "CLOUD_TEAMS")
 # Up to here one filtered call a name is cheaper than the whole inventory.
 _FEW_NAMES: t.Final = 5
 _MAX_CANDIDATES: t.Final = 10
+_PER_NAME: t.Final = 3  # names that look like one with typing errors,
+_MOST_COMPARED: t.Final = 50_000  # names and addresses, in half a second for each unknown name
+_LIKENESS: t.Final = 0.8  # from 0 to 1: one letter of ten may be wrong, or two may have changed places
 
 
 def list_all(reader: Reader, types: t.Sequence[str], filters: t.Mapping[str, t.Any]) -> list[wire.Entity]:
@@ -131,12 +135,16 @@ def _ambiguous(matches: t.Mapping[str, t.Sequence[wire.Entity]], entity_type: st
 
 
 def _not_found(names: t.Sequence[str], everything: t.Sequence[wire.Entity], entity_type: str) -> OptionError:
-    parts = [name.casefold() for name in names]
-    similar = [
-        entity
-        for entity in everything
-        if any(part in (entity.name or "").casefold() or part in (entity.email or "").casefold() for part in parts)
-    ]
+    index = _by_name(everything)
+    words: dict[str, list[wire.Entity]] = {}
+    for name, fitting in index.items():
+        words.setdefault(name.casefold(), []).extend(fitting)
+    parts = [name.casefold() for name in names[:_MAX_CANDIDATES]]
+    # Those that a part of the name fits, then those that a typing error has changed.
+    near = [word for part in parts for word in words if part in word]
+    if len(words) <= _MOST_COMPARED:
+        near += [word for part in parts for word in difflib.get_close_matches(part, words, _PER_NAME, _LIKENESS)]
+    similar = list({entity.guid: entity for word in near for entity in words[word]}.values())
     hint = "Names and addresses are compared exactly, upper and lower case included."
     if similar:
         hint += f" Similar: {_candidates(similar)}."

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from .. import _markup
 from .._errors import StorwareError
 from .._options import is_cookie
-from . import decoding, wire
+from . import decoding, tls, wire
 
 if t.TYPE_CHECKING:
     import requests
@@ -27,6 +27,11 @@ try:
 
     # MaxRetryError and ConnectionError wrap the reason.
     _UNSENT: t.Final = (urllib3_exceptions.NewConnectionError, urllib3_exceptions.ConnectTimeoutError)
+    _UNUSABLE_PROXY: t.Final = (
+        requests_exceptions.InvalidSchema,
+        requests_exceptions.InvalidProxyURL,
+        urllib3_exceptions.ProxySchemeUnknown,
+    )
 except ImportError:
     pass  # reported by the module before anything is called
 
@@ -210,7 +215,16 @@ def from_exception(error: BaseException, attempt: Attempt) -> ApiError:
             attempt,
             f"failed the TLS check of {attempt.server} ({reason})",
             code="tls",
-            hint="Set ca_path to the CA that signed the server's certificate, and url to a name the certificate holds.",
+            hint=tls.hint_for(next((cause for cause in causes if hasattr(cause, "verify_code")), None)),
+            unsent=True,
+        )
+    if any(isinstance(cause, _UNUSABLE_PROXY) for cause in causes):
+        is_socks = isinstance(error, requests_exceptions.InvalidSchema)  # url itself was checked before
+        return ApiError(
+            attempt,
+            f"was not sent: {'a SOCKS proxy needs PySocks' if is_socks else 'the address of the proxy is unusable'}",
+            code="proxy",
+            hint=f"Install PySocks for the Python that runs the module. {_PROXY}" if is_socks else _PROXY,
             unsent=True,
         )
     if isinstance(error, requests_exceptions.ProxyError):

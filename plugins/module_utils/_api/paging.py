@@ -36,10 +36,10 @@ class Reader(t.Protocol):
 
 @dataclass(frozen=True)
 class Within:
-    """Reads that end at a deadline of ``time.monotonic()``."""
+    """Reads that end at a deadline of ``time.monotonic()``, which is asked for at each of them."""
 
     client: Client
-    deadline: float
+    deadline: t.Callable[[], float]
 
     @property
     def patience(self) -> float:
@@ -48,7 +48,8 @@ class Within:
 
     def get(self, path: str, query: wire.Query, doing: str, deadline: float | None = None) -> Answer:
         """Read."""
-        return self.client.get(path, query, doing, min(self.deadline, deadline or self.deadline))
+        limit = self.deadline()
+        return self.client.get(path, query, doing, min(limit, deadline or limit))
 
 
 class IncompleteList(StorwareError):

@@ -102,6 +102,7 @@ class _ReadyLook:
         # Tasks that may be preparing what we wait for although nobody told us their guids.
         self._inferred = {want: _task_guids(found) for want, found in progress.expected.items()}
         self._doubtful_since: dict[Wanted, float] = {}
+        self._percent = dict.fromkeys(set().union(*self._inferred.values()), 0.0)  # the most so far, by task
 
     def __call__(self) -> bool:
         if not self._progress.pending:
@@ -111,8 +112,17 @@ class _ReadyLook:
         doubtful = self._judge_all(self._finished())
         if doubtful:
             self._settle(doubtful)
+        self._waiting.advance(self._reached())
         self._waiting.tell(self._told)
         return not self._progress.pending
+
+    def _reached(self) -> float:
+        """Downloads that are ready or have failed, and the shares of tasks that are known from the beginning."""
+        for guid in {*self._percent, *self._asked.tasks}:
+            task = self._watch.unfinished.get(guid)
+            percent = 100.0 if task is None else min(task.progress or 0.0, 100.0)
+            self._percent[guid] = max(percent, self._percent.get(guid, 0.0))
+        return len(self._progress.ready) + len(self._progress.failed) + sum(self._percent.values()) / 100
 
     def _told(self) -> str:
         """How far it is, such as ``12 of 300 ready, 5 running, slowest 43 %``."""

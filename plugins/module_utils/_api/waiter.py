@@ -18,7 +18,7 @@ Tell = t.Callable[[t.Callable[[], str]], None]
 
 
 class Waiting:
-    """How long to wait, counted from now, and how often to look; seconds.
+    """How long to wait, counted from now or from the newest progress, and how often to look; seconds.
 
     clock is monotonic: no wall clock decides anything. tell: is given, by whoever looks, a function that says how far
     it is.
@@ -35,9 +35,23 @@ class Waiting:
         self.clock = clock
         self.tell = tell
         self.deadline = clock() + timeout
-        self.limit = self.deadline + LAST_LOOK
+        self._timeout = timeout
+        self._reached: float | None = None
         self._interval = interval
         self._sleep = sleep
+
+    def limit(self) -> float:
+        """The instant until which a call may go on."""
+        return self.deadline + LAST_LOOK
+
+    def advance(self, reached: float) -> None:
+        """Say how far it is. More than ever before is progress, from which on the time is counted again.
+
+        Whoever calls this counts something that has an end, so that the waiting has one, whatever a server says.
+        """
+        if self._reached is not None and reached > self._reached:
+            self.deadline = self.clock() + self._timeout
+        self._reached = reached if self._reached is None else max(reached, self._reached)
 
     def until(self, done: t.Callable[[], bool]) -> ApiError | bool:
         """Call ``done`` now and then until it returns true.

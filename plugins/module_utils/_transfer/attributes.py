@@ -8,6 +8,7 @@ Where others may write to a directory, a path can lead to another file at any mo
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
 import fcntl
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 
 from .._errors import OptionError
 from . import receipt
-from .directory import Directory, explaining, overtaken, user_name
+from .directory import HINTS, Directory, explaining, overtaken, user_name
 
 PRIVATE: t.Final = 0o600
 
@@ -28,6 +29,13 @@ GROUP_BITS: t.Final = 0o070
 _OTHERS: t.Final = 0o077  # the permissions of everybody but the owner
 _LABEL: t.Final = "security.selinux"  # the extended attribute with the security context
 _NO_LABEL: t.Final = (errno.ENODATA, errno.ENOTSUP)
+# How systems refuse an attribute: to this user, for this file, or with this value
+_REFUSALS: t.Final = (errno.EPERM, errno.EACCES, errno.EROFS, errno.EINVAL, errno.ENOTSUP, errno.ENOTTY)
+_MAY: t.Final = {
+    "owner": "Only root may give a file to another user.",
+    "group": "The owner of a file may give it to groups that they are a member of, and root to any.",
+    "mode": "Only its owner and root may set the permissions of a file.",
+}
 
 # FS_IOC_GETFLAGS and FS_IOC_SETFLAGS of linux/fs.h; some processors have the two bits for the direction the other way.
 _READ, _WRITE = (2, 1) if not platform.machine().startswith(("ppc", "mips", "sparc", "alpha")) else (1, 2)
@@ -55,14 +63,20 @@ class Access:
         found = os.fstat(fd)
         return cls(found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode))
 
-    def put_on(self, fd: int) -> None:
-        """Set it where it differs. At no moment does anybody get more than before or after. Raises OSError."""
+    def put_on(self, fd: int, path: str) -> None:
+        """Set it where it differs. At no moment does anybody get more than before or after.
+
+        path: for messages. Raises OptionError, for the attribute that the system refuses, and OSError.
+        """
         now = Access.of(fd)
         if (now.uid, now.gid) != (self.uid, self.gid):
-            if now.mode & ~self.mode & _OTHERS:
-                os.fchmod(fd, now.mode & self.mode)
-            os.fchown(fd, -1 if now.uid == self.uid else self.uid, -1 if now.gid == self.gid else self.gid)
-        _set_mode(fd, self.mode)
+            option, value = ("group", self.gid) if now.uid == self.uid else ("owner", self.uid)
+            with _setting(option, str(value), path):
+                if now.mode & ~self.mode & _OTHERS:
+                    os.fchmod(fd, now.mode & self.mode)
+                os.fchown(fd, -1 if now.uid == self.uid else self.uid, -1 if now.gid == self.gid else self.gid)
+        with _setting("mode", f"{self.mode:04o}", path):
+            _set_mode(fd, self.mode)
 
     def check(self, fd: int, directory: Directory) -> None:
         """Raise OptionError for a file in the directory that has another owner or group, or gives others more."""
@@ -147,18 +161,19 @@ def _ensure(
     fd: int, directory: Directory, name: str, access: Access, asked: FileAttributes, *, check_mode: bool
 ) -> bool:
     """The same for one open file; access: what it should have."""
-    now = _State.of(fd, asked)
-    label = asked.label(directory.path_of(name), now.label, False) if asked.label and now.label else now.label
+    path = directory.path_of(name)
+    now = _State.of(fd, path, asked)
+    label = asked.label(path, now.label, False) if asked.label and now.label else now.label
     if now == _State(access, label, flags_after(asked.flags, now.flags)):
         return False
     _check_ours(fd, directory, name)
     if check_mode:
         return True
-    set_label(fd, directory.path_of(name), asked, is_new=False)
-    access.put_on(fd)
+    set_label(fd, path, asked, is_new=False)
+    access.put_on(fd, path)
     access.check(fd, directory)
-    set_flags(fd, asked)
-    return _State.of(fd, asked) != now
+    set_flags(fd, path, asked)
+    return _State.of(fd, path, asked) != now
 
 
 @dataclass(frozen=True)
@@ -170,8 +185,28 @@ class _State:
     flags: int
 
     @classmethod
-    def of(cls, fd: int, asked: FileAttributes) -> _State:
-        return cls(Access.of(fd), _label_of(fd) if asked.label else "", _flags_of(fd) if asked.flags else 0)
+    def of(cls, fd: int, path: str, asked: FileAttributes) -> _State:
+        with _setting("attributes", asked.flags or "", path):
+            flags = _flags_of(fd) if asked.flags else 0
+        return cls(Access.of(fd), _label_of(fd) if asked.label else "", flags)
+
+
+@contextlib.contextmanager
+def _setting(option: str, value: str, path: str) -> t.Iterator[None]:
+    """Turn the system's refusal of an attribute into an OptionError. A fault, such as a full disk, stays an OSError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _REFUSALS:
+            raise
+        rule = _MAY.get(option, "") if error.errno in (errno.EPERM, errno.EACCES) else ""
+        refused = OptionError(
+            option,
+            f"{value} cannot be set for {path}: {error.strerror}",
+            hint=f"{rule} {HINTS.get(error.errno, '')}".strip(),
+        )
+        refused.details["errno"] = errno.errorcode[error.errno]
+        raise refused from error
 
 
 def _check_ours(fd: int, directory: Directory, name: str) -> None:
@@ -228,14 +263,15 @@ def _label_of(fd: int) -> str:
         return ""
 
 
-def set_flags(fd: int, asked: FileAttributes) -> None:
-    """Set or remove flags (``attributes``) as chattr(1) does. Raises OSError; OptionError for an unknown letter."""
+def set_flags(fd: int, path: str, asked: FileAttributes) -> None:
+    """Set or remove flags (``attributes``) as chattr(1) does. path: for messages. Raises OptionError, OSError."""
     # Not chattr itself, which takes a path, and no symbolic link such as /proc/self/fd/3.
     if asked.flags:
-        now = _flags_of(fd)
-        wanted = flags_after(asked.flags, now)
-        if wanted != now:
-            fcntl.ioctl(fd, _SET_FLAGS, struct.pack("i4x", wanted))
+        with _setting("attributes", asked.flags, path):
+            now = _flags_of(fd)
+            wanted = flags_after(asked.flags, now)
+            if wanted != now:
+                fcntl.ioctl(fd, _SET_FLAGS, struct.pack("i4x", wanted))
 
 
 def flags_after(text: str | None, now: int) -> int:

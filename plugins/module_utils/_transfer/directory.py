@@ -145,6 +145,10 @@ class Directory:
         there = self.stat(name)
         return there is not None and os.path.samestat(there, os.fstat(fd))
 
+    def is_writable(self) -> bool:
+        """Whether this user may create files here, as far as the system says so without a try."""
+        return os.access(".", os.W_OK | os.X_OK, dir_fd=self.fd)
+
     def sync(self) -> None:
         """Make names durable, where the file system can (some network and FUSE file systems cannot)."""
         try:
@@ -204,7 +208,7 @@ def _failure(error: OSError, doing: str) -> StorwareError:
     return StorwareError(
         f"Cannot {doing}: {error.strerror or error}",
         code=code,
-        hint=_HINTS.get(number, ""),
+        hint=HINTS.get(number, ""),
         retryable=code == "overtaken",
         details={"errno": errno.errorcode.get(number, "")},
     )
@@ -218,7 +222,7 @@ _CODES: t.Final = {
     errno.ENOENT: "overtaken",
     errno.ESTALE: "overtaken",  # NFS
 }
-_HINTS: t.Final = {
+HINTS: t.Final = {
     errno.ENOENT: _GONE,
     errno.ESTALE: _GONE,
     errno.ENOSPC: "Free some space or choose another dest.",

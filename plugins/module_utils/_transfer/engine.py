@@ -91,6 +91,13 @@ def tidy(job: Job, finding: Finding) -> None:
             claim.remove_left(finding.directory, stem_of(job))
 
 
+def predict(job: Job, finding: Finding) -> None:
+    """In check mode, in the place of ``fetch``: raise OptionError where no file can be created."""
+    inspection.check_writable(finding.directory, "dest")
+    with workplace(job, finding) as place:
+        inspection.check_writable(place, "tmp_dest" if job.tmp_dest else "dest")
+
+
 def stem_of(job: Job) -> str:
     """What the names of all private files of this job start with."""
     # Not by the name of the file: in a directory that comes only with the answer.
@@ -191,7 +198,7 @@ def _publish(job: Job, finding: Finding, target: Sink, verified: str) -> File:
                 continue
         _check_path(finding, partial)
         with explaining(f"set the attributes of {finding.path}"):
-            set_flags(partial.fd, job.attributes)  # an immutable file could not get its name
+            set_flags(partial.fd, finding.path, job.attributes)  # an immutable file could not get its name
         return File(finding.path, size, sha256, verified, format)
     raise StorwareError(
         f"all names for the file are taken by others, such as {finding.directory.path_of(wanted)}",

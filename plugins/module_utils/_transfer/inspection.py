@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from .._errors import OptionError
 from . import publish, receipt, verify
 from .attributes import FileAttributes
-from .directory import Directory, explaining, kind_of
+from .directory import Directory, explaining, kind_of, user_name
 from .pace import DeadlinePassed, Limits, Pace
 from .receipt import Receipt
 from .source import Opener, Scrub
@@ -231,6 +231,16 @@ def open_tmp_dest(path: str, directory: Directory) -> Directory:
         place.close()
         raise
     return place
+
+
+def check_writable(directory: Directory, option: str) -> None:
+    """Raise OptionError for the directory that this option names if the user of the task may not create files there."""
+    if not directory.is_writable():
+        raise OptionError(
+            option,
+            f"{user_name(os.geteuid())} may not create files in {directory.path}",
+            hint="Choose another directory, or another user (become); or the file system is mounted read-only.",
+        )
 
 
 def describe(job: Job, finding: Finding) -> File:

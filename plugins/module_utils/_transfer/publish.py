@@ -79,7 +79,7 @@ def put_on(
         if old and directory.trusts_file(old):
             wanted = _inherited(partial, name, directory, old, asked, wanted)
         set_label(partial.fd, directory.path_of(name), asked, is_new=True)
-        wanted.put_on(partial.fd)
+        wanted.put_on(partial.fd, directory.path_of(name))
         wanted.check(partial.fd, directory)
 
 

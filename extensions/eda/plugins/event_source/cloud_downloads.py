@@ -43,6 +43,8 @@ description:
   - Each change is told at least once. With O(cursor) it goes on after a restart where it stopped, and what was told within the last
     O(interval) before the stop is told again, because nobody can know whether it was acted upon.
   - At the first look without a cursor, the downloads that are there are told; tasks that have failed before are not.
+  - A O(cursor) that cannot be written, such as on a full disk, does not end the source. It warns with the path, tries again at each look, and tells
+    more again after a restart.
   - A server that does not answer is asked less and less often, every 15 minutes at the least. Wrong credentials end the source.
 options:
   interval:
@@ -123,7 +125,7 @@ async def _tell(queue: Queue, args: t.Mapping[str, t.Any]) -> None:
                     pause = interval
                     # Not before now: what was told an interval ago has been acted upon, what is told now has not.
                     if cursor:
-                        cursor.save(told)
+                        _save(cursor, told)
                     for event in events:
                         await queue.put(event)
                     told = seen
@@ -131,6 +133,14 @@ async def _tell(queue: Queue, args: t.Mapping[str, t.Any]) -> None:
                 await asyncio.sleep(pause * random.uniform(0.9, 1.1))
         finally:
             thread.submit(looker.close)
+
+
+def _save(cursor: Cursor, state: _news.State) -> None:
+    """Save it if that is possible now: without it, events go on, and more of them are told again after a restart."""
+    try:
+        cursor.save(state)
+    except OSError as error:
+        _LOGGER.warning("Cannot write the cursor %s: %s. The next look tries it again.", cursor.path, error)
 
 
 class Looker:
@@ -164,14 +174,14 @@ class Looker:
 
 
 class Cursor:
-    """The file that keeps what has been told."""
+    """The file that keeps what has been told. path: absolute."""
 
     def __init__(self, path: str) -> None:
-        self._path = os.path.abspath(path)
-        self._name = os.path.basename(self._path)
+        self.path = os.path.abspath(path)
+        self._name = os.path.basename(self.path)
         self._saved = ""
-        if not os.path.isdir(os.path.dirname(self._path)):
-            raise OptionError("cursor", f"the directory of {self._path} does not exist")
+        if not os.path.isdir(os.path.dirname(self.path)):
+            raise OptionError("cursor", f"the directory of {self.path} does not exist")
 
     def load(self, server: str) -> _news.State | None:
         """What it says; None when there is none yet. Raises OptionError for a file of something else."""
@@ -182,9 +192,9 @@ class Cursor:
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
-            raise OptionError("cursor", f"{self._path} cannot be used: {error}") from error
+            raise OptionError("cursor", f"{self.path} cannot be used: {error}") from error
         if state.server != server:
-            raise OptionError("cursor", f"{self._path} is that of another server, {state.server}")
+            raise OptionError("cursor", f"{self.path} is that of another server, {state.server}")
         return state
 
     def save(self, state: _news.State) -> None:
@@ -199,7 +209,7 @@ class Cursor:
     @contextlib.contextmanager
     def _place(self) -> t.Iterator[int]:
         """The directory. Raises OSError where other users could exchange the cursor, which decides what is told."""
-        place = _private.open_directory(os.path.dirname(self._path))
+        place = _private.open_directory(os.path.dirname(self.path))
         try:
             _private.check_directory(place)
             yield place

@@ -458,12 +458,3 @@ def test_proxies_of_the_environment_only_with_use_proxy(monkeypatch: pytest.Monk
             read(server, use_proxy=True, retries=0)
     assert caught.value.code == "proxy"
     assert "hush" not in str(caught.value) + caught.value.hint
-
-
-def test_a_missing_ca_file_is_told_before_anything_is_sent() -> None:
-    with (
-        client("https://127.0.0.1:1", ca_path="/no/such/ca.pem", retries=0) as session,
-        pytest.raises(ApiError) as caught,
-    ):
-        session.get("/cloud-download", [], "list")
-    assert "ca_path" in caught.value.hint

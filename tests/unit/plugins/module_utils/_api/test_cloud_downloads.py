@@ -213,7 +213,7 @@ def test_what_is_waited_for_is_told_in_the_order_it_was_asked_for() -> None:
 def test_at_the_end_of_the_time_it_is_told_what_is_missing_and_what_the_last_look_met() -> None:
     server = Changing(["a"], _lost())
     with pytest.raises(
-        StorwareError, match=rf"Not ready at the end of wait_timeout: {guid('b')} \(last error: .*cut"
+        StorwareError, match=rf"Not ready, and no progress within wait_timeout: {guid('b')} \(last error: .*cut"
     ) as told:
         cloud_downloads.wait_finished(t.cast(Client, server), [guid("a"), guid("b")], server.waiting(25))
     assert (told.value.code, told.value.retryable) == ("wait_timeout", True)
@@ -225,7 +225,7 @@ def test_at_the_end_of_the_time_it_is_told_what_is_missing_and_what_the_last_loo
 def test_what_stays_in_the_list_is_told_with_the_reason() -> None:
     server = Changing(["a", "b"], ["a", "b"], ["a"])
     stay = cloud_downloads.wait_gone(t.cast(Client, server), {guid("a"): None, guid("b"): None}, server.waiting(25))
-    assert stay == {guid("a"): "the server still lists it at the end of wait_timeout"}
+    assert stay == {guid("a"): "the server still lists it, without progress within wait_timeout"}
     assert server.told[0] == "0 of 2 removed"
     assert server.told[-1] == "1 of 2 removed"
     server = Changing(["a"], _lost())

@@ -122,6 +122,17 @@ def test_similar_names_and_addresses_are_shown() -> None:
     assert "Similar" not in unknown("finance").hint
 
 
+@pytest.mark.parametrize("name", ["pres@example.com", "press@exmaple.com", "perss@example.com", "PRESS@example.org"])
+def test_typing_errors_are_similar(name: str) -> None:
+    assert f"Similar: <press@example.com> ({GUIDS[1]})." in unknown(name).hint
+
+
+def test_in_more_names_than_can_be_compared_only_parts_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entities, "_MOST_COMPARED", 1)
+    assert "Similar" not in unknown("pres@example.com").hint
+    assert "Similar: Legal Archive" in unknown("legal").hint
+
+
 @pytest.mark.parametrize(("number", "ending"), [(10, "'name 9'"), (11, "'name 9' and 1 more")])
 def test_of_many_names_the_first_are_shown(number: int, ending: str) -> None:
     assert unknown(*(f"name {place}" for place in range(number))).message.endswith(ending)

@@ -74,6 +74,42 @@ def test_a_proxy_is_not_quoted() -> None:
 
 
 @pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (requests_exceptions.InvalidSchema("Missing dependencies for SOCKS support."), "needs PySocks"),
+        (requests_exceptions.InvalidProxyURL("Please check proxy URL."), "address of the proxy is unusable"),
+        (requests_exceptions.InvalidURL(urllib3_exceptions.ProxySchemeUnknown("foo")), "address of the proxy"),
+    ],
+)
+def test_a_proxy_that_cannot_be_used_is_one(error: Exception, words: str) -> None:
+    told = _told(error)
+    assert (told.code, told.unsent, told.retryable) == ("proxy", True, False)
+    assert words in told.message
+    assert "proxy variables of the environment" in told.hint
+
+
+@pytest.mark.parametrize(
+    ("number", "step", "blames_ca"),
+    [
+        (10, "Renew the server's certificate", False),
+        (9, "Check the clocks", False),
+        (62, "Set url to a name", False),
+        (64, "Set url to a name", False),
+        (85, "ca_path is not the cause", False),  # Missing Authority Key Identifier, with Python 3.13
+        (92, "ca_path is not the cause", False),  # CA cert does not include key usage extension
+        (20, "Set ca_path to the CA", True),
+        (18, "Set ca_path to the CA", True),
+    ],
+)
+def test_the_hint_fits_what_is_wrong_with_a_certificate(number: int, step: str, *, blames_ca: bool) -> None:
+    cause = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    cause.verify_code, cause.verify_message = number, "a reason"
+    told = _told(requests_exceptions.SSLError(urllib3_exceptions.SSLError(cause)))
+    assert step in told.hint
+    assert ("Set ca_path" in told.hint) == blames_ca
+
+
+@pytest.mark.parametrize(
     ("method", "path", "code"),
     [
         ("GET", "/tasks", "bad_answer"),

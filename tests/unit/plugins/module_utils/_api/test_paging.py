@@ -120,7 +120,7 @@ def test_a_list_within_a_deadline_ends_with_the_earlier_of_the_two() -> None:
             return Answer(200, [])
 
     client = Noting()
-    reader = paging.Within(t.cast(Client, client), 5.0)
+    reader = paging.Within(t.cast(Client, client), lambda: 5.0)
     for asked, used in ((None, 5.0), (3.0, 3.0), (7.0, 5.0)):
         reader.get("/things", [], "list", asked)
         assert client.deadline == used

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils._api.failures import ApiError, Attempt
@@ -92,3 +94,30 @@ def test_an_error_that_waiting_cannot_mend_ends_it_at_once() -> None:
     with pytest.raises(ApiError):
         waiting(clock).until(done)
     assert clock.sleeps == []
+
+
+def test_progress_begins_the_time_anew_and_its_absence_ends_it() -> None:
+    """Nine steps of 90 seconds each, with a limit of 100; then nothing more."""
+    clock = Clock()
+    wait = waiting(clock)
+
+    def done() -> bool:
+        wait.advance(min((clock.now - 1000) // 90, 9))
+        return False
+
+    assert wait.until(done) is False
+    assert clock.now == pytest.approx(1000 + 9 * 90 + 100, abs=15)
+    assert wait.limit() > clock.now
+
+
+def test_going_back_and_forth_is_no_progress() -> None:
+    clock = Clock()
+    wait = waiting(clock)
+    values = itertools.cycle([5, 1, 4])
+
+    def done() -> bool:
+        wait.advance(next(values))
+        return False
+
+    assert wait.until(done) is False
+    assert clock.now == pytest.approx(1100)
