@@ -48,7 +48,9 @@ options:
     elements: str
     required: true
   expected:
-    description: Names of all hosts that are to get the files. Nothing is removed while one of them is not in O(hosts). A text with one name in each line is also accepted.
+    description:
+      - Names of all hosts that are to get the files. Nothing is removed while one of them is not in O(hosts).
+      - A text with one name in each line is also accepted.
     type: list
     elements: str
     default: []

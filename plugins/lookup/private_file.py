@@ -5,14 +5,6 @@
 
 from __future__ import annotations
 
-import os
-import typing as t
-
-from ansible.errors import AnsibleLookupError
-from ansible.plugins.lookup import LookupBase
-
-from ..module_utils import _private
-
 DOCUMENTATION = r"""
 name: private_file
 short_description: Write a text to a file on the controller that only its user can read
@@ -48,6 +40,14 @@ _raw:
   elements: str
   sample: [/srv/reports/files.json]
 """
+
+import os
+import typing as t
+
+from ansible.errors import AnsibleLookupError
+from ansible.plugins.lookup import LookupBase
+
+from ..module_utils import _private
 
 
 class LookupModule(LookupBase):  # type: ignore[misc]  # ansible-core has no type stubs

@@ -14,7 +14,7 @@ description:
   - Lists the files that M(storware.backup.cloud_download_content) has brought to a host, and reads each of them again to see whether it is still
     what its receipt (C(NAME.sha256) beside it) says.
   - Needs no server, no C(requests), and none of the connection options.
-  - There is no time limit: each file is read once, to its end. C(async) of the task sets one.
+  - There is no time limit; each file is read once, to its end. C(async) of the task sets one.
   - A file that is not intact is no failure of this module; RV(intact) tells, for a task that fails then.
   - Only files and receipts of trusted users are compared, see O(owner). A receipt is no signature, whoever owns it can write another one.
 author:
