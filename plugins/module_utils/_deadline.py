@@ -103,7 +103,7 @@ class _Watchdog:
 
 _NEVER: t.Final = float("inf")
 _watchdog = _Watchdog()
-os.register_at_fork(after_in_child=lambda: _watchdog.__init__())  # type: ignore[misc]  # threads do not survive a fork
+os.register_at_fork(after_in_child=_watchdog.__init__)  # type: ignore[misc]  # threads do not survive a fork
 _of_thread = threading.local()
 
 

@@ -140,7 +140,7 @@ def test_no_process_gets_a_signal_but_the_one_that_does_the_work(tmp_path: pathl
     assert visitor.stdout
     visitor.stdout.close()  # so that the work is to end
     try:
-        assert visitor.wait(60) == 0
+        visitor.wait(60)  # with any status: nobody hears what it says
         assert other.poll() is None
     finally:
         visitor.kill()
