@@ -163,12 +163,14 @@ def test_a_signal_that_comes_while_a_block_begins_or_ends_does_no_harm() -> None
     """Handlers interrupt the code that watches over blocks, and call it."""
     before = signal.signal(signal.SIGALRM, lambda _number, _frame: _deadline.shorten(30))
     try:
-        signal.setitimer(signal.ITIMER_REAL, 0.0001, 0.0001)
+        signal.setitimer(signal.ITIMER_REAL, 0.005, 0.005)  # no sooner, or a slow machine never gets out of handlers
         for _time in range(5000):
             with _deadline.limit(60):
                 pass
     finally:
+        signal.signal(signal.SIGALRM, lambda _number, _frame: None)  # for one that is on its way
         signal.setitimer(signal.ITIMER_REAL, 0)
+        time.sleep(0.01)
         signal.signal(signal.SIGALRM, before)
 
 
