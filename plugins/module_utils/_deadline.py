@@ -16,13 +16,14 @@ import queue
 import socket
 import threading
 import time
+import types
 import typing as t
 
 from ._errors import StorwareError
 
 _ABANDON_CHECK: t.Final = 0.1  # seconds between two looks of who waits for work that nothing can end
 
-T = t.TypeVar("T")
+_NEVER: t.Final = float("inf")
 
 
 class Expired(Exception):
@@ -32,10 +33,24 @@ class Expired(Exception):
 class _Block:
     """Code with a time limit. end: instant of the monotonic clock. connections: which it waits for."""
 
-    def __init__(self, end: float) -> None:
-        self.end = end
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self.end = _NEVER
         self.connections: set[t.Any] = set()
         self.has_expired = False
+
+    # Not a generator with a decorator: between two frames of contextlib a signal would leave it half begun.
+    def __enter__(self) -> None:
+        self.end = time.monotonic() + self._seconds
+        _watchdog.add(self)
+        _blocks().append(self)
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        _watchdog.discard(self)
+        _blocks().remove(self)
+        # The end of a connection can look like the end of an answer, so an expired block that ends well has expired.
+        if self.has_expired and (error is None or isinstance(error, Exception)) and not isinstance(error, StorwareError):
+            raise Expired from error
 
 
 class _Watchdog:
@@ -101,37 +116,31 @@ class _Watchdog:
                 self._changes.get(timeout=timeout)
 
 
-_NEVER: t.Final = float("inf")
 _watchdog = _Watchdog()
 os.register_at_fork(after_in_child=_watchdog.__init__)  # type: ignore[misc]  # threads do not survive a fork
 _of_thread = threading.local()
+# Python up to 3.10 may leave a lock held when a signal handler raises an exception at the end of its block.
+_INDIVISIBLE: t.Final = frozenset(
+    function.__code__ for function in (_Block.__enter__, _Block.__exit__, _Watchdog.watch, _Watchdog.forget)
+)
 
 
-@contextlib.contextmanager
-def limit(seconds: float) -> t.Iterator[None]:
-    """Raise Expired when the block does not end within this time.
+def is_interruptible(frame: types.FrameType | None) -> bool:
+    """Whether a signal handler that interrupts this frame may raise an exception; if not, in a moment it may."""
+    while frame is not None:
+        if frame.f_code in _INDIVISIBLE:
+            return False
+        frame = frame.f_back
+    return True
+
+
+def limit(seconds: float) -> t.ContextManager[None]:
+    """A block that raises Expired when it does not end within this time.
 
     The block ends with the next call that waits for a connection (see ``watch``) or calls ``check``. An error of our
     own, such as an interruption by a signal, is raised as it is.
     """
-    block = _Block(time.monotonic() + seconds)
-    blocks = _blocks()
-    blocks.append(block)
-    try:
-        try:
-            _watchdog.add(block)
-            yield
-        finally:
-            _watchdog.discard(block)
-            blocks.remove(block)
-    except StorwareError:
-        raise
-    except Exception as error:
-        if block.has_expired:
-            raise Expired from error
-        raise
-    if block.has_expired:  # the end of a connection can look like the end of an answer
-        raise Expired
+    return _Block(seconds)
 
 
 def check() -> None:

@@ -11,6 +11,7 @@ import os
 import signal
 import threading
 import time
+import types
 import typing as t
 
 from . import _deadline
@@ -33,7 +34,7 @@ class Interrupts:
         for number in _SIGNALS:
             signal.signal(number, self._interrupt)
         # Python notices a signal that comes right before a system call only when that call has ended, which may be
-        # never: a thread that is told of each signal sends it again, so that it ends the call.
+        # never: a thread that learns of each signal sends it again, so that it ends the call.
         signal.set_wakeup_fd(_insisting(), warn_on_full_buffer=False)
 
     @staticmethod
@@ -53,7 +54,9 @@ class Interrupts:
             if self._waiting is not None:
                 raise self._waiting
 
-    def _interrupt(self, number: int, _frame: object) -> None:
+    def _interrupt(self, number: int, frame: types.FrameType | None) -> None:
+        if not _deadline.is_interruptible(frame):
+            return  # it is sent again
         self.ignore()
         name = signal.Signals(number).name
         error = Interrupted(f"Interrupted by {name}", hint="Run the task again.", retryable=True)
@@ -70,7 +73,7 @@ def _ignore(_number: int, _frame: object) -> None:
 
 @functools.cache
 def _insisting() -> int:
-    """The descriptor by which a thread, one for the process, is told of signals."""
+    """The descriptor by which a thread, one for the process, learns of signals."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     threading.Thread(target=_insist, args=(reading,), daemon=True).start()

@@ -159,21 +159,70 @@ def test_a_signal_handler_can_shorten_the_time(pair: Pair) -> None:
         signal.signal(signal.SIGUSR1, before)
 
 
-# Not in the gate: with Python 3.9 under coverage it fails or hangs in some runs, and why is not known yet.
-@pytest.mark.long
 def test_a_signal_that_comes_while_a_block_begins_or_ends_does_no_harm() -> None:
     """Handlers interrupt the code that watches over blocks, and call it."""
-    before = signal.signal(signal.SIGALRM, lambda _number, _frame: _deadline.shorten(30))
-    try:
+    program = """if True:
+        import signal
+        from ansible_collections.storware.backup.plugins.module_utils import _deadline
+        signal.signal(signal.SIGALRM, lambda _number, _frame: _deadline.shorten(30))
         signal.setitimer(signal.ITIMER_REAL, 0.005, 0.005)  # no sooner, or a slow machine never gets out of handlers
-        for _time in range(5000):
+        for _time in range(20000):
             with _deadline.limit(60):
                 pass
-    finally:
-        signal.signal(signal.SIGALRM, lambda _number, _frame: None)  # for one that is on its way
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        time.sleep(0.01)
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
+    """
+    assert said_by_process(program) == ""
+
+
+@pytest.mark.slow
+def test_an_interruption_while_a_block_begins_or_ends_leaves_the_limits_of_others_alone() -> None:
+    """The session is still to be closed, and that needs an end as well."""
+    program = """if True:
+        import signal, socket
+        from ansible_collections.storware.backup.plugins.module_utils import _deadline
+        from ansible_collections.storware.backup.plugins.module_utils._errors import Interrupted
+        from ansible_collections.storware.backup.plugins.module_utils._interrupts import Interrupts
+        class ByTimer(Interrupts):
+            def ignore(self):
+                signal.signal(signal.SIGALRM, lambda _number, _frame: None)
+        def interrupted(seconds):
+            _deadline._watchdog.__init__()  # as in a new process
+            signal.signal(signal.SIGALRM, ByTimer()._interrupt)
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+            while True:
+                with _deadline.limit(60):
+                    for _step in range(10000):
+                        pass
+        ours, theirs = socket.socketpair()
+        ours.settimeout(10)
+        for time in range(25):
+            try:
+                interrupted(0.00002 + 0.00001 * time)
+            except Interrupted:
+                pass
+            try:
+                with _deadline.limit(0.01):
+                    _deadline.watch(ours)
+                    ours.recv(1)
+            except _deadline.Expired:
+                ours, theirs = socket.socketpair()
+                ours.settimeout(10)
+    """
+    assert said_by_process(program) == ""
+
+
+def said_by_process(program: str) -> str:
+    """What a Python says that runs this, by itself: coverage takes locks that a signal handler would wait for."""
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=100,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout + ended.stderr
 
 
 def test_a_copy_of_the_process_has_limits_as_well(pair: Pair) -> None:
@@ -224,11 +273,4 @@ def test_the_end_of_a_process_does_not_wait_for_it() -> None:
         except _deadline.Expired:
             print("over")
     """
-    ended = subprocess.run(
-        [sys.executable, "-c", program],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True,
-        timeout=100,
-        check=True,
-    )
-    assert (ended.stdout, ended.stderr) == (b"over\n", b"")
+    assert said_by_process(program) == "over\n"
