@@ -125,12 +125,12 @@ def _peak() -> float:
 
 
 def main() -> int:
-    """Fetch as the first argument says."""
-    Interrupts()
+    """Fetch as the first argument says. Signals are the caller's affair."""
     result = fetch(json.loads(sys.argv[1]))
     print(json.dumps({**result, "peak_mib": _peak()}), flush=True)
     return 0 if result["ok"] else 1
 
 
 if __name__ == "__main__":
+    Interrupts()
     sys.exit(main())
