@@ -213,7 +213,7 @@ def _told() -> dict[str, Json]:
 @pytest.mark.fault("S5")
 @pytest.mark.long
 def test_what_the_documentation_warns_of_is_real(ansible: Ansible, server: Server, tmp_path: pathlib.Path) -> None:
-    """The command line, the keyword environment, and files that are kept on request."""
+    """The command line, and files that are kept on request; not the keyword environment."""
     canary, options = refuse(server, tmp_path)
     plain = {"name": "Refused", INFO: {}, "args": "{{ options }}", "ignore_errors": True}
 
@@ -224,7 +224,7 @@ def test_what_the_documentation_warns_of_is_real(ansible: Ansible, server: Serve
 
     keyword = {**plain, "environment": {"STORWARE_PASSWORD": "{{ options.password }}"}}
     found = where_found(plays.run_tasks(ansible, [keyword], LOUD, {"options": options}), canary)
-    assert "stdout" in found
+    assert not found  # it becomes an option before anything is executed
 
     kept = {"ANSIBLE_KEEP_REMOTE_FILES": "1"}
     found = where_found(plays.run_tasks(ansible, [plain], LOUD, {"options": options}, kept), canary)
