@@ -310,6 +310,13 @@ def security(session: nox.Session) -> None:
 
 
 @gate
+def world(session: nox.Session) -> None:
+    """Odd but real: files, replies, names and lists as the world's programs make them."""
+    main_environment(session)
+    pytest(session, "tests/world", "-m", ONCE, cover=True)
+
+
+@gate
 def docs(session: nox.Session) -> None:
     """The documentation: of plugins, and the site in .build/site, opened in a browser."""
     main_environment(session)
@@ -466,6 +473,13 @@ def long_tests(session: nox.Session) -> None:
         "--deselect=tests/integration/test_role_spread.py::test_what_a_legal_case_costs",
     )
     pytest(session, "-m", "long", "tests/unit", "tests/integration", "tests/security", *others)
+
+
+@nox.session(python=False, tags=["all"], name="world-at-length")
+def world_at_length(session: nox.Session) -> None:
+    """All that the session world has a short form of."""
+    main_environment(session)
+    pytest(session, "-m", "long or not long", "tests/world")
 
 
 @part

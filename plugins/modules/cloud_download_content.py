@@ -85,6 +85,7 @@ options:
   allow_unverified:
     description:
       - Accept content that nothing proves to be whole, because the server sends neither length nor digest, and the format is not known.
+      - It also accepts a file of 0 bytes, which is also what a server sends whose file is not ready. Such a file has RV(verified=none).
       - It also accepts that what broke off is continued where only the last MiB, compared again, and the length show that it is still the
         same content.
     type: bool

@@ -73,10 +73,10 @@ def _mail_stores() -> t.Iterator[Case]:
 def _empty() -> t.Iterator[Case]:
     nothing = dataclasses.replace(BIN, body=b"")
     unnamed = dataclasses.replace(nothing, fields=())
-    yield case("empty_with_a_name", "control C4", OK, nothing, serve(nothing), filename="a.bin")
-    yield case(
-        "empty_with_a_name_into_a_directory", "control C4", OK, nothing, serve(nothing), filename="a.bin", into=True
-    )
+    allowed: t.Any = {"order": {"allow_unverified": True}, "second": {"allow_unverified": True}}
+    yield case("empty_with_a_name", "C4", _REFUSED, BIN, serve(nothing), filename="a.bin")
+    yield case("empty_with_a_name_into_a_directory", "C4", _REFUSED, BIN, serve(nothing), filename="a.bin", into=True)
+    yield case("empty_and_allowed", "control C4", OK, nothing, serve(nothing), filename="a.bin", **allowed)
     yield case(
         "empty_chunked", "C4 N7", clean("not_a_file", "unverified"), BIN, serve(nothing, in_pieces()), filename="a.bin"
     )
@@ -90,7 +90,7 @@ def _empty() -> t.Iterator[Case]:
     )
     yield case("empty_without_a_name", "C4", _REFUSED, BIN, serve(unnamed), filename="a.bin", old=OLD)
     named_zip = dataclasses.replace(nothing, fields=(named("a.zip"),))
-    yield case("empty_as_zip", "control C4", OK, named_zip, serve(named_zip))
+    yield case("empty_as_zip", "C4", _REFUSED, ZIP, serve(named_zip), old=OLD)
     empty_zip = dataclasses.replace(ZIP, body=zip_bytes({}))
     yield case("empty_zip", "control C4", OK, empty_zip, serve(empty_zip))
     yield case("empty_zip_until_close", "control C4", OK, empty_zip, serve(empty_zip, closing()), into=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import re
 import typing as t
 
 from .. import _deadline
@@ -24,6 +25,8 @@ except ImportError:  # told by the module before any of these is used
 
 
 _LONGEST_LINE: t.Final = 64 * 1024  # bytes, as http.client has it for header fields
+_FIELD: t.Final = re.compile(rb"([!-9;-~]+)[ \t]*:(.*)", re.DOTALL)  # names as the standard library takes them
+_CHUNK: t.Final = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,15})[ \t]*(?:;.*)?\r?\n", re.DOTALL)  # RFC 9112 7.1
 
 
 class Session(_Session):
@@ -40,18 +43,42 @@ class Session(_Session):
         return None
 
 
+class BadChunk(http.client.HTTPException):
+    """The body is not framed in chunks as RFC 9112 7.1 wants it: what is content cannot be told."""
+
+
 class _Lines(io.BufferedReader):
-    """Reads no line without end: urllib3 would, where a chunk or a trailer begins."""
+    """Reads no line without end: urllib3 would, where a chunk or a trailer begins.
+
+    is_head: header fields are read, each as the standard library understands it.
+    """
+
+    is_head = False
 
     def readline(self, size: int | None = -1, /) -> bytes:
         line = super().readline(_LONGEST_LINE + 1 if size is None or size < 0 else size)
         if len(line) > _LONGEST_LINE:
             raise http.client.LineTooLong("line of a chunk")
-        return line
+        return _field(line) if self.is_head and line else line
+
+
+def _field(line: bytes) -> bytes:
+    """A line of a head without what would hide those behind it.
+
+    The standard library takes CR alone for the end of a line (RFC 9112 2.2: a space), and a line without a colon, or
+    with a space before it, for the end of the head.
+    """
+    text = line.rstrip(b"\r\n").replace(b"\r", b" ")
+    if text and not text.startswith((b" ", b"\t")):
+        field = _FIELD.fullmatch(text.rstrip())
+        text = b":".join(field.groups()) if field else b"X-Unreadable:"
+    return text + b"\r\n"
 
 
 class _Response(http.client.HTTPResponse):
     """The standard library reads on after 100 only; the others are interim answers as well (RFC 9110 15.2)."""
+
+    fp: t.Any
 
     def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
         super().__init__(*args, **kwargs)
@@ -59,16 +86,31 @@ class _Response(http.client.HTTPResponse):
 
     def _read_status(self) -> tuple[str, int, str]:
         _deadline.check()  # there is no end to interim answers
+        self.fp.is_head = False
         version, status, reason = super()._read_status()  # type: ignore[misc]
+        self.fp.is_head = True
         is_interim = 100 < status < 200 and status != http.client.SWITCHING_PROTOCOLS
         return version, http.client.CONTINUE if is_interim else status, reason
 
+    def begin(self) -> None:
+        super().begin()
+        self.fp.is_head = False
+
+    def _get_chunk_left(self) -> int | None:
+        # The standard library skips two bytes behind a chunk, whatever they are.
+        if self.chunk_left == 0:
+            if self.fp.readline(2) not in (b"\r\n", b"\n"):
+                raise BadChunk
+            self.chunk_left = None
+        left: int | None = super()._get_chunk_left()  # type: ignore[misc]
+        return left
+
     def _read_next_chunk_size(self) -> int:
-        size: int = super()._read_next_chunk_size()  # type: ignore[misc]
-        if size < 0:
-            # The standard library would read as many bytes as ever come.
-            raise ValueError("the size of a chunk is negative")
-        return size
+        # The standard library takes all that int() does: negative ones, too.
+        size = _CHUNK.fullmatch(self.fp.readline())
+        if not size:
+            raise BadChunk
+        return int(size.group(1), 16)
 
 
 class _Watched:

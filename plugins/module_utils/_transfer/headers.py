@@ -141,11 +141,18 @@ _DIGEST: t.Final = re.compile(r"(?<![a-z0-9-])([a-z0-9-]+)\s*=\s*:([A-Za-z0-9+/=
 _STRONG_TAG: t.Final = re.compile(r'"[\x21\x23-\x7e\x80-\xff]*"')  # RFC 9110 8.8.3
 
 
+def transfer_coding(headers: Headers) -> str:
+    """How the body is framed, in lower case; empty where nothing frames it ("identity" is of RFC 2616 4.4)."""
+    coding = headers.get("Transfer-Encoding", "").lower()  # unstripped, as http.client looks at it
+    return "" if coding == "identity" else coding
+
+
 def _length(headers: Headers) -> int | None:
-    if headers.get("Transfer-Encoding"):
+    if transfer_coding(headers):
         return None  # RFC 9112 6.3: it overrides Content-Length
-    value = headers.get("Content-Length", "").strip()
-    if not re.fullmatch(r"[0-9]{1,19}", value, re.ASCII) or int(value) > _LARGEST:
+    # Several fields that say the same are one (RFC 9110 8.6); libraries put commas between them.
+    value, *others = {part.strip() for part in headers.get("Content-Length", "").split(",")}
+    if others or not re.fullmatch(r"[0-9]{1,19}", value, re.ASCII) or int(value) > _LARGEST:
         return None
     return int(value)
 

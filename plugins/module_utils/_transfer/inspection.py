@@ -250,7 +250,7 @@ def describe(job: Job, finding: Finding) -> File:
     if finding.reason == UNCHANGED and job.checksum:
         verified = "digest"
         sha256 = job.checksum.digest if job.checksum.algorithm == "sha256" else None
-    elif known and job.level == "length":
+    elif known and known.verified != "none" and job.level == "length":
         verified = "length"
     with explaining(f"read {finding.path}"), finding.reading() as fd:
         format = verify.detect(os.pread(fd, 16, 0))

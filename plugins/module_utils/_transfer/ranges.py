@@ -114,7 +114,7 @@ class Ranges:
     def _fetch_once(self, block: _Block, buffer: memoryview, pace: Pace) -> None:
         rest = Rest(block.start, self._sink.claims, block.end, overlap=0)
         with self._opening:
-            response = self._opener(rest.request(), pace.deadline)
+            response = rest.ask(self._opener, pace.deadline)
         with contextlib.closing(response):
             if response.status_code != 206:
                 raise refusal(response, rest)

@@ -5,11 +5,13 @@
 
 With a strong validator the server is told to send the rest of that very file only (If-Range, RFC 9110 13.1.5). Since a
 server may ignore this, and may have no validator, each answer also begins with bytes that are already there, which
-must be the same; and what it says of the whole must agree with what was said before.
+must be the same; and what it says of the whole must agree with what was said before. A status is believed only as far
+as nothing else in the answer contradicts it: otherwise the whole is asked for, without a Range.
 """
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 from dataclasses import dataclass
 
@@ -17,7 +19,18 @@ from .._errors import StorwareError
 from . import headers as fields
 from .headers import Claims
 from .pace import Pace, TransferInterrupted
-from .source import REQUEST_HEADERS, NotAFile, Response, Scrub, Source, check_coding, judge
+from .source import (
+    REQUEST_HEADERS,
+    NotAFile,
+    Opener,
+    Response,
+    Scrub,
+    Source,
+    check_coding,
+    check_extent,
+    check_framing,
+    judge,
+)
 
 OVERLAP: t.Final = 1024 * 1024  # bytes that are asked for again
 
@@ -51,6 +64,15 @@ class Rest:
             headers["If-Range"] = self.claims.validator
         return headers
 
+    def ask(self, opener: Opener, deadline: float | None) -> Response:
+        """The answer. Raises as the opener, and NotTheRest for one that is no HTTP that can be understood."""
+        try:
+            return opener(self.request(), deadline)
+        except StorwareError as error:
+            if error.code != "bad_answer":
+                raise
+            raise NotTheRest(error.message, retryable=True) from error
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -67,7 +89,7 @@ def judge_rest(response: Response, rest: Rest, pace: Pace, scrub: Scrub) -> Answ
     The caller closes the answer when this raises.
     """
     if response.status_code == 200:
-        return Answer(*judge(response, pace, scrub), is_whole=True)
+        return _whole(response, rest, pace, scrub)
     if response.status_code == 206:
         claims, size = claims_of_rest(response, rest, scrub)
         return Answer(Source(response, size, pace), claims)
@@ -76,6 +98,20 @@ def judge_rest(response: Response, rest: Rest, pace: Pace, scrub: Scrub) -> Answ
         if total == rest.offset and rest.claims.length in (None, total):
             return Answer(None, _with_length(rest.claims, total))
     raise refusal(response, rest)
+
+
+def _whole(response: Response, rest: Rest, pace: Pace, scrub: Scrub) -> Answer:
+    """A 200 where a rest was asked for: the whole, unless it contradicts what is known. Raises as ``judge_rest``."""
+    with _no_rest():
+        check_framing(response, scrub)
+        check_extent(response)
+    source, claims = judge(response, pace, scrub)
+    _check_validator(response, rest)
+    known = rest.claims
+    if None not in (known.length, claims.length) and known.length != claims.length:
+        raise NotTheRest(f"the server sends {claims.length} bytes as the whole file, which had {known.length}")
+    is_same = known.validator is not None and claims.validator == known.validator
+    return Answer(source, _with_length(claims, known.length if is_same else None), is_whole=True)
 
 
 def refusal(response: Response, rest: Rest) -> StorwareError:
@@ -94,10 +130,9 @@ def claims_of_rest(response: Response, rest: Rest, scrub: Scrub) -> tuple[Claims
     Raises NotTheRest.
     """
     headers, known = response.headers, rest.claims
-    try:
+    with _no_rest():
         check_coding(response, scrub)
-    except NotAFile as error:
-        raise NotTheRest(error.message) from error
+        check_framing(response, scrub)
     found = fields.content_range(headers)
     if found is None:
         raise NotTheRest("the server does not say which bytes it sends (no good Content-Range)")
@@ -114,9 +149,29 @@ def claims_of_rest(response: Response, rest: Rest, scrub: Scrub) -> tuple[Claims
         raise NotTheRest("the server does not say how long the file is")
     if known.validator is None and None in (found.total, known.length):
         raise NotTheRest("nothing shows that the file on the server is still the same one")
-    if known.validator is not None and not fields.same_validator(headers, known.validator):
-        raise NotTheRest("the file on the server is another one now")
+    _check_validator(response, rest)
     return _with_length(known, found.total), size
+
+
+@contextlib.contextmanager
+def _no_rest() -> t.Iterator[None]:
+    """What is no file is no rest, either."""
+    try:
+        yield
+    except NotAFile as error:
+        raise NotTheRest(error.message) from error
+
+
+def _check_validator(response: Response, rest: Rest) -> None:
+    known = rest.claims.validator
+    if known is not None and not fields.same_validator(response.headers, known):
+        raise NotTheRest("the file on the server is another one now")
+
+
+def check_beginning(source: Source, there: bytes) -> None:
+    """Raise NotTheRest if a whole file does not begin with the bytes that are there; nothing is read."""
+    if source.head[: len(there)] != there:
+        raise NotTheRest("the server sends other bytes than before")
 
 
 def check_overlap(source: Source, there: bytes) -> None:

@@ -199,44 +199,77 @@ class Source:
         )
 
 
-def judge(response: Response, pace: Pace, scrub: Scrub) -> tuple[Source, Claims]:
+def judge(response: Response, pace: Pace, scrub: Scrub, *, may_be_empty: bool = False) -> tuple[Source, Claims]:
     """The whole file in this answer. Raises NotAFile, or TransferInterrupted at its first bytes.
 
-    The caller closes the answer when this raises. scrub: takes secrets out of what is shown.
+    The caller closes the answer when this raises. scrub: takes secrets out of what is shown. may_be_empty: whether a
+    file of 0 bytes is one.
     """
     status = response.status_code
     if status != 200:
         raise NotAFile(f"answered {status} where a file comes with 200", status=status)
     check_coding(response, scrub)
+    check_framing(response, scrub)
+    check_extent(response)
     claims = fields.claims(response.headers)
     source = Source(response, claims.length, pace)
-    check_content(response, source, claims, scrub)
+    check_content(response, source, scrub)
+    # A server whose file is not ready answers just so.
+    if not source.head and not (may_be_empty and claims.length == 0):
+        raise NotAFile(f"answered {status} without any content", status=status)
     return source, claims
 
 
 def check_coding(response: Response, scrub: Scrub) -> None:
     """Raise NotAFile for a body that would have to be decoded."""
-    coding = response.headers.get("Content-Encoding", "").strip()
-    if coding.lower() not in ("", "identity"):
+    coding = response.headers.get("Content-Encoding", "")
+    if not {word.strip() for word in coding.lower().split(",")} <= _NO_CODINGS:
         message = f"answered with the content coding {_shown(coding, scrub)}, which was not asked for"
         raise NotAFile(message, status=response.status_code)
 
 
-def check_content(response: Response, source: Source, claims: Claims, scrub: Scrub) -> None:
-    """Raise NotAFile for an answer whose beginning is that of a web page or JSON, or that holds nothing."""
+def check_framing(response: Response, scrub: Scrub) -> None:
+    """Raise NotAFile for a body of which cannot be told where it ends.
+
+    Transfer codings but "chunked" alone are not understood by http.client, which then takes their framing for content.
+    A length that is none, or several that differ, leave no right way to read the body (RFC 9112 6.3).
+    """
+    headers, status = response.headers, response.status_code
+    coding = fields.transfer_coding(headers)
+    if coding not in ("", "chunked"):
+        raise NotAFile(
+            f"answered with the transfer coding {_shown(coding, scrub)}, which is not understood", status=status
+        )
+    length = headers.get("Content-Length", "").strip()
+    if length and not coding and fields.body_length(headers) is None:
+        raise NotAFile(
+            f"answered with the length {_shown(length, scrub)}, which does not say where the content ends",
+            status=status,
+        )
+
+
+def check_extent(response: Response) -> None:
+    """Raise NotAFile for a 200 that says itself to be a part only."""
+    found = fields.content_range(response.headers)
+    if not found:
+        return
+    size = found.end + 1
+    if found.start > 0 or found.total not in (None, size) or fields.body_length(response.headers) not in (None, size):
+        message = f"answered 200, as with a whole file, but with bytes {found.start} to {found.end} of it"
+        raise NotAFile(message, status=response.status_code)
+
+
+def check_content(response: Response, source: Source, scrub: Scrub) -> None:
+    """Raise NotAFile for an answer whose beginning is that of a web page or JSON."""
     # Known first bytes decide: the vendor's page prints JSON as the media type of an address that may send a file.
     if detect(source.head) is not None:
         return
     content_type = response.headers.get("Content-Type", "").strip()
     kind = _MEDIA_TYPES.get(content_type.partition(";")[0].strip().lower()) or _kind_of_text(source.head)
-    status = response.status_code
     if kind:
         shown = _shown(content_type, scrub) if content_type else "no media type"
         text = _shown(_text(source.head, scrub), scrub)
-        raise NotAFile(f"answered with {kind} ({shown}): {text}", status=status)
-    if not source.head and not (claims.length == 0 and claims.name):
-        # A server whose file is not ready answers just so; an empty file has at least a name.
-        raise NotAFile(f"answered {status} without any content", status=status)
+        raise NotAFile(f"answered with {kind} ({shown}): {text}", status=response.status_code)
 
 
 def _receiver(response: Response) -> t.Callable[[memoryview], int]:
@@ -256,6 +289,8 @@ def _receiver(response: Response) -> t.Callable[[memoryview], int]:
     return copy
 
 
+# No content coding (IANA's list of them), but words for the bytes as they are that servers write there.
+_NO_CODINGS: t.Final = {"", "identity", "none", "binary", "7bit", "8bit", "utf-8", "utf8", "us-ascii", "iso-8859-1"}
 _MEDIA_TYPES: t.Final = {
     "text/html": "a web page",
     "application/xhtml+xml": "a web page",

@@ -17,9 +17,19 @@ from .pace import Pace, TooSlow, TransferInterrupted, Tries
 from .partial import check_space
 from .pump import Pump
 from .ranges import BLOCK, BUFFER, Ranges
-from .resume import NotTheRest, Rest, check_overlap, judge_rest
+from .resume import NotTheRest, Rest, check_beginning, check_overlap, judge_rest
 from .sink import Sink
-from .source import REQUEST_HEADERS, NotAFile, Opener, Response, Source, check_coding, check_content, judge
+from .source import (
+    REQUEST_HEADERS,
+    NotAFile,
+    Opener,
+    Response,
+    Source,
+    check_coding,
+    check_content,
+    check_framing,
+    judge,
+)
 
 MAX_RESTARTS: t.Final = 2  # in one run
 
@@ -140,12 +150,14 @@ class Transfer:
         )
 
     def _begin_from(self, label: str, opener: Opener) -> None:
-        if self._job.connections > 1 and (claims := self._probed(opener)):
+        # A server whose parts did not fit is asked without a Range.
+        if self._job.connections > 1 and not self._restarts and (claims := self._probed(opener)):
             self._accept(label, claims)
             self._fetch_ranges(opener)
             return
-        with self._response(opener, REQUEST_HEADERS) as response:
-            source, claims = judge(response, self._pace, self._job.scrub)
+        with self._response(opener) as response:
+            job = self._job
+            source, claims = judge(response, self._pace, job.scrub, may_be_empty=job.allow_unverified)
             self._check_format(source.head, claims)
             self._check_provable(source.head, claims)
             self._accept(label, claims)
@@ -155,7 +167,7 @@ class Transfer:
         """What the server says of a file that it sends in parts; None if it does not, or nothing is won by it."""
         nothing = Claims(None, None, None, None)
         probe = Rest(0, nothing, _PROBE)
-        with self._response(opener, probe.request()) as response:
+        with self._response_to(opener, probe) as response:
             found = fields.content_range(response.headers)
             if response.status_code != 206 or not found or found.start != 0 or found.total is None:
                 return None
@@ -163,8 +175,9 @@ class Transfer:
             if found.total <= BLOCK or not (claims.validator or "").startswith('"'):
                 return None
             check_coding(response, self._job.scrub)
+            check_framing(response, self._job.scrub)
             source = Source(response, found.end + 1, self._pace)
-            check_content(response, source, claims, self._job.scrub)
+            check_content(response, source, self._job.scrub)
             self._check_format(source.head, claims)
         return claims
 
@@ -201,12 +214,13 @@ class Transfer:
         if self._job.connections > 1 and sink.claims.length is not None and _has_tag(sink.claims):
             # The bytes that are there must still be the server's; the rest is asked for in blocks.
             rest = Rest(sink.offset, sink.claims, sink.offset)
-        with self._response(opener, rest.request()) as response:
+        with self._response_to(opener, rest) as response:
             answer = judge_rest(response, rest, self._pace, self._job.scrub)
             if answer.source is None:
                 sink.claims = answer.claims
                 return
             if answer.is_whole:
+                check_beginning(answer.source, sink.claim.partial.read_at(0, min(sink.offset, _PROBE)))
                 self._restart_with(answer.source, answer.claims)
                 return
             check_overlap(answer.source, sink.claim.partial.read_at(rest.start, rest.offset - rest.start))
@@ -241,12 +255,13 @@ class Transfer:
         finally:
             self.received += self._sink.offset - before
 
-    @contextlib.contextmanager
-    def _response(self, opener: Opener, headers: t.Mapping[str, str]) -> t.Iterator[Response]:
+    def _response(self, opener: Opener) -> t.ContextManager[Response]:
         self._pace.check()
-        response = opener(headers, self._pace.deadline)
-        with contextlib.closing(response):
-            yield response
+        return contextlib.closing(opener(REQUEST_HEADERS, self._pace.deadline))
+
+    def _response_to(self, opener: Opener, rest: Rest) -> t.ContextManager[Response]:
+        self._pace.check()
+        return contextlib.closing(rest.ask(opener, self._pace.deadline))
 
 
 def _has_tag(claims: Claims) -> bool:

@@ -123,14 +123,16 @@ def test_without_a_length_the_structure_proves_it(tmp_path: pathlib.Path, how: t
     assert fetch(tmp_path / "z", how(PLAIN), checksum=proof)[1].verified == "digest"
 
 
-def test_an_empty_file_that_says_so(tmp_path: pathlib.Path) -> None:
-    file = fetch(tmp_path / "empty.txt", reply(b"", named("empty.txt")))[1]
-    assert (file.size, file.verified, file.format) == (0, "length", None)
-    assert failure(tmp_path / "other", reply(b"")).code == "not_a_file"
-    assert failure(tmp_path / "other", until_close(b"", named("empty.txt"))).code == "not_a_file"
-    for name in ("empty.zip", "empty.pst"):
-        assert fetch(tmp_path / name, reply(b"", named(name)))[1].verified == "length"
-        assert failure(tmp_path / f"no-{name}", reply(b"")).code == "not_a_file"
+@pytest.mark.parametrize("name", ["empty.txt", "empty.zip", "empty.pst"])
+def test_nothing_is_a_file_only_where_unverified_content_is_allowed(tmp_path: pathlib.Path, name: str) -> None:
+    """A server whose file is not ready sends nothing, too, and what is verified may be removed there."""
+    nothing = reply(b"", named(name), f"Content-MD5: {base64.b64encode(hashlib.md5().digest()).decode()}")
+    assert failure(tmp_path / name, nothing).code == "not_a_file"
+    assert not (tmp_path / name).exists()
+    for _run in ("fetched", "unchanged"):
+        file = fetch(tmp_path / name, nothing, allow_unverified=True, level="length")[1]
+        assert (file.size, file.verified, file.format) == (0, "none", None)
+    assert failure(tmp_path / "other", until_close(b"", named(name)), allow_unverified=True).code == "not_a_file"
 
 
 def test_what_nothing_can_prove_is_told_before_it_is_fetched(tmp_path: pathlib.Path) -> None:

@@ -18,7 +18,7 @@ from ansible_collections.storware.backup.plugins.module_utils._transfer.engine i
 from ansible_collections.storware.backup.plugins.module_utils._transfer.pace import Limits
 from ansible_collections.storware.backup.plugins.module_utils._transfer.verify import Checksum
 from tests.faults.replies import JUST_NOW, LONG_AGO, Resource, broken, closing, in_pieces, part, serve
-from tests.faults.script_server import Reply, Request, ScriptServer, head, reply, scripted
+from tests.faults.script_server import Reply, Request, Script, ScriptServer, head, reply, scripted
 from tests.unit.plugins.module_utils._transfer.fetching import AGAIN, job, run
 from tests.unit.plugins.module_utils._transfer.material import files_in, noise, pst_bytes, sha256, zip_bytes
 
@@ -200,6 +200,70 @@ def test_what_has_a_wrong_checksum_is_of_no_use_for_the_next_run(tmp_path: pathl
 # --- the file is another one now ---
 
 
+def tail(*fields: str, drop: tuple[str, ...] = (), framed: bool = True) -> Reply:
+    """A server that answers 200 to a Range, and sends the rest only."""
+
+    def answer(request: Request) -> Script:
+        honest = BIN.answer(request)
+        if not request.range:
+            return [head(*honest.fields, f"Content-Length: {SIZE}"), honest.body]
+        own = (f"Content-Length: {len(honest.body)}",) if framed else ()
+        return [head(*honest.without(*drop).fields, *fields, *own), honest.body]
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        tail(),
+        tail(drop=("Content-Range",)),
+        tail(drop=("Content-Range", "ETag")),
+        tail(drop=("Content-Range",), framed=False),
+        tail("X-Padding: 1", drop=("Content-Range", "ETag"), framed=False),
+    ],
+    ids=["Content-Range", "length", "length, no tag", "bytes", "bytes, no tag"],
+)
+@pytest.mark.parametrize("runs", ["the same run", "the next run"])
+def test_a_200_that_is_the_rest_only_is_never_the_file(tmp_path: pathlib.Path, runs: str, rest: Reply) -> None:
+    dest = tmp_path / "x"
+    if runs == "the same run":
+        outcome, server = fetched(dest, cut(BIN), rest)
+    else:
+        kept(dest, BIN)
+        outcome, server = fetched(dest, rest)
+    assert (outcome.file.size, outcome.file.sha256) == (SIZE, sha256(BIN.body))
+    assert asked(server)[-2:] == [(CUT - OVERLAP, '"1"'), (None, None)]
+
+
+def test_a_200_that_begins_like_the_file_and_is_shorter_is_not_it(tmp_path: pathlib.Path) -> None:
+    """Zeros begin like zeros: the length that the same tag had before tells."""
+    zeros = dataclasses.replace(BIN, body=bytes(SIZE))
+
+    def rest(request: Request) -> Script:
+        honest = zeros.answer(request)
+        return [head(*honest.without("Content-Range").fields), honest.body]
+
+    dest = tmp_path / "x"
+    with scripted(cut(zeros), rest) as server, pytest.raises(StorwareError) as caught:
+        run(job(dest, server.url(), limits=AGAIN))
+    assert caught.value.code == "transfer_interrupted"
+    assert not dest.exists()
+
+
+@pytest.mark.parametrize("status", ["200 OK", "206 Partial Content"])
+def test_an_answer_to_a_range_that_cannot_be_read_is_no_rest(tmp_path: pathlib.Path, status: str) -> None:
+    def unreadable(request: Request) -> Script:
+        answer = BIN.answer(request)
+        if not request.range:
+            return [head(*answer.fields, f"Content-Length: {SIZE}"), answer.body]
+        return [head(*answer.fields, "Transfer-Encoding: gzip", status=status), answer.body]
+
+    outcome, server = fetched(tmp_path / "x", cut(BIN), unreadable)
+    assert outcome.file.sha256 == sha256(BIN.body)
+    assert asked(server)[-1] == (None, None)
+
+
 @pytest.mark.parametrize("runs", ["the same run", "the next run"])
 @pytest.mark.parametrize("if_range", [True, False], ids=["If-Range", "no If-Range"])
 @pytest.mark.parametrize("size", ["same size", "longer"])
@@ -215,8 +279,8 @@ def test_another_tag_is_another_file(tmp_path: pathlib.Path, runs: str, if_range
         outcome, server = fetched(dest, serve(newer))
         requests = asked(server)
     assert outcome.file.sha256 == sha256(body)
-    # With If-Range the whole comes at once, in the very answer; without, it has to be asked for.
-    assert requests == [(CUT - OVERLAP, '"1"'), (None, None)][: 1 if if_range else 2]
+    # Also with If-Range: another tag does not show that a 200 is all of the other file.
+    assert requests == [(CUT - OVERLAP, '"1"'), (None, None)]
 
 
 @pytest.mark.parametrize(

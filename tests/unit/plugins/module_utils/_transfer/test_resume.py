@@ -78,7 +78,7 @@ def taken(response: Response, claims: Claims = STRONG, *, end: int | None = None
         (part(ETag='W/"weak"'), LENGTH),
         (part(), TAG_ONLY),
         (part(Content_Encoding="identity"), STRONG),
-        (part(Content_Length="nonsense"), STRONG),
+        (part(Content_Length="4100, 4100"), STRONG),
         (part(Content_Length="7", Transfer_Encoding="chunked"), STRONG),
     ],
 )
@@ -107,6 +107,9 @@ def test_less_than_all_the_rest_is_taken_as_far_as_it_goes() -> None:
         (part(Content_Range="bytes 1000-4999/5000"), STRONG, "not what was asked for"),
         (part(Content_Length="4099"), STRONG, "contradicts itself"),
         (part(Content_Length="5000"), STRONG, "contradicts itself"),
+        (part(Content_Length="4100, 5000"), STRONG, "the length 4100, 5000"),
+        (part(Content_Length="nonsense"), STRONG, "the length nonsense"),
+        (part(Transfer_Encoding="gzip, chunked"), STRONG, "the transfer coding gzip, chunked"),
         (part(Content_Range="bytes 900-4999/5001"), STRONG, "has 5001 bytes now, and had 5000"),
         (part(Content_Range="bytes 900-5000/5001", Content_Length="4101"), LENGTH, "has 5001 bytes now"),
         (part(Content_Range="bytes 900-4999/*"), TAG_ONLY, "does not say how long"),
@@ -179,10 +182,11 @@ def test_an_overlap_that_is_cut_is_no_match_and_a_broken_one_is_an_interruption(
     assert not isinstance(caught.value, NotTheRest)
 
 
-def test_the_whole_file_instead_of_its_rest_is_taken_as_such() -> None:
-    answer, received = judged(reply(BODY, 'ETag: "2"'), there=b"")
+@pytest.mark.parametrize("fields", [(f"ETag: {TAG}",), (f"ETag: {TAG}", "Content-Range: bytes 0-4999/5000"), ()])
+def test_the_whole_file_instead_of_its_rest_is_taken_as_such(fields: tuple[str, ...]) -> None:
+    answer, received = judged(reply(BODY, *fields), there=b"")
     assert (answer.is_whole, received) == (True, BODY)
-    assert answer.claims == Claims(5000, None, None, '"2"')
+    assert answer.claims == Claims(5000, None, None, TAG if fields else None)
 
 
 @pytest.mark.parametrize("body", [b"<html>Log in</html>", b"", b"{}"])

@@ -127,8 +127,9 @@ def test_a_content_coding_is_refused(coding: str) -> None:
     assert f"content coding {coding}" in refused(reply(BODY, f"Content-Encoding: {coding}")).message
 
 
-def test_the_coding_identity_is_no_coding() -> None:
-    assert judged(reply(BODY, "Content-Encoding: Identity")) == BODY
+@pytest.mark.parametrize("coding", ["Identity", "none", "binary", "UTF-8", "", "identity, none"])
+def test_a_word_for_the_bytes_as_they_are_is_no_coding(coding: str) -> None:
+    assert judged(reply(BODY, f"Content-Encoding: {coding}")) == BODY
 
 
 @pytest.mark.parametrize(
@@ -182,15 +183,40 @@ def test_text_that_is_neither_page_nor_json_is_a_file(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "script", [reply(b""), chunked(b""), until_close(b""), chunked(b"", NAMED), until_close(b"", NAMED)]
+    "script", [reply(b""), reply(b"", NAMED), chunked(b"", NAMED), until_close(b"", NAMED)], ids=str
 )
 def test_an_empty_answer_is_no_file(script: Script) -> None:
     assert "without any content" in refused(script).message
 
 
-def test_an_empty_file_has_a_length_of_zero_and_a_name() -> None:
-    came = received(reply(b"", NAMED))
-    assert (came.body, came.failure, came.claims.length, came.source.count) == (b"", None, 0, 0)
+@pytest.mark.parametrize("coding", ["gzip, chunked", "identity, chunked", "chunked, chunked", "gzip", "chunked;q=1"])
+def test_a_transfer_coding_that_is_not_understood_is_refused(coding: str) -> None:
+    framed = [head(f"Transfer-Encoding: {coding}"), *chunked(BODY)[1:]]
+    assert f"transfer coding {coding}" in refused(framed).message
+
+
+@pytest.mark.parametrize("length", ["4999, 5000", "-5", "many", "5000.0", str(2**63), "5000;"])
+def test_a_length_that_says_nothing_is_refused(length: str) -> None:
+    with scripted([head(), BODY]) as server:
+        response = get(server.url())
+        response.headers["Content-Length"] = length  # not all libraries let it through
+        with response, pytest.raises(NotAFile, match=f"the length {length}"):
+            source.judge(response, Pace(Limits()), str)
+
+
+@pytest.mark.parametrize("fields", [("Content-Length: 5000",), ("Transfer-Encoding: identity",)])
+def test_all_bytes_come_on_a_connection_that_stays_open(fields: t.Sequence[str]) -> None:
+    assert judged([head("Content-Length: 5000", *fields), BODY, Pause(60)]) == BODY
+
+
+@pytest.mark.parametrize("field", ["0-4999/6000", "1000-5999/6000", "1000-5999/*", "0-5999/6000"])
+def test_a_200_that_says_to_be_a_part_is_refused(field: str) -> None:
+    assert "answered 200, as with a whole file" in refused(reply(BODY, f"Content-Range: bytes {field}")).message
+
+
+@pytest.mark.parametrize("field", ["bytes 0-4999/5000", "bytes 0-4999/*", "bytes */5000", "items 5-9/10"])
+def test_a_content_range_of_the_whole_or_of_nothing_does_no_harm(field: str) -> None:
+    assert judged(reply(BODY, f"Content-Range: {field}")) == BODY
 
 
 def test_what_is_shown_of_an_answer_is_short_and_printable() -> None:
