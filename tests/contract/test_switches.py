@@ -156,12 +156,12 @@ def backup_in_record(client: Client, value: Value) -> None:
     assert len(client.get(f"/cloud-download?protected-entity={bob}").json()) == 1
 
 
-def backup_known(client: Client, value: Value) -> None:
+def backup_link(client: Client, value: Value) -> None:
     client.ready_download()
     (record,) = client.get("/cloud-download").json()
-    assert ("backup" in record, "protectedEntity" in record) == (value, not value)
+    assert ("backup" in record, "protectedEntity" in record) == (value == "shown", value != "shown")
     (truth,) = client.sim.downloads()
-    assert len(client.get(f"/cloud-download?backup={truth['backup']['guid']}").json()) == value
+    assert len(client.get(f"/cloud-download?backup={truth['backup']['guid']}").json()) == (value != "none")
     alice = client.guid_of("alice@example.com")
     assert len(client.get(f"/cloud-download?protected-entity={alice}").json()) == 1
 

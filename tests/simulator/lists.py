@@ -61,7 +61,7 @@ def mounts(world: World, among: list[Download], query: Query, at: float, downloa
     switches = world.switches
     if switches.text("guid_filters") == "ignored":
         query = {key: value for key, value in query.items() if key not in ("backup", "node", "protected-entity")}
-    knows_backups = switches.flag("backup_known")
+    knows_backups = switches.text("backup_link") != "none"
     finished = query.get("finished-mount")
     if finished is False and switches.text("finished_mount_false") == "all":
         finished = None

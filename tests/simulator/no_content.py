@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Answers "204 No Content" that have a body and its length, as the vendor's page prints them; no HTTP library sends one."""
+"""Answers 204 that have a body and its length, as the vendor's page prints them; no HTTP library sends one."""
 
 from __future__ import annotations
 

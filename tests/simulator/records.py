@@ -37,7 +37,7 @@ class Records:
             "mountedFileCount": 1,
             "mountedFileSystemCount": 0,
         }
-        if not self._switches.flag("backup_known"):
+        if self._switches.text("backup_link") != "shown":
             record["protectedEntity"] = self._entity(download.entity)
         return self._finish({**record, **{key: self._changed(value) for key, value in download.changes.items()}})
 
@@ -148,7 +148,7 @@ class Records:
 
     def _shows_backup(self, download: Download) -> bool:
         how = self._switches.text("backup_in_record")
-        if not self._switches.flag("backup_known"):
+        if self._switches.text("backup_link") != "shown":
             return False
         return how == "always" or (how == "sometimes" and download.number % 2 == 0)
 

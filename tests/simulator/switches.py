@@ -115,8 +115,10 @@ TABLE: tuple[Switch, ...] = (
     _choice_switch("task_type", "RESTORE|MOUNT|UPLOAD", "the closed list of task types has none for downloads"),
     _flag_switch("list_prefiltered", True, "GET /cloud-download without mode may show mounts that are no downloads"),
     _choice_switch("backup_in_record", "always|sometimes|never", "a record's backup can be missing"),
-    _flag_switch("backup_known", True, "whether the server keeps of which backup a download is, to show and to filter by"),
-    _choice_switch("newest_backup", "FAILED|PARTIAL_SUCCESS", "the vendor's client restores from partial backups as well"),
+    _choice_switch("backup_link", "shown|filtered|none", "whether the server shows of which backup a download is"),
+    _choice_switch(
+        "newest_backup", "FAILED|PARTIAL_SUCCESS", "the vendor's client lists partial backups as restore points"
+    ),
     _choice_switch("record_fields", "all|guid_and_mode", "the vendor prints downloads with guid and mode only"),
     _choice_switch("guid_filters", "heeded|ignored", "nobody has seen whether the list of downloads heeds its filters"),
     _choice_switch("ready_state", "FINISHED|MOUNTED|absent", "the state names of a mounted backup are not documented"),
