@@ -134,7 +134,7 @@ def test_nothing_is_deleted_that_may_be_of_another_backup(simulator: Simulator, 
         assert result["error"]["code"] == "filter_ignored"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_role_makes_fetches_finds_and_removes_them(fleet: Fleet) -> None:
     fleet.simulator.speed(50)
     fleet.mail(people=ONE, backup="latest").ok()
