@@ -12,5 +12,5 @@ from ..plugin_utils._action import ConnectionActionModule
 class ActionModule(ConnectionActionModule):
     """Resolves the connection on the controller, and tells how far the work is."""
 
-    _lists = ("guid", "protected_entities")
+    _lists = ("guid", "protected_entities", "backup_statuses")
     _default_interval = _options.PROGRESS_INTERVAL

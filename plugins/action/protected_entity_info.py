@@ -11,4 +11,4 @@ from ..plugin_utils._action import ConnectionActionModule
 class ActionModule(ConnectionActionModule):
     """Resolves the connection on the controller."""
 
-    _lists = ("protected_entity_type", "backup_status", "policy")
+    _lists = ("protected_entity_type", "backup_status", "policy", "backup_statuses")

@@ -20,6 +20,7 @@ options:
     description:
       - Seconds to wait without progress. Each download that is ready, failed or removed is progress, and so is each percent of its task, after which
         the time is counted again. So it does not have to grow with the number of downloads.
+      - When the answer to C(POST /cloud-download) is lost, the module takes up to two minutes more to find out what became of it.
     type: float
     default: 3600
   wait_interval:

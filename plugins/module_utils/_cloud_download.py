@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import typing as t
+from dataclasses import dataclass, field
 
 from . import _plan
 from ._api import backups, cloud_downloads, entities, preparing, wire
@@ -46,6 +47,8 @@ def check(params: Params) -> None:
             if params[option] is not None:
                 raise OptionError(option, "goes with state=present only")
     _check_backup(params)
+    if not params["backup_statuses"]:
+        raise OptionError("backup_statuses", "is empty", hint=f"Set it to some of {', '.join(wire.BACKUP_STATUSES)}.")
     for option, low in (("wait_timeout", 0), ("wait_interval", 0.01)):
         # Written so that NaN fails as well.
         if not low <= params[option] <= MAX_WAIT:
@@ -68,14 +71,17 @@ def ensure(client: Client, params: Params, check_mode: bool, warn: t.Callable[[s
 def _create_missing(
     client: Client, params: Params, check_mode: bool, warn: t.Callable[[str], None], tell: Tell
 ) -> Result:
-    wanted, without_backup = _wanted(client, params)
-    identifier = Identifier(client)
+    selection = _select(client, params, warn)
+    wanted = selection.wanted
+    identifier = Identifier(client, needs_backup=False)
     seen = preparing.survey(client, wanted, identifier)
-    plan = _plan.presence(wanted, seen.catalogue, seen.finished, seen.expected)
+    plan = _plan.presence(wanted, seen.catalogue, seen.finished, seen.expected, seen.unsure)
     expected = {want: seen.expected[want] for want in plan.expected}
-    progress = Progress(wanted, expected, failed=without_backup)
+    progress = Progress(wanted, expected, failed=selection.without_backup)
+    _warn_of_adopted(params, seen, plan.adopted, warn)
     if check_mode:
-        result: Result = {"changed": bool(plan.missing), "diff": plan.diff, **_report(plan.predicted)}
+        report_of_plan = _report(plan.predicted, backups=selection.backups)
+        result: Result = {"changed": bool(plan.missing), "diff": plan.diff, **report_of_plan}
         _raise_failed(progress, result)
         return result
 
@@ -90,7 +96,12 @@ def _create_missing(
         return {
             "changed": bool(asked.wanted),
             "diff": plan.diff_when_made(asked.wanted),
-            **_report(downloads, created=[guid for guid in created if guid in new], tasks=asked.tasks.values()),
+            **_report(
+                downloads,
+                created=[guid for guid in created if guid in new],
+                tasks=asked.tasks.values(),
+                backups=selection.backups,
+            ),
         }
 
     waiting = _waiting(params, tell)
@@ -99,6 +110,8 @@ def _create_missing(
             creator.create(plan.missing, waiting)
         if params["wait"]:
             preparing.wait_ready(client, progress, seen, creator, waiting)
+            others = {want: found for want, found in progress.ready.items() if want not in asked.wanted}
+            _warn_of_adopted(params, seen, {want: others[want] for want in others if want not in plan.adopted}, warn)
         else:
             progress.ready = _known_now(client, plan)
             for want, tasks in expected.items():
@@ -137,17 +150,32 @@ def _delete_selected(client: Client, params: Params, check_mode: bool, tell: Tel
 def _delete_matching(
     client: Client, params: Params, check_mode: bool, warn: t.Callable[[str], None], tell: Tell
 ) -> Result:
-    wanted, _without_backup = _wanted(client, params)  # without that backup there is no download of it either
+    selection = _select(client, params, warn)  # without that backup there is no download of it either
+    wanted = selection.wanted
     seen = preparing.survey(client, wanted, Identifier(client))
+    left = {want: seen.catalogue.possible(want) for want in wanted if not seen.catalogue.find(want)}
+    for want, downloads in left.items():
+        for download in downloads:
+            warn(
+                f"{_name(want)}: the cloud download {download.guid} is left, because the server does not say of which"
+                " backup it is. To delete it, select it with the option guid."
+            )
     for want, tasks in seen.expected.items():
         warn(f"{_name(want)} may come to have a download that cannot be deleted yet: {_may_be(tasks)}.")
-    return _delete(client, params, check_mode, _plan.absence(wanted, seen.catalogue), tell)
+    return _delete(client, params, check_mode, _plan.absence(wanted, seen.catalogue), tell, selection.backups)
 
 
-def _delete(client: Client, params: Params, check_mode: bool, plan: _plan.Absence, tell: Tell) -> Result:
+def _delete(
+    client: Client,
+    params: Params,
+    check_mode: bool,
+    plan: _plan.Absence,
+    tell: Tell,
+    taken: t.Mapping[Wanted, wire.Backup] | None = None,
+) -> Result:
     result: Result = {"changed": bool(plan.doomed), "diff": plan.diff}
     if check_mode:
-        return {**result, **_report(plan.doomed)}
+        return {**result, **_report(plan.doomed, backups=taken)}
 
     deleting: dict[str, wire.Task | None] = {}
     failed: dict[str, str] = {}
@@ -155,7 +183,8 @@ def _delete(client: Client, params: Params, check_mode: bool, plan: _plan.Absenc
     def report() -> Result:
         deleted = [guid for guid in deleting if guid not in failed]
         tasks = [task for task in deleting.values() if task is not None]
-        return {**result, "changed": bool(deleted), **_report(plan.doomed, deleted=deleted, tasks=tasks)}
+        report_of_deleted = _report(plan.doomed, deleted=deleted, tasks=tasks, backups=taken)
+        return {**result, "changed": bool(deleted), **report_of_deleted}
 
     waiting = _waiting(params, tell)
     for download in plan.doomed:
@@ -184,24 +213,68 @@ def _delete(client: Client, params: Params, check_mode: bool, plan: _plan.Absenc
     return report()
 
 
-def _wanted(client: Client, params: Params) -> tuple[list[Wanted], dict[Wanted, str]]:
-    """What the options ask for, in guids; and what cannot be had because there is no good backup."""
+@dataclass(frozen=True)
+class _Selection:
+    """What the options ask for."""
+
+    wanted: list[Wanted]
+    without_backup: dict[Wanted, str] = field(default_factory=dict)  # what cannot be had, and why
+    backups: dict[Wanted, wire.Backup] = field(default_factory=dict)  # those that latest stands for
+
+
+def _select(client: Client, params: Params, warn: t.Callable[[str], None]) -> _Selection:
+    """From names to GUIDs, and from ``latest`` to the backups that it stands for."""
     entity_type, backup = params["protected_entity_type"], params["backup"]
     references = entities.resolve(client, params["protected_entities"], entity_type)
     node = entities.resolve_node(client, params["node"]) if params["node"] else None
     if backup != LATEST:
-        return [Wanted(entity, params["mode"], backup, node) for entity in references], {}
+        return _Selection([Wanted(entity, params["mode"], backup, node) for entity in references])
     types = [entity_type] if entity_type else entities.DOWNLOADABLE_TYPES
-    latest = backups.latest(client, [entity.guid for entity in references], types)
-    wanted = [
-        Wanted(entity, params["mode"], latest[entity.guid].guid, node) for entity in references if entity.guid in latest
-    ]
+    statuses = params["backup_statuses"]
+    latest = backups.latest(client, [entity.guid for entity in references], types, statuses)
+    taken = {
+        Wanted(entity, params["mode"], latest[entity.guid].guid, node): latest[entity.guid]
+        for entity in references
+        if entity.guid in latest
+    }
     without = {
-        Wanted(entity, params["mode"], None, node): "it has no backup with status SUCCESS"
+        Wanted(entity, params["mode"], None, node): f"it has no backup with status {' or '.join(statuses)}"
+        f" (backup_statuses={','.join(statuses)})"
         for entity in references
         if entity.guid not in latest
     }
-    return wanted, without
+    partial = {
+        _name(want): f"{found.guid} of {found.snapshot_time}"
+        for want, found in taken.items()
+        if found.status != wire.BACKUP_STATUSES[0]
+    }
+    if partial:
+        told = _joined(partial, "backups")
+        warn(f"These backups have the status PARTIAL_SUCCESS, so objects may be missing in them: {told}.")
+    return _Selection(list(taken), without, taken)
+
+
+def _warn_of_adopted(
+    params: Params,
+    seen: preparing.Survey,
+    adopted: t.Mapping[Wanted, wire.CloudDownload],
+    warn: t.Callable[[str], None],
+) -> None:
+    """Say of which downloads that somebody has made before it is not certain that they are what is asked for."""
+    new_one = "To have a new one, delete it first, with state=absent and its GUID"
+    unsure = {_name(want): str(found.guid) for want, found in adopted.items() if want in seen.unsure}
+    if unsure:
+        warn(
+            "These cloud downloads are used, but the server does not say of which backup they are:"
+            f" {_joined(unsure, 'cloud_downloads')}. {new_one}."
+        )
+    if params["request"]:
+        named = {_name(want): str(found.guid) for want, found in adopted.items()}
+        if named:
+            warn(
+                "These cloud downloads were there before, and the server does not say with which request they were"
+                f" made: {_joined(named, 'cloud_downloads')}. {new_one}."
+            )
 
 
 def _known_now(client: Client, plan: _plan.Presence) -> dict[Wanted, wire.CloudDownload]:
@@ -209,7 +282,7 @@ def _known_now(client: Client, plan: _plan.Presence) -> dict[Wanted, wire.CloudD
     known = dict(plan.adopted)
     if plan.missing:
         listed = cloud_downloads.list_all(client, mode=plan.missing[0].mode)
-        now = Identifier(client).catalogue(listed, plan.missing)
+        now = Identifier(client, needs_backup=False).catalogue(listed, plan.missing)
         known.update({want: found[0] for want in plan.missing for found in [now.find(want)] if found})
     return known
 
@@ -279,6 +352,7 @@ def _report(
     updated: t.Sequence[str] = (),
     deleted: t.Sequence[str] = (),
     tasks: t.Iterable[wire.Task] = (),
+    backups: t.Mapping[Wanted, wire.Backup] | None = None,
 ) -> Result:
     return {
         "cloud_downloads": [download.result() for download in downloads],
@@ -286,6 +360,9 @@ def _report(
         "updated": list(updated),
         "deleted": list(deleted),
         "tasks": [task.result() for task in tasks],
+        "backups": [
+            {"protected_entity": want.entity.result(), **backup.result()} for want, backup in (backups or {}).items()
+        ],
     }
 
 
@@ -305,7 +382,7 @@ def _waiting(params: Params, tell: Tell) -> Waiting:
     return Waiting(timeout=params["wait_timeout"], interval=params["wait_interval"], tell=tell)
 
 
-def _joined(reasons: t.Mapping[str, str], shown: int = 10) -> str:
+def _joined(reasons: t.Mapping[str, str], where: str = "failures", shown: int = 10) -> str:
     told = [f"{name}: {why}" for name, why in list(reasons.items())[:shown]]
     more = len(reasons) - len(told)
-    return "; ".join(told) + (f"; and {more} more (see failures)" if more else "")
+    return "; ".join(told) + (f"; and {more} more (see {where})" if more else "")

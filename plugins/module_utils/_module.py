@@ -18,6 +18,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from . import _background, _options
+from ._api import wire
 from ._api.client import Client
 from ._api.transport import REQUESTS_IMPORT_ERROR
 from ._errors import OptionError, StorwareError
@@ -35,6 +36,14 @@ Result = dict[str, t.Any]
 Handler = t.Callable[["Context"], Result]
 
 PROGRESS_SPEC: t.Final = {"progress_interval": {"type": "float", "default": _options.PROGRESS_INTERVAL}}
+BACKUP_SPEC: t.Final = {
+    "backup_statuses": {
+        "type": "list",
+        "elements": "str",
+        "choices": list(wire.BACKUP_STATUSES),
+        "default": [wire.BACKUP_STATUSES[0]],
+    },
+}
 WAIT_SPEC: t.Final = {
     "wait": {"type": "bool", "default": True},
     "wait_timeout": {"type": "float", "default": 3600.0},

@@ -83,11 +83,15 @@ def presence(
     existing: Catalogue,
     finished: t.Collection[str | None],
     expected: t.Collection[Wanted] = (),
+    unsure: t.Mapping[Wanted, t.Sequence[wire.CloudDownload]] | None = None,
 ) -> Presence:
-    """Adopt what exists, make the rest. Of several that fit, a finished one is taken: it is there already."""
+    """Adopt what exists, make the rest. Of several that fit, a finished one is taken: it is there already.
+
+    unsure: those that are adopted where none certainly fits.
+    """
     adopted = {}
     for want in wanted:
-        fitting = existing.find(want)
+        fitting = existing.find(want) or (unsure or {}).get(want, ())
         if fitting:
             adopted[want] = min(fitting, key=lambda download: download.guid not in finished)
     coming = [want for want in wanted if want in expected and want not in adopted]

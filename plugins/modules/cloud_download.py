@@ -19,6 +19,7 @@ author:
   - The storware.backup authors (@storware-backup)
 extends_documentation_fragment:
   - storware.backup.connection
+  - storware.backup.backup_statuses
   - storware.backup.wait
   - storware.backup.progress
   - storware.backup.attributes
@@ -58,9 +59,11 @@ options:
     default: CLOUD_DOWNLOAD
   backup:
     description:
-      - Which backup the data is taken from, V(latest) for the newest backup with status C(SUCCESS) of each entity, or the GUID of
-        a backup (then with one entity only).
+      - Which backup the data is taken from, V(latest) for the newest backup of each entity with one of O(backup_statuses), or the GUID of
+        a backup (then with one entity only). RV(backups) returns what V(latest) stands for.
       - When not set, a download of any backup matches, and the server chooses when one is created.
+      - Where neither the records of the server nor its filter say of which backup a download is, the download of the task that the module
+        has asked for is taken. One that was there before is used, too, with a warning that names it; with O(state=absent) it is left.
     type: str
   node:
     description:
@@ -82,11 +85,15 @@ options:
       - Merged over the generated body of C(POST /cloud-download); a key set to V(null) is left out.
       - The vendor prints no fields of this body. The generated C(protectedEntities), C(mode), C(backups) and C(node) follow the
         conventions of the API and are assumptions, so every one of them can be replaced here.
+      - The server does not say with which request a download was made. So a download that matches the other options is used whatever it was made
+        with, and a warning names it. To have a new one, delete it first with O(state=absent) and its O(guid).
     type: dict
 notes:
   - C(POST /cloud-download) is never simply repeated. When its answer is lost (the connection breaks, or the answer is 408, 502, 503 or 504), what is
     new on the server since before it tells what became of it. What does not turn up within two minutes is asked for once more, and never a third
-    time. After 409 and 500 it is looked for in the same way, but not asked for again.
+    time. A shorter O(wait_timeout) does not cut these two minutes, because the server may still act on the first request, and asking again
+    would make a second download. The time of O(wait_timeout) begins again after them. After 409 and 500 it is looked for in the same way, within
+    O(wait_timeout), but not asked for again.
   - A download is not listed as long as its task waits in the server's queue, and tasks do not tell whether they prepare a download. So a task
     that names the same entity, or nobody, and whose type is not documented as something else (C(RESTORE), C(MOUNT), C(UPLOAD) and types nobody
     knows are left) may be preparing it already. With O(wait=true) the module waits until it is clear what that task does, and asks for the
@@ -286,6 +293,52 @@ tasks:
           description: The vendor's constant for the type of the entity.
           type: str
           sample: CLOUD_USER
+backups:
+  description: With O(backup=latest), the backup that was taken for each entity.
+  returned: always, as far as the module came
+  type: list
+  elements: dict
+  contains:
+    protected_entity:
+      description: The entity of the backup.
+      type: dict
+      contains:
+        guid:
+          description: GUID of the entity.
+          type: str
+          sample: 4d1f1e0a-7b5c-4f6e-9d3e-1f0c9b8a7d65
+        name:
+          description: Name of the entity; V(null) when the entity was given by its GUID.
+          type: str
+          sample: Alice Archer
+        type:
+          description: The vendor's constant for the type of the entity; V(null) when the option was not set.
+          type: str
+          sample: CLOUD_USER
+    guid:
+      description: GUID of the backup.
+      type: str
+      sample: 0b6f0c1e-6f0e-4d6e-8a53-5b1f6a0f9c11
+    status:
+      description: The vendor's constant for the status of the backup, one of O(backup_statuses).
+      type: str
+      sample: SUCCESS
+    type:
+      description: The vendor's constant for the type of the backup.
+      type: str
+      sample: FULL
+    size:
+      description: Size of the backup in bytes. It is not the size of the download.
+      type: int
+      sample: 73400320
+    backup_time:
+      description: Time when the backup was made (ISO 8601, UTC).
+      type: str
+      sample: "2026-11-20T02:00:00Z"
+    snapshot_time:
+      description: Moment whose data the backup holds (ISO 8601, UTC).
+      type: str
+      sample: "2026-11-20T01:58:00Z"
 failures:
   description: What went wrong, one entry for each entity or download; the good ones are returned beside it.
   returned: when something failed
@@ -379,6 +432,7 @@ def main() -> None:
             "guid": {"type": "list", "elements": "str"},
             "mode": {"type": "str", "choices": list(wire.DOWNLOAD_MODES), "default": "CLOUD_DOWNLOAD"},
             "backup": {"type": "str"},
+            **_module.BACKUP_SPEC,
             "node": {"type": "str"},
             "status": {"type": "str"},
             "update": {"type": "dict"},

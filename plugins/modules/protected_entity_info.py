@@ -11,13 +11,14 @@ module: protected_entity_info
 short_description: List users, sites, groups and teams known to Storware Backup and Recovery
 version_added: 1.0.0
 description:
-  - Lists the Microsoft 365 users, sites, groups and teams whose data can be downloaded, each with its latest good backup.
+  - Lists the Microsoft 365 users, sites, groups and teams whose data can be downloaded, each with its latest backup.
   - All pages of the lists are read, and every entity is returned once. The number of calls does not grow with the number of entities,
     only with that of the pages.
 author:
   - The storware.backup authors (@storware-backup)
 extends_documentation_fragment:
   - storware.backup.connection
+  - storware.backup.backup_statuses
   - storware.backup.attributes
   - storware.backup.attributes.info_module
 options:
@@ -54,7 +55,7 @@ options:
     type: str
     choices: [asc, desc]
   latest_backup:
-    description: Whether to look up the latest backup with status C(SUCCESS) of each entity.
+    description: Whether to look up the latest backup of each entity with one of O(backup_statuses).
     type: bool
     default: true
 seealso:
@@ -71,7 +72,7 @@ EXAMPLES = r"""
     name_like: Archer
   register: found
 
-- name: Prepare a download of each one that has a good backup
+- name: Prepare a download of each one that has such a backup
   storware.backup.cloud_download:
     protected_entities: "{{ found.protected_entities | selectattr('latest_backup') | map(attribute='guid') | list }}"
     backup: latest
@@ -150,7 +151,7 @@ protected_entities:
           type: str
           sample: Example tenant
     latest_backup:
-      description: The newest backup with status C(SUCCESS); V(null) when there is none, or with O(latest_backup=false).
+      description: The newest backup with one of O(backup_statuses); V(null) when there is none, or with O(latest_backup=false).
       type: dict
       contains:
         guid:
@@ -251,7 +252,7 @@ def list_entities(context: _module.Context) -> _module.Result:
     found = entities.list_all(context.client, types, {option: params[option] for option in wire.ENTITY_FILTERS})
     latest: dict[str, wire.Backup] = {}
     if params["latest_backup"]:
-        latest = backups.latest(context.client, [entity.guid for entity in found], types)
+        latest = backups.latest(context.client, [entity.guid for entity in found], types, params["backup_statuses"])
     return {
         "changed": False,
         "protected_entities": [entity.result(latest.get(entity.guid)) for entity in found],
@@ -277,12 +278,13 @@ def main() -> None:
             "protected_entity_type": {"type": "list", "elements": "str", "choices": list(entities.DOWNLOADABLE_TYPES)},
             "name_like": text,
             "filter": text,
-            "backup_status": {"type": "list", "elements": "str", "choices": list(wire.BACKUP_STATUSES)},
+            "backup_status": {"type": "list", "elements": "str", "choices": list(wire.PROTECTION_STATES)},
             "policy": {"type": "list", "elements": "str"},
             "cloud_service_provider": text,
             "order_by": text,
             "direction": {"type": "str", "choices": ["asc", "desc"]},
             "latest_backup": {"type": "bool", "default": True},
+            **_module.BACKUP_SPEC,
         },
     )
 

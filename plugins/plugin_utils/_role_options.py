@@ -47,6 +47,7 @@ def request_id(options: t.Mapping[str, t.Any]) -> str:
     connection = options["connection"] or {}
     asked: list[t.Any] = [sorted(set(options["protected_entities"] or [])), connection.get("url")]
     asked += [sorted({guid.lower() for guid in options["guids"] or []}), options["mode"]]
+    asked.append(sorted(options["backup_statuses"] or []))
     asked += [options[name] for name in _WITH_ENTITIES]
     return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
 

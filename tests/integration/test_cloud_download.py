@@ -10,10 +10,12 @@ import uuid
 
 import pytest
 
+from tests.contract.client import Client
 from tests.simulator.process import Simulator
 from tests.support.modules import connect, prepare, run_module
 
 ALICE, BOB, CAROL = "alice@example.com", "bob@example.com", "carol@example.com"
+NORA = "nobackup@example.com"
 NOBODY = str(uuid.UUID(int=0))
 
 
@@ -156,6 +158,70 @@ def test_latest_for_many_takes_a_bounded_number_of_calls(simulator: Simulator) -
     result = ensure(prepare(simulator, *names, backup="latest"), check=True)
     assert len(result["cloud_downloads"]) == 50
     assert simulator.counters()["calls"]["GET /backups"] <= 3
+
+
+def partial_is_newest(simulator: Simulator) -> dict[str, str]:
+    """Each user has a newer backup that lacks something, of which Nora has no other; the GUIDs by e-mail address."""
+    simulator.switch(newest_backup="PARTIAL_SUCCESS")
+    client = Client(simulator)
+    found = {backup["protectedEntity"]["guid"]: backup for backup in client.get("/backups").json()}
+    assert {backup["status"]["name"] for backup in found.values()} == {"PARTIAL_SUCCESS"}
+    return {entity["email"]: found[entity["guid"]]["guid"] for entity in simulator.entities("users")}
+
+
+def test_a_partial_backup_is_the_latest_only_when_asked_for_and_told(simulator: Simulator) -> None:
+    partial = partial_is_newest(simulator)
+    good = ensure(prepare(simulator, ALICE, backup="latest"))
+    assert [(found["status"], found["guid"]) for found in good["backups"]] == [
+        ("SUCCESS", good["cloud_downloads"][0]["backup"]["guid"])
+    ]
+    assert "PARTIAL_SUCCESS" not in str(good)
+    options = prepare(simulator, ALICE, NORA, backup="latest", backup_statuses=["SUCCESS", "PARTIAL_SUCCESS"])
+    for check in (True, False):
+        newest = ensure(options, check=check)
+        assert newest["changed"]
+        assert {found["protected_entity"]["name"]: found["guid"] for found in newest["backups"]} == {
+            "Alice Archer": partial[ALICE],
+            "Nora Nobackup": partial[NORA],
+        }
+        (warning,) = newest["warnings"]
+        assert all(partial[name] in str(warning) for name in (ALICE, NORA))
+    assert [found["backup"]["guid"] for found in newest["cloud_downloads"]] == [partial[ALICE], partial[NORA]]
+    assert not ensure(options)["changed"]
+    removed = ensure({**options, "state": "absent"})
+    assert removed["deleted"] == guids(newest)
+    assert guids(good) == [download["guid"] for download in simulator.downloads()]
+
+
+def test_an_entity_without_a_backup_with_such_a_status_is_told(simulator: Simulator) -> None:
+    partial_is_newest(simulator)
+    result = ensure(prepare(simulator, NORA, backup="latest"))
+    assert result["error"]["code"] == "prepare_failed"
+    assert "no backup with status SUCCESS (backup_statuses=SUCCESS)" in result["msg"]
+    assert simulator.counters()["writes"] == 0
+
+
+def test_what_was_there_before_a_request_is_used_with_a_warning(simulator: Simulator) -> None:
+    """The server keeps no note of what a download was made with."""
+    first = ensure(prepare(simulator, ALICE, request={"node": None}))
+    assert "warnings" not in first
+    for check in (True, False):
+        second = ensure(prepare(simulator, ALICE, BOB, request={"node": None}), check=check)
+        (warning,) = second["warnings"]
+        assert f"Alice Archer: {guids(first)[0]}" in str(warning)
+        assert "state=absent" in str(warning)
+        assert "Bob" not in str(warning)
+    assert second["created"] == guids(second)[1:]
+    assert "warnings" not in ensure(prepare(simulator, ALICE, BOB))
+
+
+def test_what_others_are_having_prepared_is_used_under_a_request_with_a_warning(simulator: Simulator) -> None:
+    simulator.speed(0)
+    ensure(prepare(simulator, ALICE, wait=False))
+    simulator.speed(50)
+    result = ensure(prepare(simulator, ALICE, request={"node": None}))
+    assert not result["changed"]
+    assert guids(result)[0] in str(result["warnings"][-1])
 
 
 def test_a_node_is_found_by_name(simulator: Simulator) -> None:
@@ -363,6 +429,8 @@ def test_the_end_of_wait_timeout_keeps_what_is_ready(simulator: Simulator) -> No
         ({"protected_entities": [NOBODY], "mode": "MANUAL"}, "mode"),
         ({"protected_entities": [NOBODY], "backup": "yesterday"}, "backup"),
         ({"protected_entities": [NOBODY, str(uuid.UUID(int=1))], "backup": NOBODY}, "backup"),
+        ({"protected_entities": [NOBODY], "backup": "latest", "backup_statuses": []}, "backup_statuses"),
+        ({"protected_entities": [NOBODY], "backup": "latest", "backup_statuses": ["FAILED"]}, "backup_statuses"),
         ({"protected_entities": [NOBODY], "status": "X"}, "status"),
         ({"protected_entities": [NOBODY], "update": {"a": 1}}, "update"),
         ({"guid": [NOBODY], "request": {"a": 1}}, "request"),

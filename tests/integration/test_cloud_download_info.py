@@ -128,6 +128,26 @@ def test_thousands_of_downloads_are_listed_each_once(simulator: Simulator, switc
 
 
 @pytest.mark.fault("H38")
+@pytest.mark.parametrize(("number", "size"), [(100, 20), pytest.param(10_000, 500, marks=pytest.mark.long)])
+@pytest.mark.parametrize("total", ["paged", "never"])
+@pytest.mark.parametrize("quirk", ["growing", "shrinking"])
+def test_of_a_list_that_changes_at_each_page_nothing_that_stays_is_missing(
+    simulator: Simulator, quirk: str, total: str, number: int, size: int
+) -> None:
+    at_the_beginning = set(simulator.seed(users=100, downloads=number))
+    simulator.switch(page_quirk=quirk, total_count=total)
+    result = info(simulator, size=size)
+    assert not result.get("failed"), result["msg"]
+    listed = [download["guid"] for download in result["cloud_downloads"]]
+    at_the_end = {download["guid"] for download in simulator.downloads()}
+    assert len(listed) == len(set(listed))
+    assert at_the_beginning & at_the_end <= set(listed)
+    pages = number // size + 2
+    assert len(at_the_beginning ^ at_the_end) >= pages - 2  # so it did change
+    assert len(queries(simulator)) <= 3 * (pages + 1)
+
+
+@pytest.mark.fault("H38")
 @pytest.mark.parametrize("count", [0, 1, 4, 5, 6, 10])
 def test_the_edges_of_pages(simulator: Simulator, count: int) -> None:
     expected = set(simulator.seed(users=1, downloads=count)) if count else set()

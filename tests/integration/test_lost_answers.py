@@ -134,9 +134,24 @@ def test_what_the_server_itself_refuses_is_told_and_not_sent_again(simulator: Si
 
 
 @pytest.mark.fault("H12")
-def test_without_the_time_to_be_sure_nothing_is_sent_again(simulator: Simulator) -> None:
+def test_a_create_that_never_arrived_is_sent_again_however_short_wait_timeout_is(simulator: Simulator) -> None:
     simulator.fault(CREATE, "lost_request")
-    result = ensure({**prepare(simulator, ALICE), "wait_timeout": 0.3})
+    result = good(ensure({**prepare(simulator, ALICE, wait=False), "wait_timeout": 0.3}))
+    assert result["changed"]
+    assert creates(simulator) == len(on_server(simulator)) == 1
+
+
+@pytest.mark.fault("H12")
+def test_a_server_that_does_not_come_back_is_not_sent_anything_again(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulator.fault(CREATE, "lost_request")
+
+    def away() -> None:
+        simulator.fault("GET /cloud-download", "refused", times=10**6, status=503)
+
+    before_the_create(monkeypatch, away)
+    result = ensure({**prepare(simulator, ALICE, retries=0), "wait_timeout": 0.3})
     assert result["error"]["code"] == "answer_lost"
     assert creates(simulator) == 0
 

@@ -110,6 +110,16 @@ def test_without_a_good_backup_there_is_none(simulator: Simulator) -> None:
     assert nora["restorable"] is False
 
 
+def test_the_latest_backup_may_be_a_partial_one_when_asked_for(simulator: Simulator) -> None:
+    simulator.switch(newest_backup="PARTIAL_SUCCESS")
+    for statuses, found in (
+        (["SUCCESS"], {"SUCCESS", None}),
+        (["SUCCESS", "PARTIAL_SUCCESS"], {"PARTIAL_SUCCESS"}),
+    ):
+        entities = info(simulator, backup_statuses=statuses)["protected_entities"]
+        assert {(entity["latest_backup"] or {}).get("status") for entity in entities} == found
+
+
 def test_without_latest_backup_no_backup_is_asked_for(simulator: Simulator) -> None:
     result = info(simulator, latest_backup=False)
     assert {entity["latest_backup"] for entity in result["protected_entities"]} == {None}

@@ -223,6 +223,7 @@ def test_bad_input(fleet: Fleet) -> None:
         "backup": ({"fetch_content_backup": "latest"}, "fetch_content_backup"),
         "mode": ({"fetch_content_file_mode": 0o640}, "fetch_content_file_mode must be quoted"),
         "verify": ({"fetch_content_verify": "hardly"}, "fetch_content_verify"),
+        "statuses": ({"fetch_content_backup_statuses": ["FAILED"]}, "fetch_content_backup_statuses"),
         "download-mode": ({"fetch_content_mode": "ISCSI"}, "fetch_content_mode"),
         "name": (
             {"fetch_content_guids": [], "fetch_content_protected_entities": [83]},

@@ -144,6 +144,7 @@ TYPED: Json = {
     "fetch_content_protected_entities": " alice@example.com",
     "fetch_content_protected_entity_type": "CLOUD_USER",
     "fetch_content_backup": "latest",
+    "fetch_content_backup_statuses": "PARTIAL_SUCCESS\nSUCCESS",
     "fetch_content_mode": "CLOUD_DOWNLOAD",
     "fetch_content_wait_timeout": 600,
     "fetch_content_file_mode": "u=rw,g=r,o=",

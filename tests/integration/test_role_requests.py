@@ -85,6 +85,25 @@ def test_a_download_goes_when_every_host_that_was_to_get_it_proves_it(fleet: Fle
 
 
 @pytest.mark.long
+def test_hosts_may_differ_in_the_backups_that_they_take(fleet: Fleet) -> None:
+    """The newest is a partial one. What is found under a request is told."""
+    fleet.simulator.switch(newest_backup="PARTIAL_SUCCESS")
+    hosts = lists(host_1="alice@example.com", host_2="alice@example.com", host_3="alice@example.com")
+    hosts["host-2"]["fetch_content_backup_statuses"] = ["SUCCESS", "PARTIAL_SUCCESS"]
+    settings: dict[str, Json] = {"hosts": hosts, "backup": "latest", "request": {"node": None}}
+    first = fleet.run(**settings).ok()
+    assert logins_and_requests(fleet) == (1, 2)
+    assert fleet.files("host-1") == fleet.files("host-3") != fleet.files("host-2")
+    assert {**fleet.files("host-1"), **fleet.files("host-2")} == fleet.expected()
+    output = " ".join(first.output.split())
+    assert "objects may be missing" in output
+    assert "there before" not in output
+    again = fleet.run(**settings).ok()
+    assert not any(result.changed for result in again.results)
+    assert "there before" in " ".join(again.output.split())
+
+
+@pytest.mark.long
 def test_hosts_that_spread_share_with_those_that_ask_for_the_same(fleet: Fleet) -> None:
     people = crowd(fleet, 4)
     hosts = lists(host_1=people, host_2="alice@example.com", host_3=people[::-1])

@@ -89,6 +89,23 @@ def test_the_story_passes_with(simulator: Simulator, tmp_path: pathlib.Path, fli
     assert simulator.counters()["open_sessions"] == 0
 
 
+def test_no_content_with_a_body_is_done_once(simulator: Simulator, tmp_path: pathlib.Path) -> None:
+    """As the vendor prints the answers to PUT and DELETE. The body stands in no one's way."""
+    simulator.switch(put_answer="204_with_body", delete_answer="204_with_body")
+    made = run_module("cloud_download", prepare(simulator, *PEOPLE))["created"]
+    assert len(made) == len(PEOPLE)
+    for guid in made:
+        _fetch_twice(simulator, guid, tmp_path)
+    noted = run_module("cloud_download", connect(simulator, guid=made, update={"note": "case 7"}))
+    assert sorted(noted["updated"]) == sorted(made)
+    assert {found["other"]["note"] for found in noted["cloud_downloads"]} == {"case 7"}
+    selected = connect(simulator, guid=made, state="absent", wait_interval=0.05, wait_timeout=30)
+    assert sorted(run_module("cloud_download", selected)["deleted"]) == sorted(made)
+    calls = simulator.counters()["calls"]
+    assert (calls["PUT /cloud-download/{guid}"], calls["DELETE /cloud-download/{guid}"]) == (len(made), len(made))
+    assert simulator.downloads() == []
+
+
 def test_the_role_passes_with_every_doubt_at_once(
     ansible: Ansible, simulator: Simulator, tmp_path: pathlib.Path
 ) -> None:

@@ -110,6 +110,8 @@ class Api:
         if how == "empty":
             return Response(status_code=204)
         record = self._records.task(task, self.world.clock.now())
+        if how == "204_with_body":
+            return _no_content_with(record)
         return JSONResponse(record, status_code=202 if how == "accepted" else 200)
 
     async def update_download(self, request: Request) -> Response:
@@ -118,9 +120,11 @@ class Api:
         download = self._download(request)
         at = self.world.clock.now()
         download.changes.update(bodies.changes(await bodies.json_object(request), self._records.mount(download, at)))
-        if self.world.switches.text("put_answer") == "empty":
+        how = self.world.switches.text("put_answer")
+        if how == "empty":
             return Response(status_code=204)
-        return JSONResponse(self._records.mount(download, at))
+        record = self._records.mount(download, at)
+        return _no_content_with(record) if how == "204_with_body" else JSONResponse(record)
 
     async def get_download(self, request: Request) -> Response:
         """GET /cloud-download/{guid}: the file."""
@@ -164,8 +168,12 @@ class Api:
             for among in (self.world.mounts(at), [self._foreign])
         )
         items = lists.ordered(mounts, asked, lists.MOUNT_ORDER, self.world.switches)
+        if self.world.switches.text("page_quirk") == "growing":
+            items.reverse()  # the newest first, which is where a list that grows is hard to read
         items = self.pager.moving(items, foreign, asked)
-        return self.pager.answer(request.url.path, items, asked, lambda mount: self._records.mount(mount, at))
+        answer = self.pager.answer(request.url.path, items, asked, lambda mount: self._records.mount(mount, at))
+        self.pager.change(items, asked, self.world)
+        return answer
 
     async def list_tasks(self, request: Request) -> Response:
         """GET /tasks."""
@@ -286,6 +294,12 @@ class _Operations:
             raise HTTPException(405, headers={"Allow": ", ".join(sorted(self._handlers))})
         response = await handler(Request(scope, receive))
         await response(scope, receive, send)
+
+
+def _no_content_with(record: t.Any) -> Response:
+    answer = JSONResponse(record, status_code=204)
+    answer.headers["Content-Length"] = str(len(answer.body))
+    return answer
 
 
 def _path_guid(request: Request) -> str:

@@ -61,6 +61,7 @@ def mounts(world: World, among: list[Download], query: Query, at: float, downloa
     switches = world.switches
     if switches.text("guid_filters") == "ignored":
         query = {key: value for key, value in query.items() if key not in ("backup", "node", "protected-entity")}
+    knows_backups = switches.text("backup_link") != "none"
     finished = query.get("finished-mount")
     if finished is False and switches.text("finished_mount_false") == "all":
         finished = None
@@ -70,7 +71,7 @@ def mounts(world: World, among: list[Download], query: Query, at: float, downloa
             (not downloads_only or mount.mode in DOWNLOAD_MODES)
             and query.get("mode") in (None, mount.mode)
             and query.get("node") in (None, mount.node.guid)
-            and query.get("backup") in (None, mount.backup.guid if mount.backup else "")
+            and query.get("backup") in (None, mount.backup.guid if mount.backup and knows_backups else "")
             and query.get("protected-entity") in (None, mount.entity.guid)
             and query.get("protected-entity-type") in (None, mount.entity.type)
             and finished in (None, mount.ready(at))
@@ -111,7 +112,7 @@ def backups(world: World, query: Query) -> list[Backup]:
             and query.get("cloud-service-provider") in (None, PROVIDER.guid)
             and query.get("type") in (None, backup.type)
             and (not query.get("status") or backup.status in query["status"])
-            and (not query.get("only-mountable") or backup.status == "SUCCESS")
+            and (not query.get("only-mountable") or backup.status != "FAILED")
             and query.get("from", 0) <= backup.time * 1000 <= query.get("to", float("inf"))
             and query.get("min-size", 0) <= backup.size
             and _named(world.switches, query, [backup.entity.name], backup.entity.email)
@@ -207,6 +208,17 @@ class Pager:
             return items
         self._foreign_seen = True
         return foreign + items
+
+    def change(self, items: list[Download], query: Query, world: World) -> None:
+        """page_quirk=growing or shrinking: one more, or one less, after each page of a list that has several."""
+        size = self._size(query)
+        if size is None or len(items) < size:
+            return
+        quirk = self._switches.text("page_quirk")
+        if quirk == "growing":
+            world.add_downloads(1, "Marketing Site", DOWNLOAD_MODES[0], 0)
+        elif quirk == "shrinking":
+            world.lose_download()
 
     def answer(self, path: str, items: list[Item], query: Query, render: t.Callable[[Item], t.Any]) -> Response:
         """The page that a query asks for, or everything when it asks for none, as a JSON array."""

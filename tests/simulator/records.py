@@ -37,6 +37,8 @@ class Records:
             "mountedFileCount": 1,
             "mountedFileSystemCount": 0,
         }
+        if self._switches.text("backup_link") != "shown":
+            record["protectedEntity"] = self._entity(download.entity)
         return self._finish({**record, **{key: self._changed(value) for key, value in download.changes.items()}})
 
     def task(self, task: Task, now: float) -> Record:
@@ -146,6 +148,8 @@ class Records:
 
     def _shows_backup(self, download: Download) -> bool:
         how = self._switches.text("backup_in_record")
+        if self._switches.text("backup_link") != "shown":
+            return False
         return how == "always" or (how == "sometimes" and download.number % 2 == 0)
 
     def _link(self, task: Task) -> Record | None:

@@ -20,6 +20,7 @@ from tests.simulator.clock import Clock
 from tests.simulator.exchange import Exchange, Journal, Observer
 from tests.simulator.faults import Faults, Protocol
 from tests.simulator.gate import Gate
+from tests.simulator.no_content import NoContentWithBody
 from tests.simulator.state import World
 from tests.simulator.switches import Switches
 from tests.simulator.violations import Violations
@@ -81,7 +82,7 @@ async def _serve(settings: Settings, announce: t.Callable[[Addresses], None]) ->
     api_socket = _listen(settings.address, settings.port)
     control_socket = _listen(LOOPBACK, settings.control_port)
     servers = [
-        (_Server(_api_config(faults, settings)), api_socket),
+        (_Server(_api_config(NoContentWithBody(faults), settings)), api_socket),
         (_Server(_config(controls)), control_socket),
     ]
     loop = asyncio.get_running_loop()
@@ -101,7 +102,7 @@ def _validate(violations: Violations) -> t.Callable[[Exchange], None]:
     return Validator(violations).check
 
 
-def _api_config(application: Faults, settings: Settings) -> uvicorn.Config:
+def _api_config(application: t.Any, settings: Settings) -> uvicorn.Config:
     if settings.ca_file is None:
         return _config(application)
     from tests.simulator.tls import server_context  # costs a quarter of a second that plain HTTP does not need

@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime
 import math
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tests.simulator import inventory
 from tests.simulator.clock import Clock
@@ -92,6 +92,7 @@ class Download:
     made_by: Task | None = None
     fails: bool = False
     removed_by: Task | None = None
+    lost: bool = False
     changes: dict[str, t.Any] = field(default_factory=dict)
 
     def ready(self, at: float) -> bool:
@@ -155,8 +156,10 @@ class World:
         return [entity for entity in self.entities.values() if entity.kind == kind]
 
     def backups(self) -> list[Backup]:
-        """All backups of all entities."""
-        return [backup for entity in self.entities.values() for backup in entity.backups]
+        """All backups of all entities; of each entity the newest one ended as the switch newest_backup says."""
+        status = self.switches.text("newest_backup")
+        backups = [backup for entity in self.entities.values() for backup in entity.backups]
+        return [replace(backup, status=status) if backup.status == "FAILED" else backup for backup in backups]
 
     def tasks(self) -> list[Task]:
         """The tasks that were not purged or deleted, oldest first."""
@@ -232,6 +235,13 @@ class World:
             raise ValueError(f"no entity {entity!r}")
         return [self._add(mode, owners[number % len(owners)], size).guid for number in range(count)]
 
+    def lose_download(self) -> None:
+        """The oldest of the downloads that no task has made is there no more."""
+        kept = (download for download in self._downloads.values() if download.made_by is None and not download.lost)
+        oldest = next((download for download in kept if download.mode in DOWNLOAD_MODES), None)
+        if oldest is not None:
+            oldest.lost = True
+
     def add_task(self, entity: str, type: str = "EXPORT", queue_seconds: float = 3600, run_seconds: float = 60) -> None:
         """A task that makes no download: a backup of the entity or a restore, say."""
         (owner,) = (known for known in self.entities.values() if known.called([entity]))
@@ -257,7 +267,7 @@ class World:
         return task.deleted or task.ends <= self.clock.now() - self.switches.number("purge_after")
 
     def _exists(self, download: Download, at: float) -> bool:
-        if not download.appeared(at) or download.removed(at):
+        if download.lost or not download.appeared(at) or download.removed(at):
             return False
         if download.failed(at):
             return self._kept_when_failed(download)
@@ -286,7 +296,7 @@ class World:
     def _ordered(self, order: Order) -> Download:
         backup = order.backup or order.entity.latest_good()
         download = self._add(order.mode, order.entity, self.switches.count("content_size"), backup, order.node)
-        no_backup = backup is None or backup.status != "SUCCESS"
+        no_backup = backup is None or backup.status == "FAILED"
         download.fails = no_backup or order.entity.called(self.switches.names("fail_entities"))
         return download
 
@@ -328,6 +338,6 @@ class World:
 
 
 def _failure(download: Download) -> str:
-    if download.backup is None or download.backup.status != "SUCCESS":
+    if download.backup is None or download.backup.status == "FAILED":
         return f"No successful backup of {download.entity.name}"
     return f"The node could not restore {download.entity.name}"

@@ -101,8 +101,10 @@ def _choice_switch(name: str, allowed: str, why: str) -> Switch:
 TABLE: tuple[Switch, ...] = (
     # The shape of answers
     _choice_switch("post_status", "201|200", "the printed status codes are not trustworthy; JAX-RS would answer 200"),
-    _choice_switch("put_answer", "body|empty", "printed as 204 with a body, which HTTP does not allow"),
-    _choice_switch("delete_answer", "body|empty|accepted", "printed as 204 with a body; accepted is 202 with a body"),
+    _choice_switch("put_answer", "body|empty|204_with_body", "printed as 204 with a body, which HTTP does not allow"),
+    _choice_switch(
+        "delete_answer", "body|empty|accepted|204_with_body", "printed as 204 with a body; accepted is 202 with a body"
+    ),
     _choice_switch("enum_style", "object|string", "one vendor page prints enums as bare strings"),
     _choice_switch("absent_fields", "omitted|null", "no source says whether a field without a value is sent as null"),
     _choice_switch("error_body", "message|nested|html|empty", "only `message` is known; a proxy answers HTML"),
@@ -113,6 +115,10 @@ TABLE: tuple[Switch, ...] = (
     _choice_switch("task_type", "RESTORE|MOUNT|UPLOAD", "the closed list of task types has none for downloads"),
     _flag_switch("list_prefiltered", True, "GET /cloud-download without mode may show mounts that are no downloads"),
     _choice_switch("backup_in_record", "always|sometimes|never", "a record's backup can be missing"),
+    _choice_switch("backup_link", "shown|filtered|none", "whether the server shows of which backup a download is"),
+    _choice_switch(
+        "newest_backup", "FAILED|PARTIAL_SUCCESS", "the vendor's client lists partial backups as restore points"
+    ),
     _choice_switch("record_fields", "all|guid_and_mode", "the vendor prints downloads with guid and mode only"),
     _choice_switch("guid_filters", "heeded|ignored", "nobody has seen whether the list of downloads heeds its filters"),
     _choice_switch("ready_state", "FINISHED|MOUNTED|absent", "the state names of a mounted backup are not documented"),
@@ -136,7 +142,11 @@ TABLE: tuple[Switch, ...] = (
     _choice_switch("name_like_case", "insensitive|sensitive", "the case rules of nameLike and filter are not known"),
     _choice_switch("filter_fields", "all|name", "which columns the free text filter searches is not known"),
     _choice_switch("teams_group_absent", "all|plain", "what /cloud-groups lists without teams-group is not known"),
-    _choice_switch("page_quirk", "none|repeat|ignore_size|moving_total", "lists may change and misbehave while read"),
+    _choice_switch(
+        "page_quirk",
+        "none|repeat|ignore_size|moving_total|growing|shrinking",
+        "lists may change and misbehave while read",
+    ),
     Switch("max_page_size", 0, (), "a larger size may be cut silently (0 = never)", "count"),
     # Content
     Switch("content_size", 1048576, (), "bytes of each download made from now on", "count"),

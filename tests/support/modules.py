@@ -17,6 +17,7 @@ import typing as t
 from unittest import mock
 
 from ansible.module_utils import basic
+from ansible.module_utils.common import warnings
 
 from tests.simulator.process import Simulator
 
@@ -59,6 +60,7 @@ def run_module(
     """
     arguments = {**options, "_ansible_check_mode": check, "_ansible_diff": diff}
     output = io.StringIO()
+    warnings._global_warnings.clear()  # a process of its own would begin without those of earlier modules
     with (
         mock.patch.dict(os.environ, _clean(environment), clear=True),
         _signals_kept(),

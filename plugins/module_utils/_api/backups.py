@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Backups: which one is the latest good one of an entity."""
+"""Backups: which one is the latest of an entity that data can be restored from."""
 
 from __future__ import annotations
 
@@ -14,16 +14,23 @@ from .paging import Reader
 _FEW_ENTITIES: t.Final = 5
 
 
-def latest(reader: Reader, entities: t.Iterable[str], types: t.Sequence[str]) -> dict[str, wire.Backup]:
-    """The latest backup with status SUCCESS for each entity (guids); entities without one are left out.
+def latest(
+    reader: Reader, entities: t.Iterable[str], types: t.Sequence[str], statuses: t.Collection[str]
+) -> dict[str, wire.Backup]:
+    """The latest backup with one of the statuses for each entity (guids); entities without one are left out.
 
     The entities are of these types. The number of calls does not grow with theirs, only with the pages.
     """
     wanted = set(entities)
     if len(wanted) <= _FEW_ENTITIES:
-        return _newest(wanted, (_successful(reader, "protected-entity", guid) for guid in sorted(wanted)))
+        return _newest(wanted, (_listed(reader, "protected-entity", guid, statuses) for guid in sorted(wanted)))
     # Each entity is of one type: what is found needs no other list.
-    return _newest(wanted, (_successful(reader, "protected-entity-type", entity_type) for entity_type in types))
+    return _newest(wanted, (_listed(reader, "protected-entity-type", type_, statuses) for type_ in types))
+
+
+def newest_first(reader: Reader, entity: str) -> list[wire.Backup]:
+    """All backups of an entity (guid), whatever their status."""
+    return sorted(_listed(reader, "protected-entity", entity, ()), key=_taken, reverse=True)
 
 
 def _newest(wanted: t.AbstractSet[str], lists: t.Iterable[list[wire.Backup]]) -> dict[str, wire.Backup]:
@@ -39,11 +46,12 @@ def _newest(wanted: t.AbstractSet[str], lists: t.Iterable[list[wire.Backup]]) ->
     return newest
 
 
-def _successful(reader: Reader, parameter: str, value: str) -> list[wire.Backup]:
-    query = [(parameter, value), ("status", "SUCCESS")]
+def _listed(reader: Reader, parameter: str, value: str, statuses: t.Collection[str]) -> list[wire.Backup]:
+    """Those with one of the statuses, all when there are none."""
+    query = [(parameter, value), *(("status", status) for status in statuses)]
     records = paging.drain(reader, "/backups", query, "list backups")
     backups = [wire.backup(record, f"GET /backups: [{index}]") for index, record in enumerate(records)]
-    return [backup for backup in backups if backup.status == "SUCCESS"]
+    return [backup for backup in backups if not statuses or backup.status in statuses]
 
 
 def _taken(backup: wire.Backup | None) -> str:

@@ -10,7 +10,7 @@ import uuid
 from dataclasses import dataclass, replace
 
 from .._errors import OptionError, StorwareError
-from . import paging, tasks, wire
+from . import backups, paging, tasks, wire
 from .client import Client
 from .failures import ApiError
 from .paging import Reader, Within
@@ -20,6 +20,8 @@ from .waiter import Waiting
 _OTHER_MODES: t.Final = frozenset(wire.MODES) - frozenset(wire.DOWNLOAD_MODES)
 # Filters by GUID, and the fields that show whether a record matches; the vendor prints records without any of these.
 _SHOWN: t.Final = ("protected_entity", "backup", "node")
+# Of so many backups, the newest, a server is asked whether a download is of them: those who have more are few.
+_MOST_TRIED: t.Final = 50
 # What a server may answer that has looked for a GUID and found nothing.
 _UNKNOWN: t.Final = (400, 404, 422)
 
@@ -42,6 +44,11 @@ class Wanted:
             and (self.backup is None or (download.backup is not None and download.backup.guid == self.backup))
             and (self.node is None or (download.node is not None and download.node.guid == self.node))
         )
+
+    def may_fit(self, download: wire.CloudDownload) -> bool:
+        """The same, where the record need not show the backup."""
+        wanted = replace(self, backup=None) if download.backup is None else self
+        return wanted.fits(download)
 
     def undecided(self, download: wire.CloudDownload) -> bool:
         """Whether the record says too little to tell."""
@@ -66,6 +73,10 @@ class Catalogue:
         """All that fit, in the server's order."""
         return [download for download in self._by_entity.get(wanted.entity.guid, ()) if wanted.fits(download)]
 
+    def possible(self, wanted: Wanted) -> list[wire.CloudDownload]:
+        """All that fit, or may fit because nobody says of which backup they are."""
+        return [download for download in self._by_entity.get(wanted.entity.guid, ()) if wanted.may_fit(download)]
+
     def of(self, entity: str) -> list[wire.CloudDownload]:
         """All of an entity, whatever their mode."""
         return list(self._by_entity.get(entity, ()))
@@ -84,8 +95,7 @@ def list_all(
     Records of modes that are no downloads are dropped unless that mode is asked for: the server's list may hold
     other mounts; whether it does is not documented. Records that contradict a filter are dropped, too.
 
-    heeded: filters that the server has been seen to heed; more of them are added. Raises StorwareError
-    (``filter_ignored``) where a filter is the only evidence and the server ignores it.
+    heeded: filters that the server has been seen to heed; more of them are added. Raises FilterIgnored.
     """
     query = wire.download_query(filters)
     records = paging.drain(reader, "/cloud-download", query, "list cloud downloads", size or paging.PAGE_SIZE)
@@ -98,11 +108,31 @@ def list_page(reader: Reader, **filters: t.Any) -> list[wire.CloudDownload]:
     return _matching(reader, records, filters, set())
 
 
-class Identifier:
-    """Fills in what records leave out by asking the server's own filters, and remembers it."""
+class FilterIgnored(StorwareError):
+    """A filter is the only evidence, and the server ignores it."""
 
-    def __init__(self, reader: Reader) -> None:
+    code = "filter_ignored"
+
+    def __init__(self, option: str) -> None:
+        super().__init__(
+            f"Cannot tell which downloads match {option}: the records of GET /cloud-download do not show it, and the"
+            f" server ignores the filter {wire.DOWNLOAD_FILTERS[option]}",
+            hint="Select the downloads with the option guid.",
+        )
+        self.option = option
+
+
+class Identifier:
+    """Fills in what records leave out by asking the server's own filters, and remembers it.
+
+    needs_backup: whether it raises FilterIgnored, too, where nothing says of which backup a download is; otherwise that
+    stays open.
+    """
+
+    def __init__(self, reader: Reader, *, needs_backup: bool = True) -> None:
         self._reader = reader
+        self._needs_backup = needs_backup
+        self._finds_by_backup: bool | None = None  # downloads whose records do not show it
         self._told: dict[str | None, wire.CloudDownload] = {}
         self._asked: dict[Wanted, frozenset[str | None]] = {}
         self._heeded: set[str] = set()
@@ -124,10 +154,41 @@ class Identifier:
             asked = True
         return self._completed(downloads) if asked else catalogue
 
-    def _ask(self, want: Wanted) -> None:
+    def unsure(self, catalogue: Catalogue, wanted: t.Iterable[Wanted]) -> dict[Wanted, t.Sequence[wire.CloudDownload]]:
+        """The downloads of which nothing on the server says whether they fit, for all wanted that no other one fits.
+
+        A server whose filter finds such downloads by another backup has said that they do not fit.
+        """
+        if self._needs_backup:
+            return {}
+        found = {want: catalogue.possible(want) for want in wanted if not catalogue.find(want)}
+        return {want: those for want, those in found.items() if those and not self._is_found_by_backup(want, those[0])}
+
+    def _is_found_by_backup(self, want: Wanted, download: wire.CloudDownload) -> bool:
+        """Whether the server knows of which backup this download is, or another one whose record does not show it."""
+        if self._finds_by_backup is None:
+            taken = backups.newest_first(self._reader, want.entity.guid)
+            others = (replace(want, backup=backup.guid) for backup in taken[:_MOST_TRIED])
+            self._finds_by_backup = any(download.guid in self._ask(other) for other in others)
+        return self._finds_by_backup
+
+    def _ask(self, want: Wanted) -> set[str | None]:
+        """Returns the GUIDs of those that the server finds. By a backup it finds none when it ignores that filter."""
+        if want.backup and self._finds_by_backup is False:
+            want = replace(want, backup=None)
         filters: dict[str, t.Any] = {"protected_entity": want.entity.guid, "backup": want.backup, "node": want.node}
-        matches = list_all(self._reader, heeded=self._heeded, mode=want.mode, **filters)
+        try:
+            matches = list_all(self._reader, heeded=self._heeded, mode=want.mode, **filters)
+        except FilterIgnored as error:
+            if error.option != "backup" or self._needs_backup:
+                raise
+            self._finds_by_backup = False
+            self._ask(want)
+            return set()
+        if want.backup and any(match.backup is None for match in matches):
+            self._finds_by_backup = True
         self._told.update({match.guid: _told_by_filter(match, want) for match in matches})
+        return {match.guid for match in matches}
 
     def _completed(self, downloads: t.Iterable[wire.CloudDownload]) -> Catalogue:
         return Catalogue(_completed(download, self._told.get(download.guid)) for download in downloads)
@@ -260,12 +321,7 @@ def _prove(reader: Reader, option: str) -> None:
             raise
         return
     if listed:
-        raise StorwareError(
-            f"Cannot tell which downloads match {option}: the records of GET /cloud-download do not show it, and the"
-            f" server ignores the filter {name}",
-            code="filter_ignored",
-            hint="Select the downloads with the option guid.",
-        )
+        raise FilterIgnored(option)
 
 
 def _completed(download: wire.CloudDownload, told: wire.CloudDownload | None) -> wire.CloudDownload:

@@ -20,7 +20,8 @@ from .failures import ApiError
 from .paging import Reader, Within
 from .waiter import Waiting
 
-# What the server was asked for turns up in its lists within this time, or it has not acted. Seconds.
+# What the server was asked for turns up in its lists within this time, or it has not acted. Seconds. Asking again
+# before its end could make a second download, so that no shorter wait_timeout cuts it.
 SETTLE: t.Final = 120.0
 
 # What lies between may have given up although the server went on.
@@ -60,8 +61,9 @@ class Creator:
     def create(self, wanted: t.Sequence[Wanted], waiting: Waiting) -> None:
         """Ask for all of them with one POST. All share one mode and node.
 
-        When the answer is lost, those that the server does not show after the settle time are asked for once more.
-        Raises ApiError when they do not come into being; ``ambiguous_create`` when it shows several that may be ours.
+        When the answer is lost, those that the server does not show after the settle time are asked for once more. The
+        time of ``waiting`` begins again when it is known what has become of them. Raises ApiError when they do not
+        come into being; ``ambiguous_create`` when it shows several that may be ours.
         """
         missing = list(wanted)
         for may_ask_again in (True, False):
@@ -72,10 +74,11 @@ class Creator:
             except (ApiError, wire.Malformed) as error:
                 if not _may_have_acted(error):
                     raise
-                missing = self._find_out(missing, waiting, error)
+                will_ask_again = may_ask_again and _is_lost(error)
+                missing = self._find_out(missing, waiting, error, settle=SETTLE if will_ask_again else 0)
                 if not missing:
                     return
-                if not (may_ask_again and _is_lost(error)):
+                if not will_ask_again:
                     raise
 
     def _post(self, wanted: t.Sequence[Wanted]) -> dict[str, wire.Task]:
@@ -88,12 +91,20 @@ class Creator:
         made = [wire.task(record, f"POST /cloud-download: [{index}]") for index, record in enumerate(records)]
         return {task.guid: task for task in made}
 
-    def _find_out(self, wanted: t.Sequence[Wanted], waiting: Waiting, lost: StorwareError) -> list[Wanted]:
-        """Look for what has come of a call whose answer says nothing; returns what has certainly not been made."""
-        look = _TraceLook(
-            Within(self._client, waiting.limit), self._identifier, self._new_since(), wanted, waiting.clock
-        )
-        certain = waiting.until(look) is True
+    def _find_out(
+        self, wanted: t.Sequence[Wanted], waiting: Waiting, lost: StorwareError, settle: float
+    ) -> list[Wanted]:
+        """Look for what has come of a call whose answer says nothing; returns what has certainly not been made.
+
+        settle: seconds to look at the least, from the first look that succeeds.
+        """
+        reader = Within(self._client, waiting.limit)
+        look = _TraceLook(reader, self._identifier, self._new_since(), wanted, waiting, settle)
+        waiting.at_least(settle)
+        try:
+            certain = waiting.until(look) is True
+        finally:
+            waiting.restart()
         found = [want for want in wanted if want in look.traces]
         self.asked.wanted += found
         self.asked.tasks.update({task.guid: task for want in found for task in look.traces[want].tasks})
@@ -135,13 +146,15 @@ class _TraceLook:
         identifier: Identifier,
         before: Before,
         wanted: t.Sequence[Wanted],
-        clock: t.Callable[[], float],
+        waiting: Waiting,
+        settle: float,
     ) -> None:
         self._reader = reader
         self._identifier = identifier
         self._before = before
         self._wanted = wanted
-        self._clock = clock
+        self._waiting = waiting
+        self._settle = settle
         self._since: float | None = None  # the first look that succeeded
         self.traces: dict[Wanted, _Traces] = {}
 
@@ -154,7 +167,7 @@ class _TraceLook:
         new = [task for task in active if task.guid not in self._before.tasks and tasks.may_prepare(task)]
         preparing = tasks.by_entity(new)
         for want in self._wanted:
-            fitting = [found for found in catalogue.find(want) if found.guid not in self._before.downloads]
+            fitting = [found for found in catalogue.possible(want) if found.guid not in self._before.downloads]
             traces = _Traces(
                 [found for found in fitting if found.guid in finished],
                 [found for found in fitting if found.guid not in finished],
@@ -162,8 +175,10 @@ class _TraceLook:
             )
             if traces.count:
                 self.traces[want] = traces
-        now = self._clock()
-        self._since = now if self._since is None else self._since
+        now = self._waiting.clock()
+        if self._since is None:
+            self._since = now
+            self._waiting.at_least(self._settle)
         return len(self.traces) == len(self._wanted) or now - self._since >= SETTLE
 
 

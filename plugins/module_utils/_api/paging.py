@@ -53,7 +53,7 @@ class Within:
 
 
 class IncompleteList(StorwareError):
-    """The server counts more records than it shows."""
+    """The server counts more records than it shows, or its pages have no end."""
 
     code = "incomplete_list"
 
@@ -81,7 +81,7 @@ class _Drain:
     """One pass over all pages."""
 
     records: dict[str, wire.Json] = field(default_factory=dict)  # by guid: a record seen twice is one record
-    totals: list[int] = field(default_factory=list)  # as told page by page
+    totals: list[int] = field(default_factory=list)  # what the server counted, page by page
     pages: int = 0  # that brought something
 
     def add(self, page: list[wire.Json], path: str) -> int:
@@ -94,17 +94,20 @@ class _Drain:
         return new
 
     @property
-    def complete(self) -> bool:
-        """Whether the server's newest count is reached; without a count there is no contradiction."""
-        return not self.totals or len(self.records) >= self.totals[-1]
+    def least(self) -> int:
+        """How many records must have been seen: all that were counted at the beginning, less what has gone since.
+
+        What came meanwhile may be on a page that was read before. Without a count there is no contradiction.
+        """
+        return min(self.totals[0], self.totals[-1]) if self.totals else 0
 
     def is_proof(self, previous: _Drain | None) -> bool:
         """Whether no record can have slipped from one page to another unseen.
 
-        The count stayed the same; where the server tells none, a second pass found the same.
+        The count stayed the same and is reached; where the server tells none, a second pass found the same.
         """
         if self.totals:
-            return len(set(self.totals)) == 1
+            return len(set(self.totals)) == 1 and len(self.records) >= self.totals[0]
         return self.pages <= 1 or (previous is not None and previous.records.keys() == self.records.keys())
 
 
@@ -112,21 +115,24 @@ def drain(reader: Reader, path: str, query: wire.Query, doing: str, size: int = 
     """All records of a list, each guid once, in the server's order.
 
     Works with and without X-Total-Count, with a server that caps or ignores ``size``, and with pages that repeat.
-    A list that changes while it is read is read again. Raises IncompleteList, ApiError, Malformed.
+    A list that changes while it is read is read again, MAX_DRAINS times at most. If it never stands still, the result
+    is all that any pass has seen, some of what came or went included, when that is no less than what was counted at the
+    beginning of the last pass and has not gone since. Raises IncompleteList, ApiError, Malformed.
     """
     deadline = time.monotonic() + reader.patience
     passes: list[_Drain] = []
     spent = _Spent()
     for _attempt in range(MAX_DRAINS):
         drained = _drain_once(reader, path, query, doing, size, deadline, spent)
-        if drained.complete and drained.is_proof(passes[-1] if passes else None):
+        if drained.is_proof(passes[-1] if passes else None):
             return list(drained.records.values())
         passes.append(drained)
-    last = passes[-1]
-    if last.complete:  # a list that never stands still is good enough when nothing it counts is missing
-        return list({guid: record for each in passes for guid, record in each.records.items()}.values())
+    seen = {guid: record for each in passes for guid, record in each.records.items()}
+    least = passes[-1].least
+    if len(seen) >= least:
+        return list(seen.values())
     raise IncompleteList(
-        f"Cannot {doing}: GET {path} counts {last.totals[-1]} records and shows {len(last.records)}",
+        f"Cannot {doing}: GET {path} counts {least} records and shows {len(seen)}",
         hint="Run the task again; if it stays so, the server's X-Total-Count does not fit its list.",
         retryable=True,
     )

@@ -30,6 +30,8 @@ class Survey:
     before: Before
     # Not listed, but these tasks may be preparing it: by whom and what exactly cannot be told before it is listed.
     expected: t.Mapping[Wanted, t.Sequence[wire.Task]]
+    # Nothing on the server says of which backup these are; they are taken, because others would be made at each run.
+    unsure: t.Mapping[Wanted, t.Sequence[wire.CloudDownload]] = field(default_factory=dict)
 
 
 def survey(reader: Reader, wanted: t.Sequence[Wanted], identifier: Identifier) -> Survey:
@@ -40,22 +42,24 @@ def survey(reader: Reader, wanted: t.Sequence[Wanted], identifier: Identifier) -
     listed = cloud_downloads.list_all(reader, mode=mode)
     finished = _guids(cloud_downloads.list_all(reader, mode=mode, finished_mount=True))
     catalogue = identifier.catalogue(listed, wanted)
-    if all(catalogue.find(want) for want in wanted):
-        return Survey(catalogue, finished, Before(_guids(listed)), {})
+    unsure = identifier.unsure(catalogue, wanted)
+    if all(catalogue.find(want) or want in unsure for want in wanted):
+        return Survey(catalogue, finished, Before(_guids(listed)), {}, unsure)
     # Tasks first: what starts in between is then in the list. Both modes, because tasks do not tell theirs.
     active = tasks.active(reader)
     listed = cloud_downloads.list_all(reader)
     finished = _guids(cloud_downloads.list_all(reader, finished_mount=True))
     catalogue = identifier.catalogue(listed, wanted)
+    unsure = identifier.unsure(catalogue, wanted)
     preparing = tasks.by_entity(filter(tasks.may_prepare, active.values()))
     expected = {}
     for want in wanted:
         candidates = preparing(want.entity.guid)
         unfinished = [found for found in catalogue.of(want.entity.guid) if found.guid not in finished]
         # A task that runs is explained by a download that is listed and not ready; these are more.
-        if not catalogue.find(want) and len(candidates) > len(unfinished):
+        if not catalogue.find(want) and want not in unsure and len(candidates) > len(unfinished):
             expected[want] = candidates
-    return Survey(catalogue, finished, Before(_guids(listed), frozenset(active)), expected)
+    return Survey(catalogue, finished, Before(_guids(listed), frozenset(active)), expected, unsure)
 
 
 @dataclass
@@ -95,13 +99,14 @@ class _ReadyLook:
         self._seen = seen
         self._creator = creator
         self._waiting = waiting
-        self._identifier = Identifier(self._reader)
+        self._identifier = Identifier(self._reader, needs_backup=False)
         self._watch = tasks.Watch(self._reader)
         self._asked = creator.asked
         self._expected = progress.expected
         # Tasks that may be preparing what we wait for although nobody told us their guids.
         self._inferred = {want: _task_guids(found) for want, found in progress.expected.items()}
         self._doubtful_since: dict[Wanted, float] = {}
+        self._listed_before: dict[Wanted, t.AbstractSet[str | None]] = {}  # when it was asked for, where that was later
         self._percent = dict.fromkeys(set().union(*self._inferred.values()), 0.0)  # the most so far, by task
 
     def __call__(self) -> bool:
@@ -109,9 +114,10 @@ class _ReadyLook:
             return True
         self._watch.look()
         self._asked.tasks.update({guid: self._watch.renew(task) for guid, task in self._asked.tasks.items()})
-        doubtful = self._judge_all(self._finished())
+        finished = self._finished()
+        doubtful = self._judge_all(finished)
         if doubtful:
-            self._settle(doubtful)
+            self._settle(doubtful, finished)
         self._waiting.advance(self._reached())
         self._waiting.tell(self._told)
         return not self._progress.pending
@@ -152,15 +158,43 @@ class _ReadyLook:
             asked = want in self._asked.wanted
             ours = _task_guids(own(want.entity.guid)) if asked else set()
             # Until our own task is over, what is listed may be somebody else's.
-            found = [] if any(map(self._watch.is_open, ours)) else finished.find(want)
+            others = _task_guids(preparing(want.entity.guid)) - (self._seen.before.tasks if asked else set())
+            found = []
+            if not any(map(self._watch.is_open, ours)):
+                found = finished.find(want) or self._unsure(want, finished, ours, others)
             if found:
                 self._progress.ready[want] = found[0]
                 continue
             inferred = self._inferred.setdefault(want, set())
-            inferred |= _task_guids(preparing(want.entity.guid)) - (self._seen.before.tasks if asked else set())
+            inferred |= others
             if want in self._expected or not self._is_decided(want, ours, inferred):
                 doubtful.append(want)
         return doubtful
+
+    def _unsure(
+        self, want: Wanted, finished: Catalogue, ours: t.Collection[str], others: t.Collection[str]
+    ) -> list[wire.CloudDownload]:
+        """The download that nothing on the server says the backup of, when it is the one that was taken or made.
+
+        others: tasks under way that may prepare a download of the entity. It was made by our own task, which is over,
+        when that names it, or when it is the only new one.
+        """
+        candidates = self._candidates(want, finished)
+        if want not in self._asked.wanted or not candidates:
+            return candidates
+        if want not in self._identifier.unsure(Catalogue(candidates), [want]):
+            return []
+        named = {task.mounted_backup.guid for task in map(self._asked.tasks.get, ours) if task and task.mounted_backup}
+        is_alone = len(candidates) == 1 and not any(map(self._watch.is_open, others))
+        return [found for found in candidates if found.guid in named] or (candidates if is_alone else [])
+
+    def _candidates(self, want: Wanted, listed: Catalogue) -> list[wire.CloudDownload]:
+        """Of these downloads those that may be the wanted one: the new ones, or the one that was taken."""
+        if want not in self._asked.wanted:
+            taken = _guids(self._seen.unsure.get(want, ()))
+            return [found for found in listed.possible(want) if found.guid in taken]
+        before = self._listed_before.get(want, self._seen.before.downloads)
+        return [found for found in listed.possible(want) if found.guid not in before]
 
     def _is_decided(self, want: Wanted, ours: set[str], inferred: set[str]) -> bool:
         """Whether the tasks alone tell that it has failed, or is still being prepared."""
@@ -174,21 +208,23 @@ class _ReadyLook:
                 return True
         return False
 
-    def _settle(self, doubtful: t.Sequence[Wanted]) -> None:
+    def _settle(self, doubtful: t.Sequence[Wanted], finished: Catalogue) -> None:
         """The list of all downloads decides, in the time that it may lag behind the tasks."""
         listed = self._identifier.catalogue(cloud_downloads.list_all(self._reader), doubtful)
+        ready = _guids(finished.downloads)
         missing = []
         for want in doubtful:
-            if listed.find(want):
+            candidates = self._candidates(want, listed)
+            if listed.find(want) or any(found.guid not in ready for found in candidates):
                 self._expected.pop(want, None)
                 self._doubtful_since.pop(want, None)
             elif want in self._expected:
                 if self._is_something_else(want, listed):
                     missing.append(want)
             elif self._in_doubt_for(want) >= creating.SETTLE:
-                self._progress.failed[want] = "the server does not list it, and no task is preparing it"
+                self._progress.failed[want] = _why_not(candidates)
         if missing:
-            self._ask(missing)
+            self._ask(missing, _guids(listed.downloads))
 
     def _is_something_else(self, want: Wanted, listed: Catalogue) -> bool:
         """Whether the tasks that may have been preparing it are over, or are preparing other downloads."""
@@ -208,8 +244,9 @@ class _ReadyLook:
         now = self._waiting.clock()
         return now - self._doubtful_since.setdefault(want, now)
 
-    def _ask(self, missing: t.Sequence[Wanted]) -> None:
+    def _ask(self, missing: t.Sequence[Wanted], listed: t.AbstractSet[str | None]) -> None:
         for want in missing:
+            self._listed_before[want] = listed
             del self._expected[want]
             self._inferred[want] = set()
             self._doubtful_since.pop(want, None)
@@ -219,6 +256,13 @@ class _ReadyLook:
             # Told for these only: it must not end the waiting for the others, and must not be tried again.
             self._progress.failed.update({want: error.message for want in missing if want not in self._asked.wanted})
             self._progress.failed.update({want: error.message for want in missing if error.code == "ambiguous_create"})
+
+
+def _why_not(candidates: t.Sequence[wire.CloudDownload]) -> str:
+    if not candidates:
+        return "the server does not list it, and no task is preparing it"
+    shown = ", ".join(str(found.guid) for found in candidates)
+    return f"it may be any of {shown}: the server does not say of which backup these are"
 
 
 def _guids(downloads: t.Iterable[wire.CloudDownload]) -> frozenset[str | None]:

@@ -158,6 +158,11 @@ class Transport:
 
     def _read(self, response: requests.Response, attempt: Attempt, limit: int, deadline: float | None) -> bytes:
         """The body, unpacked; a little more than limit bytes of one that is longer."""
+        if response.status_code in _NEVER_A_BODY:
+            # Whole when its headers are (RFC 9110 8.6, RFC 9112 6.3). Some servers send a body and its length all the
+            # same, which would be the beginning of the next answer on this connection.
+            response.close()
+            return b""
         pieces: list[bytes] = []
         size = received = 0
         unpack = _unpacker(response, attempt)
@@ -176,7 +181,7 @@ class Transport:
         if announced is not None and response.raw.tell() < announced:
             raise failures.answer_lost(attempt, "the answer broke off")
         # http.client takes headers that break off for all of them; the answer then looks whole and empty.
-        is_framed = announced is not None or response.raw.chunked or response.status_code in _NEVER_A_BODY
+        is_framed = announced is not None or response.raw.chunked
         if not received and not is_framed:
             raise failures.answer_lost(attempt, "the answer broke off in its headers")
         return b"".join(pieces)

@@ -34,11 +34,19 @@ class Waiting:
     ) -> None:
         self.clock = clock
         self.tell = tell
-        self.deadline = clock() + timeout
         self._timeout = timeout
+        self.restart()
         self._reached: float | None = None
         self._interval = interval
         self._sleep = sleep
+
+    def restart(self) -> None:
+        """Count the time from now."""
+        self.deadline = self.clock() + self._timeout
+
+    def at_least(self, seconds: float) -> None:
+        """Wait no less than this from now."""
+        self.deadline = max(self.deadline, self.clock() + seconds)
 
     def limit(self) -> float:
         """The instant until which a call may go on."""

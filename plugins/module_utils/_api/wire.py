@@ -41,6 +41,8 @@ PROTECTED_ENTITY_TYPES: t.Final = (
     "STORAGE",
     "VM",
 )
+# Of the vendor's closed list those that its own client offers to restore from; the first is the default.
+BACKUP_STATUSES: t.Final = ("SUCCESS", "PARTIAL_SUCCESS")
 DOWNLOAD_MODES: t.Final = ("CLOUD_DOWNLOAD", "CLOUD_PST_DOWNLOAD")
 
 Json = t.Any
@@ -420,7 +422,7 @@ ENTITY_FILTERS: t.Final = {
     "order_by": "orderBy",
     "policy": "policy",
 }
-BACKUP_STATUSES: t.Final = ("IS_PROTECTED", "NOT_PROTECTED", "NO_SCHEDULE")
+PROTECTION_STATES: t.Final = ("IS_PROTECTED", "NOT_PROTECTED", "NO_SCHEDULE")
 
 
 def _plain(value: Json) -> str:

@@ -78,13 +78,21 @@ def test_a_few_entities_are_asked_for_one_by_one_and_more_all_at_once(number: in
         )
 
     with answering({"GET /api/backups": listed}) as server, client(server.url) as session:
-        found = backups.latest(session, GUIDS[:number], ["CLOUD_USER"])
+        found = backups.latest(session, GUIDS[:number], ["CLOUD_USER"], ["SUCCESS"])
     assert {guid: backup.guid for guid, backup in found.items()} == {guid: _backup_of(guid) for guid in GUIDS[:number]}
     queries = [part for call in server.calls() for part in call.partition("?")[2].split("&")]
     assert sorted({part for part in queries if part.startswith("protected-entity")}) == asked
 
 
-def test_of_several_backups_the_newest_good_one_is_the_latest() -> None:
+@pytest.mark.parametrize(
+    ("statuses", "taken"),
+    [
+        (["SUCCESS"], "newest"),
+        (["SUCCESS", "PARTIAL_SUCCESS"], "partial"),
+        (["PARTIAL_SUCCESS"], "partial"),
+    ],
+)
+def test_of_several_backups_the_newest_one_with_such_a_status_is_the_latest(statuses: list[str], taken: str) -> None:
     def backup(name: str, taken: int | None, status: str = "SUCCESS") -> dict[str, t.Any]:
         return {
             "guid": guid(name),
@@ -98,10 +106,14 @@ def test_of_several_backups_the_newest_good_one_is_the_latest() -> None:
         backup("newest", 1_760_000_000_000),
         backup("between", 1_750_000_000_000),
         backup("of no time", None),
+        backup("partial", 1_765_000_000_000, "PARTIAL_SUCCESS"),
         backup("failed", 1_770_000_000_000, "FAILED"),
     ]
     with answering({"GET /api/backups": Answer.json(records)}) as server, client(server.url) as session:
-        assert backups.latest(session, [GUIDS[0]], ["CLOUD_USER"])[GUIDS[0]].guid == guid("newest")
+        found = backups.latest(session, [GUIDS[0]], ["CLOUD_USER"], statuses)
+    assert found[GUIDS[0]].guid == guid(taken)
+    (call,) = (call for call in server.calls() if "/backups" in call and "page=0" in call)
+    assert all(f"status={status}" in call for status in statuses)
 
 
 def unknown(*names: str) -> OptionError:

@@ -92,6 +92,7 @@ def _wish(hostile: Hostile) -> dict[str, Json]:
         "protected_entities": names,
         "protected_entity_type": pick([None, *entities.DOWNLOADABLE_TYPES]),
         "backup": pick([None, None, "latest"]),
+        "backup_statuses": pick([["SUCCESS"], list(wire.BACKUP_STATUSES)]),
         "node": pick([None, None, None, "node-1", GUIDS[0], hostile.text() or "x"]),
     }
 
@@ -143,6 +144,6 @@ def test_the_inventory_survives_every_server() -> None:
             found = entities.list_all(client, types, {})
             names = entities.handles(found)
             assert len(names) == len(set(names)) == len(found), seed
-            latest = backups.latest(client, [entity.guid for entity in found], types)
+            latest = backups.latest(client, [entity.guid for entity in found], types, ["SUCCESS"])
             json.dumps([entity.result(latest.get(entity.guid)) for entity in found], allow_nan=False)
         assert all(CALLS.fullmatch(call) for call in client.calls), seed

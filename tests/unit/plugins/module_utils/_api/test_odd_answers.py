@@ -126,6 +126,24 @@ def test_a15_of_any_success_the_body_decides(verb: str, status: int, body: bytes
         assert server.calls().count(f"{verb} /api/x") == 1
 
 
+@pytest.mark.fault("H16", "A15")
+@pytest.mark.parametrize("headers", [{"Content-Length": str(len(RECORDS))}, {}], ids=["length", "no length"])
+@pytest.mark.parametrize("verb", ["GET", "PUT", "DELETE"])
+def test_a15_no_content_is_whole_although_a_body_follows(verb: str, headers: dict[str, str]) -> None:
+    """The vendor prints such answers to PUT and DELETE. The body must not be the beginning of the next answer."""
+    answers = {f"{verb} /api/x": Answer(204, RECORDS, headers), LIST: Answer(200, RECORDS)}
+    with answering(answers) as server, client(server.url, retries=0) as session:
+        calls: dict[str, t.Callable[[], transport.Answer]] = {
+            "GET": lambda: session.get("/x", [], "do it"),
+            "PUT": lambda: session.put("/x", {}, "do it"),
+            "DELETE": lambda: session.delete("/x", "do it"),
+        }
+        answer = calls[verb]()
+        assert (answer.status, answer.body) == (204, None)
+        assert session.get("/cloud-download", [], "list").body == [{"guid": "a"}]
+        assert server.calls().count(f"{verb} /api/x") == 1
+
+
 def test_a_server_that_is_not_there_is_told_in_the_words_of_the_system() -> None:
     with answering({}) as server:
         gone = server.url

@@ -60,6 +60,24 @@ def test_a_list_that_never_stands_still_is_taken_when_nothing_that_is_counted_is
     assert lists.asked.count(0) == paging.MAX_DRAINS
 
 
+def test_what_comes_while_a_list_is_read_may_be_missing() -> None:
+    """The newest stands first, on a page that was read before, and moves the others to a page that is read later."""
+    lists = Lists([("ab", 3), ("bc", 4), ((), 5)], [("yx", 5), ("xa", 6), ("bc", 7), ((), 8)])
+    assert lists.drain() == ["a", "b", "c", "y", "x"]
+    assert lists.asked.count(0) == paging.MAX_DRAINS
+
+
+def test_what_has_gone_while_a_list_is_read_is_not_asked_for() -> None:
+    lists = Lists([("ab", 4), ("d", 3)], [("bd", 3), ("", 2)])
+    assert set(lists.drain()) >= {"b", "d"}
+
+
+def test_a_list_that_moves_and_stays_short_is_told() -> None:
+    lists = Lists([("ab", 9), ("c", 10), ((), 11)])
+    with pytest.raises(paging.IncompleteList, match="counts 9 records and shows 3"):
+        lists.drain()
+
+
 def test_a_count_that_is_never_reached_is_told() -> None:
     lists = Lists([("ab", 9), ("c", 9)])
     with pytest.raises(

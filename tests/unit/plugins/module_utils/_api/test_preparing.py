@@ -255,6 +255,44 @@ def test_a_task_from_before_is_no_trace_of_a_call_whose_answer_was_lost() -> Non
     assert len(server.posts) == 2
 
 
+@pytest.mark.parametrize("timeout", [0, 30, 1000])
+@pytest.mark.parametrize("shown_after", [None, 60, 110])
+def test_asking_again_has_the_same_two_minutes_whatever_the_time_for_waiting(
+    timeout: float, shown_after: float | None
+) -> None:
+    """Before their end the server may show what it has made of the first call; then it is not asked again."""
+    server = Server()
+
+    def lost_at_first() -> list[Json]:
+        is_first = len(server.posts) == 1
+        delay = (shown_after or 0) if is_first else 0
+        if shown_after or not is_first:
+            server.download(ALICE, listed=server.now + delay, finished=server.now + delay)
+        if is_first:
+            raise _lost()
+        return []
+
+    server.on_post = lost_at_first
+    assert ready(prepare(server, ALICE, timeout=timeout)) == {ALICE: guid("download-0")}
+    assert server.posts == ([0] if shown_after else [0, near(creating.SETTLE)])
+
+
+def test_the_time_for_waiting_begins_again_when_a_lost_call_is_found() -> None:
+    server = Server()
+
+    def lose() -> list[Json]:
+        server.download(ALICE, listed=server.now + 50, finished=server.now + 75)
+        raise _lost()
+
+    server.on_post = lose
+    assert set(ready(prepare(server, ALICE, timeout=30))) == {ALICE}
+    server = Server()
+    server.on_post = lose
+    progress = prepare(server, ALICE, timeout=10)
+    assert [want.entity.guid for want in progress.pending] == [ALICE]
+    assert server.now == pytest.approx(65, abs=8)  # not the two minutes
+
+
 def test_of_a_lost_call_while_waiting_only_what_has_not_come_of_it_has_failed() -> None:
     server = Server()
     _expecting(server, ALICE, BOB)
