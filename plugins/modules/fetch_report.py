@@ -54,11 +54,16 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Write the rows that the role fetch_content has left in the artifacts of a job
+- name: Write a report of one file
   storware.backup.fetch_report:
-    path: /srv/reports/files.csv
-    complete: "{{ fetch_content_result.complete }}"
-    files: "{{ fetch_content_result.files }}"
+    path: /srv/restore/report.csv
+    complete: true
+    files:
+      - entity: Alice Archer
+        guid: f8f73bf9-2445-4bce-a7dd-753be3b40a67
+        host: files-1
+        result: fetched
+        file: /srv/restore/Alice Archer.zip
 """
 
 RETURN = r"""
@@ -66,7 +71,7 @@ path:
   description: Path of the file.
   returned: success
   type: str
-  sample: /srv/reports/files.csv
+  sample: /srv/restore/report.csv
 error:
   description: What went wrong, as data.
   returned: failure
