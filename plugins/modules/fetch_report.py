@@ -12,8 +12,8 @@ version_added: 1.0.0
 author:
   - The storware.backup authors (@storware-backup)
 description:
-  - Writes a report in JSON or CSV, in one step, in the place of whatever has its name. Only the user that runs Ansible can read it, because it names
-    people.
+  - Writes a report in JSON or CSV, in one step, in the place of whatever has its name.
+  - Only the user that runs Ansible can read it, because it names people.
   - Unlike M(ansible.builtin.template) and M(ansible.builtin.copy), it inherits neither owner nor mode from a file that is there, and neither waits for
     a FIFO nor follows a symbolic link. Other users of the controller can have made all of these where they can write.
   - The role P(storware.backup.fetch_content#role) writes its reports with it. It is not made for other content.
@@ -46,8 +46,8 @@ options:
     description:
       - Rows of the report. In V(.json) they are written as they are.
       - In V(.csv) each is a line with the columns C(entity), C(entity_guid), C(backup_time), C(guid), C(host), C(result), C(reason), C(file),
-        C(size), C(sha256), C(verified) and C(seconds). Control characters are written as escapes, and a text that would be a formula for a spreadsheet has an apostrophe
-        before it.
+        C(size), C(sha256), C(verified) and C(seconds). Control characters are written as escapes.
+      - In V(.csv) a text that would be a formula for a spreadsheet has an apostrophe before it.
     type: list
     elements: dict
     required: true
