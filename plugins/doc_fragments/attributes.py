@@ -24,11 +24,6 @@ attributes:
   idempotent:
     description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
     support: full
-  action_group:
-    description: Use C(group/storware.backup.storware) in C(module_defaults) to set the connection options of all modules.
-    support: full
-    membership:
-      - storware.backup.storware
 """
 
     INFO_MODULE = r"""

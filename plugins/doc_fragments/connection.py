@@ -91,6 +91,12 @@ options:
       - If not set, the environment variable E(STORWARE_RETRIES) is used.
     type: int
     default: 5
+attributes:
+  action_group:
+    description: Use C(group/storware.backup.storware) in C(module_defaults) to set the connection options of all modules.
+    support: full
+    membership:
+      - storware.backup.storware
 requirements:
   - requests >= 2.25
 notes:

@@ -248,7 +248,7 @@ def run(handler: Handler, argument_spec: t.Mapping[str, t.Any], **settings: t.An
     settings are those of AnsibleModule. Ends the process as Ansible wants it.
     """
     tell = _background.begin(os.environ)
-    module = _made(DiscreetModule, {**connection_spec(), **argument_spec}, settings)
+    module = DiscreetModule({**connection_spec(), **argument_spec}, supports_check_mode=True, **settings)
     if REQUESTS_IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("requests"), exception=REQUESTS_IMPORT_ERROR)
     masks = Masks(module)
@@ -260,17 +260,9 @@ def run_on_files(
 ) -> t.NoReturn:
     """Run a module that needs no server: no connection options, no session, and no client library."""
     tell = _background.begin(os.environ)
-    module = _made(AnsibleModule, argument_spec, settings)
+    module = AnsibleModule(dict(argument_spec), supports_check_mode=True, **settings)
     masks = Masks(module)
     _end(module, masks, lambda: _carried_out_on_files(handler, module, masks, tell))
-
-
-def _made(
-    kind: type[AnsibleModule], argument_spec: t.Mapping[str, t.Any], settings: t.Mapping[str, t.Any]
-) -> AnsibleModule:
-    module = kind(argument_spec=dict(argument_spec), supports_check_mode=True, **settings)
-    module.params.update(_options.one_in_a_line(module.params))
-    return module
 
 
 def _end(module: AnsibleModule, masks: Masks, work: t.Callable[[], int]) -> t.NoReturn:

@@ -226,15 +226,6 @@ def text_items(text: str, *, commas: bool = False) -> list[str]:
     return [item.strip() for item in items if item.strip()]
 
 
-def one_in_a_line(params: t.Mapping[str, t.Any]) -> dict[str, list[t.Any]]:
-    """Options that are lists, and have a text of several lines in them: each line is an element."""
-    found = {}
-    for name, value in params.items():
-        if isinstance(value, list) and any(isinstance(text, str) and "\n" in text for text in value):
-            found[name] = [line for text in value for line in (text_items(text) if isinstance(text, str) else [text])]
-    return found
-
-
 def for_another_host(arguments: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """What may travel to a managed host: a session takes the place of everything that opens new ones."""
     if not arguments.get("session"):

@@ -70,7 +70,7 @@ def _target(name: str, place: int) -> str | None:
     if not stat.S_ISLNK(found.st_mode):
         return None
     directory = os.fstat(place)
-    if not _keeps_names(directory) or (directory.st_mode & stat.S_IWOTH and not _is_trusted(found)):
+    if not _keeps_names(directory) or (directory.st_mode & stat.S_IWOTH and not is_trusted(found.st_uid)):
         raise UntrustedError(name, "Is a symbolic link in a directory that other users can write to")
     return os.readlink(name, dir_fd=place)
 
@@ -100,11 +100,15 @@ def check_directory(fd: int) -> None:
 def _keeps_names(directory: os.stat_result) -> bool:
     """Whether other users can at most add names. With the sticky bit, a name stays with the owner of its file."""
     is_open = directory.st_mode & stat.S_IWOTH and not directory.st_mode & stat.S_ISVTX
-    return _is_trusted(directory) and not is_open
+    return is_trusted(directory.st_uid) and not is_open
 
 
-def _is_trusted(found: os.stat_result) -> bool:
-    return found.st_uid in (0, os.geteuid())
+def is_trusted(uid: int, *owners: int | None) -> bool:
+    """Whether files of the user with this number count: this user's, root's, and those of the owners (user ids).
+
+    Anybody else may have put his there to be believed.
+    """
+    return uid in (0, os.geteuid(), *owners)
 
 
 def make_private(name: str, place: int) -> int:
@@ -140,7 +144,7 @@ def open_file(name: str, place: int, *owners: int) -> int:
     fd = os.open(name, os.O_RDONLY | _FILE, dir_fd=place)
     found = os.fstat(fd)
     is_file = stat.S_ISREG(found.st_mode)
-    if is_file and (_is_trusted(found) or found.st_uid in owners):
+    if is_file and is_trusted(found.st_uid, *owners):
         return fd
     os.close(fd)
     raise UntrustedError(name, "Belongs to another user" if is_file else "Is not a regular file")

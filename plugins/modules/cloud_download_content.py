@@ -45,8 +45,8 @@ options:
   dest:
     description:
       - A file, or a directory that exists. Nothing is created above it. For several downloads it must be a directory.
-      - In a directory the file gets the name that the server sends, made safe, or C(GUID.zip), C(GUID.pst) or C(GUID.bin) when it sends
-        none. If that name belongs to something else, the GUID is added to it. The file of a download is found again by its receipt.
+      - In a directory the file gets the name that the server sends, decoded and made safe, or C(GUID.zip), C(GUID.pst) or C(GUID.bin) when
+        it sends none. If that name belongs to something else, the GUID is added to it. The file of a download is found again by its receipt.
       - Symbolic links (but those to directories), devices and other special files are refused.
     type: path
     required: true

@@ -19,23 +19,9 @@ description:
   - Only files and receipts of trusted users are compared, see O(owner). A receipt is no signature, whoever owns it can write another one.
 author:
   - The storware.backup authors (@storware-backup)
-attributes:
-  check_mode:
-    description: Can run in C(check_mode) and return changed status prediction without modifying the target.
-    support: full
-    details:
-      - This module never changes anything.
-  async:
-    description: Supports being used with the C(async) keyword.
-    support: full
-  idempotent:
-    description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
-    support: full
-  diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
-    support: none
-    details:
-      - This module never changes anything.
+extends_documentation_fragment:
+  - storware.backup.attributes.info_module  # before the other one: the first that has a value counts
+  - storware.backup.attributes
 options:
   path:
     description: A directory, for all files directly in it that have a receipt, or one file. Without any receipt there the module fails.

@@ -36,10 +36,6 @@ attributes:
     support: partial
     details:
       - Not with O(overwrite=always).
-  action_group:
-    support: none
-    details:
-      - This module has no connection options.
 options:
   guid:
     description:

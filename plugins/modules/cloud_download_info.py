@@ -19,8 +19,8 @@ author:
   - The storware.backup authors (@storware-backup)
 extends_documentation_fragment:
   - storware.backup.connection
+  - storware.backup.attributes.info_module  # before the other one: the first that has a value counts
   - storware.backup.attributes
-  - storware.backup.attributes.info_module
 options:
   backup:
     description: Only downloads of the backup with this GUID.

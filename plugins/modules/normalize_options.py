@@ -19,15 +19,14 @@ description:
   - A number, a boolean or a date for a text is refused, because YAML may have made it of another text, such as the number 416 of V(0640).
   - All problems are in one message.
   - Runs on the controller, and contacts no host.
+extends_documentation_fragment:
+  - storware.backup.attributes.info_module  # before the other one: the first that has a value counts
+  - storware.backup.attributes
 attributes:
-  check_mode:
-    description: Can run in C(check_mode) and return changed status prediction without modifying the target.
-    support: full
-  diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+  async:
     support: none
     details:
-      - This module changes nothing.
+      - Runs on the controller.
 options:
   entry_point:
     description:

@@ -19,8 +19,8 @@ author:
 extends_documentation_fragment:
   - storware.backup.connection
   - storware.backup.backup_statuses
+  - storware.backup.attributes.info_module  # before the other one: the first that has a value counts
   - storware.backup.attributes
-  - storware.backup.attributes.info_module
 options:
   protected_entity_type:
     description:

@@ -264,8 +264,7 @@ class ConnectionActionModule(VisitingActionModule):
 
 def guids_in(given: t.Mapping[str, t.Any]) -> list[str]:
     """The downloads that the option guid names, as the module reads it. Raises OptionError."""
-    guids = check_type_list(given.get("guid") or [])
-    return guids_of(_options.one_in_a_line({"guid": guids}).get("guid", guids))
+    return guids_of(check_type_list(given.get("guid") or []))
 
 
 def failure(error: StorwareError) -> dict[str, t.Any]:

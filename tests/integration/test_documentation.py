@@ -16,10 +16,12 @@ import yaml
 from ansible_collections.storware.backup.plugins.module_utils._api import failures
 from tests.harness import tree
 from tests.simulator.process import Simulator
+from tests.support.ansible import Ansible
 from tests.support.modules import connect, prepare, run_module
 
 Json = t.Any
 _UTILS = tree.ROOT / "plugins" / "module_utils"
+_MODULES = sorted((tree.ROOT / "plugins" / "modules").glob("*.py"))
 
 
 def _returns(module: str) -> dict[str, Json]:
@@ -54,6 +56,17 @@ def test_what_is_returned_is_documented_to_the_leaf(simulator: Simulator) -> Non
     assert {"cloud_downloads", "tasks", "created", "updated", "deleted", "failures"} <= set(made)
     for module in ("cloud_download_info", "protected_entity_info"):
         _compare(run_module(module, connect(simulator)), _returns(module))
+
+
+@pytest.mark.parametrize("module", [path.stem for path in _MODULES if path.stem.endswith(("_info", "_options"))])
+def test_a_module_that_changes_nothing_says_so(ansible: Ansible, module: str) -> None:
+    attributes = ansible.doc(f"storware.backup.{module}", "--type", "module")["doc"]["attributes"]
+    assert {name: attributes[name]["support"] for name in ("check_mode", "diff_mode", "idempotent")} == {
+        "check_mode": "full",
+        "diff_mode": "none",
+        "idempotent": "full",
+    }
+    assert all(attribute["description"] for attribute in attributes.values())
 
 
 @pytest.mark.parametrize("module", ["cloud_download", "cloud_download_info", "protected_entity_info"])

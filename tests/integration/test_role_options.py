@@ -319,14 +319,15 @@ def test_a_comma_is_a_character_of_a_name(ansible: Ansible, simulator: Simulator
     assert len(simulator.downloads()) == 2
 
 
-def test_ad_hoc_items_are_stripped(ansible: Ansible, simulator: Simulator) -> None:
+@pytest.mark.parametrize("text", ["alice@example.com, bob@example.com", "\nalice@example.com\n\n bob@example.com \n"])
+def test_ad_hoc_items_are_stripped(ansible: Ansible, simulator: Simulator, text: str) -> None:
     options = {
         "url": simulator.url,
         "ca_path": str(simulator.ca_path),
         "token": simulator.token,
         "state": "absent",
         "protected_entity_type": "CLOUD_USER",
-        "protected_entities": "alice@example.com, bob@example.com",
+        "protected_entities": text,
     }
     for name in ("alice", "bob", "carol"):
         simulator.seed(downloads=1, entity=f"{name}@example.com")

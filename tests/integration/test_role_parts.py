@@ -14,6 +14,7 @@ import typing as t
 import pytest
 import yaml
 
+from ansible_collections.storware.backup.plugins.plugin_utils import _report
 from tests.harness.tree import ROOT
 from tests.support.ansible import Run
 from tests.support.fleet import ALICE, NAMES, PEOPLE, ROLE, Fleet, Json
@@ -175,21 +176,31 @@ def test_a_report_tells_what_did_not_arrive(fleet: Fleet, tmp_path: pathlib.Path
     assert simulator.counters()["open_sessions"] == 0
 
 
+@pytest.mark.matrix
 def test_a_report_holds_any_text_and_no_formula(fleet: Fleet, tmp_path: pathlib.Path) -> None:
-    names = ["=1+1", "+1", "-1", "@SUM(1)", "\t=1", 'Ann "the boss", Archer', "two\nlines", "Zoë", "{{ 1 + 1 }}", "'"]
-    template = ROOT / "roles" / "fetch_content" / "templates" / "report.csv.j2"
-    columns = ["entity", "entity_guid", "backup_time", "guid", "host", "result", "reason"]
-    columns += ["file", "size", "sha256", "verified", "seconds"]
-    rows = [{**dict.fromkeys(columns), "entity": name, "size": 0} for name in names]
+    """Also what looks like a template, or like data that Ansible makes of a text."""
+    names = ["=1+1", "+1", "-1", "@SUM(1)", "\t=1", 'Ann "the boss", Archer', "two\nlines", "Zoë", "{{ 1 + 1 }}"]
+    names += ["{% raw %}", "[1]", "'"]
+    rows = [{**dict.fromkeys(_report.COLUMNS), "entity": name, "size": 0} for name in names]
     (tmp_path / "rows.json").write_text(json.dumps(rows))
     write = {
-        "ansible.builtin.template": {"src": str(template), "dest": f"{tmp_path}/report.csv"},
-        "vars": {"_fetch_content_rows": f"{{{{ lookup('file', '{tmp_path}/rows.json') | from_json }}}}"},
+        "storware.backup.fetch_report": {
+            "path": f"{tmp_path}/report.{{{{ item }}}}",
+            "complete": "{{ false }}",
+            "files": f"{{{{ lookup('file', '{tmp_path}/rows.json') | from_json }}}}",
+        },
+        "loop": ["csv", "json"],
     }
-    fleet.ansible.playbook([{"hosts": "localhost", "gather_facts": False, "tasks": [write]}]).ok()
+    play: Json = {"hosts": "localhost", "gather_facts": False, "tasks": [write]}
+    (checked,) = fleet.ansible.playbook([play], "--check").ok().of("storware.backup.fetch_report")
+    assert checked.changed
+    assert not list(tmp_path.glob("report.*"))
+    fleet.ansible.playbook([play]).ok()
+    told = json.loads((tmp_path / "report.json").read_text())
+    assert (told["files"], told["complete"]) == (rows, False)
     with (tmp_path / "report.csv").open(newline="", encoding="utf-8") as file:
         found = list(csv.DictReader(file))
-    shown = {"\t=1": "?=1", "two\nlines": "two\\nlines"}
+    shown = {"\t=1": "\\t=1", "two\nlines": "two\\nlines"}
     assert [row["entity"] for row in found] == [
         f"'{name}" if name[0] in "=+-@" else shown.get(name, name) for name in names
     ]

@@ -48,7 +48,7 @@ def problems() -> list[str]:
 
 
 def _taken(file: pathlib.PurePath) -> set[str]:
-    """The names of the options that the code of a module, a filter, a lookup or the event source takes."""
+    """The names of the options that the code of a module, a filter or the event source takes."""
     kind = file.parent.name
     if kind == "event_source":
         own = documentation.literal(tree.ROOT / file, "_OWN")
@@ -57,8 +57,6 @@ def _taken(file: pathlib.PurePath) -> set[str]:
     if kind == "filter":
         _value, *options = inspect.signature(plugin.FilterModule().filters()[file.stem]).parameters
         return {"_input", *options}
-    if kind == "lookup":
-        return {"_terms"}  # which ours take alone
     if not hasattr(plugin, "main"):  # its action plugin does the work
         return set(importlib.import_module(f"{_PACKAGE}.action.{file.stem}").SPEC)
     return _options_of_module(plugin.main)

@@ -14,7 +14,6 @@ import os
 import pathlib
 import stat
 import subprocess
-import sys
 import tempfile
 import threading
 import tracemalloc
@@ -33,42 +32,23 @@ from tests.faults.crash_server import MIB, Content, serving
 from tests.faults.script_server import reply, scripted
 from tests.simulator.process import Simulator
 from tests.support.modules import connect, run_module
+from tests.support.stranger import UID, needs_two_users, run_as_stranger, shared
 from tests.support.use import CONTENT, Json, good, mode
 from tests.unit.plugins.module_utils._transfer import fetching
 from tests.unit.plugins.module_utils._transfer.material import GUID, OTHER_GUID, zip_bytes
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to run processes of another user")
+__all__ = ["shared"]  # a fixture
+pytestmark = needs_two_users
 
-MALLORY: t.Final = 65534
 HELD: t.Final = "cloud_download_content_info"
 FAKE: t.Final = b"not what the server has"
 
 
-def mallory(program: str, *arguments: object, data: bytes = b"") -> None:
-    """Run a program as the other user: arguments in ``args``, data on standard input. Raises CalledProcessError."""
-    # The rights are dropped by the program itself: the interpreter may lie where only root can read.
-    drop = f"os.setgroups([]); os.setgid({MALLORY}); os.setuid({MALLORY})"
-    text = f"import os, pathlib, sys\n{drop}\nargs = sys.argv[1:]\n{program}"
-    command = [sys.executable, "-I", "-S", "-c", text, *map(str, arguments)]
-    subprocess.run(command, cwd="/", check=True, capture_output=True, input=data)
-
-
 @pytest.fixture
-def shared() -> t.Iterator[pathlib.Path]:
-    """A directory like /tmp."""
-    yield from _shared(0o1777)
-
-
-@pytest.fixture
-def unsticky() -> t.Iterator[pathlib.Path]:
+def unsticky(shared: pathlib.Path) -> pathlib.Path:
     """One in which everybody may also rename and remove what belongs to others."""
-    yield from _shared(0o777)
-
-
-def _shared(mode: int) -> t.Iterator[pathlib.Path]:
-    with tempfile.TemporaryDirectory() as name:
-        pathlib.Path(name).chmod(mode)
-        yield pathlib.Path(name)
+    shared.chmod(0o777)
+    return shared
 
 
 @pytest.fixture
@@ -85,10 +65,8 @@ def fetch(simulator: Simulator, dest: object, guid: str, **options: t.Any) -> Js
 
 def plant(path: pathlib.Path, guid: str, content: bytes = FAKE, permissions: int = 0o666) -> None:
     """A file with a receipt that says that it is this download, both of the other user."""
-    mallory(
-        "for path, data in ((args[0], sys.stdin.buffer.read()), (args[0] + '.sha256', args[1].encode())):\n"
-        "    pathlib.Path(path).write_bytes(data)\n"
-        "    os.chmod(path, int(args[2], 8))",
+    run_as_stranger(
+        'cat > "$1"; printf %s "$2" > "$1.sha256"; chmod "$3" "$1" "$1.sha256"',
         path,
         f"# guid: {guid}\n# size: {len(content)}\n{hashlib.sha256(content).hexdigest()}  {path.name}\n",
         f"{permissions:o}",
@@ -141,18 +119,17 @@ def test_a_file_that_is_exchanged_beside_our_receipt_is_replaced(
     """The same bytes, of the other user, with length alone compared."""
     path = pathlib.Path(good(fetch(simulator, unsticky, guid))["path"])
     size = path.stat().st_size
-    mallory("os.unlink(args[0]); pathlib.Path(args[0]).write_bytes(bytes(int(args[1])))", path, size)
+    run_as_stranger('rm -f "$1"; head -c "$2" /dev/zero > "$1"', path, size)
     assert good(fetch(simulator, unsticky, guid, verify="length"))["reason"] == "guid"
     assert is_ours(path)
 
 
 def test_many_long_receipts_of_others_do_not_fill_the_memory(shared: pathlib.Path) -> None:
     """Each was kept until all were read: 20,000 took 300 MiB."""
-    mallory(
-        "for number in range(300):\n"
-        "    path = pathlib.Path(args[0], f'{number}.sha256')\n"
-        '    path.write_text(f\'# guid: {"g" * 15000}\\n# size: 1\\n{"0" * 64}  {number}\\n\')',
+    run_as_stranger(
+        'for number in $(seq 300); do printf "$2  $number\\n" > "$1/$number.sha256"; done',
         shared,
+        f"# guid: {'g' * 15000}\\n# size: 1\\n{'0' * 64}",
     )
     tracemalloc.start()
     with Directory(str(shared)) as directory:
@@ -168,7 +145,7 @@ def test_an_audit_vouches_for_nothing_of_others(
 ) -> None:
     path = pathlib.Path(good(fetch(simulator, unsticky, guid, mode="0644"))["path"])
     content = path.read_bytes() if what == "receipt" else FAKE
-    mallory("os.unlink(args[0]); os.unlink(args[0] + '.sha256')", path)
+    run_as_stranger('rm -f "$1" "$1.sha256"', path)
     plant(path, guid, content)
     if what == "receipt":
         os.chown(path, 0, 0)
@@ -192,8 +169,8 @@ def test_the_controller_reads_no_special_files(unsticky: pathlib.Path, what: str
     """In the place of a file that has a receipt of ours; a FIFO would hold the controller up for ever."""
     _bring(unsticky, GUID, zip_bytes({"a": b"a"}))
     path, whole = _handing.found(str(unsticky), GUID)
-    program = "os.mkfifo(args[0])" if what == "a FIFO" else "os.symlink('/etc/shadow', args[0])"
-    mallory(f"os.unlink(args[0]); {program}", path)
+    command = "mkfifo" if what == "a FIFO" else "ln -s /etc/shadow"
+    run_as_stranger(f'rm -f "$1"; {command} "$1"', path)
     failures: list[Exception] = []
 
     def cut() -> None:
@@ -225,7 +202,7 @@ def test_what_belongs_to_the_owner_that_is_asked_for_is_believed(
 
 def test_a_planted_file_gives_nothing_of_its_own(simulator: Simulator, shared: pathlib.Path, guid: str) -> None:
     """Neither owner nor mode, to the file and to its receipt."""
-    mallory("path = pathlib.Path(args[0]); path.touch(); path.chmod(0o666)", shared / "mail.zip")
+    run_as_stranger('touch "$1"', shared / "mail.zip")
     good(fetch(simulator, shared / "mail.zip", guid))
     assert is_ours(shared / "mail.zip")
     assert is_ours(shared / "mail.zip.sha256")
@@ -253,7 +230,7 @@ def test_a_hard_link_gives_nothing_of_its_own(
 
 def _link(victim: pathlib.Path, path: pathlib.Path) -> None:
     try:
-        mallory("os.link(args[0], args[1])", victim, path)
+        run_as_stranger('ln "$1" "$2"', victim, path)
     except subprocess.CalledProcessError:
         os.link(victim, path)  # as it can be where fs.protected_hardlinks is not set
 
@@ -282,10 +259,10 @@ def test_hard_links_of_a_snapshot_are_no_attack(simulator: Simulator, tmp_path: 
 
 def test_a_file_of_another_user_is_not_given_away(simulator: Simulator, shared: pathlib.Path, guid: str) -> None:
     """What somebody has put there would become a file of the owner who is asked for."""
-    mallory("pathlib.Path(args[0]).write_bytes(b'forged')", shared / "mail.zip")
+    run_as_stranger('printf forged > "$1"', shared / "mail.zip")
     result = fetch(simulator, shared / "mail.zip", guid, overwrite="never", owner="daemon")
     assert (result["error"]["code"], result["error"]["option"]) == ("option", "dest")
-    assert (shared / "mail.zip").stat().st_uid == MALLORY
+    assert (shared / "mail.zip").stat().st_uid == UID
 
 
 @pytest.mark.parametrize("swapped", ["file", "receipt"])
@@ -302,13 +279,8 @@ def test_attributes_do_not_reach_what_is_put_in_the_place_of_a_file(
     """Exchanged after it was compared, or at the very moment of the change."""
     path = pathlib.Path(good(fetch(simulator, unsticky, guid))["path"])
     target = path if swapped == "file" else path.with_name(f"{path.name}.sha256")
-    swap = functools.cache(
-        lambda: mallory(
-            "os.unlink(args[1])\n" + ("os.symlink" if what == "symbolic link" else "os.rename") + "(args[0], args[1])",
-            victim,
-            target,
-        )
-    )
+    command = "ln -s" if what == "symbolic link" else "mv"
+    swap = functools.cache(lambda: run_as_stranger(f'rm -f "$2"; {command} "$1" "$2"', victim, target))
 
     def swapping(real: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
         def call(*arguments: t.Any, **options: t.Any) -> t.Any:
@@ -337,7 +309,7 @@ def test_a_receipt_is_no_longer_for_those_who_may_not_have_the_file(
     changed = good(fetch(simulator, shared, guid, mode="0600"))
     assert (changed["changed"], changed["reason"]) == (True, "unchanged")
     with pytest.raises(subprocess.CalledProcessError):
-        mallory("open(args[0], 'r+b')", done["receipt"])
+        run_as_stranger(': 1<> "$1"', done["receipt"])
     assert is_ours(pathlib.Path(done["receipt"]))
 
 
@@ -347,17 +319,17 @@ def test_an_old_owner_cannot_write_the_receipt_any_more(simulator: Simulator, sh
     done = good(fetch(simulator, dest, guid, owner="root"))
     assert is_ours(dest)
     with pytest.raises(subprocess.CalledProcessError):
-        mallory("open(args[0], 'r+b')", done["receipt"])
+        run_as_stranger(': 1<> "$1"', done["receipt"])
 
 
 # --- names ---
 
 
-@pytest.mark.parametrize("kind", ["os.mkfifo(args[0])", "os.symlink('/nowhere', args[0])", "os.mkdir(args[0])"])
+@pytest.mark.parametrize("kind", ["mkfifo", "ln -s /nowhere", "mkdir"])
 def test_a_planted_name_costs_a_name(simulator: Simulator, shared: pathlib.Path, guid: str, kind: str) -> None:
     stem, extension = os.path.splitext(simulator.content(guid)["name"])
-    mallory(kind, shared / f"{stem}{extension}")
-    mallory(kind, shared / f"{stem}-{guid[:8]}{extension}.sha256")
+    for name in (f"{stem}{extension}", f"{stem}-{guid[:8]}{extension}.sha256"):
+        run_as_stranger(f'{kind} "$1"', shared / name)
     done = good(fetch(simulator, shared, guid))
     assert done["path"] == str(shared / f"{stem}-{guid}{extension}")
     assert is_ours(pathlib.Path(done["path"]))

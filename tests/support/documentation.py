@@ -17,7 +17,7 @@ Json = t.Any
 Options = dict[str, Json]  # by name, each with its documentation
 
 ROLE_SPECS: t.Final = "roles/fetch_content/meta/argument_specs.yml"
-_PLUGINS: t.Final = ("plugins/modules", "plugins/filter", "plugins/lookup", "extensions/eda/plugins/event_source")
+_PLUGINS: t.Final = ("plugins/modules", "plugins/filter", "extensions/eda/plugins/event_source")
 _READS: t.Final = "storware.backup.normalize_options"
 _COLLECTION: t.Final = "storware.backup"
 # Paths of ansible-core's are no annotated list: the package has no __init__.py.

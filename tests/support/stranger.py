@@ -19,13 +19,13 @@ UID: t.Final = 65534
 needs_two_users = pytest.mark.skipif(os.geteuid() != 0, reason="NOT TESTED without root: needs a second user")
 
 
-def run_as_stranger(script: str, *arguments: object) -> str:
-    """What this shell script of theirs prints."""
+def run_as_stranger(script: str, *arguments: object, data: bytes = b"") -> str:
+    """What this shell script of theirs prints; data is its standard input. Raises CalledProcessError."""
     command = ["/bin/sh", "-euc", f"umask 0; {script}", "sh", *map(str, arguments)]
     done = subprocess.run(
-        command, cwd="/", user=UID, group=UID, extra_groups=[], stdout=subprocess.PIPE, check=True, text=True
+        command, cwd="/", user=UID, group=UID, extra_groups=[], stdout=subprocess.PIPE, check=True, input=data
     )
-    return done.stdout
+    return done.stdout.decode()
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ import pwd
 import stat
 import typing as t
 
+from .. import _private
 from .._errors import StorwareError
 
 NAME_LIMIT: t.Final = 255  # bytes of one file name (NAME_MAX of the usual file systems)
@@ -75,8 +76,8 @@ class Directory:
             return None
 
     def trusts(self, uid: int) -> bool:
-        """Whether files of the user with this number count: anybody else may have put his there to be believed."""
-        return uid in (os.geteuid(), 0, self.owner)
+        """Whether files of the user with this number count here."""
+        return _private.is_trusted(uid, self.owner)
 
     def trusts_file(self, found: os.stat_result) -> bool:
         """Whether a file here counts: also none that somebody else can have given a further name here."""

@@ -13,7 +13,7 @@ import typing as t
 from dataclasses import dataclass, replace
 
 from .._errors import StorwareError
-from . import claim, engine, headers
+from . import claim, content_disposition, engine
 from .claim import Claim
 from .directory import explaining
 from .inspection import Finding, Job
@@ -77,7 +77,7 @@ class _Empty:
     def __init__(self, whole: Receipt) -> None:
         self.headers: t.Mapping[str, str] = {
             "Content-Length": "0",
-            "Content-Disposition": headers.disposition(whole.name),
+            "Content-Disposition": content_disposition.format_field(whole.name),
         }
         self.raw = self
 

@@ -10,9 +10,9 @@ import binascii
 import email.utils
 import re
 import typing as t
-import urllib.parse
 from dataclasses import dataclass
 
+from .content_disposition import parse_file_name
 from .verify import Checksum
 
 Headers = t.Mapping[str, str]  # names in any case
@@ -48,7 +48,7 @@ def claims(headers: Headers) -> Claims:
     """What the answer with the whole file says about it."""
     return Claims(
         length=_length(headers),
-        name=file_name(headers.get("Content-Disposition", "")),
+        name=parse_file_name(headers.get("Content-Disposition", "")),
         digest=digest(headers, "Content-MD5", "Content-Digest", "Repr-Digest"),
         validator=_validator(headers),
     )
@@ -58,7 +58,7 @@ def claims_of_range(headers: Headers, total: int | None) -> Claims:
     """What an answer with a part of the file says about the whole: Content-Digest and its like are of the part."""
     return Claims(
         length=total,
-        name=file_name(headers.get("Content-Disposition", "")),
+        name=parse_file_name(headers.get("Content-Disposition", "")),
         digest=digest(headers, "Repr-Digest"),
         validator=_validator(headers),
     )
@@ -88,33 +88,6 @@ def unsatisfied_total(headers: Headers) -> int | None:
     return int(match.group(1)) if match else None
 
 
-def file_name(disposition: str) -> str | None:
-    """The file name in a Content-Disposition field, as sent: it may be hostile (RFC 6266, RFC 8187)."""
-    parameters = {name.lower(): value for name, value in _PARAMETER.findall(disposition)}
-    extended = _EXTENDED.fullmatch(parameters.get("filename*", "").strip())
-    if extended:
-        try:
-            return urllib.parse.unquote(extended.group(2), encoding=extended.group(1), errors="strict")
-        except (LookupError, UnicodeDecodeError):
-            pass  # unusable; there may be a plain one
-    plain = parameters.get("filename")
-    if plain is None:
-        return None
-    plain = plain.strip()
-    if plain.startswith('"'):
-        plain = re.sub(r"\\(.)", r"\1", plain[1:].removesuffix('"'))
-    try:
-        # Header fields come as Latin-1, and servers write UTF-8 into them.
-        return plain.encode("latin-1").decode("utf-8")
-    except UnicodeError:
-        return plain
-
-
-def disposition(name: str) -> str:
-    """The Content-Disposition field that ``file_name`` reads this name from, whatever characters it has (RFC 8187)."""
-    return f"attachment; filename*=UTF-8''{urllib.parse.quote(name, safe='')}"
-
-
 def digest(headers: Headers, *fields: str) -> Checksum | None:
     """One digest out of these fields (RFC 1864, RFC 9530): SHA-256 first, because it is computed anyway."""
     found: dict[str, str] = {}
@@ -134,8 +107,6 @@ def body_length(headers: Headers) -> int | None:
 
 
 _CONTENT_RANGE: t.Final = re.compile(r"(?ia:bytes) ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)")
-_PARAMETER: t.Final = re.compile(r";\s*([\w!#$&+.^`|~*-]+)\s*=\s*(\"(?:[^\"\\]|\\.)*\"|[^;]*)")
-_EXTENDED: t.Final = re.compile(r"(?i)(utf-8|iso-8859-1)'[^']*'(.*)")
 # From the beginning of a word only: a field of 64 KiB of letters would take minutes otherwise.
 _DIGEST: t.Final = re.compile(r"(?<![a-z0-9-])([a-z0-9-]+)\s*=\s*:([A-Za-z0-9+/=]*):")
 _STRONG_TAG: t.Final = re.compile(r'"[\x21\x23-\x7e\x80-\xff]*"')  # RFC 9110 8.8.3

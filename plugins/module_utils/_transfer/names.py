@@ -15,21 +15,21 @@ import unicodedata
 _LONGEST: t.Final = 200
 _LONGEST_EXTENSION: t.Final = 16
 _RECEIPT_SUFFIX: t.Final = ".sha256"
-# Categories of characters that show nothing or reorder what is shown: control, format, separators of lines.
-_INVISIBLE: t.Final = ("Cc", "Cf", "Zl", "Zp")
+# Categories of characters that show nothing or reorder what is shown: control, format, halves, separators of lines.
+_INVISIBLE: t.Final = ("Cc", "Cf", "Cs", "Zl", "Zp")
 # Some servers leave a quote character around the name, or the underscore that replaced one.
 _AROUND: t.Final = " _'\"`\t"
 # Not allowed on the systems that restored mail is often copied to.
 _FORBIDDEN: t.Final = re.compile(r'[<>:"|?*]')
-_DEVICE: t.Final = re.compile(r"(?i)(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?")
+_DEVICE: t.Final = re.compile(r"(?i)(con(in\$|out\$)?|prn|aux|nul|(com|lpt)[0-9\u00b9\u00b2\u00b3]) *(\..*)?")
 
 
 def safe_name(name: str | None, fallback: str) -> str:
     """The last path component of a name that a server sent, harmless; fallback where nothing is left of it."""
-    clean = unicodedata.normalize("NFC", name or "")
+    clean = "".join(character for character in name or "" if unicodedata.category(character) not in _INVISIBLE)
+    clean = unicodedata.normalize("NFC", clean)  # of what is left: an invisible character keeps accents off
     encoding = sys.getfilesystemencoding()
     clean = clean.encode(encoding, "ignore").decode(encoding)  # a host's locale need not know all characters
-    clean = "".join(character for character in clean if unicodedata.category(character) not in _INVISIBLE)
     clean = re.split(r"[/\\]", clean)[-1]
     clean = _stripped(_FORBIDDEN.sub("_", clean))
     clean = _stripped(_shortened(clean))

@@ -24,7 +24,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._errors import OptionError, StorwareError
-from . import headers, receipt
+from . import content_disposition, receipt
 from .receipt import Receipt
 from .source import Opener
 
@@ -257,7 +257,7 @@ class _Answer:
         digest = base64.b64encode(bytes.fromhex(known.sha256)).decode("ascii")
         self.headers: t.Mapping[str, str] = {
             "Content-Length": str(end - start),
-            "Content-Disposition": headers.disposition(known.name),
+            "Content-Disposition": content_disposition.format_field(known.name),
             "ETag": f'"{known.sha256}"',
             "Repr-Digest": f"sha-256=:{digest}:",
             **({"Content-Range": f"bytes {start}-{end - 1}/{known.size}"} if is_range else {}),

@@ -202,8 +202,3 @@ def test_secrets_are_known_wherever_they_are(
 ) -> None:
     expected = {"wonderland", "admin:wonderland", *expected}  # those of GIVEN
     assert _options.secrets({**GIVEN, **changes}, environ) == expected
-
-
-def test_a_text_of_several_lines_is_a_list() -> None:
-    given = {"guid": ["a\n\n b \n", "c"], "entities": ["a, b"], "name": "x\ny", "sizes": [1], "none": None}
-    assert _options.one_in_a_line(given) == {"guid": ["a", "b", "c"]}

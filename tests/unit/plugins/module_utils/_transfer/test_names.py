@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import pathlib
 import unicodedata
@@ -14,7 +15,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.storware.backup.plugins.module_utils._transfer import headers, names
+from ansible_collections.storware.backup.plugins.module_utils._transfer import names
+from ansible_collections.storware.backup.plugins.module_utils._transfer.content_disposition import parse_file_name
 from ansible_collections.storware.backup.plugins.module_utils._transfer.receipt import receipt_name
 from tests.unit.plugins.module_utils._transfer.material import GUID
 
@@ -70,10 +72,14 @@ TABLE = {
     "half\ud800.zip": "half.zip",
     "full\uff0fwidth.zip": "full\uff0fwidth.zip",
     "cafe\u0301.zip": "café.zip",
+    "cafe\u200b\u0301.zip": "café.zip",
     "a<b>c:d|e?f*.zip": "a_b_c_d_e_f_.zip",
     "CON": FALLBACK,
     "nul.zip": FALLBACK,
     "Com1.tar.gz": FALLBACK,
+    "com\u00b9.zip": FALLBACK,
+    "nul .zip": FALLBACK,
+    "CONOUT$": FALLBACK,
     "console.zip": "console.zip",
     "mail.zip.sha256": "mail.zip.sha256.bin",
     "MAIL.SHA256": "MAIL.SHA256.bin",
@@ -134,8 +140,10 @@ def _check_headers(name: str) -> None:
         f"attachment; filename*=UTF-8''{urllib.parse.quote(name, safe='', errors='replace')}; filename=x",
         f"attachment;filename={name}",
         f"attachment;filename={name.encode('utf-8', 'replace').decode('latin-1')}",
+        f"attachment;filename={urllib.parse.quote_plus(name, errors='replace')}",
+        f"attachment;filename==?utf-8?B?{base64.b64encode(name.encode('utf-8', 'replace')).decode()}?=",
     ):
-        _check_harmless(names.safe_name(headers.file_name(field), FALLBACK), pathlib.Path("/srv/restore"))
+        _check_harmless(names.safe_name(parse_file_name(field), FALLBACK), pathlib.Path("/srv/restore"))
 
 
 @pytest.mark.fault("A13")

@@ -1,0 +1,89 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation only: the action plugin of the same name does the work."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: fetch_report
+short_description: Write the report of fetched files to a file on the controller
+version_added: 1.0.0
+author:
+  - The storware.backup authors (@storware-backup)
+description:
+  - Writes a report in JSON or CSV, in one step, in the place of whatever has its name.
+  - Only the user that runs Ansible can read it, because it names people.
+  - Unlike M(ansible.builtin.template) and M(ansible.builtin.copy), it inherits neither owner nor mode from a file that is there, and neither waits for
+    a FIFO nor follows a symbolic link. Other users of the controller can have made all of these where they can write.
+  - The role P(storware.backup.fetch_content#role) writes its reports with it. It is not made for other content.
+  - Runs on the controller, and contacts no host.
+extends_documentation_fragment:
+  - storware.backup.attributes
+attributes:
+  async:
+    support: none
+    details:
+      - Runs on the controller.
+  diff_mode:
+    support: none
+    details:
+      - A report names people.
+  idempotent:
+    support: none
+    details:
+      - Each report has the time of its run.
+options:
+  path:
+    description: Absolute path of the file, which ends with V(.json) or V(.csv). The directory must exist.
+    type: path
+    required: true
+  complete:
+    description: Whether all files arrived. In V(.json) only.
+    type: bool
+    required: true
+  files:
+    description:
+      - Rows of the report. In V(.json) they are written as they are.
+      - In V(.csv) each is a line with the columns C(entity), C(entity_guid), C(backup_time), C(guid), C(host), C(result), C(reason), C(file),
+        C(size), C(sha256), C(verified) and C(seconds). Control characters are written as escapes.
+      - In V(.csv) a text that would be a formula for a spreadsheet has an apostrophe before it.
+    type: list
+    elements: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Write a report of one file
+  storware.backup.fetch_report:
+    path: /srv/restore/report.csv
+    complete: true
+    files:
+      - entity: Alice Archer
+        guid: f8f73bf9-2445-4bce-a7dd-753be3b40a67
+        host: files-1
+        result: fetched
+        file: /srv/restore/Alice Archer.zip
+"""
+
+RETURN = r"""
+path:
+  description: Path of the file.
+  returned: success
+  type: str
+  sample: /srv/restore/report.csv
+error:
+  description: What went wrong, as data.
+  returned: failure
+  type: dict
+  contains:
+    code:
+      description: V(option) for a path that cannot be used; V(disk_full), V(file_system) or V(overtaken) for what the operating system refuses.
+      type: str
+    hint:
+      description: The next step, or an empty text.
+      type: str
+    retryable:
+      description: Whether the same task may succeed later.
+      type: bool
+"""
