@@ -49,7 +49,8 @@ class _Block:
         _watchdog.discard(self)
         _blocks().remove(self)
         # The end of a connection can look like the end of an answer, so an expired block that ends well has expired.
-        if self.has_expired and (error is None or isinstance(error, Exception)) and not isinstance(error, StorwareError):
+        may_be_the_end = error is None or (isinstance(error, Exception) and not isinstance(error, StorwareError))
+        if self.has_expired and may_be_the_end:
             raise Expired from error
 
 
