@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whether a ZIP archive is whole, in constant memory and, whatever it holds, in time that grows with its size only.
 
-Stricter than the standard library's reader, which tolerates what a cut or patched file shows: nothing may lie before,
+Stricter than the standard library's reader, which tolerates what a cut or patched file shows: nothing but zeros may lie
 between or after the records, none may overlap, and each local header must agree with the directory.
-Field names and numbers are those of PKWARE's APPNOTE.TXT, section 4.3.
+Field names and numbers are those of PKWARE's APPNOTE.TXT, sections 4.3 and 8.5.
 """
 
 from __future__ import annotations
@@ -16,9 +16,14 @@ import struct
 import typing as t
 import zlib
 from array import array
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .._errors import StorwareError
+from .structure import CheckTime, Damaged, Proof
+
+# What a split archive begins with, and also one that was to be split and fitted into a single volume (8.5.4, 8.5.5).
+_MARKERS: t.Final = (b"PK\7\x08", b"PK00")
+STARTS: t.Final = tuple(marker + start for marker in (b"", *_MARKERS) for start in (b"PK\3\4", b"PK\5\6"))
 
 _MAX16: t.Final = 0xFFFF  # in a field: the value is in the ZIP64 record
 _MAX32: t.Final = 0xFFFFFFFF
@@ -35,22 +40,6 @@ _ENCRYPTED: t.Final = 0x1
 _DESCRIPTOR: t.Final = 0x8
 _STORED: t.Final = 0
 _DEFLATED: t.Final = 8
-
-
-CheckTime = t.Callable[[], None]  # is called again and again by what may take long; raises when the time is over
-
-
-def no_limit() -> None:
-    """For work that may take any time."""
-
-
-class Damaged(StorwareError):
-    """The content is not what its own structure says; why is a sentence about the file."""
-
-    code = "damaged"
-
-    def __init__(self, why: str) -> None:
-        super().__init__(f"the content is damaged: {why}")
 
 
 @dataclass(frozen=True)
@@ -73,11 +62,12 @@ class _Entry:
 
 @dataclass(frozen=True)
 class _Directory:
-    """Where the central directory is and how many entries it has."""
+    """Where the central directory is and how many entries it has; padding: zero bytes behind it and behind the end."""
 
     offset: int
     size: int
     entries: int
+    padding: int = 0
 
 
 class _File:
@@ -99,66 +89,102 @@ class _File:
         begin = offset - self._start
         return self._buffer[begin : begin + length]
 
+    def has_zeros(self, start: int, end: int, check_time: CheckTime) -> bool:
+        """Whether all bytes from start up to end are zero."""
+        while start < end:
+            check_time()
+            piece = self.read(start, min(_BLOCK, end - start))
+            if piece.count(0) != len(piece):
+                return False
+            start += len(piece)
+        return True
 
-def check(fd: int, size: int, *, contents: bool, check_time: CheckTime = no_limit) -> int:
-    """Check the structure and, if contents is set, the CRC of every entry; returns the number of entries.
+
+def check(fd: int, size: int, contents: bool, check_time: CheckTime) -> Proof:
+    """Check the structure and, if contents is set, the CRC of every entry.
 
     Raises Damaged, or StorwareError (``cannot_verify``) for contents that cannot be checked: encrypted, or packed with
     a method that is not known here.
     """
-    directory = _find_directory(_File(fd, size, _BLOCK))
+    file = _File(fd, size, _BLOCK)
+    directory = _find_directory(file, check_time)
     headers = _File(fd, size, 4096)  # a small block: what lies between two local headers is not wanted
 
     def entries() -> t.Iterator[_Entry]:
-        for entry in _entries(_File(fd, size, _BLOCK), directory):
+        for entry in _entries(file, directory):
             check_time()
             yield entry
 
-    starts = _starts(entries)
-    first = directory.offset
-    for entry, end in _with_ends(entries(), starts, directory.offset):
+    first, padding = directory.offset, directory.padding
+    for entry, end in _with_ends(entries(), _starts(entries), directory.offset):
         first = min(first, entry.offset)
         start = _check_local_header(headers, entry, end)
+        padding += _check_gap(headers, entry, start + entry.packed, end, check_time)
         if contents:
             _check_content(fd, entry, start, check_time)
-    if first:
-        raise Damaged("it has bytes that belong to no entry")
-    return directory.entries
+    if first and not (first == 4 and file.read(0, first) in _MARKERS):
+        raise _stray_bytes()
+    return Proof("full" if contents else "structure", padding)
 
 
-def _find_directory(file: _File) -> _Directory:
-    position, end = _find_end(file)
+def _stray_bytes() -> Damaged:
+    return Damaged("it has bytes that belong to no entry")
+
+
+def _find_directory(file: _File, check_time: CheckTime) -> _Directory:
+    position, end, padding = _find_end(file, check_time)
     _signature, disk, first_disk, here, entries, size, offset, _comment = end
-    classic = _Directory(offset, size, entries)
+    classic = _Directory(offset, size, entries, padding)
     locator = position - _LOCATOR.size
     has_locator = locator >= 0 and file.read(locator, 4) == b"PK\6\7"
     # ZIP64 records, which some writers add without need, lie between the directory and its end record.
     if has_locator and offset + size != position:
-        return _find_directory64(file, locator, classic)
+        return _find_directory64(file, locator, classic, check_time)
     if disk or first_disk or here != entries:
         raise Damaged("it is one part of a split archive")
-    return _checked(classic, position)
+    return _with_padding(file, classic, position, check_time)
 
 
-def _find_end(file: _File) -> tuple[int, tuple[t.Any, ...]]:
-    """Position and fields of the end record: the last one whose comment ends with the file."""
-    tail_start = max(0, file.size - _END.size - _MAX16)
-    tail = file.read(tail_start, file.size - tail_start)
-    what = "without an end, so it is cut"
+def _find_end(file: _File, check_time: CheckTime) -> tuple[int, tuple[t.Any, ...], int]:
+    """Position and fields of the end record, and the zero bytes behind it: programs that write whole blocks leave some.
+
+    It is the last one whose comment ends with the file or, if there is none, with zeros behind it.
+    """
+    data_end = _end_of_data(file, check_time)
+    tail_start = max(0, data_end - _END.size - _MAX16)
+    tail = file.read(tail_start, min(file.size, data_end + _END.size) - tail_start)
+    found, what = None, "without an end, so it is cut"
     position = tail.rfind(b"PK\5\6")
     while position >= 0:
         if position + _END.size <= len(tail):
             fields = _END.unpack_from(tail, position)
-            end = position + _END.size + fields[-1]
-            if end == len(tail):
-                return tail_start + position, fields
-            if end < len(tail):
+            end = tail_start + position + _END.size + fields[-1]
+            if end == file.size:
+                return tail_start + position, fields, 0
+            if end < data_end:
                 what = "with something after its end"
+            elif end < file.size:
+                found = found or (tail_start + position, fields, file.size - end)
         position = tail.rfind(b"PK\5\6", 0, position)
-    raise Damaged(f"it is a ZIP archive {what}")
+    if found is None:
+        raise Damaged(f"it is a ZIP archive {what}")
+    return found
 
 
-def _find_directory64(file: _File, locator: int, classic: _Directory) -> _Directory:
+def _end_of_data(file: _File, check_time: CheckTime) -> int:
+    """The offset behind the last byte that is not zero."""
+    end = file.size
+    while end:
+        check_time()
+        start = max(0, end - _BLOCK)
+        length = len(file.read(start, end - start).rstrip(b"\0"))
+        if length:
+            return start + length
+        end = start
+    return 0
+
+
+def _find_directory64(file: _File, locator: int, classic: _Directory, check_time: CheckTime) -> _Directory:
     _signature, disk, position, disks = _LOCATOR.unpack(file.read(locator, _LOCATOR.size))
     fields = _END64.unpack(file.read(position, _END64.size))
     signature, length, _by, _needs, this_disk, first_disk, here, entries, size, offset = fields
@@ -169,13 +195,15 @@ def _find_directory64(file: _File, locator: int, classic: _Directory) -> _Direct
     pairs = ((classic.entries, entries, _MAX16), (classic.size, size, _MAX32), (classic.offset, offset, _MAX32))
     if any(small not in (large, maximum) for small, large, maximum in pairs):
         raise Damaged("its two end records contradict each other")
-    return _checked(_Directory(offset, size, entries), position)
+    return _with_padding(file, _Directory(offset, size, entries, classic.padding), position, check_time)
 
 
-def _checked(directory: _Directory, end: int) -> _Directory:
-    if directory.offset + directory.size != end:
+def _with_padding(file: _File, directory: _Directory, end: int, check_time: CheckTime) -> _Directory:
+    """The directory with the zeros that lie between it and its end record."""
+    padding = end - directory.offset - directory.size
+    if padding < 0 or not file.has_zeros(end - padding, end, check_time):
         raise Damaged("its directory is not where its end record says; bytes are missing or were added")
-    return directory
+    return replace(directory, padding=directory.padding + padding)
 
 
 def _entries(file: _File, directory: _Directory) -> t.Iterator[_Entry]:
@@ -198,9 +226,14 @@ def _entries(file: _File, directory: _Directory) -> t.Iterator[_Entry]:
 
 
 def _large(extra: bytes, values: tuple[int, ...]) -> tuple[int, ...]:
-    """The values, those that are all ones taken from the ZIP64 extra field, which holds them in this order."""
+    """The values, those that are all ones taken from the ZIP64 extra field, which holds them in this order.
+
+    Without such a field they mean what they say: Info-ZIP writes an entry of 4,294,967,295 bytes so.
+    """
     missing = values.count(_MAX32)
     field = _extra_field(extra, 1) if missing else b""
+    if not field:
+        return values
     if len(field) < 8 * missing:
         raise Damaged("its ZIP64 fields are incomplete")
     large = iter(struct.unpack_from(f"<{missing}Q", field))
@@ -227,11 +260,8 @@ def _check_local_header(file: _File, entry: _Entry, end: int) -> int:
     if signature != b"PK\3\4":
         raise Damaged(f"the header of its entry {entry.shown} is not where the directory says")
     start: int = entry.offset + _LOCAL.size + name_length + extra_length
-    gap = end - start - entry.packed
-    if gap < 0:
+    if start + entry.packed > end:
         raise Damaged(f"its entry {entry.shown} overlaps with another one or with the directory")
-    if gap > _LONGEST_DESCRIPTOR:
-        raise Damaged("it has bytes that belong to no entry")
     name = file.read(entry.offset + _LOCAL.size, name_length)
     extra = file.read(entry.offset + _LOCAL.size + name_length, extra_length)
     same = name == entry.name and method == entry.method and (flags ^ entry.flags) & _ENCRYPTED == 0
@@ -241,6 +271,27 @@ def _check_local_header(file: _File, entry: _Entry, end: int) -> int:
     if not same:
         raise Damaged(f"the header of its entry {entry.shown} contradicts the directory")
     return start
+
+
+def _check_gap(file: _File, entry: _Entry, start: int, end: int, check_time: CheckTime) -> int:
+    """Check what lies between an entry's data and the next record; returns how many zeros belong to nothing."""
+    if entry.flags & _DESCRIPTOR:
+        descriptor = file.read(start, min(end - start, _LONGEST_DESCRIPTOR))
+        start += _descriptor_length(entry, descriptor, end - start)
+    if file.has_zeros(start, end, check_time):
+        return end - start
+    if end - start > _LONGEST_DESCRIPTOR:
+        raise _stray_bytes()
+    return 0  # a descriptor of another form, or one that no flag announces
+
+
+def _descriptor_length(entry: _Entry, data: bytes, gap: int) -> int:
+    """The length of the data descriptor (4.3.9) that these bytes begin with; 0 if they do not. gap: room for it."""
+    sizes = entry.packed, entry.unpacked
+    forms = ("<3I", "<I2Q") if max(sizes) <= _MAX32 else ("<I2Q",)
+    known = [mark + struct.pack(form, entry.crc, *sizes) for mark in (b"PK\7\x08", b"") for form in forms]
+    lengths = [len(descriptor) for descriptor in known if data.startswith(descriptor)]
+    return gap if gap in lengths else min(lengths, default=0)  # that of an empty entry may end with zeros as well
 
 
 def _starts(entries: t.Callable[[], t.Iterator[_Entry]]) -> array[int] | None:
