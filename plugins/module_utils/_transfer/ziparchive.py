@@ -4,21 +4,22 @@
 """Whether a ZIP archive is whole, in constant memory and, whatever it holds, in time that grows with its size only.
 
 Stricter than the standard library's reader, which tolerates what a cut or patched file shows: nothing but zeros may lie
-between or after the records, none may overlap, and each local header must agree with the directory.
+between entries, before the directory or after the end, no records may overlap, and each local header must agree with
+the directory.
 Field names and numbers are those of PKWARE's APPNOTE.TXT, sections 4.3 and 8.5.
 """
 
 from __future__ import annotations
 
 import bisect
-import os
 import struct
 import typing as t
 import zlib
 from array import array
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from .._errors import StorwareError
+from .blocks import BlockReader
 from .structure import CheckTime, Damaged, Proof
 
 # What a split archive begins with, and also one that was to be split and fitted into a single volume (8.5.4, 8.5.5).
@@ -38,6 +39,9 @@ _LONGEST_DESCRIPTOR: t.Final = 24  # bytes that may follow an entry's data; shor
 
 _ENCRYPTED: t.Final = 0x1
 _DESCRIPTOR: t.Final = 0x8
+_UTF8: t.Final = 0x800
+_DECIDING: t.Final = _ENCRYPTED | 0x20 | 0x40 | 0x2000  # how data is read: encrypted in some way, or a patch (4.4.4)
+_NEWEST: t.Final = 63  # version of the format, times ten
 _STORED: t.Final = 0
 _DEFLATED: t.Final = 8
 
@@ -57,47 +61,17 @@ class _Entry:
     @property
     def shown(self) -> str:
         """The name for messages."""
-        return ascii(self.name[:80].decode("utf-8", "replace"))
+        return _shown(self.name)
 
 
 @dataclass(frozen=True)
 class _Directory:
-    """Where the central directory is and how many entries it has; padding: zero bytes behind it and behind the end."""
+    """Where the central directory is and how many entries it has; padding: zero bytes behind the end of the archive."""
 
     offset: int
     size: int
     entries: int
     padding: int = 0
-
-
-class _File:
-    """Reads at any offset, through one buffer so that neighbours cost no further system call."""
-
-    def __init__(self, fd: int, size: int, block: int) -> None:
-        self.size = size
-        self._fd = fd
-        self._block = block
-        self._start = 0
-        self._buffer = b""
-
-    def read(self, offset: int, length: int) -> bytes:
-        """Exactly these bytes. Raises Damaged when the file does not have them."""
-        if offset < 0 or offset + length > self.size:
-            raise Damaged(f"its records point to byte {offset + length}, but it is {self.size} bytes long")
-        if not self._start <= offset or offset + length > self._start + len(self._buffer):
-            self._start, self._buffer = offset, _pread(self._fd, max(length, self._block), offset)
-        begin = offset - self._start
-        return self._buffer[begin : begin + length]
-
-    def has_zeros(self, start: int, end: int, check_time: CheckTime) -> bool:
-        """Whether all bytes from start up to end are zero."""
-        while start < end:
-            check_time()
-            piece = self.read(start, min(_BLOCK, end - start))
-            if piece.count(0) != len(piece):
-                return False
-            start += len(piece)
-        return True
 
 
 def check(fd: int, size: int, contents: bool, check_time: CheckTime) -> Proof:
@@ -106,9 +80,9 @@ def check(fd: int, size: int, contents: bool, check_time: CheckTime) -> Proof:
     Raises Damaged, or StorwareError (``cannot_verify``) for contents that cannot be checked: encrypted, or packed with
     a method that is not known here.
     """
-    file = _File(fd, size, _BLOCK)
-    directory = _find_directory(file, check_time)
-    headers = _File(fd, size, 4096)  # a small block: what lies between two local headers is not wanted
+    file = BlockReader(fd, size, _BLOCK)
+    directory = _find_directory(file)
+    headers = BlockReader(fd, size, 4096)  # a small block: what lies between two local headers is not wanted
 
     def entries() -> t.Iterator[_Entry]:
         for entry in _entries(file, directory):
@@ -118,73 +92,64 @@ def check(fd: int, size: int, contents: bool, check_time: CheckTime) -> Proof:
     first, padding = directory.offset, directory.padding
     for entry, end in _with_ends(entries(), _starts(entries), directory.offset):
         first = min(first, entry.offset)
-        start = _check_local_header(headers, entry, end)
+        start = _check_local_header(headers, entry, end, contents)
         padding += _check_gap(headers, entry, start + entry.packed, end, check_time)
         if contents:
-            _check_content(fd, entry, start, check_time)
+            _check_content(file, entry, start, check_time)
     if first and not (first == 4 and file.read(0, first) in _MARKERS):
         raise _stray_bytes()
     return Proof("full" if contents else "structure", padding)
+
+
+def _shown(name: bytes) -> str:
+    return ascii(name[:80].decode("utf-8", "replace"))
 
 
 def _stray_bytes() -> Damaged:
     return Damaged("it has bytes that belong to no entry")
 
 
-def _find_directory(file: _File, check_time: CheckTime) -> _Directory:
-    position, end, padding = _find_end(file, check_time)
+def _find_directory(file: BlockReader) -> _Directory:
+    position, end, padding = _find_end(file)
     _signature, disk, first_disk, here, entries, size, offset, _comment = end
     classic = _Directory(offset, size, entries, padding)
     locator = position - _LOCATOR.size
     has_locator = locator >= 0 and file.read(locator, 4) == b"PK\6\7"
     # ZIP64 records, which some writers add without need, lie between the directory and its end record.
     if has_locator and offset + size != position:
-        return _find_directory64(file, locator, classic, check_time)
+        return _find_directory64(file, locator, classic)
     if disk or first_disk or here != entries:
         raise Damaged("it is one part of a split archive")
-    return _with_padding(file, classic, position, check_time)
+    return _checked(classic, position)
 
 
-def _find_end(file: _File, check_time: CheckTime) -> tuple[int, tuple[t.Any, ...], int]:
-    """Position and fields of the end record, and the zero bytes behind it: programs that write whole blocks leave some.
+def _find_end(file: BlockReader) -> tuple[int, tuple[t.Any, ...], int]:
+    """Position and fields of the end record, and the zeros behind it: programs that write whole blocks leave some.
 
     It is the last one whose comment ends with the file or, if there is none, with zeros behind it.
     """
-    data_end = _end_of_data(file, check_time)
-    tail_start = max(0, data_end - _END.size - _MAX16)
-    tail = file.read(tail_start, min(file.size, data_end + _END.size) - tail_start)
+    tail_start = max(0, file.size - _END.size - _MAX16)  # no reader looks for it further back
+    tail = file.read(tail_start, file.size - tail_start)
+    data_end = len(tail.rstrip(b"\0"))
     found, what = None, "without an end, so it is cut"
     position = tail.rfind(b"PK\5\6")
     while position >= 0:
         if position + _END.size <= len(tail):
             fields = _END.unpack_from(tail, position)
-            end = tail_start + position + _END.size + fields[-1]
-            if end == file.size:
+            padding = len(tail) - position - _END.size - fields[-1]
+            if padding == 0:
                 return tail_start + position, fields, 0
-            if end < data_end:
+            if padding > len(tail) - data_end:
                 what = "with something after its end"
-            elif end < file.size:
-                found = found or (tail_start + position, fields, file.size - end)
+            elif padding > 0:
+                found = found or (tail_start + position, fields, padding)
         position = tail.rfind(b"PK\5\6", 0, position)
     if found is None:
         raise Damaged(f"it is a ZIP archive {what}")
     return found
 
 
-def _end_of_data(file: _File, check_time: CheckTime) -> int:
-    """The offset behind the last byte that is not zero."""
-    end = file.size
-    while end:
-        check_time()
-        start = max(0, end - _BLOCK)
-        length = len(file.read(start, end - start).rstrip(b"\0"))
-        if length:
-            return start + length
-        end = start
-    return 0
-
-
-def _find_directory64(file: _File, locator: int, classic: _Directory, check_time: CheckTime) -> _Directory:
+def _find_directory64(file: BlockReader, locator: int, classic: _Directory) -> _Directory:
     _signature, disk, position, disks = _LOCATOR.unpack(file.read(locator, _LOCATOR.size))
     fields = _END64.unpack(file.read(position, _END64.size))
     signature, length, _by, _needs, this_disk, first_disk, here, entries, size, offset = fields
@@ -195,43 +160,42 @@ def _find_directory64(file: _File, locator: int, classic: _Directory, check_time
     pairs = ((classic.entries, entries, _MAX16), (classic.size, size, _MAX32), (classic.offset, offset, _MAX32))
     if any(small not in (large, maximum) for small, large, maximum in pairs):
         raise Damaged("its two end records contradict each other")
-    return _with_padding(file, _Directory(offset, size, entries, classic.padding), position, check_time)
+    return _checked(_Directory(offset, size, entries, classic.padding), position)
 
 
-def _with_padding(file: _File, directory: _Directory, end: int, check_time: CheckTime) -> _Directory:
-    """The directory with the zeros that lie between it and its end record."""
-    padding = end - directory.offset - directory.size
-    if padding < 0 or not file.has_zeros(end - padding, end, check_time):
+def _checked(directory: _Directory, end: int) -> _Directory:
+    if directory.offset + directory.size != end:
         raise Damaged("its directory is not where its end record says; bytes are missing or were added")
-    return replace(directory, padding=directory.padding + padding)
+    return directory
 
 
-def _entries(file: _File, directory: _Directory) -> t.Iterator[_Entry]:
+def _entries(file: BlockReader, directory: _Directory) -> t.Iterator[_Entry]:
     position, end = directory.offset, directory.offset + directory.size
     for _number in range(directory.entries):
         if position + _CENTRAL.size > end:
             raise Damaged(f"its directory has fewer entries than the {directory.entries} announced")
         fields = _CENTRAL.unpack(file.read(position, _CENTRAL.size))
-        (signature, _by, _needs, flags, method, _time, _date, crc, packed, unpacked) = fields[:10]
+        (signature, _by, needs, flags, method, _time, _date, crc, packed, unpacked) = fields[:10]
         (name_length, extra_length, comment_length, _disk, _internal, _external, offset) = fields[10:]
         if signature != b"PK\1\2":
             raise Damaged("its directory is damaged")
         name = file.read(position + _CENTRAL.size, name_length)
         extra = file.read(position + _CENTRAL.size + name_length, extra_length)
-        unpacked, packed, offset = _large(extra, (unpacked, packed, offset))
+        unpacked, packed, offset = _large(_zip64_field(extra), (unpacked, packed, offset))
+        if needs & 0xFF > _NEWEST:
+            raise Damaged(f"its directory says that {_shown(name)} needs a version of the format that there is not")
         yield _Entry(name, flags, method, crc, packed, unpacked, offset)
         position += _CENTRAL.size + name_length + extra_length + comment_length
     if position != end:
         raise Damaged("its directory is longer than its entries")
 
 
-def _large(extra: bytes, values: tuple[int, ...]) -> tuple[int, ...]:
-    """The values, those that are all ones taken from the ZIP64 extra field, which holds them in this order.
+def _large(field: bytes, values: tuple[int, ...]) -> tuple[int, ...]:
+    """The values, those that are all ones taken from the ZIP64 field, which holds them in this order (4.5.3).
 
     Without such a field they mean what they say: Info-ZIP writes an entry of 4,294,967,295 bytes so.
     """
     missing = values.count(_MAX32)
-    field = _extra_field(extra, 1) if missing else b""
     if not field:
         return values
     if len(field) < 8 * missing:
@@ -240,20 +204,24 @@ def _large(extra: bytes, values: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(next(large) if value == _MAX32 else value for value in values)
 
 
-def _extra_field(extra: bytes, wanted: int) -> bytes:
-    position = 0
+def _zip64_field(extra: bytes) -> bytes:
+    """The content of the ZIP64 field among the extra fields; empty if there is none. Raises Damaged."""
+    position, found = 0, b""
     while position + 4 <= len(extra):
         kind, length = struct.unpack_from("<2H", extra, position)
-        if kind == wanted:
-            return extra[position + 4 : position + 4 + length]
         position += 4 + length
-    return b""
+        if position > len(extra):
+            raise Damaged("its extra fields are damaged")
+        if kind == 1 and not found:
+            found = extra[position - length : position]
+    return found
 
 
-def _check_local_header(file: _File, entry: _Entry, end: int) -> int:
+def _check_local_header(file: BlockReader, entry: _Entry, end: int, contents: bool) -> int:
     """Compare the header before the entry's data with the directory; returns where the data starts.
 
-    end: where the next entry begins. Nothing is read twice, so that a hostile archive costs no more than its size.
+    end: where the next entry begins. contents: whether the encoding of the name counts, too. Nothing is read twice, so
+    that a hostile archive costs no more than its size.
     """
     fields = _LOCAL.unpack(file.read(entry.offset, _LOCAL.size))
     (signature, _needs, flags, method, _time, _date, crc, packed, unpacked, name_length, extra_length) = fields
@@ -264,16 +232,18 @@ def _check_local_header(file: _File, entry: _Entry, end: int) -> int:
         raise Damaged(f"its entry {entry.shown} overlaps with another one or with the directory")
     name = file.read(entry.offset + _LOCAL.size, name_length)
     extra = file.read(entry.offset + _LOCAL.size + name_length, extra_length)
-    same = name == entry.name and method == entry.method and (flags ^ entry.flags) & _ENCRYPTED == 0
+    compared = _DECIDING | (_UTF8 if contents and not name.isascii() else 0)
+    same = name == entry.name and method == entry.method and (flags ^ entry.flags) & compared == 0
     if same and not flags & _DESCRIPTOR:  # with a descriptor the numbers are known only after the data
-        unpacked, packed = _large(extra, (unpacked, packed))
+        if _MAX32 in (unpacked, packed):
+            unpacked, packed = _large(_zip64_field(extra), (unpacked, packed))
         same = (crc, packed, unpacked) == (entry.crc, entry.packed, entry.unpacked)
     if not same:
         raise Damaged(f"the header of its entry {entry.shown} contradicts the directory")
     return start
 
 
-def _check_gap(file: _File, entry: _Entry, start: int, end: int, check_time: CheckTime) -> int:
+def _check_gap(file: BlockReader, entry: _Entry, start: int, end: int, check_time: CheckTime) -> int:
     """Check what lies between an entry's data and the next record; returns how many zeros belong to nothing."""
     if entry.flags & _DESCRIPTOR:
         descriptor = file.read(start, min(end - start, _LONGEST_DESCRIPTOR))
@@ -329,12 +299,12 @@ def _with_ends(entries: t.Iterator[_Entry], starts: array[int] | None, end: int)
         yield entry, starts[place] if place < len(starts) else end
 
 
-def _check_content(fd: int, entry: _Entry, start: int, check_time: CheckTime) -> None:
+def _check_content(file: BlockReader, entry: _Entry, start: int, check_time: CheckTime) -> None:
     if entry.flags & _ENCRYPTED:
         raise _cannot_verify(f"its entry {entry.shown} is encrypted")
     if entry.method not in (_STORED, _DEFLATED):
         raise _cannot_verify(f"its entry {entry.shown} is packed with method {entry.method}, which is not known here")
-    pieces = _pieces(fd, start, entry.packed)
+    pieces = file.pieces(start, entry.packed)
     crc = size = 0
     try:
         # Some writers mark empty entries as packed and leave out even the packed nothing.
@@ -364,27 +334,6 @@ def _inflated(pieces: t.Iterator[bytes]) -> t.Iterator[bytes]:
         if not rest:
             raise zlib.error("no end")
         yield rest
-
-
-def _pieces(fd: int, offset: int, length: int) -> t.Iterator[bytes]:
-    while length:
-        piece = _pread(fd, min(length, _BLOCK), offset)
-        if not piece:
-            raise Damaged("it became shorter while it was read")
-        yield piece
-        offset += len(piece)
-        length -= len(piece)
-
-
-def _pread(fd: int, length: int, offset: int) -> bytes:
-    """Up to length bytes; fewer only at the end of the file."""
-    piece = os.pread(fd, length, offset)
-    while piece and len(piece) < length:
-        more = os.pread(fd, length - len(piece), offset + len(piece))
-        if not more:
-            break
-        piece += more
-    return piece
 
 
 def _cannot_verify(why: str) -> StorwareError:
