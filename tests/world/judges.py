@@ -52,8 +52,9 @@ def has_checkable_contents(data: bytes) -> bool:
 
 def by_zipfile(data: bytes) -> Content | None:
     """Unpacked by the standard library."""
+    reader: t.Any = zipfile.ZipFile  # as mypy knows it, without metadata_encoding
     try:
-        with zipfile.ZipFile(io.BytesIO(data), metadata_encoding="utf-8") as archive:
+        with reader(io.BytesIO(data), metadata_encoding="utf-8") as archive:
             return {entry.filename: archive.read(entry) for entry in archive.infolist() if not entry.is_dir()}
     except Exception:  # noqa: BLE001 - a damaged archive may end in any error
         return None

@@ -22,6 +22,9 @@ from tests.world import judges
 from tests.world.mutants import mutants
 from tests.world.writers import CORPORA, INSTALLED, PRESENT, Files, Writer
 
+# Of a writer: it encrypts with what its format asks for
+pytestmark = pytest.mark.filterwarnings("ignore:PBKDF2:DeprecationWarning")
+
 _IN_THE_GATE: t.Final = ("two", "names", "empty")
 _LEAST_ARCHIVES, _LEAST_WRITERS = 100, 12
 

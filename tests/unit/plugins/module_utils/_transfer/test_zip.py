@@ -318,7 +318,7 @@ def test_an_entry_of_4_gib_less_one_byte_needs_no_zip64_field(tmp_path: pathlib.
 
 def test_a_gap_of_zeros_is_a_reason_to_look_at_the_time(tmp_path: pathlib.Path) -> None:
     """It is sparse, and costs nobody anything but us."""
-    data, hole = zip_bytes({"a": b"x"}, method=zipfile.ZIP_STORED), 2**28
+    data, hole = zip_bytes({"a": b"x"}, method=zipfile.ZIP_STORED), 2**26
     place = data.index(b"PK\1\2")
     looks: list[None] = []
     with open(tmp_path / "sparse.zip", "w+b") as file:
@@ -328,7 +328,7 @@ def test_a_gap_of_zeros_is_a_reason_to_look_at_the_time(tmp_path: pathlib.Path) 
         file.flush()
         check = ziparchive.check(file.fileno(), len(data) + hole, False, lambda: looks.append(None))
     assert check == Proof("structure", hole)
-    assert len(looks) > 500
+    assert len(looks) > 200
 
 
 def test_an_entry_that_needs_a_version_of_the_format_that_there_is_not() -> None:
