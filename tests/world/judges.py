@@ -50,6 +50,12 @@ def has_checkable_contents(data: bytes) -> bool:
         return all(entry.compress_type in (0, 8) and not entry.flag_bits & 1 for entry in archive.infolist())
 
 
+def attributes(data: bytes) -> list[int]:
+    """What makes an entry a directory or a link for some readers."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return [entry.external_attr for entry in archive.infolist()]
+
+
 def by_zipfile(data: bytes) -> Content | None:
     """Unpacked by the standard library."""
     reader: t.Any = zipfile.ZipFile  # as mypy knows it, without metadata_encoding

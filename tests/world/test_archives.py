@@ -140,11 +140,20 @@ def mistakes(seed: int, count: int, programs: t.Mapping[str, judges.Program]) ->
         is_other = judges.by_zipfile(mutant) != originals()[original]
         others += is_other
         if judges.accepts(mutant):
-            differing = [name for name, unpack in programs.items() if unpack(mutant) != unpack(original)]
-            found += [f"{kind} ({', '.join(differing) or 'zipfile'})"] if is_other or differing else []
+            found += [
+                f"{kind}: {name}" for name in (["zipfile"] if is_other else differing(programs, original, mutant))
+            ]
         if others == count:
             break
     return found
+
+
+def differing(programs: t.Mapping[str, judges.Program], original: bytes, mutant: bytes) -> list[str]:
+    """The programs that unpack other contents; not because of attributes, which have no checksum."""
+    if judges.attributes(original) != judges.attributes(mutant):
+        return []
+    # What a program refuses, such as for a flag without meaning, is no other content.
+    return [name for name, unpack in programs.items() if unpack(mutant) not in (None, unpack(original))]
 
 
 def test_no_changed_content_is_accepted() -> None:
@@ -152,6 +161,6 @@ def test_no_changed_content_is_accepted() -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_no_changed_content_is_accepted_by_whichever_reader_it_is_unpacked(seed: int) -> None:
     assert mistakes(seed, 5000, judges.PROGRAMS) == []

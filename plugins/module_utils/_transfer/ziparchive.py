@@ -105,6 +105,10 @@ def _shown(name: bytes) -> str:
     return ascii(name[:80].decode("utf-8", "replace"))
 
 
+def _part() -> Damaged:
+    return Damaged("it is one part of a split archive")
+
+
 def _stray_bytes() -> Damaged:
     return Damaged("it has bytes that belong to no entry")
 
@@ -117,9 +121,11 @@ def _find_directory(file: BlockReader) -> _Directory:
     has_locator = locator >= 0 and file.read(locator, 4) == b"PK\6\7"
     # ZIP64 records, which some writers add without need, lie between the directory and its end record.
     if has_locator and offset + size != position:
+        if {disk, first_disk} - {0, _MAX16} or here not in (entries, _MAX16):
+            raise _part()
         return _find_directory64(file, locator, classic)
     if disk or first_disk or here != entries:
-        raise Damaged("it is one part of a split archive")
+        raise _part()
     return _checked(classic, position)
 
 
@@ -156,7 +162,7 @@ def _find_directory64(file: BlockReader, locator: int, classic: _Directory) -> _
     if signature != b"PK\6\6" or position + 12 + length != locator:
         raise Damaged("its ZIP64 end record is not where it should be")
     if disk or this_disk or first_disk or disks > 1 or here != entries:
-        raise Damaged("it is one part of a split archive")
+        raise _part()
     pairs = ((classic.entries, entries, _MAX16), (classic.size, size, _MAX32), (classic.offset, offset, _MAX32))
     if any(small not in (large, maximum) for small, large, maximum in pairs):
         raise Damaged("its two end records contradict each other")
@@ -176,9 +182,11 @@ def _entries(file: BlockReader, directory: _Directory) -> t.Iterator[_Entry]:
             raise Damaged(f"its directory has fewer entries than the {directory.entries} announced")
         fields = _CENTRAL.unpack(file.read(position, _CENTRAL.size))
         (signature, _by, needs, flags, method, _time, _date, crc, packed, unpacked) = fields[:10]
-        (name_length, extra_length, comment_length, _disk, _internal, _external, offset) = fields[10:]
+        (name_length, extra_length, comment_length, disk, _internal, _external, offset) = fields[10:]
         if signature != b"PK\1\2":
             raise Damaged("its directory is damaged")
+        if disk not in (0, _MAX16):
+            raise _part()
         name = file.read(position + _CENTRAL.size, name_length)
         extra = file.read(position + _CENTRAL.size + name_length, extra_length)
         unpacked, packed, offset = _large(_zip64_field(extra), (unpacked, packed, offset))

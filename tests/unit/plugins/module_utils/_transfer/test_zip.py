@@ -430,8 +430,28 @@ def test_one_part_of_a_split_archive(field: int, value: int) -> None:
 
 @pytest.mark.parametrize(
     ("record", "field", "value"),
-    [(b"PK\6\7", 4, 1), (b"PK\6\7", 16, 2), (b"PK\6\6", 16, 1), (b"PK\6\6", 20, 1), (b"PK\6\6", 24, 65535)],
-    ids=["disk of the end", "disks", "disk", "first disk", "entries here"],
+    [
+        (b"PK\5\6", 4, 1),
+        (b"PK\5\6", 6, 1),
+        (b"PK\5\6", 8, 7),
+        (b"PK\1\2", 34, 1),
+        (b"PK\6\7", 4, 1),
+        (b"PK\6\7", 16, 2),
+        (b"PK\6\6", 16, 1),
+        (b"PK\6\6", 20, 1),
+        (b"PK\6\6", 24, 65535),
+    ],
+    ids=[
+        "old disk",
+        "old first disk",
+        "old entries here",
+        "disk of an entry",
+        "disk of the end",
+        "disks",
+        "disk",
+        "first disk",
+        "entries here",
+    ],
 )
 def test_one_part_of_a_split_archive_with_zip64_records(record: bytes, field: int, value: int) -> None:
     data = bytearray(_many(65536))
