@@ -98,6 +98,7 @@ def _brought(context: _module.FileContext, job: inspection.Job) -> _module.Resul
             "seconds": round(outcome.seconds, 3),
             "source": outcome.source,
             "received": outcome.received,
+            **({"padding": outcome.file.padding} if outcome.file.padding else {}),
         }
 
 

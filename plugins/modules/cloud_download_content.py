@@ -67,9 +67,13 @@ options:
   verify:
     description:
       - How the content is verified after it has come. A digest that the server sends is always compared, and so is the length.
-      - With V(structure), the directory and all headers of a ZIP archive, and the size in the header of a PST file.
-      - With V(full), also the checksum of every entry of a ZIP archive, which reads and unpacks all of it once (to nowhere).
+      - With V(structure), the directory and all headers of a ZIP archive, and header and size of a PST file.
+      - With V(full), also the checksum of every entry of a ZIP archive, which reads and unpacks all of it once (to nowhere). Of a PST file it
+        checks no more than V(structure). Damage behind its header is not noticed, unless O(checksum) or the server names a digest.
       - With V(length), only as many bytes as announced. A file that is there is then compared with its receipt by size alone.
+      - Content that is damaged fails with the code V(damaged). The same content (by SHA-256) that failed twice is not fetched a third time,
+        unless another value of this option, O(checksum) or O(overwrite=always) asks for it. A private file C(.GUID.*.state) remembers that until
+        the file is there.
       - RV(verified) names what was reached.
     type: str
     choices: [full, structure, length]
@@ -184,7 +188,8 @@ sha256:
 verified:
   description:
     - How the content was verified, V(digest) (equal to O(checksum) or to a digest from the server), V(full) (every entry of the ZIP archive),
-      V(structure) (of the ZIP archive, or the size in the PST header), V(length) (as many bytes as announced) or V(none).
+      V(structure) (of the ZIP archive, or header and size of the PST file, also with O(verify=full)), V(length) (as many bytes as announced)
+      or V(none).
     - For a file that is unchanged, how it was verified when it came, or V(length) when only sizes were compared.
   returned: success, unless check mode predicts a change of content
   type: str
@@ -214,6 +219,13 @@ received:
   returned: when content was fetched
   type: int
   sample: 73400320
+padding:
+  description:
+    - How many zero bytes the ZIP archive has that belong to no entry. Some programs leave them behind its end or before its directory. They are
+      harmless, and stay in the file.
+  returned: when content was fetched whose structure was checked, and there are any
+  type: int
+  sample: 10018
 source:
   description: Which address sent the content, V(download) or V(content_download).
   returned: when content was fetched
@@ -338,7 +350,7 @@ error:
       type: raw
       sample: 73400320
     algorithm:
-      description: The algorithm of a digest that differs.
+      description: The algorithm of a digest that differs, or of the digest of damaged content.
       type: str
       sample: sha256
     got:

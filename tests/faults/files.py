@@ -45,7 +45,7 @@ MIXED_BIN = dataclasses.replace(
     BIN, body=noise(300_000, 3) + BIN.body[300_000:-300_000] + noise(300_000, 4), etag='"mixed"'
 )
 MIXED_PST = dataclasses.replace(
-    PST, body=PST.body[:200] + noise(300_000, 3) + PST.body[300_200:-300_000] + noise(300_000, 4), etag='"mixed"'
+    PST, body=PST.body[:600] + noise(300_000, 3) + PST.body[300_600:-300_000] + noise(300_000, 4), etag='"mixed"'
 )
 
 

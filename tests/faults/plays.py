@@ -155,6 +155,8 @@ def _unexpected(case: Case, run: Run, directory: pathlib.Path) -> t.Iterator[str
     if not run.told.get("hint") and code != "option":  # what is wrong with an option says what to do
         yield f"no hint says what to do: {_shown(run)}"
     kept = {name for name in os.listdir(directory) if name.startswith(".")}
+    if code == "damaged":
+        kept = {name for name in kept if not name.endswith(".state")}  # remembers what was refused, without its bytes
     if expected.kept is False and kept:
         yield f"left behind: {', '.join(sorted(kept))}"
     if expected.kept and not any(name.endswith(".part") for name in kept):

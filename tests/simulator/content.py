@@ -103,14 +103,9 @@ def _pst(size: int) -> tuple[Piece, ...]:
     struct.pack_into("<4s4x2sHHBB", header, 0, b"!BDN", b"SM", 23, 19, 1, 1)
     struct.pack_into("<Q", header, 0xB8, size)  # ROOT.ibFileEof: the file's size
     struct.pack_into("<BB", header, 512, 0x80, 0)  # sentinel; no encryption
-    struct.pack_into("<I", header, 4, _pst_crc(header[8:479]))
-    struct.pack_into("<I", header, 524, _pst_crc(header[8:524]))
+    struct.pack_into("<I", header, 4, crc.pst_crc(header[8:479]))
+    struct.pack_into("<I", header, 524, crc.pst_crc(header[8:524]))
     return ((0, bytes(header[:size])),)
-
-
-def _pst_crc(data: bytearray) -> int:
-    # The PST variant starts at zero and does not invert the result
-    return zlib.crc32(data, 0xFFFFFFFF) ^ 0xFFFFFFFF
 
 
 # ZIP: stored entries, so that their bytes are body bytes. Field by field after APPNOTE.TXT of PKWARE, section 4.3.

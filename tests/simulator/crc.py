@@ -9,6 +9,8 @@ Appending n bytes multiplies it by x^(8n), which gives crc(a + b) = crc(a) * x^(
 
 from __future__ import annotations
 
+import zlib
+
 _GENERATOR = 0xEDB88320
 _ONE = 0x80000000
 _X8 = _ONE >> 8
@@ -52,3 +54,8 @@ def repeat(crc: int, length: int, times: int) -> int:
         length *= 2
         times >>= 1
     return total
+
+
+def pst_crc(data: bytes | bytearray) -> int:
+    """The CRC of [MS-PST] 5.3: begun with zero, and not inverted at the end."""
+    return zlib.crc32(data, 0xFFFFFFFF) ^ 0xFFFFFFFF

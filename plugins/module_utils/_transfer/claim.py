@@ -11,6 +11,7 @@ same notices it at the next record (``Claim.check``) and stops.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import re
@@ -22,7 +23,7 @@ from .directory import Directory, digest_of, explaining, overtaken
 from .life import Writer
 from .pace import Pace
 from .partial import SUFFIX, Partial
-from .state import TOKEN, Planted, Record, StateFile
+from .state import TOKEN, Planted, Record, Refusal, StateFile
 
 _STATE: t.Final = "state"
 SCRATCH: t.Final = "test"
@@ -36,14 +37,18 @@ class Claim:
     """A sidecar that is ours and, in the ``with`` block, the partial that it is about.
 
     left: what an earlier run has recorded about the bytes in the partial; None when it is new. waited: whether another
-    run had the claim before, and may have changed everything.
+    run had the claim before, and may have changed everything. refusal: what is to be remembered for the next run about
+    content that is damaged.
     """
 
-    def __init__(self, stem: str, state: StateFile, partial: Partial, left: Record | None) -> None:
+    def __init__(
+        self, stem: str, state: StateFile, partial: Partial, left: Record | None, refusal: Refusal | None
+    ) -> None:
         self.stem = stem
         self.state = state
         self.partial = partial
         self.left = left
+        self.refusal = refusal
         self.waited = False
         self.token = partial.name.removesuffix(SUFFIX).rpartition(".")[2]
         self._kept = False
@@ -52,13 +57,13 @@ class Claim:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        """Remove both files, unless they are kept for the next run."""
+        """Remove both files, unless they are kept for the next run; a refusal is kept without a partial."""
         self.partial.close()
         try:
             if not self._kept:
                 for kind in _KINDS:
                     self.state.directory.remove(self.name_of(kind))
-                self.state.remove()
+                _put_down(self.state, Record(self.token, None, refusal=self.refusal))
         finally:
             self.state.close()
 
@@ -99,6 +104,21 @@ def acquire(directory: Directory, stem: str, pace: Pace) -> Claim:
         pace.sleep(_LOOK_AGAIN)
 
 
+def refusal_in(directory: Directory, stem: str) -> Refusal | None:
+    """What earlier runs remember about damaged content, without taking anything."""
+    with contextlib.suppress(OSError, Planted):
+        found = StateFile.open(directory, stem + _STATE)
+        try:
+            return _refusal_of(found.read(), stem)
+        finally:
+            found.close()
+    return None
+
+
+def _refusal_of(record: Record | None, stem: str) -> Refusal | None:
+    return record.refusal if record and record.refusal and record.refusal.stem == stem else None
+
+
 def tidy(directory: Directory, stem: str) -> None:
     """Remove what a run has left that ended just before it could do so itself."""
     if directory.stat(stem + _STATE) is None and not _others(directory, stem, ""):
@@ -107,7 +127,7 @@ def tidy(directory: Directory, stem: str) -> None:
         claim = _take(directory, stem, secrets.token_hex(4))
     if isinstance(claim, Claim):
         with claim:
-            pass
+            claim.refusal = None  # the file is there
 
 
 def _take(directory: Directory, stem: str, token: str) -> Claim | Record | None:
@@ -133,8 +153,9 @@ def _take(directory: Directory, stem: str, token: str) -> Claim | Record | None:
                 continue  # it was exchanged before it was locked
             if not has_lock or (record and record.writer and record.writer.is_alive):
                 return record
+            fresh = dataclasses.replace(fresh, refusal=_refusal_of(record, stem))
             if record and (record.writer is None or record.writer.is_gone):
-                fresh = dataclasses.replace(record, token=token, writer=fresh.writer)
+                fresh = dataclasses.replace(record, token=token, writer=fresh.writer, refusal=fresh.refusal)
             if record:
                 others.sort(key=lambda name: record.token not in name)
             return _begun(_exchanged(found, stem, fresh), stem, fresh, others)
@@ -168,7 +189,8 @@ def _begun(state: StateFile, stem: str, record: Record, others: t.Sequence[str])
             adopted = next((p for p in (Partial.adopt(directory, other, name) for other in theirs) if p), None)
         for other in others:
             directory.remove(other)
-        return Claim(stem, state, adopted or Partial.create(directory, name), record if adopted else None)
+        partial = adopted or Partial.create(directory, name)
+        return Claim(stem, state, partial, record if adopted else None, record.refusal)
     except BaseException:
         if adopted:
             adopted.keep()
@@ -180,12 +202,18 @@ def _begun(state: StateFile, stem: str, record: Record, others: t.Sequence[str])
 def _given_up(state: StateFile, record: Record) -> None:
     """Leave the sidecar of what can be continued to whoever comes next, in this process or in another one."""
     try:
-        if record.can_be_continued:
-            state.write(dataclasses.replace(record, writer=None))
-        else:
-            state.remove()
+        _put_down(state, dataclasses.replace(record, writer=None))
     finally:
         state.close()
+
+
+def _put_down(state: StateFile, record: Record) -> None:
+    """Leave the record where the next run can use it, and no sidecar otherwise."""
+    if not record.can_be_continued and record.refusal is None:
+        state.remove()
+    elif state.is_in_place():
+        with contextlib.suppress(OSError):  # the error that ends the run is more important
+            state.write(record)
 
 
 def remove_left(directory: Directory, stem: str) -> None:

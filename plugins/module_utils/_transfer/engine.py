@@ -26,9 +26,13 @@ from .pace import Pace
 from .partial import Partial
 from .receipt import Receipt
 from .sink import Sink
+from .state import Refusal
+from .structure import Proof
 from .transfer import Transfer
 
-_EXTENSIONS: t.Final = {"zip": ".zip", "pst": ".pst", None: ".bin"}
+_UNKNOWN: t.Final = "bin"  # the extension of a file of no known format
+
+_MOST_REFUSALS: t.Final = 2  # of the same content
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,7 @@ def fetch(job: Job, finding: Finding) -> Outcome:
                 inspection.look(job, finding)
                 if not finding.needs_content:
                     return Outcome(inspection.describe(job, finding), None, 0, pace.clock() - started)
+            _check_refusal(job, claimed.refusal)
             _rehearse(job, finding, claimed)
             target = Sink(
                 claimed,
@@ -92,10 +97,18 @@ def tidy(job: Job, finding: Finding) -> None:
 
 
 def predict(job: Job, finding: Finding) -> None:
-    """In check mode, in the place of ``fetch``: raise OptionError where no file can be created."""
+    """In check mode, in the place of ``fetch``: raise what it is certain to raise.
+
+    OptionError where no file can be created; StorwareError (``damaged``) for content that is not fetched again.
+    """
     inspection.check_writable(finding.directory, "dest")
     with workplace(job, finding) as place:
         inspection.check_writable(place, "tmp_dest" if job.tmp_dest else "dest")
+        try:
+            _check_refusal(job, claim.refusal_in(place, stem_of(job)))
+        except StorwareError as error:
+            _complete(error, job, finding, 0)
+            raise
 
 
 def stem_of(job: Job) -> str:
@@ -132,14 +145,57 @@ def _fetch(job: Job, finding: Finding, target: Sink, pace: Pace) -> tuple[File, 
         target.finish()
         job.tell(lambda: _standing(job, finding, target, inspection.VERIFYING))
         try:
-            verified = _prove(job, target)
+            proof = _prove(job, target)
         except StorwareError as error:
             if not _may_be_mixed(error, job, target):
                 target.spoil(error.code != "cannot_verify")
+                _note_refusal(error, job, target)
                 raise
             transfer.start_over(error)
         else:
-            return _publish(job, finding, target, verified), transfer.received
+            return _publish(job, finding, target, proof), transfer.received
+
+
+def _check_refusal(job: Job, refusal: Refusal | None) -> None:
+    """Raise StorwareError (``damaged``) for content that was refused often enough for what is asked for now."""
+    if refusal is None or refusal.times < _MOST_REFUSALS or refusal.level != job.level:
+        return
+    if job.checksum is None and job.overwrite != inspection.ALWAYS:
+        raise StorwareError(
+            f"the server has sent the same damaged content {refusal.times} times (SHA-256 {refusal.sha256}), "
+            "so it is not fetched again",
+            code="damaged",
+            hint=f"{_advice(refusal.sha256, is_announced=refusal.is_announced)} "
+            "To fetch it all the same, set overwrite: always.",
+            details=_digest_of(refusal.sha256),
+        )
+
+
+def _note_refusal(error: StorwareError, job: Job, target: Sink) -> None:
+    """Remember damaged content, which may be all that the server will ever send, and say what can be done."""
+    if error.code != "damaged" or target.joined:
+        return  # parts that were put together may be damaged by that
+    sha256, before = target.digests.hex("sha256") or "", target.claim.refusal
+    is_again = before is not None and (before.sha256, before.level) == (sha256, job.level)
+    times = before.times + 1 if before and is_again else 1
+    is_announced = target.claims.length is not None
+    target.claim.refusal = Refusal(target.claim.stem, sha256, job.level, times, is_announced)
+    first = "" if is_again else "Run the task again. If the same content comes: "
+    error.hint = first + _advice(sha256, is_announced=is_announced)
+    error.details = {**_digest_of(sha256), **error.details}
+
+
+def _advice(sha256: str, *, is_announced: bool) -> str:
+    """What can be done about content that the server always sends damaged."""
+    # Without a length, verify=length checks the structure as well.
+    accept = "verify: length" if is_announced else f"checksum: sha256:{sha256}"
+    return (
+        f"Prepare the download again with storware.backup.cloud_download, or, to have the file as it is, set {accept}."
+    )
+
+
+def _digest_of(sha256: str) -> dict[str, str]:
+    return {"algorithm": "sha256", "got": sha256}
 
 
 def _standing(job: Job, finding: Finding, target: Sink, stage: str) -> Standing:
@@ -147,12 +203,11 @@ def _standing(job: Job, finding: Finding, target: Sink, stage: str) -> Standing:
     return Standing(name, stage, target.offset, target.claims.length)
 
 
-def _prove(job: Job, target: Sink) -> str:
-    """Check what has come; returns the level that was reached."""
+def _prove(job: Job, target: Sink) -> Proof:
+    """Check what has come."""
     partial = target.claim.partial
-    format = verify.detect(partial.read_at(0, 16))
     # What was put together without a validator may be of two files: only the checksums of its entries tell.
-    level = "full" if target.joined == sink.WEAK and format == "zip" else job.level
+    level = "full" if target.joined == sink.WEAK and target.shows_mixtures else job.level
     with explaining(f"read {partial.path}"):
         return verify.prove(
             partial.fd,
@@ -161,7 +216,7 @@ def _prove(job: Job, target: Sink) -> str:
             announced=target.claims.length,
             digests=target.digests,
             claimed=target.claims.digest,
-            format=format,
+            format=target.format,
             check_time=job.pace.check,
         )
 
@@ -173,19 +228,19 @@ def _may_be_mixed(error: StorwareError, job: Job, target: Sink) -> bool:
     return bool(target.joined) and error.code in ("damaged", "digest_mismatch")
 
 
-def _publish(job: Job, finding: Finding, target: Sink, verified: str) -> File:
+def _publish(job: Job, finding: Finding, target: Sink, proof: Proof) -> File:
     """Give the file its name: the one that it has, or in a directory the first that is free when it gets it."""
     partial, size = target.claim.partial, target.offset
     sha256 = target.digests.hex("sha256") or ""
-    format = verify.detect(partial.read_at(0, 16))
+    format = target.format.name if target.format else None
     is_chosen = finding.name is None
-    wanted = finding.name or names.safe_name(target.claims.name, job.guid.lower() + _EXTENSIONS[format])
+    wanted = finding.name or names.safe_name(target.claims.name, f"{job.guid.lower()}.{format or _UNKNOWN}")
     for name in names.names_for(wanted, job.guid.lower()) if is_chosen else [wanted]:
         is_new = is_chosen and not _is_left(job, finding.directory, name, size, sha256)
         if is_new and not _is_free(finding.directory, name):
             continue
         finding.name = name
-        note = Receipt(name, job.guid.lower(), size, sha256, verified)
+        note = Receipt(name, job.guid.lower(), size, sha256, proof.level)
         with Partial.create(partial.directory, target.claim.name_of(claim.NOTE)) as note_partial:
             note_partial.write_at(0, receipt.render(note, datetime.datetime.now(datetime.timezone.utc)))
             target.claim.check()
@@ -199,7 +254,8 @@ def _publish(job: Job, finding: Finding, target: Sink, verified: str) -> File:
         _check_path(finding, partial)
         with explaining(f"set the attributes of {finding.path}"):
             set_flags(partial.fd, finding.path, job.attributes)  # an immutable file could not get its name
-        return File(finding.path, size, sha256, verified, format)
+        target.claim.refusal = None
+        return File(finding.path, size, sha256, proof.level, format, proof.padding)
     raise StorwareError(
         f"all names for the file are taken by others, such as {finding.directory.path_of(wanted)}",
         code="name_taken",

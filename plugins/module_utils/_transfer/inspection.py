@@ -17,7 +17,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._errors import OptionError
-from . import publish, receipt, verify
+from . import formats, publish, receipt, verify
 from .attributes import FileAttributes
 from .directory import Directory, explaining, kind_of, user_name
 from .pace import DeadlinePassed, Limits, Pace
@@ -107,13 +107,14 @@ class Facts:
 
 @dataclass(frozen=True)
 class File:
-    """The file as it is, or as it is known. Sizes in bytes; None: not known."""
+    """The file as it is, or as it is known. Sizes in bytes; None: not known. padding: see ``structure.Proof``."""
 
     path: str
     size: int | None
     sha256: str | None
     verified: str
     format: str | None
+    padding: int = 0
 
 
 class Finding:
@@ -253,7 +254,7 @@ def describe(job: Job, finding: Finding) -> File:
     elif known and known.verified != "none" and job.level == "length":
         verified = "length"
     with explaining(f"read {finding.path}"), finding.reading() as fd:
-        format = verify.detect(os.pread(fd, 16, 0))
+        format = formats.name_of(os.pread(fd, formats.HEAD, 0))
         size = os.fstat(fd).st_size
     return File(finding.path, size, sha256, verified, format)
 

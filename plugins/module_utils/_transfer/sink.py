@@ -16,7 +16,7 @@ import time
 import typing as t
 
 from .._errors import Interrupted, StorwareError
-from . import names
+from . import formats, names
 from .claim import Claim
 from .directory import explaining
 from .headers import Claims
@@ -24,8 +24,8 @@ from .life import Writer
 from .pace import DeadlinePassed
 from .partial import check_space
 from .state import Record
-from .verify import Checksum, Digests, detect, digest_blocks
-from .ziparchive import CheckTime, no_limit
+from .structure import CheckTime, no_limit
+from .verify import Checksum, Digests, digest_blocks
 
 COMMIT_BYTES: t.Final = 24 * 1024 * 1024  # a record at the latest after so many bytes,
 COMMIT_SECONDS: t.Final = 5.0  # or after so long
@@ -93,9 +93,20 @@ class Sink:
             # Otherwise the parts may be of two files, and only a proof of the whole would show it.
             or self._checksum is not None
             or self.claims.digest is not None
-            or detect(self.claim.partial.read_at(0, 16)) == "zip"
+            or self.shows_mixtures
             or self._allow_unverified
         )
+
+    @property
+    def shows_mixtures(self) -> bool:
+        """Whether checking the contents of this format would show that the bytes are of two files."""
+        format = self.format
+        return format is not None and format.covers_contents
+
+    @property
+    def format(self) -> formats.Format | None:
+        """The format that the content has."""
+        return formats.detect(self.claim.partial.read_at(0, formats.HEAD))
 
     def recover(self, check_time: CheckTime = no_limit) -> None:
         """Go on with what an earlier run has left, if it still has the digest that was recorded."""
@@ -258,7 +269,7 @@ class Sink:
     def _write_record(self, record: Record) -> None:
         state = self.claim.state
         with explaining(f"write {state.directory.path_of(state.name)}"):
-            state.write(record)
+            state.write(dataclasses.replace(record, refusal=self.claim.refusal))
 
     def _record(self) -> Record:
         claims = self.claims

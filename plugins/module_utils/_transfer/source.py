@@ -17,9 +17,9 @@ import typing as t
 from .. import _deadline, _markup
 from .._errors import StorwareError
 from . import headers as fields
+from .formats import detect
 from .headers import Claims
 from .pace import Pace, TransferInterrupted
-from .verify import detect
 
 try:
     from urllib3.exceptions import HTTPError

@@ -22,11 +22,12 @@ from dataclasses import dataclass
 from .._errors import OptionError
 from .directory import Directory, close, kind_of, lock, write_all
 from .life import Writer
-from .verify import Checksum
+from .verify import LEVELS, Checksum
 
 _SLOT: t.Final = 4096  # bytes; written in one piece by the usual file systems
 _SCHEMA: t.Final = 1
 _DIGEST: t.Final = re.compile(r"[0-9a-f]{64}")
+_MOST_TIMES: t.Final = 2**31
 _FIELD: t.Final = re.compile(r"[\x20-\x7e\x80-\xff]*")  # what a header field may hold
 TOKEN: t.Final = re.compile(r"[0-9a-f]{8}")
 
@@ -40,12 +41,28 @@ class Planted(Exception):
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """Content that came whole and was refused as damaged.
+
+    stem: of the transfer; whoever may rename files in the directory could otherwise give it to another one. level: that
+    was asked for. times: that the content with this digest came in a row. is_announced: whether its length was.
+    """
+
+    stem: str
+    sha256: str
+    level: str
+    times: int
+    is_announced: bool
+
+
+@dataclass(frozen=True)
 class Record:
     """token: of the run whose partial this is about. writer: that run's process; None once it has ended in order.
 
     What is known of the content on the server: source (which address sends it), validator (a strong one, for
     If-Range), length, name, digest (``algorithm:hex``). The first offset bytes are on the disk and have the digest
     sha256. joined: how the parts of several answers were proved to belong together (empty, strong or weak).
+    refusal: of the content that an earlier run has fetched.
     """
 
     token: str
@@ -58,6 +75,7 @@ class Record:
     offset: int = 0
     sha256: str = ""
     joined: str = ""
+    refusal: Refusal | None = None
 
     @property
     def can_be_continued(self) -> bool:
@@ -183,8 +201,10 @@ def _parse(slot: bytes) -> tuple[int, Record] | None:
 
 def _record(fields: dict[str, t.Any]) -> Record:
     """Raises ValueError, TypeError, KeyError or OptionError for what no run of this version has written."""
-    writer = fields.pop("writer")
-    record = Record(writer=_writer(**writer) if writer else None, **fields)
+    writer, refusal = fields.pop("writer"), fields.pop("refusal", None)
+    record = Record(
+        writer=_writer(**writer) if writer else None, refusal=None if refusal is None else _refusal(**refusal), **fields
+    )
     for name in ("token", "source", "sha256", "joined"):
         _typed(getattr(record, name), str)
     for name in ("validator", "name", "digest"):
@@ -202,6 +222,16 @@ def _writer(pid: t.Any, **names: t.Any) -> Writer:
     if not 0 < _typed(pid, int) < 2**31:  # others mean several processes, or none
         raise ValueError("no process")
     return Writer(pid, **{name: _typed(value, str) for name, value in names.items()})
+
+
+def _refusal(**fields: t.Any) -> Refusal:
+    refusal = Refusal(**fields)
+    _typed(refusal.stem, str)
+    _typed(refusal.is_announced, bool)
+    is_digest = _DIGEST.fullmatch(_typed(refusal.sha256, str))
+    if not is_digest or _typed(refusal.level, str) not in LEVELS or not 0 < _typed(refusal.times, int) < _MOST_TIMES:
+        raise ValueError("no refusal")
+    return refusal
 
 
 def _typed(value: t.Any, *types: type) -> t.Any:

@@ -9,8 +9,8 @@ import contextlib
 import typing as t
 
 from .._errors import Interrupted, StorwareError
+from . import formats, names, verify
 from . import headers as fields
-from . import names, verify
 from .headers import Claims
 from .inspection import Job
 from .pace import Pace, TooSlow, TransferInterrupted, Tries
@@ -185,14 +185,14 @@ class Transfer:
         """A file whose name promises a known format must start like one, but for one that is empty and says so."""
         name = self._name or names.safe_name(claims.name, "")
         promised = names.extension_of(name)
-        if head and promised in ("zip", "pst") and verify.detect(head) != promised:
+        if head and promised in formats.NAMES and formats.name_of(head) != promised:
             start = head[:8]
             raise NotAFile(f"sent something that is no {promised.upper()} file as {name} (it starts with {start!r})")
 
     def _check_provable(self, head: bytes, claims: Claims) -> None:
         """What nothing could prove in the end is not fetched in the first place."""
         job = self._job
-        is_provable = job.checksum or claims.digest or claims.length is not None or verify.detect(head)
+        is_provable = job.checksum or claims.digest or claims.length is not None or formats.detect(head)
         if not is_provable and not job.allow_unverified:
             raise verify.unverified()
 

@@ -1,10 +1,10 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Proof that the bytes are the file: digests, and what the two known formats say about themselves.
+"""Proof that the bytes are the file: digests, and what the known formats say about themselves.
 
 The levels, strongest first: ``digest`` (equal to a digest that the user or the server gave), ``full`` (every CRC of a
-ZIP), ``structure`` (a ZIP's directory and headers, the size in a PST's header), ``length`` (as many bytes as
+ZIP), ``structure`` (a ZIP's directory and headers, header and size of a PST), ``length`` (as many bytes as
 announced), ``none``. The result always names the level that was reached, never the one that was asked for.
 """
 
@@ -13,13 +13,12 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import struct
 import typing as t
 from dataclasses import dataclass
 
 from .._errors import OptionError, StorwareError
-from . import ziparchive
-from .ziparchive import CheckTime, Damaged, no_limit
+from .formats import Format
+from .structure import CheckTime, Proof, no_limit
 
 LEVELS: t.Final = ("none", "length", "structure", "full", "digest")  # from the weakest
 
@@ -114,13 +113,6 @@ def _hasher(algorithm: str) -> Hash | None:
         return None
 
 
-def detect(head: bytes) -> str | None:
-    """The format that a file with these first bytes has: zip, pst, or None for an unknown one."""
-    if head.startswith((b"PK\3\4", b"PK\5\6", b"PK\7\x08PK\3\4")):
-        return "zip"
-    return "pst" if head.startswith(b"!BDN") else None
-
-
 @dataclass(frozen=True)
 class Wanted:
     """How much proof is asked for. level: full, structure or length."""
@@ -138,29 +130,29 @@ def prove(
     announced: int | None,
     digests: Digests,
     claimed: Checksum | None,
-    format: str | None,
+    format: Format | None,
     check_time: CheckTime = no_limit,
-) -> str:
-    """Check the file with everything there is to check it by; returns the level that was reached.
+) -> Proof:
+    """Check the file with everything there is to check it by; returns the level that was reached, and what was found.
 
     announced: the length the server gave, equal to size by now. claimed: the digest the server gave.
     Raises StorwareError: ``checksum_mismatch``, ``digest_mismatch``, ``damaged``, ``cannot_verify``, ``unverified``.
     """
     if wanted.checksum:
         _compare(wanted.checksum, digests, "checksum_mismatch", "the option checksum asks for")
-        return "digest"  # these are the bytes the user wants, whatever they hold
+        return Proof("digest")  # these are the bytes the user wants, whatever they hold
     has_digest = claimed is not None and digests.hex(claimed.algorithm) is not None
     if claimed and has_digest:
         _compare(claimed, digests, "digest_mismatch", "the server announced")
     if not size and wanted.allow_unverified:
-        return "none"  # a server whose file is not ready sends nothing, with the length and digest of nothing
-    reached = "none" if announced is None else "length"
+        return Proof("none")  # a server whose file is not ready sends nothing, with the length and digest of nothing
+    reached = Proof("none" if announced is None else "length")
     # With no length to compare, the structure is the only proof there is, also when less was asked for.
-    if wanted.level != "length" or announced is None:
-        reached = _check_structure(fd, size, wanted.level, format, check_time) or reached
+    if format and (wanted.level != "length" or announced is None):
+        reached = format.check(fd, size, wanted.level == "full", check_time)
     if has_digest:
-        return "digest"
-    if reached == "none" and not wanted.allow_unverified:
+        return reached._replace(level="digest")
+    if reached.level == "none" and not wanted.allow_unverified:
         raise unverified()
     return reached
 
@@ -175,16 +167,6 @@ def unverified() -> StorwareError:
     )
 
 
-def _check_structure(fd: int, size: int, level: str, format: str | None, check_time: CheckTime) -> str | None:
-    if format == "zip":
-        ziparchive.check(fd, size, contents=level == "full", check_time=check_time)
-        return "full" if level == "full" else "structure"
-    if format == "pst":
-        _check_pst(fd, size)
-        return "structure"
-    return None
-
-
 def _compare(wanted: Checksum, digests: Digests, code: str, who: str) -> None:
     got = digests.hex(wanted.algorithm)
     if got != wanted.digest:
@@ -194,24 +176,3 @@ def _compare(wanted: Checksum, digests: Digests, code: str, who: str) -> None:
             hint="Check that the checksum belongs to this download." if code == "checksum_mismatch" else "",
             details={"algorithm": wanted.algorithm, "got": got, "expected": wanted.digest},
         )
-
-
-# Offset and form of ROOT.ibFileEof, the file's own size ([MS-PST] 2.2.2.5, 2.2.2.6).
-_PST_UNICODE: t.Final = (0xB8, "<Q")
-_PST_ANSI: t.Final = (0xA8, "<I")
-
-
-def _check_pst(fd: int, size: int) -> None:
-    header = os.pread(fd, 0xC0, 0)
-    if len(header) < 0xC0:
-        raise Damaged(f"it starts like a PST file, but is only {size} bytes long")
-    (version,) = struct.unpack_from("<H", header, 10)
-    if version >= 23:
-        offset, form = _PST_UNICODE
-    elif version in (14, 15):
-        offset, form = _PST_ANSI
-    else:
-        raise Damaged(f"it starts like a PST file, but has the unknown version {version}")
-    (own_size,) = struct.unpack_from(form, header, offset)
-    if own_size != size:
-        raise Damaged(f"its PST header says that it is {own_size} bytes long, but it is {size}")

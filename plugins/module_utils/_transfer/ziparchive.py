@@ -3,15 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whether a ZIP archive is whole, in constant memory and, whatever it holds, in time that grows with its size only.
 
-Stricter than the standard library's reader, which tolerates what a cut or patched file shows: nothing may lie before,
-between or after the records, none may overlap, and each local header must agree with the directory.
-Field names and numbers are those of PKWARE's APPNOTE.TXT, section 4.3.
+Stricter than the standard library's reader, which tolerates what a cut or patched file shows: nothing but zeros may lie
+between entries, before the directory or after the end, no records may overlap, and each local header must agree with
+the directory.
+Field names and numbers are those of PKWARE's APPNOTE.TXT, sections 4.3 and 8.5.
 """
 
 from __future__ import annotations
 
 import bisect
-import os
 import struct
 import typing as t
 import zlib
@@ -19,6 +19,12 @@ from array import array
 from dataclasses import dataclass
 
 from .._errors import StorwareError
+from .blocks import BlockReader
+from .structure import CheckTime, Damaged, Proof
+
+# What a split archive begins with, and also one that was to be split and fitted into a single volume (8.5.4, 8.5.5).
+_MARKERS: t.Final = (b"PK\7\x08", b"PK00")
+STARTS: t.Final = tuple(marker + start for marker in (b"", *_MARKERS) for start in (b"PK\3\4", b"PK\5\6"))
 
 _MAX16: t.Final = 0xFFFF  # in a field: the value is in the ZIP64 record
 _MAX32: t.Final = 0xFFFFFFFF
@@ -33,24 +39,11 @@ _LONGEST_DESCRIPTOR: t.Final = 24  # bytes that may follow an entry's data; shor
 
 _ENCRYPTED: t.Final = 0x1
 _DESCRIPTOR: t.Final = 0x8
+_UTF8: t.Final = 0x800
+_DECIDING: t.Final = _ENCRYPTED | 0x20 | 0x40 | 0x2000  # how data is read: encrypted in some way, or a patch (4.4.4)
+_NEWEST: t.Final = 63  # version of the format, times ten
 _STORED: t.Final = 0
 _DEFLATED: t.Final = 8
-
-
-CheckTime = t.Callable[[], None]  # is called again and again by what may take long; raises when the time is over
-
-
-def no_limit() -> None:
-    """For work that may take any time."""
-
-
-class Damaged(StorwareError):
-    """The content is not what its own structure says; why is a sentence about the file."""
-
-    code = "damaged"
-
-    def __init__(self, why: str) -> None:
-        super().__init__(f"the content is damaged: {why}")
 
 
 @dataclass(frozen=True)
@@ -68,108 +61,112 @@ class _Entry:
     @property
     def shown(self) -> str:
         """The name for messages."""
-        return ascii(self.name[:80].decode("utf-8", "replace"))
+        return _shown(self.name)
 
 
 @dataclass(frozen=True)
 class _Directory:
-    """Where the central directory is and how many entries it has."""
+    """Where the central directory is and how many entries it has; padding: zero bytes behind the end of the archive."""
 
     offset: int
     size: int
     entries: int
+    padding: int = 0
 
 
-class _File:
-    """Reads at any offset, through one buffer so that neighbours cost no further system call."""
-
-    def __init__(self, fd: int, size: int, block: int) -> None:
-        self.size = size
-        self._fd = fd
-        self._block = block
-        self._start = 0
-        self._buffer = b""
-
-    def read(self, offset: int, length: int) -> bytes:
-        """Exactly these bytes. Raises Damaged when the file does not have them."""
-        if offset < 0 or offset + length > self.size:
-            raise Damaged(f"its records point to byte {offset + length}, but it is {self.size} bytes long")
-        if not self._start <= offset or offset + length > self._start + len(self._buffer):
-            self._start, self._buffer = offset, _pread(self._fd, max(length, self._block), offset)
-        begin = offset - self._start
-        return self._buffer[begin : begin + length]
-
-
-def check(fd: int, size: int, *, contents: bool, check_time: CheckTime = no_limit) -> int:
-    """Check the structure and, if contents is set, the CRC of every entry; returns the number of entries.
+def check(fd: int, size: int, contents: bool, check_time: CheckTime) -> Proof:
+    """Check the structure and, if contents is set, the CRC of every entry.
 
     Raises Damaged, or StorwareError (``cannot_verify``) for contents that cannot be checked: encrypted, or packed with
     a method that is not known here.
     """
-    directory = _find_directory(_File(fd, size, _BLOCK))
-    headers = _File(fd, size, 4096)  # a small block: what lies between two local headers is not wanted
+    file = BlockReader(fd, size, _BLOCK)
+    directory = _find_directory(file)
+    headers = BlockReader(fd, size, 4096)  # a small block: what lies between two local headers is not wanted
 
     def entries() -> t.Iterator[_Entry]:
-        for entry in _entries(_File(fd, size, _BLOCK), directory):
+        for entry in _entries(file, directory):
             check_time()
             yield entry
 
-    starts = _starts(entries)
-    first = directory.offset
-    for entry, end in _with_ends(entries(), starts, directory.offset):
+    first, padding = directory.offset, directory.padding
+    for entry, end in _with_ends(entries(), _starts(entries), directory.offset):
         first = min(first, entry.offset)
-        start = _check_local_header(headers, entry, end)
+        start = _check_local_header(headers, entry, end, contents)
+        padding += _check_gap(headers, entry, start + entry.packed, end, check_time)
         if contents:
-            _check_content(fd, entry, start, check_time)
-    if first:
-        raise Damaged("it has bytes that belong to no entry")
-    return directory.entries
+            _check_content(file, entry, start, check_time)
+    if first and not (first == 4 and file.read(0, first) in _MARKERS):
+        raise _stray_bytes()
+    return Proof("full" if contents else "structure", padding)
 
 
-def _find_directory(file: _File) -> _Directory:
-    position, end = _find_end(file)
+def _shown(name: bytes) -> str:
+    return ascii(name[:80].decode("utf-8", "replace"))
+
+
+def _part() -> Damaged:
+    return Damaged("it is one part of a split archive")
+
+
+def _stray_bytes() -> Damaged:
+    return Damaged("it has bytes that belong to no entry")
+
+
+def _find_directory(file: BlockReader) -> _Directory:
+    position, end, padding = _find_end(file)
     _signature, disk, first_disk, here, entries, size, offset, _comment = end
-    classic = _Directory(offset, size, entries)
+    classic = _Directory(offset, size, entries, padding)
     locator = position - _LOCATOR.size
     has_locator = locator >= 0 and file.read(locator, 4) == b"PK\6\7"
     # ZIP64 records, which some writers add without need, lie between the directory and its end record.
     if has_locator and offset + size != position:
+        if {disk, first_disk} - {0, _MAX16} or here not in (entries, _MAX16):
+            raise _part()
         return _find_directory64(file, locator, classic)
     if disk or first_disk or here != entries:
-        raise Damaged("it is one part of a split archive")
+        raise _part()
     return _checked(classic, position)
 
 
-def _find_end(file: _File) -> tuple[int, tuple[t.Any, ...]]:
-    """Position and fields of the end record: the last one whose comment ends with the file."""
-    tail_start = max(0, file.size - _END.size - _MAX16)
+def _find_end(file: BlockReader) -> tuple[int, tuple[t.Any, ...], int]:
+    """Position and fields of the end record, and the zeros behind it: programs that write whole blocks leave some.
+
+    It is the last one whose comment ends with the file or, if there is none, with zeros behind it.
+    """
+    tail_start = max(0, file.size - _END.size - _MAX16)  # no reader looks for it further back
     tail = file.read(tail_start, file.size - tail_start)
-    what = "without an end, so it is cut"
+    data_end = len(tail.rstrip(b"\0"))
+    found, what = None, "without an end, so it is cut"
     position = tail.rfind(b"PK\5\6")
     while position >= 0:
         if position + _END.size <= len(tail):
             fields = _END.unpack_from(tail, position)
-            end = position + _END.size + fields[-1]
-            if end == len(tail):
-                return tail_start + position, fields
-            if end < len(tail):
+            padding = len(tail) - position - _END.size - fields[-1]
+            if padding == 0:
+                return tail_start + position, fields, 0
+            if padding > len(tail) - data_end:
                 what = "with something after its end"
+            elif padding > 0:
+                found = found or (tail_start + position, fields, padding)
         position = tail.rfind(b"PK\5\6", 0, position)
-    raise Damaged(f"it is a ZIP archive {what}")
+    if found is None:
+        raise Damaged(f"it is a ZIP archive {what}")
+    return found
 
 
-def _find_directory64(file: _File, locator: int, classic: _Directory) -> _Directory:
+def _find_directory64(file: BlockReader, locator: int, classic: _Directory) -> _Directory:
     _signature, disk, position, disks = _LOCATOR.unpack(file.read(locator, _LOCATOR.size))
     fields = _END64.unpack(file.read(position, _END64.size))
     signature, length, _by, _needs, this_disk, first_disk, here, entries, size, offset = fields
     if signature != b"PK\6\6" or position + 12 + length != locator:
         raise Damaged("its ZIP64 end record is not where it should be")
     if disk or this_disk or first_disk or disks > 1 or here != entries:
-        raise Damaged("it is one part of a split archive")
+        raise _part()
     pairs = ((classic.entries, entries, _MAX16), (classic.size, size, _MAX32), (classic.offset, offset, _MAX32))
     if any(small not in (large, maximum) for small, large, maximum in pairs):
         raise Damaged("its two end records contradict each other")
-    return _checked(_Directory(offset, size, entries), position)
+    return _checked(_Directory(offset, size, entries, classic.padding), position)
 
 
 def _checked(directory: _Directory, end: int) -> _Directory:
@@ -178,69 +175,101 @@ def _checked(directory: _Directory, end: int) -> _Directory:
     return directory
 
 
-def _entries(file: _File, directory: _Directory) -> t.Iterator[_Entry]:
+def _entries(file: BlockReader, directory: _Directory) -> t.Iterator[_Entry]:
     position, end = directory.offset, directory.offset + directory.size
     for _number in range(directory.entries):
         if position + _CENTRAL.size > end:
             raise Damaged(f"its directory has fewer entries than the {directory.entries} announced")
         fields = _CENTRAL.unpack(file.read(position, _CENTRAL.size))
-        (signature, _by, _needs, flags, method, _time, _date, crc, packed, unpacked) = fields[:10]
-        (name_length, extra_length, comment_length, _disk, _internal, _external, offset) = fields[10:]
+        (signature, _by, needs, flags, method, _time, _date, crc, packed, unpacked) = fields[:10]
+        (name_length, extra_length, comment_length, disk, _internal, _external, offset) = fields[10:]
         if signature != b"PK\1\2":
             raise Damaged("its directory is damaged")
+        if disk not in (0, _MAX16):
+            raise _part()
         name = file.read(position + _CENTRAL.size, name_length)
         extra = file.read(position + _CENTRAL.size + name_length, extra_length)
-        unpacked, packed, offset = _large(extra, (unpacked, packed, offset))
+        unpacked, packed, offset = _large(_zip64_field(extra), (unpacked, packed, offset))
+        if needs & 0xFF > _NEWEST:
+            raise Damaged(f"its directory says that {_shown(name)} needs a version of the format that there is not")
         yield _Entry(name, flags, method, crc, packed, unpacked, offset)
         position += _CENTRAL.size + name_length + extra_length + comment_length
     if position != end:
         raise Damaged("its directory is longer than its entries")
 
 
-def _large(extra: bytes, values: tuple[int, ...]) -> tuple[int, ...]:
-    """The values, those that are all ones taken from the ZIP64 extra field, which holds them in this order."""
+def _large(field: bytes, values: tuple[int, ...]) -> tuple[int, ...]:
+    """The values, those that are all ones taken from the ZIP64 field, which holds them in this order (4.5.3).
+
+    Without such a field they mean what they say: Info-ZIP writes an entry of 4,294,967,295 bytes so.
+    """
     missing = values.count(_MAX32)
-    field = _extra_field(extra, 1) if missing else b""
+    if not field:
+        return values
     if len(field) < 8 * missing:
         raise Damaged("its ZIP64 fields are incomplete")
     large = iter(struct.unpack_from(f"<{missing}Q", field))
     return tuple(next(large) if value == _MAX32 else value for value in values)
 
 
-def _extra_field(extra: bytes, wanted: int) -> bytes:
-    position = 0
+def _zip64_field(extra: bytes) -> bytes:
+    """The content of the ZIP64 field among the extra fields; empty if there is none. Raises Damaged."""
+    position, found = 0, b""
     while position + 4 <= len(extra):
         kind, length = struct.unpack_from("<2H", extra, position)
-        if kind == wanted:
-            return extra[position + 4 : position + 4 + length]
         position += 4 + length
-    return b""
+        if position > len(extra):
+            raise Damaged("its extra fields are damaged")
+        if kind == 1 and not found:
+            found = extra[position - length : position]
+    return found
 
 
-def _check_local_header(file: _File, entry: _Entry, end: int) -> int:
+def _check_local_header(file: BlockReader, entry: _Entry, end: int, contents: bool) -> int:
     """Compare the header before the entry's data with the directory; returns where the data starts.
 
-    end: where the next entry begins. Nothing is read twice, so that a hostile archive costs no more than its size.
+    end: where the next entry begins. contents: whether the encoding of the name counts, too. Nothing is read twice, so
+    that a hostile archive costs no more than its size.
     """
     fields = _LOCAL.unpack(file.read(entry.offset, _LOCAL.size))
     (signature, _needs, flags, method, _time, _date, crc, packed, unpacked, name_length, extra_length) = fields
     if signature != b"PK\3\4":
         raise Damaged(f"the header of its entry {entry.shown} is not where the directory says")
     start: int = entry.offset + _LOCAL.size + name_length + extra_length
-    gap = end - start - entry.packed
-    if gap < 0:
+    if start + entry.packed > end:
         raise Damaged(f"its entry {entry.shown} overlaps with another one or with the directory")
-    if gap > _LONGEST_DESCRIPTOR:
-        raise Damaged("it has bytes that belong to no entry")
     name = file.read(entry.offset + _LOCAL.size, name_length)
     extra = file.read(entry.offset + _LOCAL.size + name_length, extra_length)
-    same = name == entry.name and method == entry.method and (flags ^ entry.flags) & _ENCRYPTED == 0
+    compared = _DECIDING | (_UTF8 if contents and not name.isascii() else 0)
+    same = name == entry.name and method == entry.method and (flags ^ entry.flags) & compared == 0
     if same and not flags & _DESCRIPTOR:  # with a descriptor the numbers are known only after the data
-        unpacked, packed = _large(extra, (unpacked, packed))
+        if _MAX32 in (unpacked, packed):
+            unpacked, packed = _large(_zip64_field(extra), (unpacked, packed))
         same = (crc, packed, unpacked) == (entry.crc, entry.packed, entry.unpacked)
     if not same:
         raise Damaged(f"the header of its entry {entry.shown} contradicts the directory")
     return start
+
+
+def _check_gap(file: BlockReader, entry: _Entry, start: int, end: int, check_time: CheckTime) -> int:
+    """Check what lies between an entry's data and the next record; returns how many zeros belong to nothing."""
+    if entry.flags & _DESCRIPTOR:
+        descriptor = file.read(start, min(end - start, _LONGEST_DESCRIPTOR))
+        start += _descriptor_length(entry, descriptor, end - start)
+    if file.has_zeros(start, end, check_time):
+        return end - start
+    if end - start > _LONGEST_DESCRIPTOR:
+        raise _stray_bytes()
+    return 0  # a descriptor of another form, or one that no flag announces
+
+
+def _descriptor_length(entry: _Entry, data: bytes, gap: int) -> int:
+    """The length of the data descriptor (4.3.9) that these bytes begin with; 0 if they do not. gap: room for it."""
+    sizes = entry.packed, entry.unpacked
+    forms = ("<3I", "<I2Q") if max(sizes) <= _MAX32 else ("<I2Q",)
+    known = [mark + struct.pack(form, entry.crc, *sizes) for mark in (b"PK\7\x08", b"") for form in forms]
+    lengths = [len(descriptor) for descriptor in known if data.startswith(descriptor)]
+    return gap if gap in lengths else min(lengths, default=0)  # that of an empty entry may end with zeros as well
 
 
 def _starts(entries: t.Callable[[], t.Iterator[_Entry]]) -> array[int] | None:
@@ -278,12 +307,12 @@ def _with_ends(entries: t.Iterator[_Entry], starts: array[int] | None, end: int)
         yield entry, starts[place] if place < len(starts) else end
 
 
-def _check_content(fd: int, entry: _Entry, start: int, check_time: CheckTime) -> None:
+def _check_content(file: BlockReader, entry: _Entry, start: int, check_time: CheckTime) -> None:
     if entry.flags & _ENCRYPTED:
         raise _cannot_verify(f"its entry {entry.shown} is encrypted")
     if entry.method not in (_STORED, _DEFLATED):
         raise _cannot_verify(f"its entry {entry.shown} is packed with method {entry.method}, which is not known here")
-    pieces = _pieces(fd, start, entry.packed)
+    pieces = file.pieces(start, entry.packed)
     crc = size = 0
     try:
         # Some writers mark empty entries as packed and leave out even the packed nothing.
@@ -313,27 +342,6 @@ def _inflated(pieces: t.Iterator[bytes]) -> t.Iterator[bytes]:
         if not rest:
             raise zlib.error("no end")
         yield rest
-
-
-def _pieces(fd: int, offset: int, length: int) -> t.Iterator[bytes]:
-    while length:
-        piece = _pread(fd, min(length, _BLOCK), offset)
-        if not piece:
-            raise Damaged("it became shorter while it was read")
-        yield piece
-        offset += len(piece)
-        length -= len(piece)
-
-
-def _pread(fd: int, length: int, offset: int) -> bytes:
-    """Up to length bytes; fewer only at the end of the file."""
-    piece = os.pread(fd, length, offset)
-    while piece and len(piece) < length:
-        more = os.pread(fd, length - len(piece), offset + len(piece))
-        if not more:
-            break
-        piece += more
-    return piece
 
 
 def _cannot_verify(why: str) -> StorwareError:

@@ -13,6 +13,8 @@ import struct
 import typing as t
 import zipfile
 
+from tests.simulator.crc import pst_crc
+
 GUID = "f8f73bf9-2445-4bce-a7dd-753be3b40a67"
 OTHER_GUID = "0b6f0c1e-6f0e-4d6e-8a53-5b1f6a0f9c11"
 
@@ -56,11 +58,15 @@ class _Unseekable(io.BytesIO):
 
 
 def pst_bytes(size: int = 4096, *, says: int | None = None, version: int = 23) -> bytes:
-    """A file with the header of a PST; says: the size in the header."""
+    """A file with the header of a PST ([MS-PST] 2.2.2.6); says: the size in the header."""
     data = bytearray(noise(size))
     struct.pack_into("<4s4x2sH", data, 0, b"!BDN", b"SM", version)
     own = size if says is None else says
-    struct.pack_into(*(("<Q", data, 0xB8, own) if version >= 23 else ("<I", data, 0xA8, own)))
+    is_unicode = version >= 23
+    struct.pack_into(*(("<Q", data, 0xB8, own) if is_unicode else ("<I", data, 0xA8, own)))
+    struct.pack_into("<I", data, 4, pst_crc(data[8:479]))
+    if is_unicode:
+        struct.pack_into("<I", data, 524, pst_crc(data[8:524]))
     return bytes(data)
 
 

@@ -517,7 +517,7 @@ def test_a_fault_leaves_everything_as_it_was(tmp_path: pathlib.Path, fault: str,
     assert GUID in error.message
     assert str(path) in error.message
     kept = len(ZIP) - 10 if fault in _KEEPING else 0
-    assert left_in(tmp_path) == (["part", "state"] if kept else [])
+    assert left_in(tmp_path) == (["part", "state"] if kept else ["state"] if code == "damaged" else [])
     assert ("Nothing was kept." in error.hint) == (old == "nothing" and not kept)
     assert ("The file that was there is unchanged." in error.hint) == (old != "nothing")
     assert (f"{kept} bytes are kept; the next run goes on from there." in error.hint) == bool(kept)
@@ -525,6 +525,117 @@ def test_a_fault_leaves_everything_as_it_was(tmp_path: pathlib.Path, fault: str,
     # With the fault gone, one more run is enough.
     assert fetch(path, reply(NEWER), overwrite="always")[1].sha256 == sha256(NEWER)
     assert set(files_in(tmp_path)) == {"mail.zip", "mail.zip.sha256"}
+
+
+# --- content that is damaged on the server ---
+
+DAMAGED = ZIP[:200] + bytes([ZIP[200] ^ 1]) + ZIP[201:]
+ALWAYS_SO = "Prepare the download again with storware.backup.cloud_download, or, to have the file as it is, set {}."
+
+
+def refused(dest: pathlib.Path, *scripts: Script, **wishes: t.Any) -> list[tuple[StorwareError, int]]:
+    """The error of one run after the other, and how many requests it took. level: full, unless it is wished."""
+    runs = []
+    for script in scripts:
+        with scripted(script) as server, pytest.raises(StorwareError) as caught:
+            run(job(dest, server.url(), **{"level": "full", **wishes}))
+        assert caught.value.code == "damaged"
+        runs.append((caught.value, len(server.requests)))
+    return runs
+
+
+@pytest.mark.parametrize("is_directory", [False, True])
+def test_content_that_was_refused_twice_is_not_fetched_again(tmp_path: pathlib.Path, is_directory: bool) -> None:
+    dest = tmp_path if is_directory else tmp_path / "x"
+    (first, _), (second, _), (third, requests), (fourth, more) = refused(dest, *[reply(DAMAGED)] * 4)
+    assert (requests, more) == (0, 0)
+    as_it_is = ALWAYS_SO.format("verify: length")
+    assert first.hint == f"Nothing was kept. Run the task again. If the same content comes: {as_it_is}"
+    assert second.hint == f"Nothing was kept. {as_it_is}"
+    assert third.hint == fourth.hint == f"{second.hint} To fetch it all the same, set overwrite: always."
+    assert f"the same damaged content 2 times (SHA-256 {sha256(DAMAGED)}), so it is not fetched again" in third.message
+    assert {error.details["got"] for error in (first, second, third)} == {sha256(DAMAGED)}
+    assert left_in(tmp_path) == ["state"]
+    assert visible_in(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("wishes", "verified"),
+    [
+        ({"level": "length"}, "length"),
+        ({"level": "structure"}, "structure"),
+        ({"level": "full", "checksum": Checksum("sha256", sha256(DAMAGED))}, "digest"),
+    ],
+)
+def test_what_is_asked_for_otherwise_is_fetched(tmp_path: pathlib.Path, wishes: t.Any, verified: str) -> None:
+    refused(tmp_path / "x", *[reply(DAMAGED)] * 2)
+    assert fetch(tmp_path / "x", reply(DAMAGED), **wishes)[1].verified == verified
+    assert set(files_in(tmp_path)) == {"x", "x.sha256"}  # and what was remembered is forgotten
+    (tmp_path / "x").unlink()
+    assert refused(tmp_path / "x", reply(DAMAGED))[0][1] == 1
+
+
+def test_content_that_was_refused_is_fetched_when_it_is_forced(tmp_path: pathlib.Path) -> None:
+    runs = refused(tmp_path / "x", *[reply(DAMAGED)] * 3, overwrite="always")
+    assert [requests for _error, requests in runs] == [1, 1, 1]
+    assert "3 times" in refused(tmp_path / "x", reply(DAMAGED))[0][0].message
+    assert fetch(tmp_path / "x", reply(ZIP), level="full", overwrite="always")[1].verified == "full"
+    assert set(files_in(tmp_path)) == {"x", "x.sha256"}
+
+
+def test_other_damage_is_no_reason_to_stop_asking(tmp_path: pathlib.Path) -> None:
+    """As on a bad line, which damages other bytes each time."""
+    scripts = [reply(ZIP[:place] + bytes([ZIP[place] ^ 1]) + ZIP[place + 1 :]) for place in (200, 300, 200, 300)]
+    assert [requests for _error, requests in refused(tmp_path / "x", *scripts)] == [1, 1, 1, 1]
+    assert fetch(tmp_path / "x", reply(ZIP), level="full")[1].verified == "full"
+
+
+def test_a_run_that_fails_otherwise_forgets_nothing(tmp_path: pathlib.Path) -> None:
+    refused(tmp_path / "x", *[reply(DAMAGED)] * 2)
+    assert failure(tmp_path / "x", reply(b"{}"), overwrite="always").code == "not_a_file"
+    assert failure(tmp_path / "x", _CUT, level="length").code == "transfer_interrupted"
+    assert left_in(tmp_path) == ["part", "state"]
+    assert refused(tmp_path / "x", reply(DAMAGED))[0][1] == 0
+
+
+def test_without_a_length_the_digest_is_what_makes_damaged_content_acceptable(tmp_path: pathlib.Path) -> None:
+    _first, (second, _), (third, requests) = refused(tmp_path / "x", *[chunked(DAMAGED)] * 3)
+    assert requests == 0
+    for error in (second, third):
+        assert ALWAYS_SO.format(f"checksum: sha256:{sha256(DAMAGED)}") in error.hint
+    accepted = Checksum("sha256", sha256(DAMAGED))
+    assert fetch(tmp_path / "x", chunked(DAMAGED), level="full", checksum=accepted)[1].verified == "digest"
+
+
+def test_check_mode_foretells_what_is_not_fetched_again(tmp_path: pathlib.Path) -> None:
+    for times in range(3):
+        wanted = job(tmp_path / "x", level="full")
+        with inspection.inspect(wanted) as finding:
+            before = files_in(tmp_path)
+            with contextlib.nullcontext() if times < 2 else pytest.raises(StorwareError, match="so it is not fetched"):
+                engine.predict(wanted, finding)
+            assert files_in(tmp_path) == before
+        refused(tmp_path / "x", reply(DAMAGED))
+
+
+def test_what_is_remembered_of_one_download_counts_for_no_other(tmp_path: pathlib.Path) -> None:
+    """Whoever may rename files in the directory could give it to another one."""
+    refused(tmp_path / "x", *[reply(DAMAGED)] * 2)
+    (state,) = tmp_path.glob(".*.state")
+    state.rename(tmp_path / f"{stem_of(OTHER_GUID, f'server {OTHER_GUID}')}state")
+    assert fetch(tmp_path / "y", reply(ZIP), guid=OTHER_GUID, level="full")[1].verified == "full"
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_file_that_is_there_ends_what_is_remembered(tmp_path: pathlib.Path) -> None:
+    refused(tmp_path / "x", reply(DAMAGED))
+    (tmp_path / "x").write_bytes(DAMAGED)
+    assert run(job(tmp_path / "x", overwrite="never"))[0] == "kept"
+    assert left_in(tmp_path) == []
+
+
+def test_padding_is_in_the_outcome(tmp_path: pathlib.Path) -> None:
+    assert fetch(tmp_path / "x", reply(ZIP + bytes(1000)))[1].padding == 1000
 
 
 def test_a_flipped_bit_in_an_entry_is_found_with_full_only(tmp_path: pathlib.Path) -> None:

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from ansible_collections.storware.backup.plugins.module_utils._transfer import state
 from ansible_collections.storware.backup.plugins.module_utils._transfer.directory import Directory
 from ansible_collections.storware.backup.plugins.module_utils._transfer.life import Writer
-from ansible_collections.storware.backup.plugins.module_utils._transfer.state import Planted, Record, StateFile
+from ansible_collections.storware.backup.plugins.module_utils._transfer.state import Planted, Record, Refusal, StateFile
 from tests.unit.plugins.module_utils._transfer.material import sha256
 from tests.unit.plugins.module_utils._transfer.planting import KINDS, plant
 
@@ -31,6 +31,7 @@ NEW = Record("0123abcd", WRITER)
 FULL = Record(
     "0123abcd", WRITER, source="download", validator='"tag"', length=5000, name="Grüße €.zip",
     digest="sha256:" + "0" * 64, offset=4096, sha256=sha256(b"x"), joined="strong",
+    refusal=Refusal(".guid.hash.", sha256(b"y"), "full", 2, True),
 )  # fmt: skip
 
 
@@ -167,6 +168,7 @@ def test_the_longest_of_all_fields_fit(directory: Directory) -> None:
     record = dataclasses.replace(
         FULL, name="\x7f" * 200, validator='"' + "\xff" * 254 + '"', source="content_download", length=2**63 - 1,
         offset=2**63 - 1, digest="sha512:" + "f" * 128, writer=Writer(2**22, "9" * 20, "m" * 100, "b" * 80),
+        refusal=Refusal("." * 56, "f" * 64, "structure", 2**31 - 1, False),
     )  # fmt: skip
     written(directory, record)
     assert read(directory) == record
@@ -193,7 +195,13 @@ def test_what_is_forged_well_is_read(directory: Directory) -> None:
     assert read(directory) == FULL
 
 
+def test_a_record_of_a_version_that_remembered_no_refusals(directory: Directory) -> None:
+    forged(directory, fields(refusal=...))
+    assert read(directory) == dataclasses.replace(FULL, refusal=None)
+
+
 _WRITER = dataclasses.asdict(WRITER)
+_REFUSAL = dataclasses.asdict(FULL)["refusal"]
 
 
 @pytest.mark.parametrize(
@@ -212,6 +220,12 @@ _WRITER = dataclasses.asdict(WRITER)
         {"digest": "rot13:0"},
         {"offset": "4096"}, {"offset": -1}, {"offset": 1.5}, {"offset": None}, {"offset": True},
         {"sha256": ""}, {"sha256": "0" * 63}, {"sha256": "G" * 64}, {"sha256": None}, {"sha256": 0}, {"joined": None},
+        {"refusal": 5}, {"refusal": ""}, {"refusal": {}}, {"refusal": {**_REFUSAL, "more": 1}},
+        {"refusal": {**_REFUSAL, "stem": 5}}, {"refusal": {**_REFUSAL, "sha256": "0" * 63}},
+        {"refusal": {**_REFUSAL, "sha256": None}}, {"refusal": {**_REFUSAL, "level": "all"}},
+        {"refusal": {**_REFUSAL, "level": ["full"]}}, {"refusal": {**_REFUSAL, "times": 0}},
+        {"refusal": {**_REFUSAL, "times": True}}, {"refusal": {**_REFUSAL, "times": "2"}},
+        {"refusal": {**_REFUSAL, "times": 2**31}}, {"refusal": {**_REFUSAL, "is_announced": 1}},
     ],
     ids=repr,
 )  # fmt: skip

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError, StorwareError
-from ansible_collections.storware.backup.plugins.module_utils._transfer import verify, ziparchive
+from ansible_collections.storware.backup.plugins.module_utils._transfer import formats, verify, ziparchive
 from ansible_collections.storware.backup.plugins.module_utils._transfer.pace import DeadlinePassed
 from ansible_collections.storware.backup.plugins.module_utils._transfer.verify import Checksum, Digests, Wanted
 from tests.unit.plugins.module_utils._transfer.material import noise, pst_bytes, sha256, zip_bytes
@@ -57,8 +57,8 @@ def prove(
             announced=len(data) if length else None,
             digests=digests,
             claimed=claimed,
-            format=verify.detect(data[:64]),
-        )
+            format=formats.detect(data[:64]),
+        ).level
 
 
 def failure(data: bytes, level: str = "structure", **options: t.Any) -> StorwareError:
@@ -163,10 +163,19 @@ def test_the_digest_of_a_file(size: int) -> None:
 
 @pytest.mark.parametrize(
     ("head", "format"),
-    [(ZIP, "zip"), (zip_bytes({}), "zip"), (PST, "pst"), (PLAIN, None), (b"", None), (b"PK", None), (b"PK\1\2", None)],
+    [
+        (ZIP, "zip"),
+        (zip_bytes({}), "zip"),
+        (PST, "pst"),
+        (PLAIN, None),
+        (b"", None),
+        (b"PK", None),
+        (b"PK\1\2", None),
+        (b"PK00", None),
+    ],
 )
 def test_formats_are_told_by_their_first_bytes(head: bytes, format: str | None) -> None:
-    assert verify.detect(head[:64]) == format
+    assert formats.name_of(head[:64]) == format
 
 
 # --- levels ---
@@ -243,7 +252,7 @@ def test_without_length_and_digest_only_a_structure_can_prove_it(level: str) -> 
 
 
 @pytest.mark.parametrize("version", [14, 15, 23, 36, 37])
-@pytest.mark.parametrize("size", [192, 564, 5000])
+@pytest.mark.parametrize("size", [564, 5000])
 def test_a_pst_that_is_as_long_as_it_says(version: int, size: int) -> None:
     assert prove(pst_bytes(size, version=version)) == "structure"
     for wrong in (size - 1, size + 1, 0):
@@ -257,17 +266,34 @@ def test_a_pst_of_more_than_4_gib(tmp_path: t.Any) -> None:
         file.write(pst_bytes(says=size))
         file.truncate(size)
         wanted = Wanted("structure", None, False)
-        options: t.Any = {"announced": size, "digests": Digests(), "claimed": None, "format": "pst"}
-        assert verify.prove(file.fileno(), size, wanted, **options) == "structure"
+        options: t.Any = {"announced": size, "digests": Digests(), "claimed": None, "format": formats.detect(PST)}
+        assert verify.prove(file.fileno(), size, wanted, **options).level == "structure"
         with pytest.raises(StorwareError):
             verify.prove(file.fileno(), size - 2**32, wanted, **options)
 
 
 def test_a_pst_that_is_cut_in_its_header_or_of_no_known_version() -> None:
     assert "only 100 bytes" in failure(PST[:100]).message
-    assert "only 191 bytes" in failure(PST[:191]).message
+    assert "only 563 bytes" in failure(PST[:563]).message
+    assert "only 511 bytes" in failure(pst_bytes(512, version=15)[:511]).message
+    assert prove(pst_bytes(512, version=15)) == "structure"
     for version in (0, 13, 16, 22):
         assert f"unknown version {version}" in failure(pst_bytes(version=version)).message
+
+
+@pytest.mark.parametrize(("version", "covered"), [(14, 479), (15, 479), (23, 528), (36, 528), (37, 528)])
+def test_each_bit_of_a_pst_header_that_its_checksums_cover(version: int, covered: int) -> None:
+    whole = pst_bytes(1000, version=version)
+    for place in range(4, covered):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << place % 8
+        assert failure(bytes(damaged)).code == "damaged"
+    assert "dwCRCPartial" in failure(whole[:100] + b"\0\0\0\0" + whole[104:]).message
+
+
+def test_damage_behind_the_header_of_a_pst_is_not_noticed() -> None:
+    """And the level says so, also when all was asked for."""
+    assert prove(PST[:1000] + bytes(1000) + PST[2000:], "full") == "structure"
 
 
 @pytest.mark.parametrize("level", ["structure", "full"])
@@ -285,7 +311,7 @@ def test_a_proof_looks_at_the_time(level: str) -> None:
             announced=len(ZIP),
             digests=Digests(),
             claimed=None,
-            format="zip",
+            format=formats.detect(ZIP),
             check_time=over,
         )
 
@@ -294,6 +320,5 @@ def test_each_block_of_an_entry_is_a_reason_to_look_at_the_time(monkeypatch: pyt
     monkeypatch.setattr(ziparchive, "_BLOCK", 1000)
     looks: list[None] = []
     with as_file(zip_bytes()) as fd:
-        ziparchive.check(fd, len(zip_bytes()), contents=True, check_time=lambda: looks.append(None))
-        entries = ziparchive.check(fd, len(zip_bytes()), contents=False)
-    assert len(looks) > 3 * entries
+        ziparchive.check(fd, len(zip_bytes()), True, lambda: looks.append(None))
+    assert len(looks) > 3 * 3  # three entries

@@ -22,20 +22,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
-from ansible_collections.storware.backup.plugins.module_utils._transfer import ziparchive
-from ansible_collections.storware.backup.plugins.module_utils._transfer.ziparchive import Damaged
+from ansible_collections.storware.backup.plugins.module_utils._transfer import formats, ziparchive
+from ansible_collections.storware.backup.plugins.module_utils._transfer.structure import Damaged, Proof, no_limit
 from tests.unit.plugins.module_utils._transfer.material import noise, zip_bytes
 
 FILES = {"Inbox/one.eml": noise(3000), "Inbox/two.eml": b"Dear all,\n" * 2000, "Empty/": b"", "zero.txt": b""}
 
 
-def check(data: bytes, *, contents: bool = True) -> int:
+def check(data: bytes, *, contents: bool = True) -> Proof:
     fd = os.memfd_create("archive")
     try:
         os.write(fd, data)
-        return ziparchive.check(fd, len(data), contents=contents)
+        return ziparchive.check(fd, len(data), contents, no_limit)
     finally:
         os.close(fd)
+
+
+def good(data: bytes, *, contents: bool = True, padding: int = 0) -> None:
+    assert check(data, contents=contents) == Proof("full" if contents else "structure", padding)
 
 
 def damage(data: bytes, *, contents: bool = False) -> str:
@@ -67,11 +71,11 @@ def end_of(
 @pytest.mark.parametrize("files", [FILES, {"a": b"x"}, {f"mail/{n}.eml": noise(n, n) for n in range(300)}])
 @pytest.mark.parametrize("contents", [False, True])
 def test_good_archives(method: int, streamed: bool, files: dict[str, bytes], contents: bool) -> None:
-    assert check(zip_bytes(files, method=method, streamed=streamed), contents=contents) == len(files)
+    good(zip_bytes(files, method=method, streamed=streamed), contents=contents)
 
 
 def test_an_empty_archive_is_one() -> None:
-    assert check(zip_bytes({})) == 0
+    good(zip_bytes({}))
     assert len(zip_bytes({})) == 22
 
 
@@ -80,7 +84,7 @@ def test_a_comment_at_the_end(comment: bytes) -> None:
     buffer = io.BytesIO(zip_bytes(FILES))
     with zipfile.ZipFile(buffer, "a") as archive:
         archive.comment = comment
-    assert check(buffer.getvalue()) == len(FILES)
+    good(buffer.getvalue())
 
 
 @pytest.mark.parametrize("comment", [b"", b"PK\5\6" + b"\0" * 40])
@@ -90,7 +94,7 @@ def test_the_end_is_found_among_what_looks_like_one(files: dict[str, bytes], com
     buffer = io.BytesIO(zip_bytes(files, method=zipfile.ZIP_STORED))
     with zipfile.ZipFile(buffer, "a") as archive:
         archive.comment = comment
-    assert check(buffer.getvalue()) == len(files)
+    good(buffer.getvalue())
 
 
 @pytest.mark.parametrize("comment", [b"a comment", b"PK\6\7" + bytes(16)])
@@ -101,7 +105,7 @@ def test_entry_comments_and_extra_fields(comment: bytes) -> None:
         info = zipfile.ZipInfo("a.txt")
         info.comment, info.extra = comment, struct.pack("<2HI", 0x9999, 4, 7)
         archive.writestr(info, b"hello")
-    assert check(buffer.getvalue()) == 1
+    good(buffer.getvalue())
 
 
 @pytest.mark.parametrize("streamed", [False, True])
@@ -111,7 +115,7 @@ def test_zip64_where_nothing_needs_it(streamed: bool) -> None:
         for name in ("a", "b"):
             with archive.open(name, "w", force_zip64=True) as entry:
                 entry.write(noise(1000))
-    assert check(buffer.getvalue()) == 2
+    good(buffer.getvalue())
 
 
 @pytest.mark.skipif(shutil.which("zip") is None, reason="no Info-ZIP on this machine")
@@ -122,7 +126,7 @@ def test_an_archive_of_info_zip(tmp_path: pathlib.Path) -> None:
             (tmp_path / name).write_bytes(data)
     for arguments in (["zip", "-r", "-q", "plain.zip"], ["zip", "-r", "-q", "-fd", "streamed.zip"]):
         subprocess.run([*arguments, "Inbox"], cwd=tmp_path, check=True)
-        assert check((tmp_path / arguments[-1]).read_bytes()) == 3
+        good((tmp_path / arguments[-1]).read_bytes())
 
 
 def test_entries_in_any_order_of_their_data() -> None:
@@ -131,19 +135,19 @@ def test_entries_in_any_order_of_their_data() -> None:
     records = [data[directory_at + 47 * n : directory_at + 47 * (n + 1)] for n in range(6)]
     for order in ([5, 4, 3, 2, 1, 0], [3, 0, 5, 1, 4, 2], [0, 2, 4, 1, 3, 5]):
         mixed = data[:directory_at] + b"".join(records[n] for n in order) + data[-22:]
-        assert check(mixed) == 6
+        good(mixed)
 
 
 def test_an_empty_entry_that_is_called_packed() -> None:
     data = bytearray(zip_bytes({"empty": b""}, method=zipfile.ZIP_STORED))
     data[8] = data[data.index(b"PK\1\2") + 10] = 8
-    assert check(bytes(data)) == 1
+    good(bytes(data))
 
 
 def test_65535_entries_need_no_zip64() -> None:
     """65535 in the end record usually means "see ZIP64", but is also the largest count without it."""
-    assert check(_many(65535)) == 65535
-    assert check(_many(65536)) == 65536
+    good(_many(65535))
+    good(_many(65536))
 
 
 def _many(count: int) -> bytes:
@@ -171,7 +175,7 @@ def test_memory_does_not_grow_with_the_number_of_entries() -> None:
         fd = os.memfd_create("archive")
         os.write(fd, data)
         tracemalloc.start()
-        assert ziparchive.check(fd, len(data), contents=True) == count
+        ziparchive.check(fd, len(data), True, no_limit)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         os.close(fd)
@@ -189,7 +193,7 @@ def test_neighbours_are_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         return pread(fd, length, offset)
 
     monkeypatch.setattr(os, "pread", counted)
-    assert check(_many(20_000), contents=False) == 20_000
+    good(_many(20_000), contents=False)
     assert calls < 400
 
 
@@ -199,10 +203,10 @@ def test_an_archive_of_more_than_4_gib(tmp_path: pathlib.Path) -> None:
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         assert size > 5 * 2**30
-        assert ziparchive.check(file.fileno(), size, contents=False) == 2
+        assert ziparchive.check(file.fileno(), size, False, no_limit) == Proof("structure")
     _write_large(path, first=b"hello", hole=5 * 2**30, wrong=1)
     with open(path, "rb") as file, pytest.raises(Damaged):
-        ziparchive.check(file.fileno(), size, contents=False)
+        ziparchive.check(file.fileno(), size, False, no_limit)
 
 
 def _write_large(path: pathlib.Path, first: bytes, hole: int, wrong: int = 0) -> None:
@@ -229,6 +233,135 @@ def _write_large(path: pathlib.Path, first: bytes, hole: int, wrong: int = 0) ->
         file.write(struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 2, 2, end - directory, 2**32 - 1, 0))
 
 
+# --- odd ones ---
+
+
+@pytest.mark.parametrize("marker", [b"PK\7\x08", b"PK00"])
+@pytest.mark.parametrize("files", [FILES, {}])
+def test_a_single_volume_that_starts_like_a_split_one(marker: bytes, files: dict[str, bytes]) -> None:
+    data = moved(zip_bytes(files), marker)
+    assert formats.name_of(data[: formats.HEAD]) == "zip"
+    good(data)
+    assert "belong to no entry" in damage(moved(zip_bytes(files), b"PK01"))
+    assert "belong to no entry" in damage(moved(zip_bytes(files), marker * 2))
+
+
+def moved(data: bytes, before: bytes) -> bytes:
+    """The archive with these bytes before it, and its offsets adapted to them."""
+    place, count = struct.unpack_from("<I", data, len(data) - 6)[0], struct.unpack_from("<H", data, len(data) - 12)[0]
+    lines = bytearray(data[place:-22])
+    at = 0
+    for _entry in range(count):
+        (offset,) = struct.unpack_from("<I", lines, at + 42)
+        struct.pack_into("<I", lines, at + 42, offset + len(before))
+        at += 46 + sum(struct.unpack_from("<3H", lines, at + 28))
+    return end_of(before + data[:place] + bytes(lines) + data[-22:], offset=place + len(before))
+
+
+@pytest.mark.parametrize("count", [1, 22, 10_240, 65_000])
+@pytest.mark.parametrize("files", [FILES, {}])
+def test_zeros_behind_the_end_are_counted(count: int, files: dict[str, bytes]) -> None:
+    """As a program leaves them that writes whole blocks."""
+    good(zip_bytes(files) + bytes(count), padding=count)
+    buffer = io.BytesIO(zip_bytes(files))
+    with zipfile.ZipFile(buffer, "a") as archive:
+        archive.comment = b"with zeros" + bytes(30)
+    good(buffer.getvalue() + bytes(count), padding=count)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize("count", [1, 24, 25, 10_240, 300_000])
+@pytest.mark.parametrize("name", ["Inbox/one.eml", "zero.txt"])
+def test_zeros_before_the_directory_are_counted(streamed: bool, method: int, count: int, name: str) -> None:
+    data = zip_bytes({name: FILES[name]}, method=method, streamed=streamed)
+    place = data.index(b"PK\1\2")
+    padded = end_of(data[:place] + bytes(count) + data[place:], offset=place + count)
+    good(padded, padding=count)
+    wrong = bytearray(padded)
+    wrong[place + count - 1] = 1
+    if count > 24:
+        assert "belong to no entry" in damage(bytes(wrong))
+
+
+@pytest.mark.parametrize("signature", [b"", b"PK\7\x08"])
+@pytest.mark.parametrize("form", ["<3I", "<I2Q"])
+@pytest.mark.parametrize("content", [noise(100), b""])
+def test_a_descriptor_is_no_padding(signature: bytes, form: str, content: bytes) -> None:
+    data = bytearray(zip_bytes({"a": content}, method=zipfile.ZIP_STORED))
+    place = data.index(b"PK\1\2")
+    data[6] = data[place + 8] = 8
+    descriptor = signature + struct.pack(form, zlib.crc32(content), len(content), len(content))
+    data[place:place] = descriptor
+    good(end_of(bytes(data), offset=place + len(descriptor)))
+
+
+@pytest.mark.parametrize("size", [2**32 - 1, 2**32])
+def test_an_entry_of_4_gib_less_one_byte_needs_no_zip64_field(tmp_path: pathlib.Path, size: int) -> None:
+    """As Info-ZIP writes it; one byte more must have it."""
+    path = tmp_path / "large.zip"
+    fields = (0, 0, 0, 0, 0, 2**32 - 1, 2**32 - 1, 1, 0)
+    with open(path, "wb") as file:
+        file.write(struct.pack("<4s5H3I2H", b"PK\3\4", 20, *fields) + b"a")
+        file.seek(size, os.SEEK_CUR)
+        place = file.tell()
+        line = struct.pack("<4s6H3I5H2I", b"PK\1\2", 20, 20, *fields, 0, 0, 0, 0, 0) + b"a"
+        file.write(line)
+        file.write(struct.pack("<4sQ2H2I4Q", b"PK\6\6", 44, 45, 45, 0, 0, 1, 1, len(line), place))
+        file.write(struct.pack("<4sIQI", b"PK\6\7", 0, place + len(line), 1))
+        file.write(struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 1, 1, len(line), 2**32 - 1, 0))
+    with open(path, "rb") as file:
+        length = os.fstat(file.fileno()).st_size
+        # Sparse zeros: behind 2**32 - 1 bytes, one more is padding.
+        assert ziparchive.check(file.fileno(), length, False, no_limit) == Proof("structure", size - (2**32 - 1))
+
+
+def test_a_gap_of_zeros_is_a_reason_to_look_at_the_time(tmp_path: pathlib.Path) -> None:
+    """It is sparse, and costs nobody anything but us."""
+    data, hole = zip_bytes({"a": b"x"}, method=zipfile.ZIP_STORED), 2**26
+    place = data.index(b"PK\1\2")
+    looks: list[None] = []
+    with open(tmp_path / "sparse.zip", "w+b") as file:
+        file.write(data[:place])
+        file.seek(hole, os.SEEK_CUR)
+        file.write(end_of(data, offset=place + hole)[place:])
+        file.flush()
+        check = ziparchive.check(file.fileno(), len(data) + hole, False, lambda: looks.append(None))
+    assert check == Proof("structure", hole)
+    assert len(looks) > 200
+
+
+def test_an_entry_that_needs_a_version_of_the_format_that_there_is_not() -> None:
+    data = bytearray(zip_bytes({"a": b"x"}))
+    data[data.index(b"PK\1\2") + 6] = 63
+    good(bytes(data))
+    data[data.index(b"PK\1\2") + 6] = 64
+    assert "needs a version" in damage(bytes(data))
+
+
+def test_extra_fields_that_do_not_fit_in_their_room() -> None:
+    assert "extra fields are damaged" in damage(_with_extra(struct.pack("<2HQ", 0x5455, 9, 0)))
+    good(_with_extra(struct.pack("<2HQ", 0x5455, 8, 0) + b"\0\0\0"))  # what is no field is padding
+
+
+def test_flags_that_say_how_a_name_is_read_are_a_part_of_the_contents() -> None:
+    for name, is_odd in (("Grüße", True), ("greetings", False)):
+        data = bytearray(zip_bytes({name: b"x"}))
+        data[data.index(b"PK\1\2") + 9] ^= 8  # bit 11: the name is UTF-8
+        good(bytes(data), contents=False)
+        if is_odd:
+            assert "contradicts the directory" in damage(bytes(data), contents=True)
+        else:
+            good(bytes(data))
+
+
+@pytest.mark.parametrize("bit", [0, 5, 6, 13])
+def test_flags_that_say_how_data_is_read_must_agree(bit: int) -> None:
+    data = bytearray(zip_bytes({"a": b"x"}))
+    data[data.index(b"PK\1\2") + 8 + bit // 8] ^= 1 << bit % 8
+    assert "contradicts the directory" in damage(bytes(data))
+
+
 # --- bad ones ---
 
 
@@ -240,7 +373,7 @@ def test_an_archive_that_is_cut_anywhere_is_damaged(data: bytes) -> None:
     assert "without an end" in damage(data[:-1])
 
 
-@pytest.mark.parametrize("junk", [b"\0", b"\n", b"x" * 70_000, b"PK\5\6", noise(22)])
+@pytest.mark.parametrize("junk", [b"\n", b"\0x", b"x" * 70_000, b"PK\5\6", noise(22), bytes(70_000)])
 def test_something_after_the_end(junk: bytes) -> None:
     why = damage(zip_bytes(FILES) + junk)
     assert "something after its end" in why or len(junk) > 65535  # an end is not looked for further back
@@ -249,6 +382,12 @@ def test_something_after_the_end(junk: bytes) -> None:
 @pytest.mark.parametrize("junk", [b"\0", b"#!/bin/sh\n", noise(30), noise(100_000)])
 def test_something_before_the_start(junk: bytes) -> None:
     assert "added" in damage(junk + zip_bytes(FILES))
+
+
+@pytest.mark.parametrize("junk", [b"\0", bytes(100), noise(30)])
+def test_something_between_the_directory_and_the_end_record(junk: bytes) -> None:
+    """Also zeros: readers take the end of the directory for its place, and find none."""
+    assert "added" in damage(zip_bytes(FILES)[:-22] + junk + zip_bytes(FILES)[-22:])
 
 
 def test_something_before_the_start_with_all_numbers_adapted() -> None:
@@ -291,8 +430,28 @@ def test_one_part_of_a_split_archive(field: int, value: int) -> None:
 
 @pytest.mark.parametrize(
     ("record", "field", "value"),
-    [(b"PK\6\7", 4, 1), (b"PK\6\7", 16, 2), (b"PK\6\6", 16, 1), (b"PK\6\6", 20, 1), (b"PK\6\6", 24, 65535)],
-    ids=["disk of the end", "disks", "disk", "first disk", "entries here"],
+    [
+        (b"PK\5\6", 4, 1),
+        (b"PK\5\6", 6, 1),
+        (b"PK\5\6", 8, 7),
+        (b"PK\1\2", 34, 1),
+        (b"PK\6\7", 4, 1),
+        (b"PK\6\7", 16, 2),
+        (b"PK\6\6", 16, 1),
+        (b"PK\6\6", 20, 1),
+        (b"PK\6\6", 24, 65535),
+    ],
+    ids=[
+        "old disk",
+        "old first disk",
+        "old entries here",
+        "disk of an entry",
+        "disk of the end",
+        "disks",
+        "disk",
+        "first disk",
+        "entries here",
+    ],
 )
 def test_one_part_of_a_split_archive_with_zip64_records(record: bytes, field: int, value: int) -> None:
     data = bytearray(_many(65536))
@@ -358,7 +517,7 @@ def test_no_more_than_a_data_descriptor_may_follow_an_entry(gap: int, after: str
     data = zip_bytes({"a": noise(100), "b": noise(100)}, method=zipfile.ZIP_STORED)
     directory_at = struct.unpack_from("<I", data, len(data) - 6)[0]
     at = {"a": directory_at // 2, "b": directory_at}[after]
-    longer = bytearray(data[:at] + bytes(gap) + data[at:])
+    longer = bytearray(data[:at] + noise(gap) + data[at:])
     struct.pack_into("<I", longer, len(longer) - 6, directory_at + gap)
     if after == "a":
         struct.pack_into("<I", longer, len(longer) - 22 - 47 + 42, at + gap)
@@ -366,7 +525,7 @@ def test_no_more_than_a_data_descriptor_may_follow_an_entry(gap: int, after: str
     for lines in (line_a + line_b, line_b + line_a):
         archive = bytes(longer[: -22 - 94] + lines + longer[-22:])
         if gap == 24:
-            assert check(archive) == 2
+            good(archive)
         else:
             assert "belong to no entry" in damage(archive)
 
@@ -418,7 +577,7 @@ def test_a_flipped_bit_anywhere_in_the_data_is_found_by_reading_it(streamed: boo
 def test_data_is_not_read_for_the_structure() -> None:
     data = bytearray(zip_bytes({"a.eml": noise(300)}))
     data[100] ^= 1
-    assert check(bytes(data), contents=False) == 1
+    good(bytes(data), contents=False)
     assert "a.eml" in damage(bytes(data), contents=True)
 
 
@@ -431,11 +590,11 @@ def test_a_size_that_lies_in_both_places(unpacked: int) -> None:
 
 
 def test_packed_data_with_something_after_its_end_or_without_one() -> None:
-    good = zlib.compressobj(9, zlib.DEFLATED, -15)
-    packed = good.compress(b"hello" * 100) + good.flush()
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    packed = packer.compress(b"hello" * 100) + packer.flush()
     for wrong in (packed + b"\0", packed[:-1], packed[:3], b"\xff" * len(packed)):
         assert "cannot be unpacked" in damage(_with_raw_data(wrong, b"hello" * 100), contents=True)
-    assert check(_with_raw_data(packed, b"hello" * 100)) == 1
+    good(_with_raw_data(packed, b"hello" * 100))
 
 
 def _with_raw_data(packed: bytes, unpacked: bytes, *, method: int = 8, flags: int = 0) -> bytes:
@@ -474,7 +633,7 @@ def test_a_bomb_costs_no_memory() -> None:
         struct.pack_into("<I", data, position, crc)
         struct.pack_into("<I", data, position + 8, size)
     tracemalloc.start()
-    assert check(bytes(data)) == 1
+    good(bytes(data))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 4 * 2**20
@@ -486,7 +645,7 @@ def test_a_bomb_costs_no_memory() -> None:
 )
 def test_what_cannot_be_read_is_told_and_its_structure_is_checked(method: int, flags: int, words: str) -> None:
     data = _with_raw_data(noise(100), b"x" * 50, method=method, flags=flags)
-    assert check(data, contents=False) == 1
+    good(data, contents=False)
     with pytest.raises(StorwareError) as caught:
         check(data, contents=True)
     assert caught.value.code == "cannot_verify"
@@ -520,25 +679,29 @@ def test_zip64_records_that_lie(spoil: t.Callable[[bytearray, int, int], None]) 
 def test_a_zip64_field_that_is_missing() -> None:
     data = bytearray(zip_bytes({"a": b"x"}))
     struct.pack_into("<I", data, data.index(b"PK\1\2") + 42, 2**32 - 1)
-    assert "ZIP64 fields are incomplete" in damage(bytes(data))
+    assert "point to byte" in damage(bytes(data))
 
 
 @pytest.mark.parametrize("before", [b"", struct.pack("<2H5s", 0x5455, 5, b"times"), struct.pack("<2H", 0x9999, 0)])
 @pytest.mark.parametrize("after", [b"", struct.pack("<2HQ", 0x9999, 8, 0), b"\1\0"])
 def test_a_zip64_field_among_others(before: bytes, after: bytes) -> None:
-    assert check(_with_zip64_field(before, struct.pack("<2HQ", 1, 8, 0), after)) == 1
+    good(_with_zip64_field(before, struct.pack("<2HQ", 1, 8, 0), after))
     assert "incomplete" in damage(_with_zip64_field(before, struct.pack("<2HI", 1, 4, 0), after))
-    assert "incomplete" in damage(_with_zip64_field(before, struct.pack("<2H", 1, 0), after))
-    assert "incomplete" in damage(_with_zip64_field(before, b"", after))
+    for none in (struct.pack("<2H", 1, 0), b""):
+        assert "point to byte 4294967325" in damage(_with_zip64_field(before, none, after))
 
 
 def _with_zip64_field(*extra_fields: bytes) -> bytes:
     """An archive of one entry whose offset is told in the extra field."""
+    return _with_extra(b"".join(extra_fields), offset=2**32 - 1)
+
+
+def _with_extra(extra: bytes, offset: int = 0) -> bytes:
+    """An archive of one entry with these extra fields in its directory."""
     data = zip_bytes({"a": b"x"})
-    extra = b"".join(extra_fields)
     line = bytearray(data[-22 - 47 : -22])
     struct.pack_into("<H", line, 30, len(extra))
-    struct.pack_into("<I", line, 42, 2**32 - 1)
+    struct.pack_into("<I", line, 42, offset)
     return end_of(data[: -22 - 47] + line + extra + data[-22:], size=47 + len(extra))
 
 

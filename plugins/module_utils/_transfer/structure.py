@@ -1,0 +1,32 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Results and errors that the checks of all formats share."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._errors import StorwareError
+
+CheckTime = t.Callable[[], None]  # is called again and again by what may take long; raises when the time is over
+
+
+def no_limit() -> None:
+    """For work that may take any time."""
+
+
+class Damaged(StorwareError):
+    """The content is not what its own structure says; why is a sentence about the file."""
+
+    code = "damaged"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"the content is damaged: {why}")
+
+
+class Proof(t.NamedTuple):
+    """level: one of ``verify.LEVELS``. padding: zero bytes that belong to nothing in the file; they are harmless."""
+
+    level: str
+    padding: int = 0
