@@ -11,6 +11,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.unsafe_proxy import wrap_var
 
 from ..module_utils._errors import StorwareError
+from ..plugin_utils import _results
 from ..plugin_utils._action import failure
 
 SPEC: t.Final[dict[str, dict[str, t.Any]]] = {
@@ -51,7 +52,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         if earlier.get("error"):
             result.update(failed=True, **{key: earlier[key] for key in _REPEATED if key in earlier})
         elif message:
-            error = StorwareError(message, code=given["code"], hint=given["hint"], retryable=given["retryable"])
+            # A host may have written some of it.
+            error = StorwareError(
+                _results.clean_text(message), code=given["code"], hint=given["hint"], retryable=given["retryable"]
+            )
             result.update(failure(error))
         # Words of servers and hosts are in it, and are no templates.
         return t.cast("dict[str, t.Any]", wrap_var(result))
