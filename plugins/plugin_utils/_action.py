@@ -49,7 +49,7 @@ class VisitingActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ha
             if self._is_of_the_role:
                 self._refuse_facts(task_vars or {})
             given = self._with_lists(self._task.args)
-            result.update(self._earlier_failure() or self._run_with(given, task_vars))
+            result.update(self._run_with(given, task_vars))
         except StorwareError as error:
             result.update(failure(error))
         if self._is_of_the_role:
@@ -122,19 +122,6 @@ class VisitingActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ha
             found.update(variables)
         # Marked as what they are: Ansible would template them once more.
         return t.cast("dict[str, t.Any]", wrap_var(found))
-
-    def _earlier_failure(self) -> dict[str, t.Any]:
-        """The failure of an earlier task of the role, which another one repeats for its host; nothing is sent again.
-
-        The first one is hidden by no_log, or the work of others comes first. No module of Ansible fails with ``error``.
-        """
-        given = self._task.vars.get("_fetch_content_failure") if self._is_of_the_role else None
-        found = self._templar.template(given) or {}
-        return (
-            {"failed": True, **{key: found[key] for key in ("msg", "error", "failures") if key in found}}
-            if found
-            else {}
-        )
 
     def _names_of_the_role(self, task_vars: t.Mapping[str, t.Any]) -> t.Mapping[str, str]:
         """The role's name of each option of this task that the role has."""

@@ -136,6 +136,43 @@ def test_the_last_node_removes_what_it_proves_itself_and_what_was_verified(
     assert simulator.downloads() == []
 
 
+@pytest.mark.slow
+def test_the_last_node_launched_again_proves_what_is_there(
+    awx: Awx, simulator: Simulator, tmp_path: pathlib.Path
+) -> None:
+    """The downloads are gone by then. AWX gives a job that is launched again the artifacts that it had."""
+    simulator.seed(users=2, downloads=2)
+    downloads = simulator.downloads()
+    entities = "\n".join(download["backup"]["protectedEntity"]["guid"] for download in downloads)
+    verified = [download["guid"] for download in downloads]
+    given = {"fetch_content_protected_entities": entities, "fetch_content_dest": str(tmp_path / "restore")}
+
+    def launch(**artifacts: Json) -> Job:
+        return awx.launch("Storware: remove fetched downloads", given, **artifacts)
+
+    assert launch(fetch_content_verified={"guids": verified}).status == "successful"
+    assert simulator.downloads() == []
+    simulator.clear_log()
+    again = launch(fetch_content_verified={"guids": verified})
+    assert again.status == "successful", again.output
+    assert re.search(
+        r"There is no download of .* on the server, .* Of 2 files that are to be kept, this host has 2", again.output
+    )
+    assert re.search(r"files-1 +: ok=\d+ +changed=0 .*failed=0", again.output)
+
+    (damaged, _other) = (path for path in (tmp_path / "restore").iterdir() if path.suffix != ".sha256")
+    damaged.write_bytes(b"x" * damaged.stat().st_size)
+    lost = launch(fetch_content_verified={"guids": verified})
+    assert lost.status == "failed"
+    assert re.search(r"not intact on this host: [0-9a-f-]{36} is changed. .* \[not_intact\]", lost.output)
+    # Nothing tells which file the other one was.
+    unknown = launch(fetch_content_verified={"guids": verified[:1]})
+    assert unknown.status == "failed"
+    assert re.search(r"There is no download of .* \[not_found\]", unknown.output)
+    assert simulator.counters()["writes"] == 0
+    assert simulator.counters()["open_sessions"] == 0
+
+
 def _entities(simulator: Simulator) -> list[Json]:
     return [{"protected_entity": download["backup"]["protectedEntity"]["name"]} for download in simulator.downloads()]
 

@@ -12,7 +12,7 @@ from tests.harness import tree
 
 tree.make_importable()
 
-from tests.lint import awx, changelog, connection, playbooks, plugins, role, workflows  # noqa: E402
+from tests.lint import awx, changelog, connection, failures, playbooks, plugins, role, workflows  # noqa: E402
 
 
 def main() -> int:
@@ -26,6 +26,7 @@ def main() -> int:
         *connection.problems(),
         *role.problems(),
         *playbooks.problems(),
+        *failures.problems(),
         *awx.problems(),
         *compared.problems,
         *workflows.problems(sessions),

@@ -262,6 +262,45 @@ def test_a_slice_that_knows_of_the_others_removes_nothing(case: Case, place: str
     case.is_refused(run, f"fetch_content_expected_hosts names hosts that are not in this run: {BAD}.")
 
 
+# --- Downloads that an earlier run has removed ---
+
+
+FETCH: Json = {"ansible.builtin.include_role": {"name": ROLE, "tasks_from": "fetch"}}
+
+
+@pytest.mark.slow
+def test_nothing_goes_for_what_was_removed_before(case: Case) -> None:
+    """One is gone and one is left. A host has lost the file of the first one, so that it has not proved all."""
+    fetch = [case.play(roles=[], tasks=[FETCH])]
+    case.run(fetch).ok()
+    assert case.simulator.downloads() == []
+    (left,) = case.simulator.seed(downloads=1, entity="bob@example.com")
+    (lost,) = (path for path in case.at_bad.iterdir() if path.suffix != ".sha256")
+    lost.unlink()
+    broken = case.run(fetch, fetch_content_guids=[case.guid, left])
+    assert broken.rc != 0
+    assert f"not intact on this host: {case.guid} is missing" in broken.stdout
+    assert "No download is removed from the server" in broken.stdout
+    assert [download["guid"] for download in case.simulator.downloads()] == [left]
+    assert case.simulator.counters()["open_sessions"] == 0
+
+
+@pytest.mark.long
+def test_what_was_spread_and_removed_is_proved_where_it_is(case: Case) -> None:
+    fetch = [case.play(roles=[], tasks=[FETCH])]
+    case.run(fetch, fetch_content_spread=True).ok()
+    files = {name: case.fleet.files(name) for name in NAMES}
+    assert sum(map(len, files.values())) == 1
+    again = case.run(fetch, fetch_content_spread=True).ok()
+    assert not any(result.changed for result in again.results)
+    assert {name: case.fleet.files(name) for name in NAMES} == files
+    # What is left would be divided anew, among other hosts than before.
+    (left,) = case.simulator.seed(downloads=1, entity="bob@example.com")
+    refused = case.run(fetch, fetch_content_spread=True, fetch_content_guids=[case.guid, left])
+    assert f"There is no download of {case.guid}" in refused.stdout
+    assert [download["guid"] for download in case.simulator.downloads()] == [left]
+
+
 # --- Variables that are named like the state ---
 
 STATE = tuple(

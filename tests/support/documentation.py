@@ -48,7 +48,7 @@ def playbooks(root: pathlib.Path) -> dict[str, set[str]]:
 def playbook_options(path: pathlib.Path) -> Options:
     """The options that a playbook reads with normalize_options, by the names of its variables."""
     plays = yaml.safe_load(path.read_text(encoding="utf-8"))
-    tasks = [task[_READS] for play in plays for task in play["tasks"] if _READS in task]
+    tasks = [task[_READS] for play in plays for task in play.get("tasks", ()) if _READS in task]
     return {task["prefix"] + name: about for task in tasks for name, about in task["options"].items()}
 
 
@@ -56,7 +56,7 @@ def playbook_uses(path: pathlib.Path) -> list[tuple[str, str, str]]:
     """Module and option that a playbook hands an option to that it has read, and the name of that one."""
     plays = yaml.safe_load(path.read_text(encoding="utf-8"))
     found = []
-    for task in (task for play in plays for task in play["tasks"]):
+    for task in (task for play in plays for task in play.get("tasks", ())):
         for module, given in task.items():
             if module.startswith(f"{_COLLECTION}.") and module != _READS:
                 handed = {

@@ -133,6 +133,14 @@ PLANTED: t.Final[dict[str, tuple[list[tuple[str, str, str]], list[str]]]] = {
             "workflow.yml: .*hardly",
         ],
     ),
+    "a task of the role fails without a code": (
+        [("roles/fetch_content/tasks/steps/prepare.yml", "storware.backup.fail_with_code:", "ansible.builtin.fail:")],
+        [rf"^roles/.*/prepare.yml: the task 'Stop here when nothing .*' fails without error.code: use .*{AGAIN}$"],
+    ),
+    "a task of a playbook fails without a code": (
+        [("playbooks/plays/check_hosts.yml", "storware.backup.fail_with_code:", "assert:")],
+        [rf"^playbooks/plays/check_hosts.yml: the task '.*' fails without error.code: use .*{AGAIN}$"],
+    ),
     "a playbook does not describe a variable": (
         [("playbooks/list_downloads.yml", "list_downloads_mode,", "list_downloads_colour,")],
         [

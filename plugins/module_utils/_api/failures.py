@@ -27,11 +27,6 @@ try:
 
     # MaxRetryError and ConnectionError wrap the reason.
     _UNSENT: t.Final = (urllib3_exceptions.NewConnectionError, urllib3_exceptions.ConnectTimeoutError)
-    _UNUSABLE_PROXY: t.Final = (
-        requests_exceptions.InvalidSchema,
-        requests_exceptions.InvalidProxyURL,
-        urllib3_exceptions.ProxySchemeUnknown,
-    )
 except ImportError:
     pass  # reported by the module before anything is called
 
@@ -203,6 +198,17 @@ def deadline_passed(attempt: Attempt, last: ApiError | None = None, *, sent: boo
     )
 
 
+def unusable_proxy(attempt: Attempt, setting: str, reason: str) -> ApiError:
+    """The proxy in a setting, such as HTTPS_PROXY, cannot be used. reason completes the sentence "The proxy ..."."""
+    return ApiError(
+        attempt,
+        f"was not sent: the proxy in {setting} {reason}",
+        code="proxy",
+        hint=f"Correct {setting} where the module runs, or set use_proxy to false.",
+        unsent=True,
+    )
+
+
 def from_exception(error: BaseException, attempt: Attempt) -> ApiError:
     """What requests raised, sorted by whether anything can have reached the server."""
     causes = list(_causes(error))
@@ -216,15 +222,6 @@ def from_exception(error: BaseException, attempt: Attempt) -> ApiError:
             f"failed the TLS check of {attempt.server} ({reason})",
             code="tls",
             hint=tls.hint_for(next((cause for cause in causes if hasattr(cause, "verify_code")), None)),
-            unsent=True,
-        )
-    if any(isinstance(cause, _UNUSABLE_PROXY) for cause in causes):
-        is_socks = isinstance(error, requests_exceptions.InvalidSchema)  # url itself was checked before
-        return ApiError(
-            attempt,
-            f"was not sent: {'a SOCKS proxy needs PySocks' if is_socks else 'the address of the proxy is unusable'}",
-            code="proxy",
-            hint=f"Install PySocks for the Python that runs the module. {_PROXY}" if is_socks else _PROXY,
             unsent=True,
         )
     if isinstance(error, requests_exceptions.ProxyError):

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from .. import _deadline
 from .._options import Connection, is_cookie
-from . import decoding, failures, wire
+from . import decoding, failures, proxies, wire
 from .failures import ApiError, Attempt
 
 try:
@@ -105,6 +105,7 @@ class Transport:
         cert: tuple[str, str] | str | None = connection.client_cert
         if connection.client_cert and connection.client_key:
             cert = (connection.client_cert, connection.client_key)
+        proxy = proxies.from_environment(url, attempt) if connection.use_proxy else {}
         if attempt.method not in failures.SAFE_METHODS:
             # The server may be closing an idle connection this moment: whether it read the request could not be told.
             self.close()
@@ -127,7 +128,7 @@ class Transport:
                 timeout=(timeout, timeout),
                 verify=(connection.ca_path or True) if connection.validate_certs else False,
                 cert=cert,
-                proxies=requests.utils.get_environ_proxies(url) if connection.use_proxy else {},
+                proxies=proxy,
             )
         self._take_cookies()
         return response

@@ -458,3 +458,44 @@ def test_proxies_of_the_environment_only_with_use_proxy(monkeypatch: pytest.Monk
             read(server, use_proxy=True, retries=0)
     assert caught.value.code == "proxy"
     assert "hush" not in str(caught.value) + caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "proxy", "reason"),
+    [
+        ("http_proxy", "http://[", "is not a URL"),
+        ("HTTP_PROXY", "http://ali:hush@proxy:notaport", "has a port that is no number"),
+        ("http_proxy", "http://ali:hush@proxy:99999/", "has a port that is no number"),
+        ("http_proxy", "http://ali:hush", "has a port that is no number"),
+        ("http_proxy", "ali:hush@[proxy", "is not a URL"),
+        ("http_proxy", "http://ali:hush@", "names no host"),
+        ("http_proxy", "foo://ali:hush@x", "has a scheme that is none of http, https, socks4"),
+        ("ALL_PROXY", "socks5h://ali:hush@127.0.0.1:1", "is a SOCKS proxy, which needs PySocks"),
+        ("http_proxy", "http://\u4e2d:hush@127.0.0.1:1", "has a user name or password with characters"),
+    ],
+)
+def test_a_proxy_that_cannot_be_used_is_found_before_anything_is_sent(
+    monkeypatch: pytest.MonkeyPatch, name: str, proxy: str, reason: str
+) -> None:
+    for other in ("NO_PROXY", "no_proxy", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(other, raising=False)
+    with answering({LIST: OK}) as server:
+        monkeypatch.setenv(name, proxy)
+        with pytest.raises(ApiError) as caught:
+            read(server, use_proxy=True, retries=0)
+        assert read(server, use_proxy=False) == []
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        assert read(server, use_proxy=True) == []
+    error = caught.value
+    assert (error.code, error.unsent, error.retryable) == ("proxy", True, False)
+    assert f"was not sent: the proxy in {name} {reason}" in error.message
+    assert f"Correct {name}" in error.hint
+    assert "hush" not in f"{error.told()} {error}"
+
+
+def test_a_proxy_needs_no_scheme(monkeypatch: pytest.MonkeyPatch) -> None:
+    for other in ("NO_PROXY", "no_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(other, raising=False)
+    monkeypatch.setenv("http_proxy", "127.0.0.1:1")
+    with answering({LIST: OK}) as server, pytest.raises(ApiError, match="could not pass the proxy"):
+        read(server, use_proxy=True, retries=0)

@@ -74,21 +74,6 @@ def test_a_proxy_is_not_quoted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "words"),
-    [
-        (requests_exceptions.InvalidSchema("Missing dependencies for SOCKS support."), "needs PySocks"),
-        (requests_exceptions.InvalidProxyURL("Please check proxy URL."), "address of the proxy is unusable"),
-        (requests_exceptions.InvalidURL(urllib3_exceptions.ProxySchemeUnknown("foo")), "address of the proxy"),
-    ],
-)
-def test_a_proxy_that_cannot_be_used_is_one(error: Exception, words: str) -> None:
-    told = _told(error)
-    assert (told.code, told.unsent, told.retryable) == ("proxy", True, False)
-    assert words in told.message
-    assert "proxy variables of the environment" in told.hint
-
-
-@pytest.mark.parametrize(
     ("number", "step", "blames_ca"),
     [
         (10, "Renew the server's certificate", False),
