@@ -66,6 +66,7 @@ options:
     description:
       - The outcome of each host, a dictionary with C(run), the identity of its run, and C(result), the result of M(storware.backup.cloud_download_content) or
         M(storware.backup.cloud_download_copy).
+      - C(source) in it is the result of M(storware.backup.cloud_download_content) for the files that the host has copied. They have to be proved as well.
       - C(guids) in it lists the downloads that the host is to get. Without it, or without an outcome of this run, the host is to get all.
     type: dict
     default: {}

@@ -161,9 +161,12 @@ def _kept(record: Record, host: str | None, reason: str) -> Kept:
 
 def _shortfall(guid: str, host: str, outcome: t.Any, run: str, scope: Scope, predicted: bool) -> str | None:
     """Why the outcome is no proof that the host has the file of this download; None if it is."""
-    result = outcome.get("result") if _is_of(run, outcome) else None
+    result, source = (outcome.get("result"), outcome.get("source")) if _is_of(run, outcome) else (None, None)
     if isinstance(result, t.Mapping) and (reason := _doubt(guid, result, predicted)):
         return reason
+    # A copy is proved to be what it is a copy of, which proves nothing about that.
+    if isinstance(source, t.Mapping) and (reason := _doubt(guid, source, predicted)):
+        return f"where it was copied from: {reason}"
     if host not in scope.alive:
         return "the host failed, was unreachable or was ended in this run"
     return None if isinstance(result, t.Mapping) else "the host has no result of this run"

@@ -46,7 +46,8 @@ def source(simulator: Simulator, tmp_path: pathlib.Path) -> tuple[str, pathlib.P
 def _fetched(simulator: Simulator, tmp_path: pathlib.Path, size: int) -> tuple[str, pathlib.Path]:
     (guid,) = simulator.seed(downloads=1, entity="alice@example.com", content_size=size)
     (tmp_path / "there").mkdir()
-    done = good(run_module(CONTENT, connect(simulator, guid=guid, dest=str(tmp_path / "there"))))
+    options = {"guid": guid, "dest": str(tmp_path / "there"), "allow_unverified": size == 0}
+    done = good(run_module(CONTENT, connect(simulator, **options)))
     return guid, pathlib.Path(done["path"])
 
 

@@ -59,6 +59,17 @@ def test_by_way_of_the_controller_and_spread(fleet: Fleet, spool: pathlib.Path) 
     assert len(content_calls(fleet.simulator)) == 2
 
 
+def test_what_nothing_verified_is_not_proved_by_copies_of_it(fleet: Fleet, spool: pathlib.Path) -> None:
+    """An empty file, as of a server that is not ready; its copies have the right digest."""
+    (guid,) = fleet.simulator.seed(downloads=1, entity="alice@example.com", content_size=0)
+    way: Json = {"via": "controller", "spool": str(spool), "allow_unverified": True}
+    kept = fleet.mail(people=ALICE, remove=True, **way)
+    assert kept.rc != 0
+    assert "where it was copied from: nothing verified" in kept.output
+    assert [len(fleet.files(name)) for name in NAMES] == [1, 1, 1]
+    assert [download["guid"] for download in fleet.simulator.downloads()] == [guid]
+
+
 def test_a_file_that_the_controller_does_not_get_holds_up_no_other(fleet: Fleet, spool: pathlib.Path) -> None:
     """The name of one is taken by a directory there; the hosts get the other one, and the run fails."""
     fleet.mail(via="controller", spool=str(spool)).ok()

@@ -245,6 +245,16 @@ def test_what_is_no_proof_is_said(doubt: Json, reason: str) -> None:
     assert "run the same play again" in decision["message"]
 
 
+def test_a_copy_of_what_nothing_verified_is_no_proof() -> None:
+    """By its receipt it has the digest of the file at the relay or on the controller, whatever that is."""
+    copied = {"files": [file(GUIDS[0])]}
+    for level, removed in (("structure", GUIDS[:1]), ("none", [])):
+        outcome = {**_outcome(copied), "source": {"files": [file(GUIDS[0], verified=level)]}}
+        decision = one(copied, outcomes={"host-1": outcome})
+        assert decision["remove"] == removed
+    assert "where it was copied from: nothing verified" in decision["message"]
+
+
 @pytest.mark.parametrize(("verified", "removed"), [(None, 1), ([], 0), (GUIDS[1:], 0), ([GUIDS[0].upper()], 1)])
 def test_an_earlier_check_narrows_and_proves_nothing(verified: list[str] | None, removed: int) -> None:
     assert len(one({"files": [file(GUIDS[0])]}, verified=verified)["remove"]) == removed

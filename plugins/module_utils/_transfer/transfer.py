@@ -157,7 +157,9 @@ class Transfer:
             return
         with self._response(opener) as response:
             job = self._job
-            source, claims = judge(response, self._pace, job.scrub, may_be_empty=job.allow_unverified)
+            # Whoever knows the digest, such as a receipt, knows that the file is empty.
+            may_be_empty = job.allow_unverified or job.checksum is not None
+            source, claims = judge(response, self._pace, job.scrub, may_be_empty=may_be_empty)
             self._check_format(source.head, claims)
             self._check_provable(source.head, claims)
             self._accept(label, claims)
