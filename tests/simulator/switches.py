@@ -156,7 +156,7 @@ TABLE: tuple[Switch, ...] = (
     _choice_switch("content_disposition", "quoted|plain|underscores|extended|none", "no page shows the header"),
     _flag_switch("content_length", True, "no page shows the header; without it the answer is chunked"),
     _choice_switch("content_type", "octet|zip", "the real type (application/zip or Outlook's) may be sent instead"),
-    _choice_switch("ranges", "full|none", "no page speaks of Range, ETag or If-Range"),
+    _choice_switch("ranges", "full|none|refused", "no page speaks of Range, ETag or If-Range; filters block them"),
     # Sessions and availability
     Switch("cookie_name", "JSESSIONID", (), "no client names the session cookie", "text"),
     _choice_switch("bad_login_status", "400|401", "the vendor's role shows 400, a filter may answer 401"),

@@ -399,6 +399,33 @@ def test_an_answer_that_is_no_file_for_ever_keeps_what_came(tmp_path: pathlib.Pa
     assert fetched(tmp_path / "x", serve(BIN))[0].file.sha256 == sha256(BIN.body)
 
 
+@pytest.mark.parametrize("runs", ["the same run", "the next run"])
+@pytest.mark.parametrize(
+    "refused",
+    [
+        [head("Content-Length: 0", status="403 Forbidden")],
+        [head("Content-Length: 0", status="501 Not Implemented")],
+        reply(b"<html>Blocked</html>"),
+        reply(BIN.body, "Content-Encoding: gzip"),
+    ],
+    ids=["403", "501", "page", "packed"],
+)
+def test_where_every_range_is_refused_the_whole_comes_again(tmp_path: pathlib.Path, runs: str, refused: Script) -> None:
+    """Otherwise, what was kept would keep the file from ever coming."""
+
+    def answer(request: Request) -> Script:
+        return refused if request.range else serve(BIN)(request)
+
+    dest = tmp_path / "x"
+    if runs == "the next run":
+        kept(dest, BIN)
+    replies = [answer] if runs == "the next run" else [cut(BIN), answer]
+    outcome, server = fetched(dest, *replies)
+    assert outcome.file.sha256 == sha256(BIN.body)
+    tried = [(CUT - OVERLAP, '"1"')] * (AGAIN.retries + 1)
+    assert asked(server)[len(replies) - 1 :] == [*tried, (None, None)]
+
+
 def test_a_first_answer_that_is_no_file_is_told_at_once(tmp_path: pathlib.Path) -> None:
     with scripted(reply(b"{}")) as server:
         with pytest.raises(StorwareError):
