@@ -164,15 +164,17 @@ class Identifier:
         if self._needs_backup:
             return {}
         found = {want: catalogue.possible(want) for want in wanted if not catalogue.find(want)}
-        unsure = {want: those for want, those in found.items() if those}
-        return {} if unsure and self._is_found_by_backup(unsure) else unsure
+        unsure: dict[Wanted, t.Sequence[wire.CloudDownload]] = {want: those for want, those in found.items() if those}
+        if unsure and self._is_found_by_backup(unsure):
+            return {}
+        return unsure
 
     def _is_found_by_backup(self, unsure: t.Iterable[Wanted]) -> bool:
         """Whether the server knows of which backup such downloads are, although their records do not show it.
 
         The downloads of several entities are tried: the backup of one may not be listed any more, which says nothing.
         """
-        others = self._others(unsure) if self._finds_by_backup is None else ()
+        others: t.Iterable[Wanted] = self._others(unsure) if self._finds_by_backup is None else ()
         for other in itertools.islice(others, _MOST_TRIED):
             self._ask(other)
             if self._finds_by_backup is not None:
