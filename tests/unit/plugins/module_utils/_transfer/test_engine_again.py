@@ -14,6 +14,7 @@ import zipfile
 import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
+from ansible_collections.storware.backup.plugins.module_utils._transfer import ranges, transfer
 from ansible_collections.storware.backup.plugins.module_utils._transfer.engine import Outcome
 from ansible_collections.storware.backup.plugins.module_utils._transfer.pace import Limits
 from ansible_collections.storware.backup.plugins.module_utils._transfer.verify import Checksum
@@ -424,6 +425,21 @@ def test_where_every_range_is_refused_the_whole_comes_again(tmp_path: pathlib.Pa
     assert outcome.file.sha256 == sha256(BIN.body)
     tried = [(CUT - OVERLAP, '"1"')] * (AGAIN.retries + 1)
     assert asked(server)[len(replies) - 1 :] == [*tried, (None, None)]
+
+
+def test_where_only_the_first_range_is_answered_the_whole_comes_in_one(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (transfer, ranges):
+        monkeypatch.setattr(module, "BLOCK", 500_000)
+
+    def answer(request: Request) -> Script:
+        is_refused = request.range is not None and request.range != (0, 511)
+        return [head("Content-Length: 0", status="403 Forbidden")] if is_refused else serve(BIN)(request)
+
+    outcome, server = fetched(tmp_path / "x", answer, connections=2)
+    assert outcome.file.sha256 == sha256(BIN.body)
+    assert asked(server)[-1] == (None, None)
 
 
 def test_a_first_answer_that_is_no_file_is_told_at_once(tmp_path: pathlib.Path) -> None:
