@@ -419,14 +419,23 @@ def _opener(context: _module.Context, path: str, guid: str) -> Opener:
         try:
             return context.client.open(path, headers, f"fetch the cloud download {guid}", deadline)
         except ApiError as error:
-            # The other address may be the one that works; not so where the account or the load is what is refused.
-            is_answer = error.details["path"] == path and 400 <= (error.status or 0) < 500
-            if not is_answer or error.status in (401, 403, 408, 429):
+            is_ours = error.details["path"] == path
+            if not is_ours or not _is_about_content(error.status or 0, is_part="Range" in headers):
                 raise
             words = error.details["server_message"]
             raise NotAFile(f"answered {error.status}{': ' + words if words else ''}", status=error.status) from error
 
     return open_content
+
+
+def _is_about_content(status: int, *, is_part: bool) -> bool:
+    """Whether another request may bring the content: the status is not about the account or the load.
+
+    is_part: a Range was asked for, which is refused with other statuses, too, by servers and by what lies before them.
+    """
+    if status in (401, 408, 429):
+        return False
+    return 400 <= status < 502 if is_part else 400 <= status < 500 and status != 403
 
 
 def main() -> None:

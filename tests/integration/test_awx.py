@@ -155,8 +155,10 @@ def test_the_last_node_launched_again_proves_what_is_there(
     simulator.clear_log()
     again = launch(fetch_content_verified={"guids": verified})
     assert again.status == "successful", again.output
+    shown = ", ".join(entities.split("\n"))
     assert re.search(
-        r"There is no download of .* on the server, .* Of 2 files that are to be kept, this host has 2", again.output
+        rf"There is no download of {shown} on the server, .* Of 2 files that are to be kept, this host has 2",
+        again.output,
     )
     assert re.search(r"files-1 +: ok=\d+ +changed=0 .*failed=0", again.output)
 

@@ -211,7 +211,7 @@ def test_what_the_account_may_not_have_is_not_asked_for_twice(
 # --- how it comes ---
 
 
-@pytest.mark.parametrize("ranges", ["full", "none"])
+@pytest.mark.parametrize("ranges", ["full", "none", "refused"])
 def test_several_connections(simulator: Simulator, tmp_path: pathlib.Path, ranges: str) -> None:
     simulator.switch(ranges=ranges)
     size = 40 * 2**20

@@ -61,8 +61,12 @@ def test_fetch_to_some_hosts(ansible: Ansible, simulator: Simulator, tmp_path: p
 
 
 @pytest.mark.matrix
-@pytest.mark.parametrize(("pattern", "arguments"), [("nobody", ()), ("files", ("--limit", "web"))])
-def test_a_run_without_a_host_fails(ansible: Ansible, pattern: str, arguments: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("pattern", "arguments"),
+    [("nobody", ()), ("files", ("--limit", "web")), (["nobody", "files:!db"], ())],
+    ids=["nobody", "limit", "list"],
+)
+def test_a_run_without_a_host_fails(ansible: Ansible, pattern: str | list[str], arguments: tuple[str, ...]) -> None:
     """Hosts that match nothing, or that a limit leaves out: nothing is proved, so that nothing ends well."""
     run = ansible.playbook(
         "storware.backup.fetch_content",
@@ -71,7 +75,8 @@ def test_a_run_without_a_host_fails(ansible: Ansible, pattern: str, arguments: t
         variables={"fetch_content_hosts": pattern, "fetch_content_step": "verify", "fetch_content_dest": "/srv"},
     )
     assert run.rc != 0
-    assert f"No host of this run matches fetch_content_hosts={pattern}" in run.output
+    shown = ",".join(pattern) if isinstance(pattern, list) else pattern
+    assert f"No host of this run matches fetch_content_hosts={shown}, " in run.output
 
 
 def test_a_run_without_an_inventory_fails(ansible: Ansible) -> None:

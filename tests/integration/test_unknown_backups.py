@@ -36,11 +36,15 @@ def warnings(result: t.Mapping[str, t.Any]) -> str:
     return " ".join(map(str, result.get("warnings", [])))
 
 
-def older_backup(simulator: Simulator) -> str:
-    """The GUID of Alice's oldest backup, which is not the latest one."""
+def older_backup(simulator: Simulator, name: str = ALICE) -> str:
+    """The GUID of the oldest backup, which is not the latest one."""
     client = Client(simulator)
-    found = client.get(f"/backups?protected-entity={client.guid_of(ALICE)}&orderBy=snapshotTime").json()
+    found = client.get(f"/backups?protected-entity={client.guid_of(name)}&orderBy=snapshotTime").json()
     return str(found[0]["guid"])
+
+
+def older(simulator: Simulator, name: str) -> dict[str, t.Any]:
+    return {**latest(simulator, name), "backup": older_backup(simulator, name)}
 
 
 @pytest.mark.parametrize("filters", ["heeded", "ignored"])
@@ -111,6 +115,17 @@ def test_a_server_whose_filter_knows_the_backup_is_asked(simulator: Simulator) -
         assert NEW_ONE not in warnings(result)
     assert not good(ensure(latest(simulator, ALICE)))["changed"]
     assert len(on_server(simulator)) == 2
+
+
+def test_a_backup_that_is_removed_says_nothing_about_the_filter(simulator: Simulator) -> None:
+    """Alice's older download is found by no backup that is listed; Bob's older one shows that the server knows."""
+    simulator.switch(backup_link="filtered")
+    old = [guids(good(ensure(older(simulator, name)))) for name in (ALICE, BOB)]
+    simulator.switch(expired_entities=[ALICE])
+    new = good(ensure(latest(simulator, ALICE, BOB)))
+    assert len(new["created"]) == 2
+    assert not {guid for each in old for guid in each} & set(guids(new))
+    assert NEW_ONE not in warnings(new)
 
 
 def test_a_download_of_another_backup_than_asked_for_is_not_taken_for_ours(simulator: Simulator) -> None:

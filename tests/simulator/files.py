@@ -30,6 +30,8 @@ def file_answer(request: Request, download: Download, switches: Switches) -> Res
     if disposition:
         headers["content-disposition"] = disposition
     span = None
+    if switches.text("ranges") == "refused" and "range" in request.headers:
+        raise Problem(403, "requests with a Range are blocked")
     if switches.text("ranges") == "full":
         headers.update({"etag": _etag(download), "accept-ranges": "bytes"})
         span = _asked_range(request, download)

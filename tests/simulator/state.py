@@ -156,9 +156,16 @@ class World:
         return [entity for entity in self.entities.values() if entity.kind == kind]
 
     def backups(self) -> list[Backup]:
-        """All backups of all entities; of each entity the newest one ended as the switch newest_backup says."""
-        status = self.switches.text("newest_backup")
-        backups = [backup for entity in self.entities.values() for backup in entity.backups]
+        """All backups of all entities; of each entity the newest one ended as the switch newest_backup says.
+
+        Of those that the switch expired_entities names, the oldest one is not there any more.
+        """
+        status, expired = self.switches.text("newest_backup"), self.switches.names("expired_entities")
+        backups = [
+            backup
+            for entity in self.entities.values()
+            for backup in sorted(entity.backups, key=lambda b: b.time)[entity.called(expired) :]
+        ]
         return [replace(backup, status=status) if backup.status == "FAILED" else backup for backup in backups]
 
     def tasks(self) -> list[Task]:

@@ -128,6 +128,13 @@ TABLE: tuple[Switch, ...] = (
     Switch("expire_downloads", 0.0, (), "how long a download is kept is not known (0 = for ever)", "seconds"),
     Switch("list_lag", 0.0, (), "the list may learn of a change later than the task", "seconds"),
     Switch("purge_after", 3600.0, (), "finished tasks vanish after a configured time (0 = at once)", "seconds"),
+    Switch(
+        "expired_entities",
+        [],
+        (),
+        "old backups are removed, downloads of them may stay: names, e-mails or guids",
+        "list",
+    ),
     Switch("fail_entities", [], (), "some of several tasks may fail: names, e-mails or guids", "list"),
     _flag_switch("fail_deletes", False, "a removal is a task, so it may fail"),
     _flag_switch("slow_cancel", False, "a cancelled task may go on until its step ends"),
@@ -156,7 +163,7 @@ TABLE: tuple[Switch, ...] = (
     _choice_switch("content_disposition", "quoted|plain|underscores|extended|none", "no page shows the header"),
     _flag_switch("content_length", True, "no page shows the header; without it the answer is chunked"),
     _choice_switch("content_type", "octet|zip", "the real type (application/zip or Outlook's) may be sent instead"),
-    _choice_switch("ranges", "full|none", "no page speaks of Range, ETag or If-Range"),
+    _choice_switch("ranges", "full|none|refused", "no page speaks of Range, ETag or If-Range; filters block them"),
     # Sessions and availability
     Switch("cookie_name", "JSESSIONID", (), "no client names the session cookie", "text"),
     _choice_switch("bad_login_status", "400|401", "the vendor's role shows 400, a filter may answer 401"),

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import typing as t
 import uuid
 from dataclasses import dataclass, replace
@@ -21,7 +22,8 @@ _OTHER_MODES: t.Final = frozenset(wire.MODES) - frozenset(wire.DOWNLOAD_MODES)
 # Filters by GUID, and the fields that show whether a record matches; the vendor prints records without any of these.
 _SHOWN: t.Final = ("protected_entity", "backup", "node")
 # Of so many backups, the newest, a server is asked whether a download is of them: those who have more are few.
-_MOST_TRIED: t.Final = 50
+_MOST_SAMPLES: t.Final = 5  # entities by which it is found out whether the server knows the backups of downloads,
+_MOST_TRIED: t.Final = 100  # and calls for that
 # What a server may answer that has looked for a GUID and found nothing.
 _UNKNOWN: t.Final = (400, 404, 422)
 
@@ -162,15 +164,35 @@ class Identifier:
         if self._needs_backup:
             return {}
         found = {want: catalogue.possible(want) for want in wanted if not catalogue.find(want)}
-        return {want: those for want, those in found.items() if those and not self._is_found_by_backup(want, those[0])}
+        unsure: dict[Wanted, t.Sequence[wire.CloudDownload]] = {want: those for want, those in found.items() if those}
+        if unsure and self._is_found_by_backup(unsure):
+            return {}
+        return unsure
 
-    def _is_found_by_backup(self, want: Wanted, download: wire.CloudDownload) -> bool:
-        """Whether the server knows of which backup this download is, or another one whose record does not show it."""
-        if self._finds_by_backup is None:
-            taken = backups.newest_first(self._reader, want.entity.guid)
-            others = (replace(want, backup=backup.guid) for backup in taken[:_MOST_TRIED])
-            self._finds_by_backup = any(download.guid in self._ask(other) for other in others)
+    def _is_found_by_backup(self, unsure: t.Iterable[Wanted]) -> bool:
+        """Whether the server knows of which backup such downloads are, although their records do not show it.
+
+        The downloads of several entities are tried: the backup of one may not be listed any more, which says nothing.
+        """
+        others: t.Iterable[Wanted] = self._others(unsure) if self._finds_by_backup is None else ()
+        for other in itertools.islice(others, _MOST_TRIED):
+            self._ask(other)
+            if self._finds_by_backup is not None:
+                break
+        self._finds_by_backup = bool(self._finds_by_backup)
         return self._finds_by_backup
+
+    def _others(self, unsure: t.Iterable[Wanted]) -> t.Iterator[Wanted]:
+        """The same of all other backups; the newest of each entity first."""
+        columns = (
+            [replace(want, backup=backup.guid) for backup in self._other_backups(want)]
+            for want in itertools.islice(unsure, _MOST_SAMPLES)
+        )
+        return filter(None, itertools.chain.from_iterable(itertools.zip_longest(*columns)))
+
+    def _other_backups(self, want: Wanted) -> list[wire.Backup]:
+        taken = backups.newest_first(self._reader, want.entity.guid)
+        return [backup for backup in taken if backup.guid != want.backup]
 
     def _ask(self, want: Wanted) -> set[str | None]:
         """Returns the GUIDs of those that the server finds. By a backup it finds none when it ignores that filter."""

@@ -88,10 +88,10 @@ class Transfer:
     def _may_help_again(self, error: StorwareError) -> bool:
         if isinstance(error, Interrupted):
             return False
-        # The first request was repeated by whoever sent it, as far as that helps. Once content has come, an answer
-        # that is none is a fault that may pass.
+        # The first request was repeated by whoever sent it, as far as that helps. Once the server has shown a file, an
+        # answer that is none is a fault that may pass.
         return isinstance(error, TransferInterrupted) or (
-            self._sink.offset > 0 and (error.retryable or isinstance(error, NotAFile))
+            bool(self._sink.source) and (error.retryable or isinstance(error, NotAFile))
         )
 
     def _is_progress(self, error: StorwareError, gained: int) -> bool:
@@ -103,6 +103,10 @@ class Transfer:
         try:
             self._tries.failed(error, progress=progress)
         except NotAFile as final:
+            if not self._is_anew:
+                # What lies between may refuse every Range: only a request without one shows what is the matter.
+                self.start_over(final)
+                return
             if final.status not in _GONE:
                 raise
             self._sink.spoil()
@@ -166,7 +170,16 @@ class Transfer:
             self._receive_from(source)
 
     def _probed(self, opener: Opener) -> Claims | None:
-        """What the server says of a file that it sends in parts; None if it does not, or nothing is won by it."""
+        """What the server says of a file that it sends in parts; None if it does not, or nothing is won by it.
+
+        What it refuses is asked for without a Range, and told then.
+        """
+        with contextlib.suppress(NotAFile):
+            return self._probe(opener)
+        return None
+
+    def _probe(self, opener: Opener) -> Claims | None:
+        """The same. Raises NotAFile."""
         nothing = Claims(None, None, None, None)
         probe = Rest(0, nothing, _PROBE)
         with self._response_to(opener, probe) as response:

@@ -14,6 +14,7 @@ import zipfile
 import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
+from ansible_collections.storware.backup.plugins.module_utils._transfer import ranges, transfer
 from ansible_collections.storware.backup.plugins.module_utils._transfer.engine import Outcome
 from ansible_collections.storware.backup.plugins.module_utils._transfer.pace import Limits
 from ansible_collections.storware.backup.plugins.module_utils._transfer.verify import Checksum
@@ -397,6 +398,48 @@ def test_an_answer_that_is_no_file_for_ever_keeps_what_came(tmp_path: pathlib.Pa
     error = failed(tmp_path / "x", cut(BIN), reply(b"<html>Log in</html>"), limits=AGAIN)
     assert (error.code, error.details["kept"]) == ("not_a_file", CUT)
     assert fetched(tmp_path / "x", serve(BIN))[0].file.sha256 == sha256(BIN.body)
+
+
+@pytest.mark.parametrize("runs", ["the same run", "the next run"])
+@pytest.mark.parametrize(
+    "refused",
+    [
+        [head("Content-Length: 0", status="403 Forbidden")],
+        [head("Content-Length: 0", status="501 Not Implemented")],
+        reply(b"<html>Blocked</html>"),
+        reply(BIN.body, "Content-Encoding: gzip"),
+    ],
+    ids=["403", "501", "page", "packed"],
+)
+def test_where_every_range_is_refused_the_whole_comes_again(tmp_path: pathlib.Path, runs: str, refused: Script) -> None:
+    """Otherwise, what was kept would keep the file from ever coming."""
+
+    def answer(request: Request) -> Script:
+        return refused if request.range else serve(BIN)(request)
+
+    dest = tmp_path / "x"
+    if runs == "the next run":
+        kept(dest, BIN)
+    replies = [answer] if runs == "the next run" else [cut(BIN), answer]
+    outcome, server = fetched(dest, *replies)
+    assert outcome.file.sha256 == sha256(BIN.body)
+    tried = [(CUT - OVERLAP, '"1"')] * (AGAIN.retries + 1)
+    assert asked(server)[len(replies) - 1 :] == [*tried, (None, None)]
+
+
+def test_where_only_the_first_range_is_answered_the_whole_comes_in_one(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (transfer, ranges):
+        monkeypatch.setattr(module, "BLOCK", 500_000)
+
+    def answer(request: Request) -> Script:
+        is_refused = request.range is not None and request.range != (0, 511)
+        return [head("Content-Length: 0", status="403 Forbidden")] if is_refused else serve(BIN)(request)
+
+    outcome, server = fetched(tmp_path / "x", answer, connections=2)
+    assert outcome.file.sha256 == sha256(BIN.body)
+    assert asked(server)[-1] == (None, None)
 
 
 def test_a_first_answer_that_is_no_file_is_told_at_once(tmp_path: pathlib.Path) -> None:
