@@ -108,6 +108,7 @@ options:
     type: bytes
 notes:
   - The keyword C(timeout) of a task ends the module on its host, like O(max_time). What has come is kept, and the next task goes on from there.
+    If it expires just between two looks at the transfer, the module goes on for five minutes on its host.
   - The file, its receipt and the private file belong to the user that the task runs as, until O(owner) and O(group) are set.
   - The file and its receipt always have the same owner, group and permissions. An existing file of another user, or one with further names (hard
     links), is never given other attributes.

@@ -257,7 +257,7 @@ def test_work_that_nobody_visits_ends_by_itself(simulator: Simulator, tmp_path: 
 def test_the_timeout_of_a_task_stops_a_fetch_and_the_next_task_resumes_it(
     ansible: Ansible, simulator: Simulator, large: str, here: pathlib.Path
 ) -> None:
-    options = {**connect(simulator), "guid": large, "dest": str(here), "max_rate": "200K", "progress_interval": 1}
+    options = {**connect(simulator), "guid": large, "dest": str(here), "max_rate": "200K", "progress_interval": 60}
     first = {f"storware.backup.{CONTENT}": options, "timeout": 15, "ignore_errors": True}
     again = {f"storware.backup.{CONTENT}": {**options, "max_rate": "1G"}}
     run = ansible.playbook([{"hosts": "all", "gather_facts": False, "tasks": [first, again]}]).ok()
