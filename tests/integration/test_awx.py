@@ -137,6 +137,7 @@ def test_the_last_node_removes_what_it_proves_itself_and_what_was_verified(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_last_node_launched_again_proves_nothing_by_names(
     awx: Awx, simulator: Simulator, tmp_path: pathlib.Path
 ) -> None:

@@ -241,7 +241,9 @@ def test_p13_and_so_it_is_when_the_connection_breaks_first(
 ) -> None:
     simulator.fault(DOWNLOAD, "cut_body")
     simulator.fault(DOWNLOAD, "refused", times=99, status=404)
-    result = run_module(CONTENT, connect(simulator, guid=guid, dest=f"{tmp_path}/mail.zip", retries=1))
+    result = run_module(
+        CONTENT, connect(simulator, guid=guid, dest=f"{tmp_path}/mail.zip", source="download", retries=1)
+    )
     assert result["error"]["code"] == "gone", result
     assert list(tmp_path.iterdir()) == []
 

@@ -81,7 +81,7 @@ def test_story(fleet: Fleet) -> None:
 
 @pytest.mark.fault("P14")
 @pytest.mark.matrix
-@pytest.mark.slow
+@pytest.mark.long
 def test_downloads_stay_until_every_host_has_its_files(fleet: Fleet) -> None:
     """One host is unreachable, one cannot store; the third is served, nothing is removed, and the next run mends it."""
     # The first host, which Ansible takes for what runs once; no temporary directory means unreachable.
@@ -108,9 +108,8 @@ def test_downloads_stay_until_every_host_has_its_files(fleet: Fleet) -> None:
 
 
 @pytest.mark.fault("P14", "U8")
-@pytest.mark.parametrize(
-    "keywords", [{"serial": 1}, pytest.param({"strategy": "free"}, marks=pytest.mark.long)], ids=["serial", "free"]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("keywords", [{"serial": 1}, {"strategy": "free"}], ids=["serial", "free"])
 def test_hosts_one_after_the_other_or_each_at_its_pace(fleet: Fleet, keywords: dict[str, Json]) -> None:
     """The downloads are made once. Removing them is refused at once: no host can know the files of the others."""
     refused = fleet.mail(people=ALICE, remove=True, keywords=keywords)

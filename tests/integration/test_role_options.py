@@ -319,7 +319,13 @@ def test_a_comma_is_a_character_of_a_name(ansible: Ansible, simulator: Simulator
     assert len(simulator.downloads()) == 2
 
 
-@pytest.mark.parametrize("text", ["alice@example.com, bob@example.com", "\nalice@example.com\n\n bob@example.com \n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "alice@example.com, bob@example.com",
+        pytest.param("\nalice@example.com\n\n bob@example.com \n", marks=pytest.mark.long),
+    ],
+)
 def test_ad_hoc_items_are_stripped(ansible: Ansible, simulator: Simulator, text: str) -> None:
     options = {
         "url": simulator.url,

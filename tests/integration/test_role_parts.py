@@ -38,7 +38,7 @@ def report(path: pathlib.Path) -> Json:
 
 @pytest.mark.matrix
 @pytest.mark.slow
-@pytest.mark.parametrize("spread", [False, True])
+@pytest.mark.parametrize("spread", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_a_host_that_is_away_from_the_start_is_in_the_report(
     fleet: Fleet, tmp_path: pathlib.Path, spread: bool
 ) -> None:
@@ -122,6 +122,7 @@ def test_when_nothing_can_be_prepared_the_run_ends_with_the_reason(fleet: Fleet)
 
 
 @pytest.mark.smoke
+@pytest.mark.long
 def test_entry_points(fleet: Fleet) -> None:
     """Prepare, fetch, verify and remove, each by itself."""
     simulator = fleet.simulator

@@ -61,6 +61,7 @@ def test_each_host_gets_what_its_own_variables_ask_for(fleet: Fleet) -> None:
     assert not any(result.changed for result in again.results)
 
 
+@pytest.mark.long
 def test_a_download_goes_when_every_host_that_was_to_get_it_proves_it(fleet: Fleet, tmp_path: pathlib.Path) -> None:
     """One request fails as a whole: its host fails, the others are served, and nothing is removed."""
     hosts = lists(host_1="alice@example.com", host_2="nobody@example.com", host_3="carol@example.com")

@@ -156,6 +156,7 @@ def test_hosts_one_after_the_other_share_nothing_that_has_ended(fleet: Fleet) ->
 
 
 @pytest.mark.fault("H5")
+@pytest.mark.long
 def test_a_session_that_ends_in_the_middle(fleet: Fleet, remote: dict[str, str]) -> None:
     """The controller opens a new one; hosts cannot, and go on with the next run."""
     simulator = fleet.simulator

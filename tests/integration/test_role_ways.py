@@ -20,7 +20,7 @@ def spool(tmp_path: pathlib.Path) -> pathlib.Path:
     return path
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_by_way_of_the_controller(fleet: Fleet, spool: pathlib.Path, tmp_path: pathlib.Path) -> None:
     """Predicted, done, done again, and after a file was lost on one host; the server gives each file once."""
     way: Json = {"via": "controller", "spool": str(spool), "report": [str(tmp_path / "report.json")]}
@@ -70,6 +70,7 @@ def test_what_nothing_verified_is_not_proved_by_copies_of_it(fleet: Fleet, spool
     assert [download["guid"] for download in fleet.simulator.downloads()] == [guid]
 
 
+@pytest.mark.long
 def test_a_file_that_the_controller_does_not_get_holds_up_no_other(fleet: Fleet, spool: pathlib.Path) -> None:
     """The name of one is taken by a directory there; the hosts get the other one, and the run fails."""
     fleet.mail(via="controller", spool=str(spool)).ok()

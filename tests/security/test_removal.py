@@ -245,7 +245,7 @@ def test_a_host_that_was_rescued_is_missing(case: Case) -> None:
 
 
 @pytest.mark.matrix
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_limit_needs_the_names_of_all_hosts(case: Case) -> None:
     case.is_refused(case.run(None, "--limit", GOOD), "refused with --limit", "fetch_content_expected_hosts")
     case.is_refused(
@@ -268,7 +268,7 @@ def test_a_slice_that_knows_of_the_others_removes_nothing(case: Case, place: str
 FETCH: Json = {"ansible.builtin.include_role": {"name": ROLE, "tasks_from": "fetch"}}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_nothing_goes_for_what_was_removed_before(case: Case) -> None:
     """One is gone and one is left. A host has lost the file of the first one, so that it has not proved all."""
     fetch = [case.play(roles=[], tasks=[FETCH])]

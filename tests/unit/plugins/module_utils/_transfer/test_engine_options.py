@@ -121,11 +121,13 @@ def test_in_a_directory_the_probe_gives_the_name(tmp_path: pathlib.Path) -> None
         (dataclasses.replace(FILE, body=b"x" + FILE.body), "no ZIP file as mail.zip"),
     ],
 )
-def test_a_probe_that_shows_no_file_ends_it(tmp_path: pathlib.Path, file: Resource, words: str) -> None:
+def test_after_a_probe_without_a_file_the_whole_is_asked_for(
+    tmp_path: pathlib.Path, file: Resource, words: str
+) -> None:
     with scripted(serve(file)) as server:
         with pytest.raises(StorwareError, match=words) as caught:
             run(job(tmp_path / "mail.zip", server.url(), connections=4))
-        assert len(server.requests) == 1
+        assert [b"Range" in request for request in server.requests] == [True, False]
     assert caught.value.code == "not_a_file"
     assert files_in(tmp_path) == {}
 
