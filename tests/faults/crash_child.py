@@ -21,7 +21,6 @@ import sys
 import threading
 import typing as t
 
-from ansible_collections.storware.backup.plugins.module_utils._interrupts import Interrupts
 from tests.faults import driver
 
 importlib.import_module("concurrent.futures.thread")  # loaded now, as another user may not read the file later
@@ -76,7 +75,7 @@ def _become(request: dict[str, t.Any]) -> t.NoReturn:
         os.close(fd)
     _set_up(**request["setup"])
     # Before it is traced: an error for the nth call of one thread is given to the nth one of all threads.
-    Interrupts()
+    driver.expect_signals()
     sys.argv = ["driver", json.dumps(request["order"])]
     os.kill(os.getpid(), signal.SIGSTOP)
     try:

@@ -124,6 +124,11 @@ def _peak() -> float:
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
+def expect_signals() -> None:
+    """Let the first signal end the fetch in order."""
+    Interrupts()
+
+
 def main() -> int:
     """Fetch as the first argument says. Signals are the caller's affair."""
     result = fetch(json.loads(sys.argv[1]))
@@ -132,5 +137,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    Interrupts()
+    expect_signals()
     sys.exit(main())
