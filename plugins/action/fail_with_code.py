@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.plugins.action import ActionBase
-from ansible.utils.unsafe_proxy import wrap_var
-
 from ..module_utils._errors import StorwareError
 from ..plugin_utils import _results
-from ..plugin_utils._action import failure
+from ..plugin_utils._action import ControllerActionModule
 
 SPEC: t.Final[dict[str, dict[str, t.Any]]] = {
     "code": {
@@ -37,25 +34,16 @@ SPEC: t.Final[dict[str, dict[str, t.Any]]] = {
 _REPEATED: t.Final = ("msg", "error", "failures")
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no type stubs
-    """Works on the controller, and asks no host."""
+class ActionModule(ControllerActionModule):
+    """Fails with a message and its code; succeeds when there is no message."""
 
-    _requires_connection = False
-    _supports_check_mode = True
-
-    def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        """Fail with a message and its code; succeed when there is no message."""
-        result: dict[str, t.Any] = super().run(tmp, task_vars)
+    def _work(self, task_vars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         _result, given = self.validate_argument_spec(SPEC)
         earlier = given["failure"]
-        message = earlier.get("msg") or given["msg"]
         if earlier.get("error"):
-            result.update(failed=True, **{key: earlier[key] for key in _REPEATED if key in earlier})
-        elif message:
+            return {"failed": True, **{key: earlier[key] for key in _REPEATED if key in earlier}}
+        if message := earlier.get("msg") or given["msg"]:
             # A host may have written some of it.
-            error = StorwareError(
-                _results.clean_text(message), code=given["code"], hint=given["hint"], retryable=given["retryable"]
-            )
-            result.update(failure(error))
-        # Words of servers and hosts are in it, and are no templates.
-        return t.cast("dict[str, t.Any]", wrap_var(result))
+            message = _results.clean_text(message)
+            raise StorwareError(message, code=given["code"], hint=given["hint"], retryable=given["retryable"])
+        return {}

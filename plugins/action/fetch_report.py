@@ -8,13 +8,11 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible.plugins.action import ActionBase
-
 from ..module_utils import _private
-from ..module_utils._errors import OptionError, StorwareError
+from ..module_utils._errors import OptionError
 from ..module_utils._transfer.directory import explaining
 from ..plugin_utils import _report
-from ..plugin_utils._action import failure
+from ..plugin_utils._action import ControllerActionModule
 
 SPEC: t.Final = {
     "path": {"type": "path", "required": True},
@@ -23,24 +21,16 @@ SPEC: t.Final = {
 }
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no type stubs
-    """Works on the controller, and asks no host."""
+class ActionModule(ControllerActionModule):
+    """Writes the report, and returns its path."""
 
-    _requires_connection = False
-    _supports_check_mode = True
-
-    def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        """Write the report, and return its path."""
-        result: dict[str, t.Any] = super().run(tmp, task_vars)
+    def _work(self, task_vars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         _result, options = self.validate_argument_spec(SPEC)
         path = options["path"]
-        try:
-            text = _text(path, options["files"], complete=options["complete"])
-            if not self._task.check_mode:
-                _write(path, text)
-        except StorwareError as error:
-            return {**result, **failure(error)}
-        return {**result, "changed": True, "path": path}
+        text = _text(path, options["files"], complete=options["complete"])
+        if not self._task.check_mode:
+            _write(path, text)
+        return {"changed": True, "path": path}
 
 
 def _text(path: str, rows: t.Sequence[_report.Row], *, complete: bool) -> str:

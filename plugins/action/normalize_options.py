@@ -7,13 +7,9 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.plugins.action import ActionBase
-from ansible.utils.unsafe_proxy import wrap_var
-
 from ..module_utils import _options
-from ..module_utils._errors import StorwareError
 from ..plugin_utils import _facts, _normalization, _role_options
-from ..plugin_utils._action import failure
+from ..plugin_utils._action import ControllerActionModule
 
 SPEC: t.Final = {
     "entry_point": {"type": "str", "choices": ["main", "prepare", "fetch", "remove", "verify"]},
@@ -22,22 +18,10 @@ SPEC: t.Final = {
 }
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no type stubs
-    """Works on the controller, and asks no host."""
+class ActionModule(ControllerActionModule):
+    """Returns the options by their names without the prefix, or fails with all that is wrong."""
 
-    _requires_connection = False
-    _supports_check_mode = True
-
-    def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        """Return the options by their names without the prefix, or fail with all that is wrong."""
-        result: dict[str, t.Any] = super().run(tmp, task_vars)
-        try:
-            result.update(self._normalized(task_vars or {}))
-        except StorwareError as error:
-            result.update(failure(error))
-        return result
-
-    def _normalized(self, task_vars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    def _work(self, task_vars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         _result, arguments = self.validate_argument_spec(
             SPEC, mutually_exclusive=[list(_EITHER)], required_one_of=[list(_EITHER)]
         )
@@ -71,8 +55,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
             self._refuse_other_requests(options, task_vars)
         # The connection holds passwords, and goes to its modules by module_defaults.
         options.pop("connection", None)
-        # Nothing that is in an option by now is a template.
-        return t.cast("dict[str, t.Any]", wrap_var(options))
+        return options
 
     def _company(self, options: t.Mapping[str, t.Any], task_vars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         """What tells the hosts from the others that this one does something together with."""

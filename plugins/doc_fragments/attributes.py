@@ -26,6 +26,15 @@ attributes:
     support: full
 """
 
+    CONTROLLER_MODULE = r"""
+options: {}
+attributes:
+  async:
+    support: none
+    details:
+      - Runs on the controller.
+"""
+
     INFO_MODULE = r"""
 options: {}
 attributes:

@@ -16,15 +16,10 @@ description:
   - The role P(storware.backup.fetch_content#role) and the playbooks of this collection fail with it. It is not made for other content.
   - With an empty O(msg), and without a failure in O(failure), the task succeeds.
   - Runs on the controller, and contacts no host.
-attributes:
-  check_mode:
-    description: Can run in C(check_mode) and return changed status prediction without modifying the target.
-    support: full
-  diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
-    support: none
-    details:
-      - This module changes nothing.
+extends_documentation_fragment:
+  - storware.backup.attributes.controller_module  # before the last one: the first that has a value counts
+  - storware.backup.attributes.info_module
+  - storware.backup.attributes
 options:
   code:
     description: Error code, which the troubleshooting page of this collection explains.

@@ -19,12 +19,9 @@ description:
   - The role P(storware.backup.fetch_content#role) writes its reports with it. It is not made for other content.
   - Runs on the controller, and contacts no host.
 extends_documentation_fragment:
+  - storware.backup.attributes.controller_module  # before the other one: the first that has a value counts
   - storware.backup.attributes
 attributes:
-  async:
-    support: none
-    details:
-      - Runs on the controller.
   diff_mode:
     support: none
     details:

@@ -20,13 +20,9 @@ description:
   - All problems are in one message.
   - Runs on the controller, and contacts no host.
 extends_documentation_fragment:
-  - storware.backup.attributes.info_module  # before the other one: the first that has a value counts
+  - storware.backup.attributes.controller_module  # before the last one: the first that has a value counts
+  - storware.backup.attributes.info_module
   - storware.backup.attributes
-attributes:
-  async:
-    support: none
-    details:
-      - Runs on the controller.
 options:
   entry_point:
     description:

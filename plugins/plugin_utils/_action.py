@@ -249,6 +249,26 @@ class ConnectionActionModule(VisitingActionModule):
         return found
 
 
+class ControllerActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no type stubs
+    """Does its work on the controller, and asks no host. Nothing in its result is a template."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """Run the task."""
+        result: dict[str, t.Any] = super().run(tmp, task_vars)
+        try:
+            result.update(self._work(task_vars or {}))
+        except StorwareError as error:
+            result.update(failure(error))
+        return t.cast("dict[str, t.Any]", wrap_var(result))
+
+    def _work(self, task_vars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        """Return the result of the task. Raises StorwareError."""
+        raise NotImplementedError
+
+
 def guids_in(given: t.Mapping[str, t.Any]) -> list[str]:
     """The downloads that the option guid names, as the module reads it. Raises OptionError."""
     return guids_of(check_type_list(given.get("guid") or []))

@@ -21,9 +21,9 @@ from .waiter import Waiting
 _OTHER_MODES: t.Final = frozenset(wire.MODES) - frozenset(wire.DOWNLOAD_MODES)
 # Filters by GUID, and the fields that show whether a record matches; the vendor prints records without any of these.
 _SHOWN: t.Final = ("protected_entity", "backup", "node")
-# Of so many backups, the newest, a server is asked whether a download is of them: those who have more are few.
-_MOST_SAMPLES: t.Final = 5  # entities by which it is found out whether the server knows the backups of downloads,
-_MOST_TRIED: t.Final = 100  # and calls for that
+# Whether the server knows the backups of downloads is found out with the newest backups of a few entities.
+_MOST_SAMPLES: t.Final = 5  # entities
+_MOST_TRIED: t.Final = 100  # calls
 # What a server may answer that has looked for a GUID and found nothing.
 _UNKNOWN: t.Final = (400, 404, 422)
 
