@@ -59,6 +59,7 @@ def awx(ansible: Ansible, simulator: Simulator, tmp_path: pathlib.Path) -> Awx:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_every_job_template_runs_as_awx_runs_it(awx: Awx, simulator: Simulator, tmp_path: pathlib.Path) -> None:
     """The steps of the workflow one after the other, then the templates that stand by themselves."""
     simulator.switch(content_size=8_000_000, queue_seconds=60, run_seconds=120)  # 50 times faster

@@ -62,6 +62,8 @@ def credentials_of(api: awx_api.AwxApi, template: str) -> set[str]:
 
 @pytest.mark.smoke
 @pytest.mark.matrix
+@pytest.mark.slow
+@pytest.mark.long
 def test_a_playbook_sets_awx_up_with_the_content(ansible: Ansible, api: awx_api.AwxApi) -> None:
     configure(ansible, api, WHOLE)
     wanted = generated("credential_type.yml")

@@ -36,6 +36,7 @@ def _shown(run: Run, task: str) -> list[str]:
 
 @pytest.mark.smoke
 @pytest.mark.matrix
+@pytest.mark.slow
 def test_fetch_to_some_hosts(ansible: Ansible, simulator: Simulator, tmp_path: pathlib.Path) -> None:
     """Entities as a text with one in each line, as a survey gives them, and hosts by pattern."""
     for host in ("web", "files"):
@@ -87,6 +88,7 @@ def test_a_run_without_an_inventory_fails(ansible: Ansible) -> None:
 
 @pytest.mark.smoke
 @pytest.mark.matrix
+@pytest.mark.slow
 def test_list(ansible: Ansible, simulator: Simulator) -> None:
     """Every variable is the query parameter of the same name; an empty one is not sent."""
     guid = "0b6f0c1e-6f0e-4d6e-8a53-5b1f6a0f9c11"
@@ -134,6 +136,7 @@ def test_list(ansible: Ansible, simulator: Simulator) -> None:
 @pytest.mark.smoke
 @pytest.mark.fault("U1")
 @pytest.mark.matrix
+@pytest.mark.slow
 def test_remove(ansible: Ansible, simulator: Simulator) -> None:
     """By entity and by guid, predicted and done; nothing else goes."""
     alice, bob, carol = (

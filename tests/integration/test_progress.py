@@ -66,6 +66,7 @@ def _place() -> pathlib.Path:
 
 
 @pytest.mark.matrix
+@pytest.mark.slow
 def test_a_fetch_tells_how_far_it_is(
     ansible: Ansible, simulator: Simulator, tmp_path: pathlib.Path, large: str
 ) -> None:
@@ -254,6 +255,7 @@ def test_work_that_nobody_visits_ends_by_itself(simulator: Simulator, tmp_path: 
 
 
 @pytest.mark.matrix
+@pytest.mark.slow
 def test_the_timeout_of_a_task_stops_a_fetch_and_the_next_task_resumes_it(
     ansible: Ansible, simulator: Simulator, large: str, here: pathlib.Path
 ) -> None:

@@ -15,7 +15,7 @@ import yaml
 
 from tests.simulator.process import Simulator
 from tests.support.ansible import Run
-from tests.support.fleet import ALICE, NAMES, PEOPLE, ROLE, Fleet, Json
+from tests.support.fleet import ALICE, NAMES, PEOPLE, ROLE, THREE, Fleet, Json
 
 # Tasks of the role
 PREPARE = "Ensure that the downloads exist and are ready"
@@ -82,29 +82,29 @@ def test_story(fleet: Fleet) -> None:
 @pytest.mark.fault("P14")
 @pytest.mark.matrix
 @pytest.mark.long
-def test_downloads_stay_until_every_host_has_its_files(fleet: Fleet) -> None:
+def test_downloads_stay_until_every_host_has_its_files(fleet_of_three: Fleet) -> None:
     """One host is unreachable, one cannot store; the third is served, nothing is removed, and the next run mends it."""
     # The first host, which Ansible takes for what runs once; no temporary directory means unreachable.
     bad = {"host-1": {"ansible_remote_tmp": "/proc/nowhere"}, "host-2": {"fetch_content_dest": "/dev"}}
 
-    broken = fleet.mail(remove=True, hosts=bad)
+    broken = fleet_of_three.mail(remove=True, hosts=bad)
     assert broken.rc != 0
     assert {result.host: result.status for result in broken.of(FETCH)} == {
         "host-1": "unreachable",
         "host-2": "failed",
         "host-3": "ok",
     }
-    assert fleet.files("host-3") == fleet.expected()
-    assert len(fleet.simulator.downloads()) == len(PEOPLE)
+    assert fleet_of_three.files("host-3") == fleet_of_three.expected()
+    assert len(fleet_of_three.simulator.downloads()) == len(PEOPLE)
     assert "Alice Archer, Bob Baker on host-1: " in broken.stdout
     assert "Alice Archer, Bob Baker on host-2: " in broken.stdout
     assert "host-2 failed and may lack files" in broken.stdout
 
-    expected = fleet.expected()
-    mended = fleet.mail(remove=True).ok()
+    expected = fleet_of_three.expected()
+    mended = fleet_of_three.mail(remove=True).ok()
     assert _changed(mended, FETCH) == {"host-1", "host-2"}
-    assert all(fleet.files(host) == expected for host in NAMES)
-    assert fleet.simulator.downloads() == []
+    assert all(fleet_of_three.files(host) == expected for host in THREE)
+    assert fleet_of_three.simulator.downloads() == []
 
 
 @pytest.mark.fault("P14", "U8")

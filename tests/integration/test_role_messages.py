@@ -55,6 +55,7 @@ def test_the_message_of_a_host_names_the_options_of_the_role_and_the_code(fleet:
 
 
 @pytest.mark.matrix
+@pytest.mark.slow
 def test_a_refused_login_has_its_code(fleet: Fleet) -> None:
     run = fleet.mail(people=ALICE, environment={**fleet.credentials(), "STORWARE_PASSWORD": "wrong-word"})
     failed = run.of("Stop here when the login failed")
@@ -66,6 +67,7 @@ def test_a_refused_login_has_its_code(fleet: Fleet) -> None:
 
 
 @pytest.mark.matrix
+@pytest.mark.slow
 def test_what_could_not_be_prepared_has_its_code(fleet: Fleet) -> None:
     fleet.simulator.switch(fail_entities=["bob@example.com"])
     run = fleet.mail()

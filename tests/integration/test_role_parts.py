@@ -160,10 +160,10 @@ def test_entry_points(fleet: Fleet) -> None:
     assert simulator.counters()["open_sessions"] == 0
 
 
-def test_a_report_tells_what_did_not_arrive(fleet: Fleet, tmp_path: pathlib.Path) -> None:
-    simulator = fleet.simulator
+def test_a_report_tells_what_did_not_arrive(fleet_of_three: Fleet, tmp_path: pathlib.Path) -> None:
+    simulator = fleet_of_three.simulator
     path = tmp_path / "report.json"
-    fleet.mail(
+    fleet_of_three.mail(
         people=ALICE,
         report=[str(path), str(path.with_suffix(".csv"))],
         hosts={"host-1": {"ansible_remote_tmp": "/proc/no"}, "host-2": {"fetch_content_dest": "/dev"}},
@@ -208,12 +208,14 @@ def test_a_report_holds_any_text_and_no_formula(fleet: Fleet, tmp_path: pathlib.
     assert {(row["size"], row["file"]) for row in found} == {("0", "")}
 
 
-def test_reports_of_another_kind_or_at_an_unclear_place_are_refused(fleet: Fleet) -> None:
+def test_reports_of_another_kind_or_at_an_unclear_place_are_refused(fleet_of_three: Fleet) -> None:
     reports = {"host-1": "/tmp/report.xml", "host-2": "report.json", "host-3": "/tmp/.json/report"}
-    run = fleet.mail(people=ALICE, hosts={host: {"fetch_content_report": [path]} for host, path in reports.items()})
+    run = fleet_of_three.mail(
+        people=ALICE, hosts={host: {"fetch_content_report": [path]} for host, path in reports.items()}
+    )
     assert {result.host for result in run.results if result.status == "failed"} == set(reports)
     assert "fetch_content_report takes absolute paths that end with .json or .csv" in run.output
-    assert fleet.calls() == []
+    assert fleet_of_three.calls() == []
 
 
 def test_each_entry_point_passes_on_what_it_documents() -> None:

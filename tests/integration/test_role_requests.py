@@ -15,11 +15,16 @@ from tests.integration.test_role_spread import crowd
 from tests.simulator.process import Simulator
 from tests.support.ansible import Ansible
 from tests.support.examples import count
-from tests.support.fleet import NAMES, ROLE, Fleet, Json
+from tests.support.fleet import ROLE, THREE, Fleet, Json
 from tests.support.neighbour import Neighbour
 from tests.support.use import content_calls
 
 USERS = {"fetch_content_protected_entity_type": "CLOUD_USER"}
+
+
+@pytest.fixture
+def fleet(fleet_of_three: Fleet) -> Fleet:
+    return fleet_of_three
 
 
 def lists(**people: Json) -> dict[str, Json]:
@@ -110,7 +115,7 @@ def test_hosts_that_spread_share_with_those_that_ask_for_the_same(fleet: Fleet) 
     hosts = lists(host_1=people, host_2="alice@example.com", host_3=people[::-1])
     fleet.run(hosts=hosts, spread=True).ok()
     assert entities(fleet, "host-2") == {"Alice Archer"}
-    assert [len(fleet.files(name)) for name in NAMES] == [2, 1, 2]
+    assert [len(fleet.files(name)) for name in THREE] == [2, 1, 2]
     assert not entities(fleet, "host-1") & entities(fleet, "host-3")
 
 
@@ -119,7 +124,7 @@ def test_hosts_that_spread_share_with_those_that_ask_for_the_same(fleet: Fleet) 
 def test_hosts_in_another_order(fleet: Fleet, keywords: dict[str, Json]) -> None:
     hosts = lists(host_1="alice@example.com", host_2="bob@example.com", host_3="alice@example.com\n")
     fleet.run(hosts=hosts, throttle=1, keywords=keywords).ok()
-    assert [entities(fleet, name) for name in NAMES] == [{"Alice Archer"}, {"Bob Baker"}, {"Alice Archer"}]
+    assert [entities(fleet, name) for name in THREE] == [{"Alice Archer"}, {"Bob Baker"}, {"Alice Archer"}]
     assert len(fleet.simulator.downloads()) == 2
 
 
@@ -128,7 +133,7 @@ def test_hosts_in_another_order(fleet: Fleet, keywords: dict[str, Json]) -> None
 def test_hosts_that_cannot_know_of_each_other_spread_one_request_only(fleet: Fleet, keywords: dict[str, Json]) -> None:
     people = crowd(fleet, 4)
     fleet.run(hosts=lists(host_1=people, host_2=people, host_3=people), spread=True, keywords=keywords).ok()
-    assert sorted(len(fleet.files(name)) for name in NAMES) == [1, 1, 2]
+    assert sorted(len(fleet.files(name)) for name in THREE) == [1, 1, 2]
     hosts = lists(host_1=people[:2], host_2=people[2:], host_3=people[:2])
     refused = fleet.run("--forks", "1", hosts=hosts, spread=True, keywords=keywords)
     assert refused.rc != 0
@@ -146,7 +151,7 @@ def test_the_role_twice_and_then_for_some_hosts_only(fleet: Fleet) -> None:
     lose = {"ansible.builtin.shell": f"rm -f {fleet.directory}/*/*"}
     tasks = [role(), lose, role(when="inventory_hostname == 'host-3'")]
     fleet.run(hosts=hosts, keywords={"roles": [], "tasks": tasks}).ok()
-    assert [entities(fleet, name) for name in NAMES] == [set(), set(), {"Alice Archer"}]
+    assert [entities(fleet, name) for name in THREE] == [set(), set(), {"Alice Archer"}]
 
 
 @pytest.mark.long
@@ -154,7 +159,7 @@ def test_the_controller_hands_on_what_each_host_asks_for(fleet: Fleet, tmp_path:
     (tmp_path / "spool").mkdir()
     hosts = lists(host_1="alice@example.com", host_2="bob@example.com", host_3="alice@example.com\n")
     fleet.run(hosts=hosts, via="controller", spool=str(tmp_path / "spool")).ok()
-    assert [entities(fleet, name) for name in NAMES] == [{"Alice Archer"}, {"Bob Baker"}, {"Alice Archer"}]
+    assert [entities(fleet, name) for name in THREE] == [{"Alice Archer"}, {"Bob Baker"}, {"Alice Archer"}]
     assert len(content_calls(fleet.simulator)) == 2
 
 
@@ -165,7 +170,7 @@ def test_entry_points_with_different_requests(fleet: Fleet) -> None:
         include = {"ansible.builtin.include_role": {"name": ROLE, "tasks_from": step}}
         fleet.run(hosts=hosts, keywords={"roles": [], "tasks": [include]}).ok()
         if step == "fetch":
-            found = [entities(fleet, name) for name in NAMES]
+            found = [entities(fleet, name) for name in THREE]
             assert found == [{"Alice Archer"}, {"Bob Baker"}, {"Alice Archer"}]
     assert fleet.simulator.downloads() == []
 

@@ -13,10 +13,15 @@ import pytest
 from tests.simulator.process import Simulator
 from tests.support.ansible import Ansible
 from tests.support.examples import count
-from tests.support.fleet import NAMES, Fleet
+from tests.support.fleet import THREE, Fleet
 from tests.support.use import content_calls
 
 _LISTS = ("GET /cloud-download", "GET /cloud-users", "GET /tasks")
+
+
+@pytest.fixture
+def fleet(fleet_of_three: Fleet) -> Fleet:
+    return fleet_of_three
 
 
 def crowd(fleet: Fleet, number: int) -> list[str]:
@@ -54,17 +59,17 @@ def test_each_file_arrives_once_and_a_second_run_changes_nothing(fleet: Fleet) -
 def test_a_host_that_fails_does_not_change_what_the_others_get(fleet: Fleet) -> None:
     """Its share is told as missing, stays on the server, and comes with the next run."""
     people = crowd(fleet, 6)
-    lost = fleet.directory / NAMES[0]
+    lost = fleet.directory / THREE[0]
     lost.rmdir()
     broken = fleet.mail(people=people, spread=True, remove=True)
     assert broken.rc != 0
     assert "No download is removed from the server" in broken.output
     lost.mkdir()
-    assert sorted(collections.Counter(owners(fleet).values())) == NAMES[1:]
-    assert broken.output.count(f"is not on {NAMES[0]}: not tried") == 2
+    assert sorted(collections.Counter(owners(fleet).values())) == THREE[1:]
+    assert broken.output.count(f"is not on {THREE[0]}: not tried") == 2
     mended = fleet.mail(people=people, spread=True).ok()
     assert len(owners(fleet)) == 6
-    assert {result.host for result in mended.results if result.changed} == {NAMES[0]}
+    assert {result.host for result in mended.results if result.changed} == {THREE[0]}
 
 
 @pytest.mark.long

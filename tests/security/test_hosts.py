@@ -79,7 +79,7 @@ def mail(
 
 
 @pytest.mark.matrix
-@pytest.mark.parametrize("way", ["module", "cache"])
+@pytest.mark.parametrize("way", ["module", pytest.param("cache", marks=pytest.mark.slow)])
 def test_facts_of_a_host_do_not_move_the_login(
     fleet: Fleet, evil: AnsweringServer, liar: Liar, tmp_path: pathlib.Path, way: str
 ) -> None:

@@ -214,6 +214,7 @@ def mail(tmp_path: pathlib.Path) -> Mail:
 
 
 @pytest.mark.matrix
+@pytest.mark.slow
 def test_what_the_controller_hands_over_is_in_no_list_of_processes(
     ansible: Ansible, mail: Mail, tmp_path: pathlib.Path
 ) -> None:

@@ -16,7 +16,8 @@ from tests.support.ansible import Ansible, Run
 ROLE = "storware.backup.fetch_content"
 PEOPLE = ["alice@example.com", "bob@example.com"]
 ALICE = PEOPLE[:1]  # enough where the number of files does not matter
-NAMES = ["host-1", "host-2", "host-3"]
+NAMES = ["host-1", "host-2"]
+THREE = [*NAMES, "host-3"]
 
 Json = t.Any
 
