@@ -431,7 +431,7 @@ def secret_leaks(session: nox.Session, which: str) -> None:
 def fleet(session: nox.Session) -> None:
     """Hosts over SSH with all transfer modes and failures, and 300 mailboxes on 4 hosts; needs root."""
     hosts(session, "long or not long")
-    files = [f"tests/integration/test_role_{name}.py" for name in ("spread", "requests")]
+    files = [f"tests/integration/test_role_{name}.py" for name in ("distribute", "requests")]
     legal_case = (*files, "-m", "long", "-k", "legal_case")
     pytest(session, *legal_case, variables={"STORWARE_TEST_LONG": "1"}, second="+300")
 
@@ -470,7 +470,7 @@ def long_tests(session: nox.Session) -> None:
     collection_awx(session)
     others = (
         "--ignore=tests/integration/test_switches.py",
-        "--deselect=tests/integration/test_role_spread.py::test_what_a_legal_case_costs",
+        "--deselect=tests/integration/test_role_distribute.py::test_what_a_legal_case_costs",
     )
     pytest(session, "-m", "long", "tests/unit", "tests/integration", "tests/security", *others)
 

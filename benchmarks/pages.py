@@ -50,7 +50,7 @@ def write_recording(work: pathlib.Path) -> str:
         places = pathlib.Path(directory)
         (places / "home").mkdir()
         fleet = Fleet(Ansible(places / "home"), simulator, places, names=("files-1", "files-2"))
-        run = fleet.mail(progress_interval=5, wait_interval=1, spread=True, max_rate="20M").ok()
+        run = fleet.mail(progress_interval=5, wait_interval=1, distribute=True, max_rate="20M").ok()
         shown = re.sub(rf"{re.escape(directory)}/files-[12]", "/srv/restore", run.stdout)
     kept = "\n".join(_kept(shown))
     marks.insert(PAGE, "recording", f"```text\n{kept}\n```")

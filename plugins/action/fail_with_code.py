@@ -16,7 +16,7 @@ SPEC: t.Final[dict[str, dict[str, t.Any]]] = {
         "type": "str",
         "required": True,
         "choices": [
-            "option",
+            "invalid_option",
             "no_hosts",
             "not_found",
             "prepare_failed",

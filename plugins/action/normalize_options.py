@@ -69,10 +69,10 @@ class ActionModule(ControllerActionModule):
         }
 
     def _refuse_other_requests(self, options: t.Mapping[str, t.Any], task_vars: t.Mapping[str, t.Any]) -> None:
-        """Raise InvalidOptionsError where other hosts have spread files without knowing that this one gets others."""
+        """Raise InvalidOptionsError where files are distributed without knowing that this one gets others."""
         hosts, batch = task_vars["ansible_play_hosts_all"], task_vars["ansible_play_batch"]
         elsewhere = set(hosts) - set(batch if options["lockstep"] else [task_vars["inventory_hostname"]])
-        for host in sorted(elsewhere) if options["spread"] else ():
+        for host in sorted(elsewhere) if options["distribute"] else ():
             other = task_vars["hostvars"].raw_get(host).get("_fetch_content_options")
             if not isinstance(other, t.Mapping) or other.get("place") != options["place"]:
                 continue
@@ -100,7 +100,7 @@ _PLANTED: t.Final = (
     "A fact cache keeps them until --flush-cache."
 )
 _OTHER_REQUEST: t.Final = (
-    "fetch_content_spread with serial, or with a strategy other than linear, is for hosts that all ask for the same "
-    "downloads, and {} asks for others. Use fetch_content_throttle instead of serial, and the strategy linear."
+    "fetch_content_distribute with serial, or with a strategy other than linear, is for hosts that all ask for the "
+    "same downloads, and {} asks for others. Use fetch_content_throttle instead of serial, and the strategy linear."
 )
 _EITHER: t.Final = ("entry_point", "options")

@@ -79,8 +79,8 @@ options:
   timeout:
     description:
       - Seconds to wait for a connection, and for each piece of an answer.
-      - A whole answer may take 20 times as long, and so may a list with all of its pages. Then the task fails with the code V(answer_lost)
-        or V(deadline).
+      - A whole answer may take 20 times as long, and so may a list with all of its pages. Then the task fails with the code V(response_lost)
+        or V(timeout).
       - If not set, the environment variable E(STORWARE_TIMEOUT) is used.
     type: float
     default: 30

@@ -97,7 +97,7 @@ def _brought(context: _module.FileContext, job: inspection.Job) -> _module.Resul
             **_result(job, finding, outcome.file),
             "seconds": round(outcome.seconds, 3),
             "source": outcome.source,
-            "received": outcome.received,
+            "bytes_received": outcome.received,
             **({"padding": outcome.file.padding} if outcome.file.padding else {}),
         }
 

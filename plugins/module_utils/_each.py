@@ -17,15 +17,15 @@ Result = dict[str, t.Any]
 # Errors that all others would end with as well, some of them only after a long wait.
 _FOR_ALL: t.Final = frozenset(
     {
-        "login_refused",
+        "authentication_failed",
         "no_session_cookie",
         "unauthorized",
         "unreachable",
-        "timeout_connect",
+        "connect_timeout",
         "proxy",
         "tls",
         "redirect",
-        "deadline",
+        "timeout",
     }
 )
 _SHOWN: t.Final = 3  # failures in the message; all of them are in the result
@@ -113,7 +113,7 @@ def _failure(failures: t.Sequence[StorwareError], found: t.Sequence[Result]) -> 
     told += [f"{len(bad) - _SHOWN} more (see files)"] if len(bad) > _SHOWN else []
     return StorwareError(
         f"{len(bad)} of {len(found)} files are not there. {' '.join(told)}",
-        code="incomplete",
+        code="partial_failure",
         hint="Run the task again: it does only what is missing.",
         details={"guids": [one["guid"] for one in bad]},
         results=results,

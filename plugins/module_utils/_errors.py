@@ -59,7 +59,7 @@ class Interrupted(StorwareError):
 class OptionError(StorwareError):
     """An option has a value that cannot work. Raised before anything is sent or written."""
 
-    code = "option"
+    code = "invalid_option"
 
     def __init__(self, option: str, message: str, *, hint: str = "") -> None:
         super().__init__(f"{option}: {message}", hint=hint, details={"option": option})

@@ -17,7 +17,7 @@ from ._options import is_guid
 CREATED: t.Final = "created"
 READY: t.Final = "ready"
 FAILED: t.Final = "failed"
-GONE: t.Final = "gone"
+DELETED: t.Final = "deleted"
 
 _VERSION: t.Final = 1
 _TEMPLATE: t.Final = re.compile(r"\{(?=[{%#])")  # where one begins
@@ -91,7 +91,7 @@ def compare(
         if guid in there:
             continue
         if before.misses:
-            events.append(_event(GONE, guid, before.record))
+            events.append(_event(DELETED, guid, before.record))
         else:
             downloads[guid] = dataclasses.replace(before, misses=1)
     events += [_event(FAILED, task.guid, None, task.result()) for task in failed if task.guid not in state.failed]

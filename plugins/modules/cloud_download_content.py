@@ -71,7 +71,7 @@ options:
       - With V(full), also the checksum of every entry of a ZIP archive, which reads and unpacks all of it once (to nowhere). Of a PST file it
         checks no more than V(structure). Damage behind its header is not noticed, unless O(checksum) or the server names a digest.
       - With V(length), only as many bytes as announced. A file that is there is then compared with its receipt by size alone.
-      - Content that is damaged fails with the code V(damaged). The same content (by SHA-256) that failed twice is not fetched a third time,
+      - Content that is damaged fails with the code V(corrupt). The same content (by SHA-256) that failed twice is not fetched a third time,
         unless another value of this option, O(checksum) or O(overwrite=always) asks for it. A private file C(.GUID.*.state) remembers that until
         the file is there.
       - RV(verified) names what was reached.
@@ -215,7 +215,7 @@ seconds:
   returned: when content was fetched
   type: float
   sample: 12.5
-received:
+bytes_received:
   description: How many bytes of content came for this task. What an earlier one had brought is not among them.
   returned: when content was fetched
   type: int
@@ -289,28 +289,28 @@ error:
   contains:
     code:
       description:
-        - A short constant that keeps its meaning. V(not_a_file) (such as a download that is not ready), V(transfer_interrupted), V(damaged),
-          V(too_slow) (see O(min_rate)), V(deadline) (see O(max_time)), V(gone) (the server lost it in the middle), V(busy) (see O(lock_timeout)),
+        - A short constant that keeps its meaning. V(unexpected_content) (such as a download that is not ready), V(transfer_interrupted), V(corrupt),
+          V(below_min_rate) (see O(min_rate)), V(timeout) (see O(max_time)), V(deleted_on_server) (the server lost it in the middle), V(locked) (see O(lock_timeout)),
           V(digest_mismatch), V(checksum_mismatch), V(unverified), V(cannot_verify), V(disk_full), V(too_large) (see O(max_size)), V(file_system),
-          V(overtaken), V(name_taken), V(interrupted), V(option), V(incomplete) (some of several downloads, for different
+          V(concurrent_change), V(name_conflict), V(interrupted), V(invalid_option), V(partial_failure) (some of several downloads, for different
           reasons), or a code for a call that failed, such as V(forbidden).
-        - Of every module, V(option), V(login_refused), V(no_session_cookie), V(unauthorized), V(forbidden), V(not_found), V(conflict), V(bad_request),
-          V(rate_limited), V(server_error), V(http_status), V(unreachable), V(timeout_connect), V(proxy), V(tls), V(redirect), V(answer_lost),
-          V(bad_answer), V(deadline), V(incomplete_list), V(masked_id) (the result would be damaged by Ansible's masking), V(interrupted) (by a signal),
+        - Of every module, V(invalid_option), V(authentication_failed), V(no_session_cookie), V(unauthorized), V(forbidden), V(not_found), V(conflict), V(bad_request),
+          V(rate_limited), V(server_error), V(http_status), V(unreachable), V(connect_timeout), V(proxy), V(tls), V(redirect), V(response_lost),
+          V(invalid_response), V(timeout), V(incomplete_list), V(masked_id) (the result would be damaged by Ansible's masking), V(interrupted) (by a signal),
           V(invalid_result) (the host's answer cannot be the module's) and V(internal) (a defect of the module).
       type: str
-      sample: not_a_file
+      sample: unexpected_content
     hint:
       description: What is there now, and what to do next.
       type: str
       sample: Nothing was kept. Run the task again.
     guids:
-      description: With V(incomplete), the downloads whose files are not there.
+      description: With V(partial_failure), the downloads whose files are not there.
       type: list
       elements: str
       sample: [f8f73bf9-2445-4bce-a7dd-753be3b40a67]
     option:
-      description: The option that is wrong, with the code V(option).
+      description: The option that is wrong, with the code V(invalid_option).
       type: str
       sample: dest
     path:
@@ -334,15 +334,15 @@ error:
       type: bool
       sample: true
     answers:
-      description: With V(not_a_file), what each address that was asked answered, by the name it has in O(source).
+      description: With V(unexpected_content), what each address that was asked answered, by the name it has in O(source).
       type: dict
       sample:
         download: "answered 404: not ready"
-    kept:
+    bytes_kept:
       description: How many bytes are kept, with which the next task goes on.
       type: int
       sample: 1048576
-    received:
+    bytes_received:
       description: With V(transfer_interrupted), the bytes that came in the last answer.
       type: int
       sample: 1048576

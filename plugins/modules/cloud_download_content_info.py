@@ -119,16 +119,16 @@ error:
   contains:
     code:
       description:
-        - V(option) for an option that cannot work, V(file_system) or V(overtaken) (the directory is gone) for what the operating system refuses,
+        - V(invalid_option) for an option that cannot work, V(file_system) or V(concurrent_change) (the directory is gone) for what the operating system refuses,
           V(invalid_result) for a host whose answer cannot be the module's, and V(internal) for a defect of this module.
       type: str
-      sample: option
+      sample: invalid_option
     hint:
       description: What to do next.
       type: str
       sample: The receipt of a file lies beside it, as NAME.sha256.
     option:
-      description: The option that is wrong, with the code V(option).
+      description: The option that is wrong, with the code V(invalid_option).
       type: str
       sample: path
     errno:

@@ -80,7 +80,7 @@ options:
     default: different
 notes:
   - O(host) is believed. It can give false bytes with a receipt of its own, and nothing here contradicts that.
-  - The receipts of a directory on O(host) may be 100,000, of 32 MiB in all. More of them end with the code V(bad_answer).
+  - The receipts of a directory on O(host) may be 100,000, of 32 MiB in all. More of them end with the code V(invalid_response).
   - One percent of the file system stays free, but no more than 256 MiB. A file that would need it ends with the code V(disk_full).
   - Without O(host), each piece lies in Ansible's C(remote_tmp) of the host on its way, and in C(local_tmp) of the controller, which so need 256 MiB
     each. A connection that is slow, and O(max_rate), make pieces smaller. Where a piece has no room, the task ends with the code V(disk_full).
@@ -169,7 +169,7 @@ seconds:
   returned: when content was copied
   type: float
   sample: 12.5
-received:
+bytes_received:
   description: How many bytes of content came for this task. What an earlier one had brought is not among them.
   returned: when content was copied
   type: int
@@ -236,11 +236,11 @@ error:
   contains:
     code:
       description:
-        - A short constant that keeps its meaning. V(unreachable) (O(host) cannot be asked over SSH), V(no_receipt), V(bad_answer)
+        - A short constant that keeps its meaning. V(unreachable) (O(host) cannot be asked over SSH), V(no_receipt), V(invalid_response)
           (O(host) answers with too much), V(transfer_interrupted),
-          V(damaged), V(checksum_mismatch), V(too_slow) (see O(min_rate)), V(deadline) (see O(max_time)), V(busy) (see O(lock_timeout)),
-          V(not_a_file), V(disk_full), V(file_system), V(overtaken), V(name_taken), V(interrupted) (by a signal), V(option),
-          V(incomplete) (some of several downloads, for different reasons),
+          V(corrupt), V(checksum_mismatch), V(below_min_rate) (see O(min_rate)), V(timeout) (see O(max_time)), V(locked) (see O(lock_timeout)),
+          V(unexpected_content), V(disk_full), V(file_system), V(concurrent_change), V(name_conflict), V(interrupted) (by a signal), V(invalid_option),
+          V(partial_failure) (some of several downloads, for different reasons),
           V(invalid_result) (the host's answer cannot be the module's) and V(internal) (a defect of the module).
       type: str
       sample: unreachable
@@ -249,12 +249,12 @@ error:
       type: str
       sample: Run the task again.
     guids:
-      description: With V(incomplete), the downloads whose files are not there.
+      description: With V(partial_failure), the downloads whose files are not there.
       type: list
       elements: str
       sample: [f8f73bf9-2445-4bce-a7dd-753be3b40a67]
     option:
-      description: The option that is wrong, with the code V(option).
+      description: The option that is wrong, with the code V(invalid_option).
       type: str
       sample: src
     path:
@@ -265,7 +265,7 @@ error:
       description: Whether the same task may succeed later.
       type: bool
       sample: true
-    kept:
+    bytes_kept:
       description: How many bytes are kept, with which the next task goes on.
       type: int
       sample: 1048576

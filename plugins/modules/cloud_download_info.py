@@ -190,11 +190,11 @@ error:
     code:
       description:
         - A short constant that keeps its meaning.
-        - V(option) for an option that cannot work, and V(login_refused), V(no_session_cookie), V(unauthorized) or V(forbidden) for credentials
+        - V(invalid_option) for an option that cannot work, and V(authentication_failed), V(no_session_cookie), V(unauthorized) or V(forbidden) for credentials
           and privileges.
-        - V(unreachable), V(timeout_connect), V(proxy), V(tls), V(redirect), V(deadline) or V(answer_lost) for what happens on the way to the server.
+        - V(unreachable), V(connect_timeout), V(proxy), V(tls), V(redirect), V(timeout) or V(response_lost) for what happens on the way to the server.
         - V(bad_request), V(not_found), V(conflict), V(rate_limited), V(server_error) or V(http_status) for what the server answers, and
-          V(bad_answer) or V(incomplete_list) for answers that cannot be true.
+          V(invalid_response) or V(incomplete_list) for answers that cannot be true.
         - V(filter_ignored) when neither the records nor a filter of the server can say which downloads match.
         - V(interrupted) after a signal, V(masked_id) when Ansible's masking of secrets would corrupt what is returned, V(invalid_result) for a host whose
           answer cannot be the module's, and V(internal) for a defect of this module.
@@ -205,7 +205,7 @@ error:
       type: str
       sample: Check url, the network and that the server runs.
     option:
-      description: The option that is wrong, with the code V(option).
+      description: The option that is wrong, with the code V(invalid_option).
       type: str
       sample: protected_entity
     method:

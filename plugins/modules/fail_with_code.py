@@ -49,7 +49,7 @@ options:
 EXAMPLES = r"""
 - name: Fail when a variable is missing
   storware.backup.fail_with_code:
-    code: option
+    code: invalid_option
     msg: "{{ '' if restore_directory is defined else 'restore_directory is not set' }}"
     hint: Set it to a directory.
 """
@@ -62,7 +62,7 @@ error:
   contains:
     code:
       description:
-        - The code in O(code), which is V(option) for variables that cannot work, V(no_hosts) for a playbook that has no host to run on,
+        - The code in O(code), which is V(invalid_option) for variables that cannot work, V(no_hosts) for a playbook that has no host to run on,
           V(not_found) for a download that does not exist, V(prepare_failed) for downloads that could not be prepared, V(unreachable) and
           V(invalid_result) for a host that does not answer or does not run modules, V(not_intact) for files that are not what their receipts
           say, and V(not_proved) for downloads that stay on the server because a file is not proved.

@@ -75,7 +75,7 @@ error:
   type: dict
   contains:
     code:
-      description: V(option) for a path that cannot be used; V(disk_full), V(file_system) or V(overtaken) for what the operating system refuses.
+      description: V(invalid_option) for a path that cannot be used; V(disk_full), V(file_system) or V(concurrent_change) for what the operating system refuses.
       type: str
     hint:
       description: The next step, or an empty text.

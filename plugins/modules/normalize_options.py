@@ -66,7 +66,7 @@ error:
   type: dict
   contains:
     code:
-      description: V(option), always.
+      description: V(invalid_option), always.
       type: str
     hint:
       description: The next step, or an empty text.

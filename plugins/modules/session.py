@@ -126,12 +126,12 @@ error:
       description:
         - A short constant that keeps its meaning. V(unauthorized) means that the session has ended, and that there are no credentials to open
           a new one.
-        - Of every module, V(option), V(login_refused), V(no_session_cookie), V(unauthorized), V(forbidden), V(not_found), V(conflict), V(bad_request),
-          V(rate_limited), V(server_error), V(http_status), V(unreachable), V(timeout_connect), V(proxy), V(tls), V(redirect), V(answer_lost),
-          V(bad_answer), V(deadline), V(incomplete_list), V(masked_id) (the result would be damaged by Ansible's masking), V(interrupted) (by a signal),
+        - Of every module, V(invalid_option), V(authentication_failed), V(no_session_cookie), V(unauthorized), V(forbidden), V(not_found), V(conflict), V(bad_request),
+          V(rate_limited), V(server_error), V(http_status), V(unreachable), V(connect_timeout), V(proxy), V(tls), V(redirect), V(response_lost),
+          V(invalid_response), V(timeout), V(incomplete_list), V(masked_id) (the result would be damaged by Ansible's masking), V(interrupted) (by a signal),
           V(invalid_result) (the host's answer cannot be the module's) and V(internal) (a defect of the module).
       type: str
-      sample: login_refused
+      sample: authentication_failed
     hint:
       description: What to do next.
       type: str
@@ -141,7 +141,7 @@ error:
       type: bool
       sample: false
     option:
-      description: The option that is wrong, with the code V(option).
+      description: The option that is wrong, with the code V(invalid_option).
       type: str
       sample: url
     method:

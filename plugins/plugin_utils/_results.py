@@ -34,7 +34,7 @@ _FILE: t.Final = {
     "receipt": "str",
     "checksum": "str",
     "seconds": "float",
-    "received": "int",
+    "bytes_received": "int",
     "source": "str",
     "owner": "str",
     "group": "str",

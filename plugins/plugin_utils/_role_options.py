@@ -27,7 +27,7 @@ _WITH_ENTITIES: t.Final = ("protected_entity_type", "backup", "node", "request")
 class InvalidOptionsError(StorwareError):
     """Options have values that cannot work. Raised before anything is sent."""
 
-    code = "option"
+    code = "invalid_option"
 
     def __init__(self, complaints: t.Sequence[str]) -> None:
         super().__init__(" ".join(complaints))
@@ -85,13 +85,15 @@ def complaints(options: t.Mapping[str, t.Any], groups: t.Container[str]) -> list
     if of("via") == "controller" and not of("spool"):
         found.append("fetch_content_via=controller needs fetch_content_spool, a directory on the controller.")
     if of("via") == "relay":
-        found += _complaints_of_relay(of("relay_groups"), groups, spread=of("spread"))
+        found += _complaints_of_relay(of("relay_groups"), groups, distribute=of("distribute"))
     return found
 
 
-def _complaints_of_relay(relay_groups: t.Sequence[str], groups: t.Container[str], *, spread: bool) -> t.Iterator[str]:
-    if spread:
-        yield "fetch_content_via=relay, which is for files that all hosts get, does not go with fetch_content_spread."
+def _complaints_of_relay(
+    relay_groups: t.Sequence[str], groups: t.Container[str], *, distribute: bool
+) -> t.Iterator[str]:
+    if distribute:
+        yield "fetch_content_via=relay is for files that all hosts get, and excludes fetch_content_distribute."
     unknown = [name for name in relay_groups if name not in groups]
     if unknown:
         yield f"fetch_content_relay_groups names groups that the inventory does not have: {', '.join(unknown)}."

@@ -60,7 +60,7 @@ def test_a_life_is_told_and_a_restart_in_the_middle_loses_nothing(rulebooks: Rul
         *(f"ready {guid}" for guid in (alice, bob, carol)),
         f"gone {alice}",
     }
-    gone = next(event for event in second.events() if event["kind"] == "gone")
+    gone = next(event for event in second.events() if event["kind"] == "deleted")
     assert gone["download"]["protected_entity"]["name"] == "Alice Archer"
 
 

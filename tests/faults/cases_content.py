@@ -16,8 +16,8 @@ from tests.faults.files import BIN, BIN_SHA256, OLD, PAGE, PST, SMALL, ZIP, name
 from tests.faults.replies import broken, closing, digest, flipped, in_pieces, saying, serve, shortened, whole
 from tests.unit.plugins.module_utils._transfer.material import noise, pst_bytes, zip_bytes
 
-_DAMAGED: t.Final = clean("damaged")
-_REFUSED: t.Final = clean("not_a_file")
+_DAMAGED: t.Final = clean("corrupt")
+_REFUSED: t.Final = clean("unexpected_content")
 
 
 def cases() -> t.Iterator[Case]:
@@ -79,12 +79,17 @@ def _empty() -> t.Iterator[Case]:
     yield case("empty_with_a_name_into_a_directory", "C4", _REFUSED, BIN, serve(nothing), filename="a.bin", into=True)
     yield case("empty_and_allowed", "control C4", OK, nothing, serve(nothing), filename="a.bin", **allowed)
     yield case(
-        "empty_chunked", "C4 N7", clean("not_a_file", "unverified"), BIN, serve(nothing, in_pieces()), filename="a.bin"
+        "empty_chunked",
+        "C4 N7",
+        clean("unexpected_content", "unverified"),
+        BIN,
+        serve(nothing, in_pieces()),
+        filename="a.bin",
     )
     yield case(
         "empty_until_close",
         "C4 N8",
-        clean("not_a_file", "unverified"),
+        clean("unexpected_content", "unverified"),
         BIN,
         serve(nothing, closing()),
         filename="a.bin",
@@ -121,9 +126,9 @@ def _checksums() -> t.Iterator[Case]:
     mine: t.Any = {"filename": "a.bin", "ours": True}
     yield case("checksum_wrong", "C6", mismatch, BIN, serve(BIN), order=wrong, second=right, old=OLD, **mine)
     short = {"checksum": "sha256:abc"}
-    yield case("checksum_too_short", "C6", clean("option"), BIN, serve(BIN), order=short, second=right, **mine)
+    yield case("checksum_too_short", "C6", clean("invalid_option"), BIN, serve(BIN), order=short, second=right, **mine)
     unknown = {"checksum": f"crc32:{BIN_SHA256[:8]}"}
-    yield case("checksum_unknown", "C6", clean("option"), BIN, serve(BIN), order=unknown, second=right, **mine)
+    yield case("checksum_unknown", "C6", clean("invalid_option"), BIN, serve(BIN), order=unknown, second=right, **mine)
     shouted = {"checksum": f"SHA-256: {BIN_SHA256.upper()} "}
     yield case("checksum_in_capitals", "C6", OK, BIN, serve(BIN), order=shouted, **mine)
     sha512 = {"checksum": f"sha512:{hashlib.sha512(BIN.body).hexdigest()}"}

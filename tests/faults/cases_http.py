@@ -28,7 +28,7 @@ from tests.faults.replies import (
 from tests.faults.script_server import Script, Stay, head, reply, until_close
 
 PROBLEM: t.Final = b'{"message": "The download is not ready"}'
-LOST: t.Final = ("transfer_interrupted", "answer_lost")
+LOST: t.Final = ("transfer_interrupted", "response_lost")
 CUT: t.Final = serve(ZIP, broken(0.8))
 
 
@@ -48,7 +48,7 @@ def cases() -> t.Iterator[Case]:
 
 
 def _not_ready() -> t.Iterator[Case]:
-    not_ready = clean("not_a_file", "not_found", "conflict", "gone")
+    not_ready = clean("unexpected_content", "not_found", "conflict", "deleted_on_server")
     for status in ("404 Not Found", "409 Conflict", "410 Gone", "400 Bad Request"):
         answer = reply(PROBLEM, status=status, media_type="application/json")
         yield case(f"not_ready_{status[:3]}", "H17", not_ready, SMALL, answer, old=OLD)
@@ -66,7 +66,7 @@ def _not_ready() -> t.Iterator[Case]:
 
 
 def _not_a_file() -> t.Iterator[Case]:
-    refused = clean("not_a_file")
+    refused = clean("unexpected_content")
     octets = "application/octet-stream"
     for name, fault, body, media_type in (
         ("login_page", "H18", PAGE, "text/html; charset=utf-8"),
@@ -95,7 +95,7 @@ def page_file() -> t.Any:
 
 def _junk_on_resume() -> t.Iterator[Case]:
     """What comes instead of the rest."""
-    gone = clean("gone", "not_a_file", "not_found")
+    gone = clean("deleted_on_server", "unexpected_content", "not_found")
     for status in ("404 Not Found", "410 Gone"):
         answer = reply(PAGE, media_type="text/html", status=status)
         yield case(f"{status[:3]}_on_resume", "H17 N6", gone, ZIP, CUT, answer, old=OLD)
@@ -103,12 +103,12 @@ def _junk_on_resume() -> t.Iterator[Case]:
     for name, expected, answer in (
         ("401", resumable("unauthorized"), reply(PROBLEM, status="401 Unauthorized", media_type="application/json")),
         ("403", fails("forbidden"), reply(PROBLEM, status="403 Forbidden", media_type="application/json")),
-        ("login_page", fails("not_a_file", *LOST), page),
-        ("json", fails("not_a_file", *LOST), reply(PROBLEM, media_type="application/json")),
-        ("empty", fails("not_a_file", *LOST), reply(b"")),
-        ("204", fails("not_a_file", "http_status", *LOST), [head(status="204 No Content")]),
+        ("login_page", fails("unexpected_content", *LOST), page),
+        ("json", fails("unexpected_content", *LOST), reply(PROBLEM, media_type="application/json")),
+        ("empty", fails("unexpected_content", *LOST), reply(b"")),
+        ("204", fails("unexpected_content", "http_status", *LOST), [head(status="204 No Content")]),
         ("login_redirect", fails("redirect"), [head("Location: /login", status="302 Found")]),
-        ("304", fails("redirect", "not_a_file", *LOST), [head(status="304 Not Modified")]),
+        ("304", fails("redirect", "unexpected_content", *LOST), [head(status="304 Not Modified")]),
     ):
         faults = "H6" if name == "401" else "H18 H21"
         yield case(f"{name}_on_resume", faults, expected, ZIP, CUT, answer, old=OLD)
@@ -192,15 +192,17 @@ def _lengths() -> t.Iterator[Case]:
             serve(BIN, announcing(value), shortened(0.8)),
             filename="a.bin",
         )
-    damaged = clean("damaged", *LOST)
+    damaged = clean("corrupt", *LOST)
     for what, file in {"zip": ZIP, "pst": PST}.items():
         for how, less in {"one": len(file.body) - 1, "half": len(file.body) // 2, "head": 600}.items():
             answer = serve(file, announcing(less))
             yield case(f"length_{how}_less_{what}", "H30", damaged, file, answer, filename=f"a.{what}", old=OLD)
-    yield case("length_of_zero", "H30 C4", clean("not_a_file", "damaged"), ZIP, serve(ZIP, announcing(0), unnamed))
+    yield case(
+        "length_of_zero", "H30 C4", clean("unexpected_content", "corrupt"), ZIP, serve(ZIP, announcing(0), unnamed)
+    )
     for how, more in {"one": 1, "much": 10**6, "very_much": 10**15}.items():
         answer = serve(ZIP, announcing(size + more))
-        yield case(f"length_{how}_more", "H29 N6", fails(*LOST, "disk_full", "damaged"), ZIP, answer, old=OLD)
+        yield case(f"length_{how}_more", "H29 N6", fails(*LOST, "disk_full", "corrupt"), ZIP, answer, old=OLD)
 
 
 def unnamed(answer: Answer) -> Answer:
@@ -209,7 +211,7 @@ def unnamed(answer: Answer) -> Answer:
 
 
 def _codings() -> t.Iterator[Case]:
-    refused = clean("not_a_file")
+    refused = clean("unexpected_content")
 
     def five(body: bytes) -> bytes:
         for _time in range(5):
@@ -316,7 +318,7 @@ def _plain_servers() -> t.Iterator[Case]:
         filename="a.bin",
     )
     cut = closing(0.8, version="HTTP/1.0")
-    yield case("http_1_0_cut", "H34 N8", clean("damaged", *LOST), ZIP, serve(ZIP, cut), old=OLD)
+    yield case("http_1_0_cut", "H34 N8", clean("corrupt", *LOST), ZIP, serve(ZIP, cut), old=OLD)
     yield case("fault_free", "control", OK, ZIP, serve(ZIP), old=OLD)
     yield case("fault_free_into_a_directory", "control", OK, BIN, serve(BIN), into=True, filename="a.bin")
     yield case("fault_free_chunked", "control", OK, ZIP, serve(ZIP, in_pieces()))
@@ -330,6 +332,6 @@ def _certificates() -> t.Iterator[Case]:
     for kind in ("wrong_ca", "wrong_name", "expired", "not_yet_valid", "self_signed"):
         yield case(f"certificate_{kind}", "H35", clean("tls"), SMALL, serve(SMALL), tls=kind, old=OLD)
     # An alert may arrive as TLS's own error or as an end of the connection.
-    refused = clean("tls", "answer_lost")
+    refused = clean("tls", "response_lost")
     yield case("tls_1_1_only", "H35", refused, SMALL, serve(SMALL), tls="old_protocol", into=True)
     yield case("tls_wants_client_certificate", "H35", refused, SMALL, serve(SMALL), tls="wants_client", into=True)

@@ -28,8 +28,8 @@ from tests.faults.replies import (
 )
 from tests.faults.script_server import HangUp, Pause, Reset, Script, Sliced, Stay, Step, head, in_chunks
 
-LOST: t.Final = ("transfer_interrupted", "answer_lost")
-SLOW: t.Final = (*LOST, "too_slow")
+LOST: t.Final = ("transfer_interrupted", "response_lost")
+SLOW: t.Final = (*LOST, "below_min_rate")
 _POSITIONS: t.Final = {"at_0": 0, "after_1": 1, "after_4095": 4095, "in_the_middle": 0.5, "before_the_last_byte": -1}
 _ENDS: t.Final[t.Mapping[str, tuple[str, Step]]] = {"fin": ("N6", HangUp()), "rst": ("N5", Reset())}
 
@@ -104,14 +104,14 @@ def _chunks() -> t.Iterator[Case]:
     yield case("chunked_never_ended", "N7", NEVER_WRONG, ZIP, serve(ZIP, in_pieces(b"")), old=OLD)
     yield case("chunked_last_chunk_without_its_end", "N7", NEVER_WRONG, ZIP, serve(ZIP, in_pieces(b"0\r\n")))
     ended_early = in_pieces(share=0.6)  # a proxy that closes the chunks properly
-    yield case("chunked_ended_early", "N7 C1", clean("damaged", *LOST), ZIP, serve(ZIP, ended_early), old=OLD)
+    yield case("chunked_ended_early", "N7 C1", clean("corrupt", *LOST), ZIP, serve(ZIP, ended_early), old=OLD)
 
 
 def _no_length() -> t.Iterator[Case]:
     cut = closing(0.8)
-    damaged = clean("damaged", *LOST)
+    damaged = clean("corrupt", *LOST)
     yield case("no_length_cut_zip", "N8", damaged, ZIP, serve(ZIP, cut), old=OLD)
-    yield case("no_length_rst_zip", "N8 N5", fails(*LOST, "damaged"), ZIP, serve(ZIP, closing(0.8, Reset())))
+    yield case("no_length_rst_zip", "N8 N5", fails(*LOST, "corrupt"), ZIP, serve(ZIP, closing(0.8, Reset())))
     yield case("no_length_cut_zip_tls", "N8 N9", damaged, ZIP, serve(ZIP, closing(0.8, HangUp())), tls="good")
     yield case("no_length_cut_zip_tls_goodbye", "N8", damaged, ZIP, serve(ZIP, cut), tls="good")
     yield case("no_length_cut_pst", "N8 C3", damaged, PST, serve(PST, cut), filename="a.pst")
@@ -152,12 +152,12 @@ def _slow() -> t.Iterator[Case]:
     yield case("drip_once", "N11", OK, ZIP, serve(ZIP, drip), serve(ZIP))
     yield case("drip_always", "N11", resumable(*SLOW), ZIP, serve(ZIP, drip), old=OLD)
     yield case("drip_in_chunks", "N11", OK, ZIP, serve(ZIP, in_drips), serve(ZIP))
-    yield case("drip_from_the_start", "N11", fails(*SLOW, "deadline"), ZIP, serve(ZIP, dripping(0)))
+    yield case("drip_from_the_start", "N11", fails(*SLOW, "timeout"), ZIP, serve(ZIP, dripping(0)))
     endless = Sliced(b"X-Padding: more and more\r\n" * 1000, 5, 0.1)
     yield case(
         "drip_in_the_head",
         "N11",
-        fails(*SLOW, "deadline", "bad_answer"),
+        fails(*SLOW, "timeout", "invalid_response"),
         ZIP,
         [b"HTTP/1.1 200 OK\r\n", endless],
         order={"limits": {"max_time": 4}},
@@ -214,7 +214,7 @@ def _connections() -> t.Iterator[Case]:
 
 
 def _no_http() -> t.Iterator[Case]:
-    nonsense = clean("answer_lost", "bad_answer", "transfer_interrupted", "http_status", "not_a_file")
+    nonsense = clean("response_lost", "invalid_response", "transfer_interrupted", "http_status", "unexpected_content")
     for what, said in {
         "ssh": b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n",
         "mail": b"+OK POP3 ready\r\n",
@@ -244,9 +244,9 @@ def _flips() -> t.Iterator[Case]:
         "flip_bin", "N19 C7", clean("digest_mismatch"), bin_told, serve(bin_told, whole, flipped(0.9)), filename="a.bin"
     )
     full = {"level": "full"}
-    yield case("flip_full", "N19 C2", clean("damaged"), ZIP, serve(ZIP, whole, flipped(0.5)), order=full)
+    yield case("flip_full", "N19 C2", clean("corrupt"), ZIP, serve(ZIP, whole, flipped(0.5)), order=full)
     yield case(
-        "flip_in_the_directory", "N19 C2", clean("damaged"), ZIP, serve(ZIP, whole, flipped(1 - 63 / len(ZIP.body)))
+        "flip_in_the_directory", "N19 C2", clean("corrupt"), ZIP, serve(ZIP, whole, flipped(1 - 63 / len(ZIP.body)))
     )
     asked = {"checksum": f"sha256:{BIN_SHA256}"}
     yield case(

@@ -152,10 +152,10 @@ def _unexpected(case: Case, run: Run, directory: pathlib.Path) -> t.Iterator[str
     code = run.told.get("code")
     if code == "uncaught" or (expected.codes and code not in expected.codes):
         yield f"the code is {code}, not one of {', '.join(sorted(expected.codes)) or 'the known ones'}: {_shown(run)}"
-    if not run.told.get("hint") and code != "option":  # what is wrong with an option says what to do
+    if not run.told.get("hint") and code != "invalid_option":  # what is wrong with an option says what to do
         yield f"no hint says what to do: {_shown(run)}"
     kept = {name for name in os.listdir(directory) if name.startswith(".")}
-    if code == "damaged":
+    if code == "corrupt":
         kept = {name for name in kept if not name.endswith(".state")}  # remembers what was refused, without its bytes
     if expected.kept is False and kept:
         yield f"left behind: {', '.join(sorted(kept))}"
@@ -169,7 +169,7 @@ def _not_continued(case: Case, first: Run, second: Run, server: ScriptServer) ->
         yield f"second run: the file was there, and it says {_shown(second)} after {len(server.requests)} requests"
     if not case.expected.kept:
         return
-    kept = int((first.told or {}).get("details", {}).get("kept", 0))
+    kept = int((first.told or {}).get("details", {}).get("bytes_kept", 0))
     if server.sent > len(case.file.body) - kept + _OVERLAP:
         yield f"second run: {kept} bytes were kept, and {server.sent} of {len(case.file.body)} sent"
 

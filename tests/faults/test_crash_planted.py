@@ -161,7 +161,7 @@ def test_f13_a_symbolic_link_as_dest_is_refused(
     before = len(server.sent)
     run = copies.run(order(server, tmp_path / NAME))
     assert run.told
-    assert run.told["code"] == "option"
+    assert run.told["code"] == "invalid_option"
     assert "symbolic link" in run.told["message"]
     assert len(server.sent) == before
     assert sorted(os.listdir(tmp_path)) == sorted([NAME] + (["victim"] if target == "a file" else []))
@@ -215,7 +215,7 @@ def test_f14_a_partial_that_is_exchanged_during_the_run(server: Server, tmp_path
     check(run, dataclasses.replace(truth, others=frozenset({partial.name})), dest)
     assert not run.ok
     assert run.told
-    assert run.told["code"] == "overtaken", run.told
+    assert run.told["code"] == "concurrent_change", run.told
     assert victim.read_bytes() == VICTIM
     check(crash_runs.run(order(server, dest / NAME)), truth, dest, last=True)
     assert victim.read_bytes() == VICTIM

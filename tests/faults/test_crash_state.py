@@ -216,7 +216,7 @@ def test_p10_after_a_reboot_the_number_of_the_writer_means_nothing(left: Left, t
     boot.write_text("11111111-2222-3333-4444-555555555555\n")
     writer = next(record for record in left.records() if record)["writer"] or _me(left)
     left.forge(writer={**writer, "pid": os.getpid(), "started": _started(os.getpid())})
-    assert _code(left.copies.run(left.order)) == "busy"  # in this boot that is the writer
+    assert _code(left.copies.run(left.order)) == "locked"  # in this boot that is the writer
     mount = f'mount --bind {boot} /proc/sys/kernel/random/boot_id && exec "$@"'
     before = left.server.count
     run = crash_runs.run(left.order, "unshare", "-m", "sh", "-c", mount, "sh")

@@ -125,7 +125,7 @@ def test_killed_at_a_random_moment_little_is_sent_again(size: Size, server: Serv
 
 
 def test_killed_several_times_the_total_stays_bounded(size: Size, server: Server, tmp_path: pathlib.Path) -> None:
-    """The kills are spread over the transfer, at random distances from each other."""
+    """The kills are distributed over the transfer, at random distances from each other."""
     chance = random.Random(10)
     moments = sorted(chance.uniform(0.02, 0.98) for _kill in range(size.kills))
     for moment in moments:

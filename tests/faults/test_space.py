@@ -187,7 +187,7 @@ def test_f5_a_place_where_no_file_can_be(tmp_path: pathlib.Path, what: str) -> N
     with serving(file=content) as server:
         run = crash_runs.run(order(server, directory))
         assert not server.sent
-    assert code(run)[0] == "option"
+    assert code(run)[0] == "invalid_option"
     assert sorted(tmp_path.rglob("*")) == before
 
 

@@ -28,7 +28,7 @@ CONTENTS = {f"/{number}": Content(SIZE, number, etag=None if number % 2 else "")
 DIGESTS = frozenset(content.sha256 for content in CONTENTS.values())
 TRUTH = Truth(DIGESTS, NAME)
 # All that a writer may be told who did not win.
-LOSERS = ("busy", "overtaken")
+LOSERS = ("locked", "concurrent_change")
 
 # How well two writers know of each other. elsewhere: on another host, where process numbers mean nothing.
 LOCKS: dict[str, dict[str, t.Any]] = {
@@ -120,7 +120,9 @@ def test_p1_p2_writers_at_once_never_mix(
         # A killed writer that had the place leaves no winner where the others have given up by then. Without locks, one
         # gives up whose sidecar was taken over before it held a record.
         gives_up = (
-            not done.has_time or locks == "no locks, other hosts" or (locks == "no locks" and "overtaken" in codes)
+            not done.has_time
+            or locks == "no locks, other hosts"
+            or (locks == "no locks" and "concurrent_change" in codes)
         )
         assert "ok" in codes or (done.killed and gives_up), _said(done.runs)
         won += "ok" in codes
@@ -165,7 +167,7 @@ def test_p3_the_second_is_told_who_is_at_work_when_it_has_waited_enough(
     run = copies.run(order(server, tmp_path, 2, 0.3), **setup_of(locks, 2))
     check(run, TRUTH, tmp_path)
     assert run.told
-    assert run.told["code"] == "busy"
+    assert run.told["code"] == "locked"
     assert str(first.pid) in run.told["message"]
     server.hold_at = None
     os.kill(first.pid, signal.SIGCONT)
@@ -185,7 +187,7 @@ def test_p2_who_is_overtaken_notices_it_and_stops(copies: Copies, server: Server
     assert second.ok
     os.kill(first.pid, signal.SIGCONT)
     run = first.end()
-    assert _code(run) == "overtaken", run.told
+    assert _code(run) == "concurrent_change", run.told
     assert crash_runs.partial_in(tmp_path) is None
     check(copies.run(order(server, tmp_path, 2)), Truth(frozenset([CONTENTS["/2"].sha256]), NAME), tmp_path, last=True)
 

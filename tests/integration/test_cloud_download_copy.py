@@ -98,7 +98,7 @@ def test_what_broke_off_is_continued(source: Source, neighbour: Neighbour, here:
     tails = [script for script in neighbour.scripts() if "tail " in script]
     assert len(tails) == 2
     assert "tail -c +1 " not in tails[1]  # the second one asks for the rest
-    assert done["received"] < there.stat().st_size + 2 * MIB
+    assert done["bytes_received"] < there.stat().st_size + 2 * MIB
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_pieces_come_one_behind_the_other(source: Source, here: pathlib.Path, tm
     assert not list(here.glob("[!.]*"))
     left = source[1].stat().st_size - 2 * MIB
     done = good(_piece(source, here, 2 * MIB, left, piece))
-    assert (done["reason"], done["verified"], done["received"]) == ("missing", "digest", 0)
+    assert (done["reason"], done["verified"], done["bytes_received"]) == ("missing", "digest", 0)
     assert sha256(here / source[1].name) == sha256(source[1])
     assert not list(here.glob(".*"))
 
@@ -237,7 +237,7 @@ def test_what_has_changed_on_the_disk_is_dropped(source: Source, here: pathlib.P
     with partial.open("r+b") as file:
         file.write(b"oops")
     broken = _piece(source, here, MIB, size - MIB, piece)
-    assert broken["error"]["code"] == "damaged"
+    assert broken["error"]["code"] == "corrupt"
     assert list(here.iterdir()) == []
     good(_piece(source, here, 0, size, piece))
 

@@ -242,6 +242,6 @@ def test_credentials_come_from_the_environment(simulator: Simulator) -> None:
 def test_a_wrong_password_is_tried_once_and_not_shown(simulator: Simulator, status: str) -> None:
     simulator.switch(bad_login_status=status)
     result = info(simulator, password="through-the-looking-glass")
-    assert result["error"]["code"] == "login_refused"
+    assert result["error"]["code"] == "authentication_failed"
     assert "through-the-looking-glass" not in str(result)
     assert simulator.counters()["calls"] == {"POST /session/login": 1}

@@ -171,7 +171,7 @@ def test_the_address_that_is_asked(
 def test_an_object_is_no_file(simulator: Simulator, tmp_path: pathlib.Path, guid: str, source: str) -> None:
     simulator.switch(download="object", content_download="object")
     result = fetch(simulator, tmp_path, guid, source=source)
-    assert result["error"]["code"] == "not_a_file"
+    assert result["error"]["code"] == "unexpected_content"
     assert list(result["error"]["answers"]) == (["download", "content_download"] if source == "auto" else [source])
     assert snapshot(tmp_path) == {}
 
@@ -185,7 +185,7 @@ def test_a_download_that_is_not_ready(simulator: Simulator, tmp_path: pathlib.Pa
     simulator.step(4)
     (guid,) = [download["guid"] for download in simulator.downloads()]
     result = fetch(simulator, tmp_path / "x", guid)
-    assert result["error"]["code"] == "not_a_file", result
+    assert result["error"]["code"] == "unexpected_content", result
     assert "finished_mount" in result["msg"]
     assert snapshot(tmp_path) == {}
     simulator.step(60)
@@ -194,7 +194,7 @@ def test_a_download_that_is_not_ready(simulator: Simulator, tmp_path: pathlib.Pa
 
 def test_an_unknown_download(simulator: Simulator, tmp_path: pathlib.Path) -> None:
     result = fetch(simulator, tmp_path / "x", UNKNOWN)
-    assert result["error"]["code"] == "not_a_file"
+    assert result["error"]["code"] == "unexpected_content"
     assert "answered 404" in result["msg"]
     assert snapshot(tmp_path) == {}
 
@@ -203,7 +203,7 @@ def test_what_the_account_may_not_have_is_not_asked_for_twice(
     simulator: Simulator, tmp_path: pathlib.Path, guid: str
 ) -> None:
     result = fetch(simulator, tmp_path / "x", guid, password="wrong")
-    assert result["error"]["code"] == "login_refused"
+    assert result["error"]["code"] == "authentication_failed"
     assert calls(simulator) == {"POST /session/login": 1}
     assert snapshot(tmp_path) == {}
 
@@ -219,7 +219,7 @@ def test_several_connections(simulator: Simulator, tmp_path: pathlib.Path, range
     simulator.clear_log()
     result = good(fetch(simulator, tmp_path, guid, connections=4))
     assert result["sha256"] == simulator.content(guid)["sha256"]
-    assert result["received"] == size
+    assert result["bytes_received"] == size
     # A look at the first bytes, then three blocks; where the server has no ranges, the whole at once.
     assert calls(simulator)[DOWNLOAD] == (4 if ranges == "full" else 2)
 
@@ -238,10 +238,10 @@ def test_a_task_that_takes_too_long_keeps_what_has_come(simulator: Simulator, tm
     started = time.monotonic()
     result = fetch(simulator, tmp_path, guid, max_time=2, max_rate="4M")
     assert time.monotonic() - started < 7
-    assert (result["error"]["code"], result["error"]["retryable"]) == ("deadline", True)
-    kept = result["error"]["kept"]
+    assert (result["error"]["code"], result["error"]["retryable"]) == ("timeout", True)
+    kept = result["error"]["bytes_kept"]
     assert 2**20 < kept < size
-    assert good(fetch(simulator, tmp_path, guid))["received"] == size - kept + 2**20
+    assert good(fetch(simulator, tmp_path, guid))["bytes_received"] == size - kept + 2**20
 
 
 @pytest.mark.fault("P1")
@@ -253,7 +253,7 @@ def test_two_tasks_at_once_move_the_bytes_once(simulator: Simulator, tmp_path: p
         assert first.poll() is None
         time.sleep(0.02)
     busy = fetch(simulator, tmp_path, guid, lock_timeout=0)
-    assert busy["error"]["code"] == "busy"
+    assert busy["error"]["code"] == "locked"
     assert f"process {first.pid} is fetching" in busy["msg"]
     second = good(fetch(simulator, tmp_path, guid))
     assert (second["changed"], second["reason"]) == (False, "unchanged")
@@ -547,12 +547,12 @@ def test_a_signal_ends_it_in_order(simulator: Simulator, tmp_path: pathlib.Path,
     result = json.loads(output)
     assert result["error"]["code"] == "interrupted"
     assert f"Interrupted by {number.name}" in result["msg"]
-    kept = result["error"]["kept"]
+    kept = result["error"]["bytes_kept"]
     assert f"{kept} bytes are kept" in result["msg"]
     assert simulator.counters()["open_sessions"] == 0
     # The next run brings the rest, and asks for a MiB again to compare it.
     again = good(fetch(simulator, tmp_path, guid))
-    assert again["received"] == size - kept + min(kept, 2**20)
+    assert again["bytes_received"] == size - kept + min(kept, 2**20)
     assert again["sha256"] == simulator.content(guid)["sha256"]
     assert {path.name for path in tmp_path.iterdir()} == {path.name for path in tmp_path.glob("[!.]*")}
 

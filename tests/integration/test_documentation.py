@@ -105,7 +105,12 @@ def test_every_code_of_an_error_is_documented(module: str) -> None:
     text = "".join(path.read_text(encoding="utf-8") for path in [*own, *(_UTILS / "_api").glob("*.py")])
     codes = set(re.findall(r"\bcode(?:: str)?[ =]+\"(\w+)\"", text)) - {"api"}  # what ApiError has before it is told
     codes |= {code for code, _hint in failures._STATUSES.values()} | {"http_status", "server_error", "internal"}
-    codes |= {"unreachable", "login_refused", "prepare_failed", "invalid_result"}  # the last one is the controller's
+    codes |= {
+        "unreachable",
+        "authentication_failed",
+        "prepare_failed",
+        "invalid_result",
+    }  # the last one is the controller's
     documented = set(re.findall(r"\bV\((\w+)\)", str(_returns(module)["error"]["contains"]["code"]["description"])))
     codes -= {"filter_ignored"} if module == "protected_entity_info" else set()  # it selects no downloads
     assert documented == (codes if module == "cloud_download" else codes - _OF_WRITING)

@@ -270,7 +270,12 @@ def test_s11_a_collector_to_which_a_call_is_redirected_gets_nothing(
     assert collector.requests == []
     assert [asked.partition("?")[0] for asked in server.calls()].count(call) == 1
     if call not in (LOGOUT, "GET /api/session/user"):
-        assert result["error"]["code"] in ("redirect", "not_a_file", "delete_failed", "login_refused"), result
+        assert result["error"]["code"] in (
+            "redirect",
+            "unexpected_content",
+            "delete_failed",
+            "authentication_failed",
+        ), result
         assert result["failed"]
 
 
@@ -287,7 +292,7 @@ def test_s12_a_token_that_is_not_good_any_more_is_tried_once(simulator: Simulato
     else:
         simulator.switch(drop_session_after=3)
     result = run_module(ENSURE, options)
-    assert result["error"]["code"] == "login_refused", result
+    assert result["error"]["code"] == "authentication_failed", result
     assert not result["error"]["retryable"]
     assert "login-with-token" in result["msg"]
     assert calls(simulator)["POST /session/login-with-token"] == (1 if when == "at first" else 2)
@@ -297,8 +302,8 @@ def test_s12_a_token_that_is_not_good_any_more_is_tried_once(simulator: Simulato
 ENDS: t.Final[dict[str, tuple[Answer, str]]] = {
     "success": (Answer.json([]), ""),
     "refused": (Answer(403), "forbidden"),
-    "broken off": (Answer(200, b"[1, 2]", cut=3), "answer_lost"),
-    "no JSON": (Answer(200, b"<html>"), "bad_answer"),
+    "broken off": (Answer(200, b"[1, 2]", cut=3), "response_lost"),
+    "no JSON": (Answer(200, b"<html>"), "invalid_response"),
     "failing server": (Answer(500), "server_error"),
 }
 LOGOUTS: t.Final = {
@@ -425,5 +430,5 @@ def test_s18_a_wrong_password_is_sent_once_by_every_module(
 ) -> None:
     simulator.fault("POST /session/login", "refused", times=99, status=status)
     result = run_module(module, options_for(module, simulator, tmp_path, guid))
-    assert result["error"]["code"] == "login_refused"
+    assert result["error"]["code"] == "authentication_failed"
     assert simulator.counters()["faults"] == 1

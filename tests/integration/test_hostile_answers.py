@@ -52,7 +52,7 @@ def test_a_list_that_is_no_list_names_call_and_field(answer: Answer, words: str)
     with answering({LIST: answer}) as server:
         result = run("cloud_download_info", server)
     assert result["failed"]
-    assert result["error"]["code"] == "bad_answer"
+    assert result["error"]["code"] == "invalid_response"
     assert words in result["msg"]
     assert "GET /cloud-download" in result["msg"]
 
@@ -200,7 +200,7 @@ def test_what_a_record_leaves_out_is_told_by_the_filters(left_out: str) -> None:
 def test_what_the_server_repeats_of_a_secret_is_masked() -> None:
     login = Answer.json({"message": f"wrong password '{PASSWORD}' for queen"}, 400)
     with answering({"POST /api/session/login": login}) as server:
-        assert run("cloud_download_info", server)["error"]["code"] == "login_refused"
+        assert run("cloud_download_info", server)["error"]["code"] == "authentication_failed"
     echo = Answer.json({"error": {"message": "cookie open-sesame has expired, off%20with%20her%20head"}}, 403)
     with answering({LIST: echo}) as server:
         result = run("cloud_download_info", server)
@@ -228,7 +228,7 @@ def _download(name: str, entity: str = GUID, backup: str = guid("b")) -> dict[st
 def test_a4_a_guid_that_would_like_to_be_a_path_never_becomes_one(path: str) -> None:
     with answering({LIST: Answer.json([_download(path)])}) as server:
         result = run("cloud_download", server, protected_entities=[GUID], state="absent", wait_timeout=0.2)
-    assert result["error"]["code"] == "bad_answer"
+    assert result["error"]["code"] == "invalid_response"
     assert "[0].guid should be a GUID" in result["msg"]
     assert not [call for call in server.calls() if call.startswith("DELETE")]
 

@@ -117,7 +117,7 @@ def test_a_create_is_never_sent_a_third_time(simulator: Simulator) -> None:
     simulator.fault(CREATE, "lost_request", times=9)
     result = ensure(prepare(simulator, ALICE))
     assert (result["failed"], result["changed"]) == (True, False)
-    assert (result["error"]["code"], result["error"]["retryable"]) == ("answer_lost", True)
+    assert (result["error"]["code"], result["error"]["retryable"]) == ("response_lost", True)
     assert simulator.counters()["faults"] == 2
     assert on_server(simulator) == []
 
@@ -152,7 +152,7 @@ def test_a_server_that_does_not_come_back_is_not_sent_anything_again(
 
     before_the_create(monkeypatch, away)
     result = ensure({**prepare(simulator, ALICE, retries=0), "wait_timeout": 0.3})
-    assert result["error"]["code"] == "answer_lost"
+    assert result["error"]["code"] == "response_lost"
     assert creates(simulator) == 0
 
 

@@ -106,7 +106,7 @@ def test_p3_p4_a_play_whose_controller_has_gone_can_be_run_again_at_once(
         with contextlib.suppress(ProcessLookupError):
             os.kill(play.pid, signal.SIGKILL)
     told = run_module(CONTENT, {**wanted, "lock_timeout": 0})
-    assert not told.get("failed") or told["error"]["code"] == "busy", told
+    assert not told.get("failed") or told["error"]["code"] == "locked", told
     done = good(run_module(CONTENT, wanted))
     assert sha256(pathlib.Path(done["path"])) == simulator.content(large)["sha256"]
     assert calls(simulator)[DOWNLOAD] <= 2
@@ -228,10 +228,10 @@ def test_p13_a_download_that_somebody_deletes_in_the_middle_is_gone(
 ) -> None:
     wanted = connect(simulator, guid=large, dest=f"{tmp_path}/mail.zip", retries=1)
     broken = run_module(CONTENT, {**wanted, "max_rate": SLOWLY, "max_time": 1})
-    assert broken["error"]["kept"] > 0
+    assert broken["error"]["bytes_kept"] > 0
     good(run_module(ENSURE, connect(simulator, guid=[large], state="absent", wait_interval=0.05)))
     result = run_module(CONTENT, wanted)
-    assert result["error"]["code"] == "gone", result
+    assert result["error"]["code"] == "deleted_on_server", result
     assert list(tmp_path.iterdir()) == []
 
 
@@ -244,7 +244,7 @@ def test_p13_and_so_it_is_when_the_connection_breaks_first(
     result = run_module(
         CONTENT, connect(simulator, guid=guid, dest=f"{tmp_path}/mail.zip", source="download", retries=1)
     )
-    assert result["error"]["code"] == "gone", result
+    assert result["error"]["code"] == "deleted_on_server", result
     assert list(tmp_path.iterdir()) == []
 
 
@@ -269,7 +269,7 @@ def test_p14_whether_a_download_that_is_being_fetched_can_be_deleted_the_server_
     if answer == "refused" or not fetched.get("failed"):
         assert sha256(pathlib.Path(good(fetched)["path"])) == truth["sha256"]
     else:
-        assert fetched["error"]["code"] == "gone"
+        assert fetched["error"]["code"] == "deleted_on_server"
         assert list(tmp_path.iterdir()) == []
 
 

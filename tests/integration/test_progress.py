@@ -211,7 +211,7 @@ def test_a_visitor_that_is_killed_does_no_harm(simulator: Simulator, tmp_path: p
     process.kill()
     process.communicate()
     said = good(_said(options, work, 60))
-    assert said["received"] == 12 * MIB
+    assert said["bytes_received"] == 12 * MIB
     assert simulator.counters()["calls"]["GET /cloud-download/{guid}"] == 1
 
 
@@ -265,6 +265,6 @@ def test_the_timeout_of_a_task_stops_a_fetch_and_the_next_task_resumes_it(
     run = ansible.playbook([{"hosts": "all", "gather_facts": False, "tasks": [first, again]}]).ok()
     stopped, resumed = run.of(f"storware.backup.{CONTENT}")
     assert stopped.status == "failed"
-    assert "received" not in stopped.result
-    assert 0 < resumed.result["received"] < resumed.result["size"]
+    assert "bytes_received" not in stopped.result
+    assert 0 < resumed.result["bytes_received"] < resumed.result["size"]
     assert simulator.counters()["open_sessions"] == 0

@@ -64,7 +64,7 @@ def test_what_they_may_not_give_a_new_file_is_told_before_anything_is_sent(
     asked: Json = {option: str(value)}
     result = fetch(simulator, mail, guids, **asked)
     assert [file["error"]["option"] for file in result["files"]] == [option, option]
-    assert result["files"][0]["error"]["code"] == "option"
+    assert result["files"][0]["error"]["code"] == "invalid_option"
     assert result["files"][0]["error"]["errno"] == "EPERM"
     assert f"{option}: {value} cannot be set for {mail}" in result["msg"]
     assert "root" in result["files"][0]["error"]["hint"]
@@ -81,7 +81,7 @@ def test_a_file_of_root_holds_up_no_other(simulator: Simulator, mail: pathlib.Pa
     failure = result["files"][0]
     assert failure["error"]["option"] == "mode"
     assert f"mode: 0600 cannot be set for {first['path']}: Operation not permitted" in failure["msg"]
-    assert result["error"]["code"] == "incomplete"
+    assert result["error"]["code"] == "partial_failure"
     assert pathlib.Path(result["files"][1]["path"]).exists()
 
 

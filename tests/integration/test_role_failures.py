@@ -76,17 +76,17 @@ def test_each_host_fails_with_a_code_of_its_own(ansible: Ansible, simulator: Sim
         environment={**fleet.credentials(), "ANSIBLE_BECOME_ALLOW_SAME_USER": "1"},
     )
     assert codes(run) == {
-        "Refuse variables that are named like the state of the role": {"planted": "option"},
-        "Read the options": {"misnamed": "option"},
-        "Check that files can be created on this host, and reports on the controller": {"nowhere": "option"},
+        "Refuse variables that are named like the state of the role": {"planted": "invalid_option"},
+        "Read the options": {"misnamed": "invalid_option"},
+        "Check that files can be created on this host, and reports on the controller": {"nowhere": "invalid_option"},
         "Stop here with a host that runs no module": {"denied": "invalid_result"},
-        "Stop here when this host names another server": {"elsewhere": "option"},
-        "Fetch and verify the content of each download": {"refused": "option"},
+        "Stop here when this host names another server": {"elsewhere": "invalid_option"},
+        "Fetch and verify the content of each download": {"refused": "invalid_option"},
         "Stop here with a host that cannot be reached": {"lost": "unreachable"},
         "Fail when downloads were to be removed and stay": {"good": "not_proved"},
     }
     assert dict(rescued(run)) == {
-        **dict.fromkeys(hosts, "option"),
+        **dict.fromkeys(hosts, "invalid_option"),
         "lost": "unreachable",
         "good": "not_proved",
         "denied": "invalid_result",
@@ -128,14 +128,14 @@ def test_each_entry_point_fails_with_a_code(ansible: Ansible, simulator: Simulat
     assert codes(run) == {
         "Fail when a file is not what its receipt says": both("not_intact"),
         "Stop here when a download does not exist": both("not_found"),
-        "Look for the downloads": {"host-1": "option"},
-        "Stop here when the search failed": {"host-2": "option"},
-        "Ensure that the downloads exist and are ready": {"host-1": "option"},
-        "Stop here when nothing could be prepared": {"host-2": "option"},
+        "Look for the downloads": {"host-1": "invalid_option"},
+        "Stop here when the search failed": {"host-2": "invalid_option"},
+        "Ensure that the downloads exist and are ready": {"host-1": "invalid_option"},
+        "Stop here when nothing could be prepared": {"host-2": "invalid_option"},
         "Fail when a file of a removed download is not intact": both("not_intact"),
-        "Refuse any strategy but linear": both("option"),
+        "Refuse any strategy but linear": both("invalid_option"),
     }
-    seen = ["not_intact", "not_found", "option", "option", "not_intact", "option"]
+    seen = ["not_intact", "not_found", "invalid_option", "invalid_option", "not_intact", "invalid_option"]
     for host in fleet.names:
         assert [code for name, code in rescued(run) if name == host] == seen
     assert simulator.counters()["writes"] == 0
@@ -146,8 +146,8 @@ def test_a_limit_and_a_play_that_removes(ansible: Ansible, simulator: Simulator,
     fleet = Fleet(ansible, simulator, tmp_path, ("host-1", "host-2"))
     plays = [play(variables={**MAIL, "fetch_content_remove": True})]
     run = ansible.playbook(plays, "--limit", "host-1", inventory=fleet.inventory(), environment=fleet.credentials())
-    assert codes(run) == {"Refuse a removal that this run can never prove": {"host-1": "option"}}
-    assert rescued(run) == [("host-1", "option")]
+    assert codes(run) == {"Refuse a removal that this run can never prove": {"host-1": "invalid_option"}}
+    assert rescued(run) == [("host-1", "invalid_option")]
     assert fleet.calls() == []
 
 
@@ -201,5 +201,5 @@ def test_a_limit_that_names_localhost_is_none(ansible: Ansible, simulator: Simul
 
 def test_a_playbook_that_is_given_nothing_fails_with_a_code(ansible: Ansible) -> None:
     assert codes(ansible.playbook("storware.backup.remove_downloads")) == {
-        "Check that downloads or entities are given": {"localhost": "option"}
+        "Check that downloads or entities are given": {"localhost": "invalid_option"}
     }

@@ -19,8 +19,8 @@ from tests.support.fleet import ALICE, NAMES, Fleet
     ("text", "named"),
     [
         (
-            "Cannot fetch it to /dev: dest: no place. [option]",
-            "Cannot fetch it to /dev: fetch_content_dest: no place. [option]",
+            "Cannot fetch it to /dev: dest: no place. [invalid_option]",
+            "Cannot fetch it to /dev: fetch_content_dest: no place. [invalid_option]",
         ),
         ("Free some space or choose another dest.", "Free some space or choose another dest."),
         ("mode: has more than permissions", "fetch_content_file_mode: has more than permissions"),
@@ -32,8 +32,8 @@ from tests.support.fleet import ALICE, NAMES, Fleet
 )
 def test_options_have_the_names_of_the_role(text: str, named: str) -> None:
     names = {**_option_names.OF_FILES, "url": "fetch_content_connection.url"}
-    bad: t.Any = {"failed": True, "msg": text, "error": {"code": "option", "hint": text}}
-    wanted = {"failed": True, "msg": named, "error": {"code": "option", "hint": named}}
+    bad: t.Any = {"failed": True, "msg": text, "error": {"code": "invalid_option", "hint": text}}
+    wanted = {"failed": True, "msg": named, "error": {"code": "invalid_option", "hint": named}}
     assert _option_names.rename_options(bad, names) == wanted
     good = {"msg": text}
     assert _option_names.rename_options({**good, "files": [bad, good]}, names) == {**good, "files": [wanted, good]}
@@ -48,7 +48,7 @@ def test_the_role_has_these_options() -> None:
 def test_the_message_of_a_host_names_the_options_of_the_role_and_the_code(fleet: Fleet) -> None:
     run = fleet.mail(people=["alise@example.com"], wait_timeout=-1)
     assert "fetch_content_wait_timeout: must be between" in run.stdout
-    assert "[option]" in run.stdout
+    assert "[invalid_option]" in run.stdout
     run = fleet.mail(people=["alise@example.com"])
     assert "fetch_content_protected_entities: no entity of type CLOUD_USER is called 'alise@example.com'" in run.stdout
     assert "Similar: Alice Archer <alice@example.com>" in run.stdout
@@ -61,8 +61,8 @@ def test_a_refused_login_has_its_code(fleet: Fleet) -> None:
     failed = run.of("Stop here when the login failed")
     assert {result.host for result in failed} == set(NAMES)
     for result in failed:
-        assert result.result["error"]["code"] == "login_refused"
-        assert result.result["msg"].endswith("[login_refused]")
+        assert result.result["error"]["code"] == "authentication_failed"
+        assert result.result["msg"].endswith("[authentication_failed]")
     assert fleet.calls() == ["POST /session/login"]
 
 

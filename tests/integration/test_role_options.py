@@ -77,7 +77,7 @@ def test_what_is_no_text_is_refused_where_one_is_wanted(value: Json) -> None:
 
 def test_types_are_ansibles_own() -> None:
     options = normalized(
-        fetch_content_spread="yes",
+        fetch_content_distribute="yes",
         fetch_content_throttle="5",
         fetch_content_wait_timeout="2.5",
         fetch_content_max_rate="300k",
@@ -86,7 +86,7 @@ def test_types_are_ansibles_own() -> None:
         fetch_content_request={"x": None},
         fetch_content_connection={"url": "", "timeout": "3", "token": None},
     )
-    assert options["fetch_content_spread"] is True
+    assert options["fetch_content_distribute"] is True
     assert options["fetch_content_throttle"] == 5
     assert options["fetch_content_wait_timeout"] == 2.5
     assert options["fetch_content_max_rate"] == 300 * 1024
@@ -150,7 +150,7 @@ TYPED: Json = {
     "fetch_content_file_mode": "u=rw,g=r,o=",
     "fetch_content_verify": "full",
     "fetch_content_overwrite": "different",
-    "fetch_content_spread": "false",
+    "fetch_content_distribute": "false",
     "fetch_content_max_rate": "40000000",
     "fetch_content_remove": "false",
     "fetch_content_expected_hosts": "files-1",

@@ -38,21 +38,21 @@ def report(path: pathlib.Path) -> Json:
 
 @pytest.mark.matrix
 @pytest.mark.slow
-@pytest.mark.parametrize("spread", [False, pytest.param(True, marks=pytest.mark.long)])
+@pytest.mark.parametrize("distribute", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_a_host_that_is_away_from_the_start_is_in_the_report(
-    fleet: Fleet, tmp_path: pathlib.Path, spread: bool
+    fleet: Fleet, tmp_path: pathlib.Path, distribute: bool
 ) -> None:
     """Ansible drops it when it gathers facts, before the role begins. Its files are wanted all the same."""
     path = tmp_path / "case 17.json"
     away = {"host-1": {"ansible_remote_tmp": "/proc/nowhere"}}
     reports = [str(path), str(path.with_suffix(".csv"))]
     keywords = {"gather_facts": True, "vars": {"ansible_facts_modules": "ansible.builtin.ping"}}
-    run = fleet.mail(hosts=away, keywords=keywords, spread=spread, report=reports)
+    run = fleet.mail(hosts=away, keywords=keywords, distribute=distribute, report=reports)
     assert run.rc != 0
     told = report(path)
     assert not told["complete"]
     rows = [(row["host"], row["result"]) for row in told["files"]]
-    assert len(rows) == (len(PEOPLE) if spread else len(PEOPLE) * len(NAMES))
+    assert len(rows) == (len(PEOPLE) if distribute else len(PEOPLE) * len(NAMES))
     lost = [result for host, result in rows if host == "host-1"]
     assert lost == ["not tried"] * len(lost)
     assert lost

@@ -44,7 +44,7 @@ def test_nothing_is_sent_for_files_that_no_host_could_take(fleet_of_three: Fleet
     for message in told.values():
         assert "fetch_content_report: the controller has no directory /nonexistent." in message
         assert "fetch_content_spool: /nonexistent is no directory on the controller." in message
-        assert message.endswith("[option]")
+        assert message.endswith("[invalid_option]")
 
 
 def test_one_host_that_cannot_take_files_does_not_stop_the_others(fleet: Fleet) -> None:

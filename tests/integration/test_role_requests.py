@@ -11,7 +11,7 @@ import pathlib
 
 import pytest
 
-from tests.integration.test_role_spread import crowd
+from tests.integration.test_role_distribute import crowd
 from tests.simulator.process import Simulator
 from tests.support.ansible import Ansible
 from tests.support.examples import count
@@ -113,7 +113,7 @@ def test_hosts_may_differ_in_the_backups_that_they_take(fleet: Fleet) -> None:
 def test_hosts_that_spread_share_with_those_that_ask_for_the_same(fleet: Fleet) -> None:
     people = crowd(fleet, 4)
     hosts = lists(host_1=people, host_2="alice@example.com", host_3=people[::-1])
-    fleet.run(hosts=hosts, spread=True).ok()
+    fleet.run(hosts=hosts, distribute=True).ok()
     assert entities(fleet, "host-2") == {"Alice Archer"}
     assert [len(fleet.files(name)) for name in THREE] == [2, 1, 2]
     assert not entities(fleet, "host-1") & entities(fleet, "host-3")
@@ -132,10 +132,10 @@ def test_hosts_in_another_order(fleet: Fleet, keywords: dict[str, Json]) -> None
 @pytest.mark.parametrize("keywords", [{"serial": 1}, {"strategy": "free"}])
 def test_hosts_that_cannot_know_of_each_other_spread_one_request_only(fleet: Fleet, keywords: dict[str, Json]) -> None:
     people = crowd(fleet, 4)
-    fleet.run(hosts=lists(host_1=people, host_2=people, host_3=people), spread=True, keywords=keywords).ok()
+    fleet.run(hosts=lists(host_1=people, host_2=people, host_3=people), distribute=True, keywords=keywords).ok()
     assert sorted(len(fleet.files(name)) for name in THREE) == [1, 1, 2]
     hosts = lists(host_1=people[:2], host_2=people[2:], host_3=people[:2])
-    refused = fleet.run("--forks", "1", hosts=hosts, spread=True, keywords=keywords)
+    refused = fleet.run("--forks", "1", hosts=hosts, distribute=True, keywords=keywords)
     assert refused.rc != 0
     assert "is for hosts that all ask for the same downloads" in refused.output
 

@@ -52,7 +52,7 @@ def test_by_way_of_the_controller(fleet: Fleet, spool: pathlib.Path, tmp_path: p
 def test_by_way_of_the_controller_and_spread(fleet: Fleet, spool: pathlib.Path) -> None:
     for entity in PEOPLE:
         fleet.simulator.seed(downloads=1, entity=entity)
-    way: Json = {"via": "controller", "spool": str(spool), "spread": True}
+    way: Json = {"via": "controller", "spool": str(spool), "distribute": True}
     assert fleet.mail("--check", remove=True, **way).ok().output.count("would be fetched (missing)") == 2
     fleet.mail(**way).ok()
     assert sorted(len(fleet.files(name)) for name in NAMES) == [1, 1]
@@ -90,7 +90,7 @@ def test_a_file_that_the_controller_does_not_get_holds_up_no_other(fleet: Fleet,
     "wrong",
     [
         {"via": "controller"},
-        {"via": "relay", "spread": True},
+        {"via": "relay", "distribute": True},
         {"via": "relay", "relay_groups": ["nowhere"]},
         {"via": "pigeon"},
         {"max_rate": "fast"},

@@ -200,11 +200,11 @@ class Schedule(RuleBasedStateMachine):
 
 # Failures after which people run a task again
 _PASSING = {
-    "answer_lost",
+    "response_lost",
     "unreachable",
     "server_error",
     "conflict",
-    "deadline",
+    "timeout",
     "wait_timeout",
     "prepare_failed",
     "delete_failed",

@@ -73,9 +73,9 @@ def test_one_that_cannot_be_fetched_holds_up_no_other(
     assert told["failed"]
     assert told["changed"]
     assert f"1 of 3 files are not there. {GUID}: " in told["msg"]
-    assert (told["error"]["code"], told["error"]["guids"]) == ("incomplete", [GUID])
+    assert (told["error"]["code"], told["error"]["guids"]) == ("partial_failure", [GUID])
     first, broken, last = told["files"]
-    assert (broken["failed"], broken["error"]["code"]) == (True, "not_a_file")
+    assert (broken["failed"], broken["error"]["code"]) == (True, "unexpected_content")
     assert broken["msg"] in told["msg"]
     assert [sha256(pathlib.Path(file["path"])) for file in (first, last)] == _contents(simulator, guids[:2])
 
@@ -92,10 +92,10 @@ def test_of_many_failures_the_message_names_some_and_the_result_all(simulator: S
 @pytest.mark.parametrize(
     ("wrong", "code", "told"),
     [
-        ({"dest": "/nowhere"}, "option", "dest: "),
-        ({"checksum": "md5:" + "0" * 32}, "option", "checksum: is that of one file"),
-        ({"max_rate": 0}, "option", "max_rate: "),
-        ({"password": "wrong"}, "login_refused", "Check username and password"),
+        ({"dest": "/nowhere"}, "invalid_option", "dest: "),
+        ({"checksum": "md5:" + "0" * 32}, "invalid_option", "checksum: is that of one file"),
+        ({"max_rate": 0}, "invalid_option", "max_rate: "),
+        ({"password": "wrong"}, "authentication_failed", "Check username and password"),
     ],
 )
 def test_what_is_wrong_for_all_is_told_once(
@@ -132,7 +132,7 @@ def test_after_a_server_that_is_gone_the_others_are_not_tried(
     """Each would take its own time to fail. What was there is kept, and what lies there already is told as it is."""
     good(_fetch(simulator, here, guids[:1]))
     told = _fetch(simulator, here, guids, url="https://127.0.0.1:1", retries=0)
-    assert told["error"]["code"] == "incomplete"
+    assert told["error"]["code"] == "partial_failure"
     assert told["error"]["retryable"]
     assert [file.get("reason") for file in told["files"]] == ["unchanged", None, None]
     assert told["files"][2]["msg"].startswith(f"Not tried, because of {guids[1]}: ")
@@ -142,7 +142,7 @@ def test_max_time_is_for_all_of_them(simulator: Simulator, here: pathlib.Path) -
     guids = simulator.seed(users=3, downloads=3, content_size=4 * MIB)
     told = _fetch(simulator, here, guids, max_rate=2 * MIB, max_time=3)
     assert told["files"][0]["reason"] == "missing"
-    assert told["files"][1]["error"]["code"] == "deadline"
+    assert told["files"][1]["error"]["code"] == "timeout"
     assert told["files"][2]["msg"].startswith("Not tried")
 
 

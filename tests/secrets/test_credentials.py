@@ -118,7 +118,7 @@ def test_credentials_of_the_environment_are_in_environments_only(
     ]
     overheard = plays.run_tasks(ansible, tasks, LOUD, {}, environment)
     failed = [result for result in overheard.run.results if result.status == "failed"]
-    assert [result.result["error"]["code"] for result in failed] == ["login_refused"] * 2, overheard.run.output
+    assert [result.result["error"]["code"] for result in failed] == ["authentication_failed"] * 2, overheard.run.output
     assert where_found(overheard, canary) == {"environment of a process"}
 
 
@@ -166,7 +166,7 @@ def test_a_session_that_is_handed_on_with_no_log_is_shown_nowhere(
     ]
     overheard = plays.run_tasks(ansible, tasks, LOUD, {})
     (used,) = overheard.run.of("Use")
-    assert used.result["error"]["code"] == "bad_answer", overheard.run.output
+    assert used.result["error"]["code"] == "invalid_response", overheard.run.output
     assert where_found(overheard, canary) == set()
 
 

@@ -70,7 +70,7 @@ def bomb() -> bytes:
 def test_a_little_gzip_does_not_become_much_json(coding: str) -> None:
     body = bomb() if coding == "gzip" else gzip.compress(gzip.compress(bytes(MIB), 9) * 1024, 9)
     assert len(body) < 200_000
-    message = refused(ask(sending(packed(body, coding))), "bad_answer")
+    message = refused(ask(sending(packed(body, coding))), "invalid_response")
     assert "larger than 33554432 bytes" in message or "content coding that was not asked for" in message
 
 
@@ -86,7 +86,7 @@ def test_a_little_gzip_does_not_become_much_json(coding: str) -> None:
     ids=["40 MiB", "brackets", "numbers", "deep", "digits"],
 )
 def test_json_is_bounded_before_it_is_decoded(body: bytes, words: str) -> None:
-    assert words in refused(ask(sending(reply(body))), "bad_answer")
+    assert words in refused(ask(sending(reply(body))), "invalid_response")
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_pages_do_not_fill_the_memory_with_few_and_long_texts() -> None:
 def test_chunks_that_lie_are_not_read_for_ever(chunk: bytes) -> None:
     """The standard library reads all that ever comes for a negative size, and urllib3 a line of any length."""
     behaviour = endless(head("Transfer-Encoding: chunked") + chunk, b"0" * 65536)
-    refused(ask(behaviour), "answer_lost")
+    refused(ask(behaviour), "response_lost")
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_chunks_that_lie_are_not_read_for_ever(chunk: bytes) -> None:
 def test_headers_without_end_have_one(start: bytes, again: bytes) -> None:
     measured = ask(endless(start, again))
     refused(measured, measured.result["error"]["code"])
-    assert measured.result["error"]["code"] in ("answer_lost", "bad_answer")
+    assert measured.result["error"]["code"] in ("response_lost", "invalid_response")
 
 
 def test_cookies_do_not_cost_a_search_for_megabytes_of_secrets() -> None:
@@ -411,8 +411,8 @@ SSH: t.Final = """\
 @pytest.mark.parametrize(
     ("words", "code"),
     [
-        ("exec yes x", "bad_answer"),
-        ("printf 'directory\\000'; exec tr 'a\\n' '\\000' < /dev/zero", "bad_answer"),
+        ("exec yes x", "invalid_response"),
+        ("printf 'directory\\000'; exec tr 'a\\n' '\\000' < /dev/zero", "invalid_response"),
         ("exec yes x >&2", "no_receipt"),
         ("yes x >&2 & sleep 1; exit 255", "unreachable"),
     ],

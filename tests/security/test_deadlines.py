@@ -90,8 +90,8 @@ def _chunked(start: bytes, again: bytes) -> Behaviour:
 
 DRIPPING = endless(b"HTTP/1.1 200 OK\r\nX: ", b"y", PAUSE)
 UNKNOWN = {"allow_unverified": True, "verify": "length"}  # a file without length is no fault
-FETCHING = {"deadline", "answer_lost"}  # the second where the login was sent and had no answer
-LISTING = {"deadline", "answer_lost"}  # the second where a single answer has taken all of the time
+FETCHING = {"timeout", "response_lost"}  # the second where the login was sent and had no answer
+LISTING = {"timeout", "response_lost"}  # the second where a single answer has taken all of the time
 QUICK = {"timeout": 2 * LIMIT / 20}  # where there is no max_time, and no machine may be too busy for a login
 # A name server that does not answer: this is C, as getaddrinfo() is, and no signal of Python's ends it.
 NO_NAMES = "import ctypes, socket; socket.getaddrinfo = lambda *_args, **_more: ctypes.CDLL(None).sleep(300)\n"
@@ -114,15 +114,15 @@ ATTACKS: dict[str, Attack] = {
     "names that are never resolved": Attack(CONTENT, FETCHING, before=NO_NAMES),
     "a list, byte by byte": Attack(INFO, LISTING, {LIST: endless(head("Content-Length: 99999"), b" ", PAUSE)}),
     "the size of a chunk of a list, in a flood": Attack(
-        INFO, {"answer_lost", "bad_answer"}, {LIST: endless(head("Transfer-Encoding: chunked"), b"0" * MIB)}
+        INFO, {"response_lost", "invalid_response"}, {LIST: endless(head("Transfer-Encoding: chunked"), b"0" * MIB)}
     ),
     "an error, byte by byte": Attack(
         INFO, {"server_error"}, {LIST: endless(head("Content-Length: 99999", status="500 No"), b"x", PAUSE)}
     ),
     "pages without end": Attack(INFO, LISTING, {LIST: _pages}),
-    "a flood of markup": Attack(INFO, {"bad_answer"}, {LIST: sending(reply(b"<" * 131_072))}),
-    "a flood of scripts": Attack(INFO, {"bad_answer"}, {LIST: sending(reply(b"<script " * 131_072))}),
-    "a number without end": Attack(INFO, {"bad_answer"}, {LIST: sending(reply(b"<p>&#" + b"1" * 131_072))}),
+    "a flood of markup": Attack(INFO, {"invalid_response"}, {LIST: sending(reply(b"<" * 131_072))}),
+    "a flood of scripts": Attack(INFO, {"invalid_response"}, {LIST: sending(reply(b"<script " * 131_072))}),
+    "a number without end": Attack(INFO, {"invalid_response"}, {LIST: sending(reply(b"<p>&#" + b"1" * 131_072))}),
 }
 
 
@@ -187,7 +187,7 @@ def test_a_file_of_any_size_is_compared_within_max_time(tmp_path: pathlib.Path, 
     with HostileServer({}) as server:
         measured = run_measured(CONTENT, server.options(**options), 60)
     assert measured.result, f"killed after {measured.seconds:.0f} s"
-    assert measured.result["error"]["code"] == "deadline"
+    assert measured.result["error"]["code"] == "timeout"
     assert "Cannot compare" in measured.result["msg"]
     assert measured.seconds < LIMIT + GRACE
     assert server.requests == []

@@ -288,15 +288,15 @@ def test_nothing_goes_for_what_was_removed_before(case: Case) -> None:
 @pytest.mark.long
 def test_what_was_spread_and_removed_is_proved_where_it_is(case: Case) -> None:
     fetch = [case.play(roles=[], tasks=[FETCH])]
-    case.run(fetch, fetch_content_spread=True).ok()
+    case.run(fetch, fetch_content_distribute=True).ok()
     files = {name: case.fleet.files(name) for name in NAMES}
     assert sum(map(len, files.values())) == 1
-    again = case.run(fetch, fetch_content_spread=True).ok()
+    again = case.run(fetch, fetch_content_distribute=True).ok()
     assert not any(result.changed for result in again.results)
     assert {name: case.fleet.files(name) for name in NAMES} == files
     # What is left would be divided anew, among other hosts than before.
     (left,) = case.simulator.seed(downloads=1, entity="bob@example.com")
-    refused = case.run(fetch, fetch_content_spread=True, fetch_content_guids=[case.guid, left])
+    refused = case.run(fetch, fetch_content_distribute=True, fetch_content_guids=[case.guid, left])
     assert f"There is no download of {case.guid}" in refused.stdout
     assert [download["guid"] for download in case.simulator.downloads()] == [left]
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.storware.backup.plugins.filter.decide_removal import decide_removal
-from ansible_collections.storware.backup.plugins.filter.spread import spread
+from ansible_collections.storware.backup.plugins.filter.distribute import distribute
 from tests.support.examples import examples
 
 Json = t.Any
@@ -172,7 +172,7 @@ def _cases(draw: st.DrawFn) -> Case:
     how = draw(st.sampled_from(["whole", "whole", "limit", "slice", "serial"]))
     some = [name for name in everybody if draw(st.booleans())] or everybody[:1]
     seen = some if how in ("limit", "slice") else everybody
-    shares = spread(downloads, seen) if draw(st.booleans()) else {}
+    shares = distribute(downloads, seen) if draw(st.booleans()) else {}
     hosts = {
         name: draw(_hosts([one["guid"] for one in (shares[name] if shares and name in seen else downloads)]))
         for name in everybody

@@ -63,7 +63,7 @@ def run(module: str, answers: t.Mapping[str, Answers], **options: Json) -> Json:
 @pytest.mark.parametrize("value", NO_GUIDS, ids=repr)
 def test_what_is_no_guid_makes_the_answer_invalid(value: Json) -> None:
     result = run("cloud_download_info", {LIST: Answer.json([record(), {"guid": value, "mode": MAIL}])})
-    assert (result.get("failed"), result["error"]["code"]) == (True, "bad_answer")
+    assert (result.get("failed"), result["error"]["code"]) == (True, "invalid_response")
     assert "[1].guid should be a GUID of 36 characters" in result["msg"]
     assert "lookup" not in str(result)
 

@@ -120,7 +120,7 @@ def test_the_environment_of_the_host_is_not_read() -> None:
     with answering(NOTHING) as server:
         own = {"STORWARE_URL": server.url, "STORWARE_ALLOW_HTTP": "true", "STORWARE_TOKEN": "t-of-the-host"}
         result = run_module(INFO, {}, environment=own)
-        assert result["error"]["code"] == "option"
+        assert result["error"]["code"] == "invalid_option"
         assert server.requests == []
 
 

@@ -117,7 +117,7 @@ class Simulator:
         mode: str = "CLOUD_DOWNLOAD",
         content_size: int | None = None,
     ) -> list[str]:
-        """More users, and ready downloads: of one entity or spread over all added users. The downloads' guids."""
+        """More users, and ready downloads: of one entity or distributed over all added users. The downloads' guids."""
         body = {"users": users, "downloads": downloads, "entity": entity, "mode": mode, "content_size": content_size}
         return t.cast("list[str]", self._call("POST", "/seed", body))
 

@@ -234,7 +234,7 @@ class World:
             self.entities[entity.guid] = entity
 
     def add_downloads(self, count: int, entity: str, mode: str, size: int) -> list[str]:
-        """Downloads that are ready now: all of one entity or, without one, spread over the added users. Their guids."""
+        """Downloads that are ready now: all of one entity or, without one, of the added users. Their guids."""
         if not entity and not self._bulk_users:
             self.add_users(min(count, 100))
         owners = [e for e in self.entities.values() if e.called([entity])] if entity else self._bulk_users

@@ -16,7 +16,7 @@ from tests.faults.invariants import Run, Truth, Watch, check, violations
 NEW, OLD = b"new" * 1000, b"old" * 1000
 TRUTH = Truth.of(NEW, name="a.zip", old=OLD, deadline=10)
 OK = Run({"ok": True, "peak_mib": 30.0}, 1.0)
-FAILED = Run({"ok": False, "code": "damaged", "peak_mib": 30.0}, 1.0)
+FAILED = Run({"ok": False, "code": "corrupt", "peak_mib": 30.0}, 1.0)
 KILLED = Run(None, 1.0)
 
 

@@ -97,8 +97,8 @@ PLANTED: t.Final[dict[str, tuple[list[tuple[str, str, str]], list[str]]]] = {
         ["^plugins/modules/cloud_download.py: the option colour is documented and not taken"],
     ),
     "a filter takes it": (
-        [("plugins/filter/spread.py", "hosts: t.Sequence[str])", "hosts: t.Sequence[str], colour: str)")],
-        ["^plugins/filter/spread.py: the option colour is taken and not documented"],
+        [("plugins/filter/distribute.py", "hosts: t.Sequence[str])", "hosts: t.Sequence[str], colour: str)")],
+        ["^plugins/filter/distribute.py: the option colour is taken and not documented"],
     ),
     "the event source takes it": (
         [("extensions/eda/plugins/event_source/cloud_downloads.py", '("interval", ', '("colour", "interval", ')],

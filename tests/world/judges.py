@@ -26,7 +26,7 @@ def ours(data: bytes, *, full: bool) -> Proof:
     """Our verdict. Raises StorwareError."""
     found = formats.detect(data[: formats.HEAD])
     if found is None or found.name != "zip":
-        raise StorwareError("the content does not start like a ZIP archive", code="damaged")
+        raise StorwareError("the content does not start like a ZIP archive", code="corrupt")
     fd = os.memfd_create("archive")
     try:
         os.write(fd, data)

@@ -21,18 +21,18 @@ KEPT: t.Final = Pause(60)  # the connection stays open, and nothing more comes
 FETCHED: t.Final = ""
 PAGE: t.Final = b"<!DOCTYPE html><title>Log in</title>"
 # The words of messages that docs/troubleshooting.md explains
-NO_HTTP: t.Final = "bad_answer: no HTTP"
-LOST: t.Final = "answer_lost: got no whole answer"
-STATUS: t.Final = "not_a_file: where a file comes with 200"
+NO_HTTP: t.Final = "invalid_response: no HTTP"
+LOST: t.Final = "response_lost: got no whole answer"
+STATUS: t.Final = "unexpected_content: where a file comes with 200"
 REDIRECT: t.Final = "redirect: never followed"
-LENGTH: t.Final = "not_a_file: does not say where the content ends"
-TWO_LENGTHS: t.Final = "bad_answer: (InvalidHeader)"
-TRANSFER: t.Final = "not_a_file: transfer coding"
-CONTENT: t.Final = "not_a_file: content coding"
-PART: t.Final = "not_a_file: answered 200, as with a whole file"
-EMPTY: t.Final = "not_a_file: without any content"
-A_PAGE: t.Final = "not_a_file: a web page"
-A_JSON: t.Final = "not_a_file: JSON"
+LENGTH: t.Final = "unexpected_content: does not say where the content ends"
+TWO_LENGTHS: t.Final = "invalid_response: (InvalidHeader)"
+TRANSFER: t.Final = "unexpected_content: transfer coding"
+CONTENT: t.Final = "unexpected_content: content coding"
+PART: t.Final = "unexpected_content: answered 200, as with a whole file"
+EMPTY: t.Final = "unexpected_content: without any content"
+A_PAGE: t.Final = "unexpected_content: a web page"
+A_JSON: t.Final = "unexpected_content: JSON"
 BROKEN: t.Final = "transfer_interrupted: the transfer broke off"
 UNPROVED: t.Final = "unverified: nothing can prove"
 DAMAGED: t.Final = "damaged: "
@@ -119,13 +119,13 @@ def _statuses() -> t.Iterator[Odd]:
         yield odd(f"status {status}", REDIRECT, sized("Location: /other", status=f"HTTP/1.1 {status} Odd", body=b""))
     yield odd("status 302 without a place", REDIRECT, sized(status="HTTP/1.1 302 Found", body=b""))
     for status, code in {
-        "400": "not_a_file: answered 400",
+        "400": "unexpected_content: answered 400",
         "401": "unauthorized: answered 401",
         "403": "forbidden: answered 403",
-        "404": "not_a_file: answered 404",
-        "407": "not_a_file: answered 407",
-        "410": "not_a_file: answered 410",
-        "416": "not_a_file: answered 416",
+        "404": "unexpected_content: answered 404",
+        "407": "unexpected_content: answered 407",
+        "410": "unexpected_content: answered 410",
+        "416": "unexpected_content: answered 416",
         "429": "rate_limited: answered 429",
         "500": "server_error: answered 500",
         "503": "server_error: answered 503",

@@ -54,8 +54,8 @@ def test_the_right_bytes_come_or_a_refusal_that_is_documented(odd: Odd, tmp_path
     assert words in result["message"]
     assert any(f"`{code}`" in row and (not words or f"`{words}`" in row) for row in REASONS.splitlines())
     # Content that was refused is known again by its state.
-    left = [path for path in dest.parent.iterdir() if code != "damaged" or path.suffix != ".state"]
-    assert not left or result["details"]["kept"]
+    left = [path for path in dest.parent.iterdir() if code != "corrupt" or path.suffix != ".state"]
+    assert not left or result["details"]["bytes_kept"]
 
 
 @pytest.mark.parametrize(

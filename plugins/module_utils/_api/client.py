@@ -32,7 +32,7 @@ T = t.TypeVar("T")
 class Client:
     """A session with one server, opened by the first call and closed by ``close`` or the end of the ``with`` block.
 
-    Every call may have a deadline: the instant of ``time.monotonic()`` at which it ends with the code ``deadline``.
+    Every call may have a deadline: the instant of ``time.monotonic()`` at which it ends with the code ``timeout``.
 
     on_secret is told each session cookie before it is used, so that it can be masked.
     scrub removes secrets from what the server says.
@@ -88,7 +88,7 @@ class Client:
         return self._answer("GET", path, doing, deadline, query=query)
 
     def post(self, path: str, body: wire.Json, doing: str, deadline: float | None = None) -> Answer:
-        """Create. Sent once: a lost answer raises ApiError with code ``answer_lost``."""
+        """Create. Sent once: a lost answer raises ApiError with code ``response_lost``."""
         return self._answer("POST", path, doing, deadline, body=body)
 
     def put(self, path: str, body: wire.Json, doing: str, deadline: float | None = None) -> Answer:
@@ -228,7 +228,7 @@ class Client:
             words = self._transport.start_of_body(response, attempt, deadline)  # the connection can be used again
             if not 200 <= response.status_code < 300:
                 error = failures.from_login_status(response, attempt, words)
-                if error.code == "login_refused":
+                if error.code == "authentication_failed":
                     self._refused = error
                 raise error
             if not self._transport.cookies:
@@ -247,7 +247,7 @@ class Client:
 
 
 def _may_repeat(error: ApiError, attempt: Attempt) -> bool:
-    in_vain = error.code == "answer_lost" or error.status in RETRIED_STATUSES
+    in_vain = error.code == "response_lost" or error.status in RETRIED_STATUSES
     return _never_arrived(error) or (in_vain and attempt.method in failures.SAFE_METHODS)
 
 
@@ -256,4 +256,4 @@ def _may_repeat_login(error: ApiError, _attempt: Attempt) -> bool:
 
 
 def _never_arrived(error: ApiError) -> bool:
-    return error.unsent and error.retryable and error.code != "deadline"
+    return error.unsent and error.retryable and error.code != "timeout"

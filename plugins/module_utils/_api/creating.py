@@ -184,12 +184,12 @@ class _TraceLook:
 
 def _may_have_acted(error: ApiError | wire.Malformed) -> bool:
     # A success that cannot be read is a success all the same.
-    unreadable = error.code == "bad_answer"
+    unreadable = error.code == "invalid_response"
     return unreadable or _is_lost(error) or (isinstance(error, ApiError) and error.status in _REFUSED)
 
 
 def _is_lost(error: ApiError | wire.Malformed) -> bool:
-    return isinstance(error, ApiError) and (error.code == "answer_lost" or error.status in _GIVEN_UP)
+    return isinstance(error, ApiError) and (error.code == "response_lost" or error.status in _GIVEN_UP)
 
 
 def _ambiguous(several: t.Mapping[Wanted, _Traces]) -> StorwareError:

@@ -134,7 +134,7 @@ def from_login_status(response: requests.Response, attempt: Attempt, body: bytes
     """A login that is no success. The vendor's own role shows that 400, too, stands for wrong credentials."""
     error = from_status(response, attempt, body)
     if error.status in (400, 401, 403):
-        error.code = "login_refused"
+        error.code = "authentication_failed"
         error.hint = (
             "Check username and password, or token. The login is not repeated, to keep the account from being locked."
         )
@@ -161,35 +161,35 @@ def no_session_cookie(response: requests.Response, attempt: Attempt) -> ApiError
     )
 
 
-def bad_answer(attempt: Attempt, why: str, response: requests.Response, words: str = "") -> ApiError:
+def invalid_response(attempt: Attempt, why: str, response: requests.Response, words: str = "") -> ApiError:
     """A success whose body cannot be what the API sends."""
     media_type = excerpt(response.headers.get("Content-Type", "").encode("latin-1", "replace"), attempt.scrub)
     return ApiError(
         attempt,
         f"answered {response.status_code} with something the API does not send: {why} ({media_type or 'no media type'})"
         + (f": {words}" if words else ""),
-        code="bad_answer",
+        code="invalid_response",
         hint="Check that url leads to the API itself, not to a web page, a login portal or a proxy.",
         status=response.status_code,
     )
 
 
-def answer_lost(attempt: Attempt, why: str) -> ApiError:
+def response_lost(attempt: Attempt, why: str) -> ApiError:
     """The call was sent, or may have been, and no whole answer came back."""
     acted = "" if attempt.method == "GET" else "; the server may have acted on it"
     hint = "Run the task again." if attempt.method == "GET" else "Run the task again: it looks first at what exists."
-    return ApiError(attempt, f"got no whole answer ({why}){acted}", code="answer_lost", hint=hint, retryable=True)
+    return ApiError(attempt, f"got no whole answer ({why}){acted}", code="response_lost", hint=hint, retryable=True)
 
 
 def deadline_passed(attempt: Attempt, last: ApiError | None = None, *, sent: bool = False) -> ApiError:
     """The time for a call is over. last: what the last try met, when there was one."""
     if sent and attempt.method not in SAFE_METHODS:
-        return answer_lost(attempt, "its time was over")
+        return response_lost(attempt, "its time was over")
     why = f"; the last try: {last.what}" if last else ""
     return ApiError(
         attempt,
         f"did not succeed in time{why}",
-        code="deadline",
+        code="timeout",
         hint="Run the task again, or give it more time.",
         status=last.status if last else None,
         server_message=last.details["server_message"] if last else None,
@@ -215,7 +215,7 @@ def from_exception(error: BaseException, attempt: Attempt) -> ApiError:
     reason = _innermost(causes)
     unsent = any(isinstance(cause, _UNSENT) for cause in causes)
     if any(isinstance(cause, _BROKEN_TLS) for cause in causes):
-        return answer_lost(attempt, "the TLS connection broke off")
+        return response_lost(attempt, "the TLS connection broke off")
     if isinstance(error, (requests_exceptions.SSLError, urllib3_exceptions.SSLError)):
         return ApiError(
             attempt,
@@ -232,31 +232,31 @@ def from_exception(error: BaseException, attempt: Attempt) -> ApiError:
         return ApiError(
             attempt,
             f"got no connection to {attempt.server} {'in time' if in_time else f'({reason})'}",
-            code="timeout_connect" if in_time else "unreachable",
+            code="connect_timeout" if in_time else "unreachable",
             hint="Check url, the network and that the server runs.",
             retryable=True,
             unsent=True,
         )
     if isinstance(error, requests_exceptions.ReadTimeout):
-        return answer_lost(attempt, "nothing came within the timeout")
+        return response_lost(attempt, "nothing came within the timeout")
     if _speaks_no_http(causes) and (attempt.method in SAFE_METHODS or attempt.path.startswith("/session/")):
         return ApiError(
             attempt,
             f"got something that is no HTTP from {attempt.server} ({reason})",
-            code="bad_answer",
+            code="invalid_response",
             hint="Check the port in url: something else than the API answers there.",
         )
     if isinstance(error, (requests_exceptions.ConnectionError, requests_exceptions.ChunkedEncodingError)):
-        return answer_lost(attempt, reason)
+        return response_lost(attempt, reason)
     if isinstance(error, OSError) and not isinstance(error, requests_exceptions.RequestException):
         return ApiError(
             attempt,
             f"was not sent: {reason}",
-            code="option",
+            code="invalid_option",
             hint="Check ca_path, client_cert and client_key.",
             unsent=True,
         )
-    return ApiError(attempt, f"failed ({reason})", code="bad_answer", hint="Check url, and what lies between.")
+    return ApiError(attempt, f"failed ({reason})", code="invalid_response", hint="Check url, and what lies between.")
 
 
 _PROXY: t.Final = "Check the proxy variables of the environment, or set use_proxy to false."

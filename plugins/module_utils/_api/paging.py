@@ -158,7 +158,7 @@ def _drain_once(
         if time.monotonic() >= deadline:
             raise StorwareError(
                 f"Cannot {doing}: GET {path} shows new records on page {number} after {reader.patience:g} seconds",
-                code="deadline",
+                code="timeout",
                 hint="Narrow the list down with a filter, or set a larger timeout: a list may take 20 times as long.",
                 retryable=True,
             )

@@ -134,19 +134,19 @@ class Transport:
         return response
 
     def decode(self, response: requests.Response, attempt: Attempt, deadline: float | None) -> Answer:
-        """The whole answer as JSON. Raises ApiError, ``answer_lost`` when it breaks off."""
+        """The whole answer as JSON. Raises ApiError, ``response_lost`` when it breaks off."""
         data = self._read(response, attempt, MAX_BODY, deadline)
         if len(data) > MAX_BODY:
-            raise failures.bad_answer(attempt, f"it is larger than {MAX_BODY} bytes", response)
+            raise failures.invalid_response(attempt, f"it is larger than {MAX_BODY} bytes", response)
         if not data or data.isspace():
             return Answer(response.status_code, None, _count(response, "X-Total-Count"))
         try:
             body = decoding.decode(data, attempt.scrub)
         except decoding.TooMuch as error:
-            raise failures.bad_answer(attempt, str(error), response) from error
+            raise failures.invalid_response(attempt, str(error), response) from error
         except (ValueError, RecursionError) as error:
             words = failures.excerpt(data, attempt.scrub)
-            raise failures.bad_answer(attempt, "it is no JSON", response, words) from error
+            raise failures.invalid_response(attempt, "it is no JSON", response, words) from error
         total = _count(response, "X-Total-Count")
         return Answer(response.status_code, body, total, len(data), decoding.count_values(data))
 
@@ -180,11 +180,11 @@ class Transport:
         # Older urllib3 does not notice a body shorter than announced.
         announced = _count(response, "Content-Length")
         if announced is not None and response.raw.tell() < announced:
-            raise failures.answer_lost(attempt, "the answer broke off")
+            raise failures.response_lost(attempt, "the answer broke off")
         # http.client takes headers that break off for all of them; the answer then looks whole and empty.
         is_framed = announced is not None or response.raw.chunked
         if not received and not is_framed:
-            raise failures.answer_lost(attempt, "the answer broke off in its headers")
+            raise failures.response_lost(attempt, "the answer broke off in its headers")
         return b"".join(pieces)
 
     @contextlib.contextmanager
@@ -200,9 +200,9 @@ class Transport:
             if deadline is not None and time.monotonic() >= deadline:
                 raise failures.deadline_passed(attempt, sent=True) from error
             if isinstance(error, _deadline.Expired):
-                raise failures.answer_lost(attempt, f"it took longer than {left:g} seconds") from error
+                raise failures.response_lost(attempt, f"it took longer than {left:g} seconds") from error
             if reading:
-                raise failures.answer_lost(attempt, type(error).__name__) from error
+                raise failures.response_lost(attempt, type(error).__name__) from error
             raise failures.from_exception(error, attempt) from error
 
     def _take_cookies(self) -> None:
@@ -225,14 +225,14 @@ def _unpacker(response: requests.Response, attempt: Attempt) -> t.Callable[[byte
     if not _PACKED.search(coding):
         return lambda data, _most: data  # some servers give the encoding of the text there, such as UTF-8
     if coding not in ("gzip", "x-gzip"):
-        raise failures.bad_answer(attempt, "it has a content coding that was not asked for", response)
+        raise failures.invalid_response(attempt, "it has a content coding that was not asked for", response)
     unpacker = zlib.decompressobj(16 + zlib.MAX_WBITS)
 
     def unpack(data: bytes, most: int) -> bytes:
         try:
             return b"" if unpacker.eof else unpacker.decompress(data, most)
         except zlib.error as error:
-            raise failures.bad_answer(attempt, "it is not packed with gzip, as it says", response) from error
+            raise failures.invalid_response(attempt, "it is not packed with gzip, as it says", response) from error
 
     return unpack
 

@@ -52,7 +52,7 @@ Query = list[tuple[str, str]]
 class Malformed(StorwareError):
     """The server's JSON has another shape than its API describes."""
 
-    code = "bad_answer"
+    code = "invalid_response"
 
     def __init__(self, where: str, expected: str, got: Json) -> None:
         super().__init__(

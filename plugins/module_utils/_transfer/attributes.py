@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from .._errors import OptionError
 from . import receipt
-from .directory import HINTS, Directory, explaining, overtaken, user_name
+from .directory import HINTS, Directory, concurrent_change, explaining, user_name
 
 PRIVATE: t.Final = 0o600
 
@@ -130,7 +130,7 @@ def ensure_attributes(
     with explaining(f"set the attributes of {directory.path_of(name)}"):
         with directory.reading(name) as file:
             if not os.path.samestat(os.fstat(file), found):
-                raise overtaken(f"{directory.path_of(name)} was exchanged by another run or by somebody else")
+                raise concurrent_change(f"{directory.path_of(name)} was exchanged by another run or by somebody else")
             access = asked.access(Access.of(file))
             changed = _ensure(file, directory, name, access, asked, check_mode=check_mode)
         if asked.has_access and receipt.read(directory, name):

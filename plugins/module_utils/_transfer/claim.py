@@ -19,7 +19,7 @@ import secrets
 import typing as t
 
 from .._errors import StorwareError
-from .directory import Directory, digest_of, explaining, overtaken
+from .directory import Directory, concurrent_change, digest_of, explaining
 from .life import Writer
 from .pace import Pace
 from .partial import SUFFIX, Partial
@@ -77,9 +77,9 @@ class Claim:
         self.partial.keep()
 
     def check(self) -> None:
-        """Raise StorwareError (``overtaken``) when another run has taken the claim."""
+        """Raise StorwareError (``concurrent_change``) when another run has taken the claim."""
         if not self.state.is_in_place():
-            raise overtaken(f"another run has taken over {self.state.directory.path_of(self.state.name)}")
+            raise concurrent_change(f"another run has taken over {self.state.directory.path_of(self.state.name)}")
 
 
 def stem_of(guid: str, identity: str) -> str:
@@ -88,7 +88,7 @@ def stem_of(guid: str, identity: str) -> str:
 
 
 def acquire(directory: Directory, stem: str, pace: Pace) -> Claim:
-    """The claim, after waiting for a run that has it. Raises StorwareError (``busy``, ``deadline``)."""
+    """The claim, after waiting for a run that has it. Raises StorwareError (``locked``, ``timeout``)."""
     token = secrets.token_hex(4)
     give_up = pace.clock() + pace.limits.lock_timeout
     waited = False
@@ -247,7 +247,7 @@ def _busy(directory: Directory, holder: Record | None) -> StorwareError:
     who = f"process {holder.writer.pid}" if holder and holder.writer else "another process"
     return StorwareError(
         f"{who} is fetching this download to {directory.path}, also at the end of lock_timeout",
-        code="busy",
+        code="locked",
         hint="Wait for it or end it; then run the task again, which goes on where it stopped.",
         retryable=True,
     )

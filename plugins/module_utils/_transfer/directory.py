@@ -210,7 +210,7 @@ def _failure(error: OSError, doing: str) -> StorwareError:
         f"Cannot {doing}: {error.strerror or error}",
         code=code,
         hint=HINTS.get(number, ""),
-        retryable=code == "overtaken",
+        retryable=code == "concurrent_change",
         details={"errno": errno.errorcode.get(number, "")},
     )
 
@@ -220,8 +220,8 @@ _GONE: t.Final = f"Another run or somebody else has removed it. {_ONE_AT_A_TIME}
 _CODES: t.Final = {
     errno.ENOSPC: "disk_full",
     errno.EDQUOT: "disk_full",
-    errno.ENOENT: "overtaken",
-    errno.ESTALE: "overtaken",  # NFS
+    errno.ENOENT: "concurrent_change",
+    errno.ESTALE: "concurrent_change",  # NFS
 }
 HINTS: t.Final = {
     errno.ENOENT: _GONE,
@@ -236,9 +236,9 @@ HINTS: t.Final = {
 }
 
 
-def overtaken(what: str) -> StorwareError:
+def concurrent_change(what: str) -> StorwareError:
     """The error of a run whose files are another one's by now; what says how that was noticed."""
-    return StorwareError(what, code="overtaken", hint=_ONE_AT_A_TIME, retryable=True)
+    return StorwareError(what, code="concurrent_change", hint=_ONE_AT_A_TIME, retryable=True)
 
 
 def kind_of(mode: int) -> str:

@@ -99,7 +99,7 @@ def tidy(job: Job, finding: Finding) -> None:
 def predict(job: Job, finding: Finding) -> None:
     """In check mode, in the place of ``fetch``: raise what it is certain to raise.
 
-    OptionError where no file can be created; StorwareError (``damaged``) for content that is not fetched again.
+    OptionError where no file can be created; StorwareError (``corrupt``) for content that is not fetched again.
     """
     inspection.check_writable(finding.directory, "dest")
     with workplace(job, finding) as place:
@@ -157,14 +157,14 @@ def _fetch(job: Job, finding: Finding, target: Sink, pace: Pace) -> tuple[File, 
 
 
 def _check_refusal(job: Job, refusal: Refusal | None) -> None:
-    """Raise StorwareError (``damaged``) for content that was refused often enough for what is asked for now."""
+    """Raise StorwareError (``corrupt``) for content that was refused often enough for what is asked for now."""
     if refusal is None or refusal.times < _MOST_REFUSALS or refusal.level != job.level:
         return
     if job.checksum is None and job.overwrite != inspection.ALWAYS:
         raise StorwareError(
             f"the server has sent the same damaged content {refusal.times} times (SHA-256 {refusal.sha256}), "
             "so it is not fetched again",
-            code="damaged",
+            code="corrupt",
             hint=f"{_advice(refusal.sha256, is_announced=refusal.is_announced)} "
             "To fetch it all the same, set overwrite: always.",
             details=_digest_of(refusal.sha256),
@@ -173,7 +173,7 @@ def _check_refusal(job: Job, refusal: Refusal | None) -> None:
 
 def _note_refusal(error: StorwareError, job: Job, target: Sink) -> None:
     """Remember damaged content, which may be all that the server will ever send, and say what can be done."""
-    if error.code != "damaged" or target.joined:
+    if error.code != "corrupt" or target.joined:
         return  # parts that were put together may be damaged by that
     sha256, before = target.digests.hex("sha256") or "", target.claim.refusal
     is_again = before is not None and (before.sha256, before.level) == (sha256, job.level)
@@ -225,7 +225,7 @@ def _may_be_mixed(error: StorwareError, job: Job, target: Sink) -> bool:
     """Whether the content failed its proof for being put together, so that fetching it in one piece may help."""
     if error.code == "checksum_mismatch" or (error.code == "cannot_verify" and job.level != "full"):
         return target.joined == sink.WEAK
-    return bool(target.joined) and error.code in ("damaged", "digest_mismatch")
+    return bool(target.joined) and error.code in ("corrupt", "digest_mismatch")
 
 
 def _publish(job: Job, finding: Finding, target: Sink, proof: Proof) -> File:
@@ -258,7 +258,7 @@ def _publish(job: Job, finding: Finding, target: Sink, proof: Proof) -> File:
         return File(finding.path, size, sha256, proof.level, format, proof.padding)
     raise StorwareError(
         f"all names for the file are taken by others, such as {finding.directory.path_of(wanted)}",
-        code="name_taken",
+        code="name_conflict",
         hint="Give a file as dest.",
     )
 
@@ -271,7 +271,7 @@ def _check_path(finding: Finding, partial: Partial) -> None:
     if there is None or not os.path.samestat(there, os.fstat(partial.fd)):
         raise StorwareError(
             f"{finding.directory.path} is another directory now; the file is in the one that had this name before",
-            code="overtaken",
+            code="concurrent_change",
             retryable=True,
         )
 
@@ -296,7 +296,7 @@ def _complete(error: StorwareError, job: Job, finding: Finding, kept: int) -> No
     """Say what was tried, what is there now and what to do next."""
     error.message = f"Cannot fetch the cloud download {job.guid} to {finding.path}: {error.message}"
     error.hint = f"{_state(finding, kept)} {error.hint or 'Run the task again.'}"
-    error.details = {"path": finding.path, "kept": kept, **error.details}
+    error.details = {"path": finding.path, "bytes_kept": kept, **error.details}
 
 
 def _state(finding: Finding, kept: int) -> str:

@@ -61,7 +61,7 @@ def nothing_more(whole: Receipt) -> Opener:
             return _Empty(whole)
         raise StorwareError(
             "what was handed over has changed on the disk",
-            code="damaged",
+            code="corrupt",
             hint="It was dropped. Run the task again.",
             retryable=True,
         )

@@ -46,13 +46,13 @@ class TransferInterrupted(StorwareError):
 class TooSlow(TransferInterrupted):
     """Fewer bytes came than min_rate allows."""
 
-    code = "too_slow"
+    code = "below_min_rate"
 
 
 class DeadlinePassed(StorwareError):
     """max_time is over."""
 
-    code = "deadline"
+    code = "timeout"
 
 
 class Pace:

@@ -134,7 +134,7 @@ def _receipts_of(peer: Peer, script: str) -> tuple[bytes, str]:
     if len(printed) > MOST_PRINTED or printed.count(_END) > MOST_RECEIPTS:
         raise StorwareError(
             f"{peer.host} answers with more than {MOST_RECEIPTS} receipts or {MOST_PRINTED} bytes",
-            code="bad_answer",
+            code="invalid_response",
             hint="Check that host; if its directory has so many receipts, name a file of it as src.",
         )
     if status == _NO_CONNECTION:

@@ -18,7 +18,7 @@ import stat
 
 from .._errors import OptionError
 from .attributes import GROUP_BITS, PRIVATE, Access, FileAttributes, not_kept, set_label
-from .directory import Directory, explaining, lock, overtaken, user_name
+from .directory import Directory, concurrent_change, explaining, lock, user_name
 from .partial import Partial
 from .receipt import receipt_name
 
@@ -145,4 +145,6 @@ def _place(partial: Partial, name: str, directory: Directory, *, is_new: bool = 
 
 def _check_in_place(partial: Partial, name: str, directory: Directory) -> None:
     if not partial.is_in_place(name, directory):
-        raise overtaken(f"{directory.path_of(name)} was exchanged or removed, by another run or by somebody else")
+        raise concurrent_change(
+            f"{directory.path_of(name)} was exchanged or removed, by another run or by somebody else"
+        )

@@ -69,7 +69,7 @@ class Rest:
         try:
             return opener(self.request(), deadline)
         except StorwareError as error:
-            if error.code != "bad_answer":
+            if error.code != "invalid_response":
                 raise
             raise NotTheRest(error.message, retryable=True) from error
 

@@ -174,7 +174,9 @@ class Sink:
         while self.offset < end:
             piece = self.claim.partial.read_at(self.offset, min(_READ, end - self.offset))
             if not piece:
-                raise StorwareError(f"{self.claim.partial.path} became shorter", code="overtaken", retryable=True)
+                raise StorwareError(
+                    f"{self.claim.partial.path} became shorter", code="concurrent_change", retryable=True
+                )
             self._count(memoryview(piece))
 
     def finish(self) -> None:

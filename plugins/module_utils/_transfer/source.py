@@ -74,7 +74,7 @@ class NotAFile(StorwareError):
     status: the HTTP status.
     """
 
-    code = "not_a_file"
+    code = "unexpected_content"
 
     def __init__(self, message: str, *, status: int | None = None, hint: str = "", **facts: t.Any) -> None:
         super().__init__(message, hint=hint, **facts)
@@ -194,7 +194,7 @@ class Source:
         of = "" if self.length is None else f" of {self.length}"
         return TransferInterrupted(
             f"the transfer broke off after {self.count}{of} bytes ({why})",
-            details={"received": self.count, "expected": self.length},
+            details={"bytes_received": self.count, "expected": self.length},
             retryable=True,
         )
 

@@ -19,7 +19,7 @@ def no_limit() -> None:
 class Damaged(StorwareError):
     """The content is not what its own structure says; why is a sentence about the file."""
 
-    code = "damaged"
+    code = "corrupt"
 
     def __init__(self, why: str) -> None:
         super().__init__(f"the content is damaged: {why}")

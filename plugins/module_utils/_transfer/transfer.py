@@ -112,7 +112,7 @@ class Transfer:
             self._sink.spoil()
             raise StorwareError(
                 f"the server has the download no more ({final.message})",
-                code="gone",
+                code="deleted_on_server",
                 hint="Prepare it again with storware.backup.cloud_download, and fetch the new one.",
             ) from final
 

@@ -136,7 +136,7 @@ def prove(
     """Check the file with everything there is to check it by; returns the level that was reached, and what was found.
 
     announced: the length the server gave, equal to size by now. claimed: the digest the server gave.
-    Raises StorwareError: ``checksum_mismatch``, ``digest_mismatch``, ``damaged``, ``cannot_verify``, ``unverified``.
+    Raises StorwareError: ``checksum_mismatch``, ``digest_mismatch``, ``corrupt``, ``cannot_verify``, ``unverified``.
     """
     if wanted.checksum:
         _compare(wanted.checksum, digests, "checksum_mismatch", "the option checksum asks for")

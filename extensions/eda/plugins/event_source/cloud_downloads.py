@@ -35,7 +35,7 @@ DOCUMENTATION = r"""
 short_description: Tell when cloud downloads are created, ready, failed or gone
 description:
   - Looks at the server now and then, with one session for all the time, and emits an event for each change.
-  - Each event has C(kind) (V(created), V(ready), V(failed) or V(gone)), C(guid), C(download), the record as
+  - Each event has C(kind) (V(created), V(ready), V(failed) or V(deleted)), C(guid), C(download), the record as
     M(storware.backup.cloud_download_info) returns it (of one that is gone, the last one), and C(task). A preparation that fails is
     told by its task, with the GUID of the task, and without a download.
   - "C(guid) is a GUID. In the texts of records, template markers come as C({ {), C({ %) and C({ #), because Ansible would run them in the

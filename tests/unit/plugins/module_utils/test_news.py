@@ -110,7 +110,7 @@ def test_a_state_survives_a_restart(looks: list[tuple[set[str], set[str], set[st
 
 @given(st.lists(st.sets(st.sampled_from("abc")), max_size=12))
 def test_created_and_gone_alternate(looks: list[set[str]]) -> None:
-    state, lives = NOTHING, dict.fromkeys("abc", "gone")
+    state, lives = NOTHING, dict.fromkeys("abc", "deleted")
     for listed in looks:
         told, state = _look(state, "".join(sorted(listed)))
         for event in told:

@@ -148,7 +148,7 @@ def test_h8_s18_a_refused_login_is_tried_exactly_once(status: int) -> None:
         for _call in range(3):  # a task that goes on after a failure must not lock the account
             with pytest.raises(ApiError) as caught:
                 session.get("/cloud-download", [], "list")
-            assert caught.value.code == "login_refused"
+            assert caught.value.code == "authentication_failed"
     assert server.calls() == [LOGIN_CALL]
 
 
@@ -291,7 +291,7 @@ def test_what_creates_or_updates_is_never_sent_twice(verb: str, lost: Answer) ->
         getattr(session, verb)("/cloud-download", {}, "do it")
     assert server.calls().count(call) == 1
     if lost.status in (200, 201):
-        assert caught.value.code == "answer_lost"
+        assert caught.value.code == "response_lost"
         assert "may have acted" in caught.value.message
 
 
@@ -399,7 +399,7 @@ def test_any_error_body_makes_a_short_clean_message(body: bytes) -> None:
 )
 def test_a_success_that_is_no_json_is_told(body: bytes) -> None:
     error, _server = failure({LIST: Answer(200, body, {"Content-Type": "text/html"})})
-    assert error.code == "bad_answer"
+    assert error.code == "invalid_response"
     assert "text/html" in error.message
 
 

@@ -173,7 +173,7 @@ def test_records_of_other_modes_are_no_downloads() -> None:
 
 
 def _lost() -> failures.ApiError:
-    return failures.answer_lost(failures.Attempt("list", "GET", "/cloud-download", "https://s", str), "cut")
+    return failures.response_lost(failures.Attempt("list", "GET", "/cloud-download", "https://s", str), "cut")
 
 
 class Changing(Server):

@@ -41,7 +41,7 @@ def test_the_operating_system_has_the_last_word_and_no_address_is_shown() -> Non
         requests_exceptions.ConnectionError,
     )
     told = _told(error)
-    assert told.code == "answer_lost"
+    assert told.code == "response_lost"
     assert "(Connection reset by peer)" in told.message
     assert "object at" not in told.message
 
@@ -97,10 +97,10 @@ def test_the_hint_fits_what_is_wrong_with_a_certificate(number: int, step: str, 
 @pytest.mark.parametrize(
     ("method", "path", "code"),
     [
-        ("GET", "/tasks", "bad_answer"),
-        ("POST", "/session/login", "bad_answer"),
-        ("POST", "/cloud-download", "answer_lost"),
-        ("DELETE", "/cloud-download/x", "bad_answer"),
+        ("GET", "/tasks", "invalid_response"),
+        ("POST", "/session/login", "invalid_response"),
+        ("POST", "/cloud-download", "response_lost"),
+        ("DELETE", "/cloud-download/x", "invalid_response"),
     ],
 )
 def test_what_is_no_http_is_in_doubt_only_where_something_may_have_been_done(method: str, path: str, code: str) -> None:
@@ -110,12 +110,12 @@ def test_what_is_no_http_is_in_doubt_only_where_something_may_have_been_done(met
 
 @pytest.mark.parametrize("cut", ["H", "HTTP/"])
 def test_an_answer_that_breaks_off_in_its_first_word_is_lost(cut: str) -> None:
-    assert _told(requests_exceptions.ConnectionError(http.client.BadStatusLine(cut))).code == "answer_lost"
+    assert _told(requests_exceptions.ConnectionError(http.client.BadStatusLine(cut))).code == "response_lost"
 
 
 def test_a_file_of_an_option_that_cannot_be_read_is_told_as_the_option() -> None:
     told = _told(FileNotFoundError(2, "No such file or directory"))
-    assert (told.code, told.unsent, told.retryable) == ("option", True, False)
+    assert (told.code, told.unsent, told.retryable) == ("invalid_option", True, False)
     assert "was not sent: No such file or directory" in told.message
 
 
@@ -128,7 +128,7 @@ def test_a_file_of_an_option_that_cannot_be_read_is_told_as_the_option() -> None
     ],
 )
 def test_of_a_lost_answer_it_is_told_whether_something_may_have_been_done(method: str, acted: bool, hint: str) -> None:
-    told = failures.answer_lost(_attempt(method), "cut")
+    told = failures.response_lost(_attempt(method), "cut")
     assert told.hint == hint
     assert ("the server may have acted on it" in told.message) == acted
 
@@ -136,10 +136,10 @@ def test_of_a_lost_answer_it_is_told_whether_something_may_have_been_done(method
 @pytest.mark.parametrize(
     ("method", "sent", "code", "unsent"),
     [
-        ("GET", True, "deadline", False),
-        ("GET", False, "deadline", True),
-        ("POST", False, "deadline", True),
-        ("POST", True, "answer_lost", False),
+        ("GET", True, "timeout", False),
+        ("GET", False, "timeout", True),
+        ("POST", False, "timeout", True),
+        ("POST", True, "response_lost", False),
     ],
 )
 def test_when_the_time_is_over_only_what_was_sent_is_in_doubt(method: str, sent: bool, code: str, unsent: bool) -> None:
@@ -148,7 +148,7 @@ def test_when_the_time_is_over_only_what_was_sent_is_in_doubt(method: str, sent:
 
 
 def test_what_the_last_try_met_is_told_with_the_deadline() -> None:
-    last = failures.answer_lost(_attempt(), "cut")
+    last = failures.response_lost(_attempt(), "cut")
     told = failures.deadline_passed(_attempt(), last)
     assert "the last try: " in told.message
     assert "cut" in told.message
@@ -166,7 +166,7 @@ def _response(status: int, **headers: str) -> requests.Response:
 @pytest.mark.parametrize("status", [400, 401, 403])
 def test_a_refused_login_is_told_with_what_to_check(status: int) -> None:
     told = failures.from_login_status(_response(status), _attempt("POST", "/session/login"), b'{"message": "no"}')
-    assert (told.code, told.status, told.retryable) == ("login_refused", status, False)
+    assert (told.code, told.status, told.retryable) == ("authentication_failed", status, False)
     assert "Check username and password, or token. The login is not repeated" in told.hint
     assert "no" in told.message
 
@@ -176,14 +176,14 @@ def test_a_refused_login_is_told_with_what_to_check(status: int) -> None:
 )
 def test_whether_trying_again_can_help(status: int, retryable: bool) -> None:
     assert failures.from_status(_response(status), _attempt(), b"").retryable == retryable
-    assert failures.from_login_status(_response(status), _attempt(), b"").code != "login_refused"
+    assert failures.from_login_status(_response(status), _attempt(), b"").code != "authentication_failed"
 
 
 def test_a_success_that_cannot_be_is_told_with_its_kind_and_words() -> None:
-    told = failures.bad_answer(_attempt(), "no JSON", _response(200, **{"Content-Type": "text/html"}), "Welcome")
+    told = failures.invalid_response(_attempt(), "no JSON", _response(200, **{"Content-Type": "text/html"}), "Welcome")
     assert told.message.endswith("no JSON (text/html): Welcome")
-    assert (told.code, told.status, told.retryable) == ("bad_answer", 200, False)
-    told = failures.bad_answer(_attempt(), "no JSON", _response(200))
+    assert (told.code, told.status, told.retryable) == ("invalid_response", 200, False)
+    told = failures.invalid_response(_attempt(), "no JSON", _response(200))
     assert told.message.endswith("no JSON (no media type)")
-    told = failures.bad_answer(_attempt(), "no JSON", _response(200, **{"Content-Type": "text/\u20ac"}))
+    told = failures.invalid_response(_attempt(), "no JSON", _response(200, **{"Content-Type": "text/\u20ac"}))
     assert "text/?" in told.message

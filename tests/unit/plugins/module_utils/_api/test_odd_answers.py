@@ -91,7 +91,7 @@ def test_a3_what_is_no_json_is_told_once(body: bytes) -> None:
         try:
             assert session.get("/cloud-download", [], "list").body
         except ApiError as error:
-            assert (error.code, error.retryable) == ("bad_answer", False)  # noqa: PT017
+            assert (error.code, error.retryable) == ("invalid_response", False)  # noqa: PT017
             assert len(error.message) < 400  # noqa: PT017
         assert server.calls().count(LIST) == 1
 
@@ -103,7 +103,7 @@ def test_a3_an_answer_without_measure_is_not_read_to_its_end(monkeypatch: pytest
     body = b"[" + b" " * 2**24 + b"]"
     packed = gzip.compress(body) if coding == "gzip" else body
     error, server = failure({LIST: Answer(200, packed, {"Content-Encoding": coding})})
-    assert error.code == "bad_answer"
+    assert error.code == "invalid_response"
     assert "larger than 1048576 bytes" in error.message
     assert server.calls().count(LIST) == 1
 

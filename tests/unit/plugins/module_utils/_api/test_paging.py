@@ -125,7 +125,7 @@ def test_a_list_has_a_time_limit_however_many_pages_it_has() -> None:
     pages: list[Page] = [((f"{number}",), None) for number in range(1000)]
     with pytest.raises(StorwareError, match=r"GET /things shows new records on page \d+ after 0.05 seconds") as caught:
         Slow(pages).drain()
-    assert caught.value.code == "deadline"
+    assert caught.value.code == "timeout"
 
 
 def test_a_list_within_a_deadline_ends_with_the_earlier_of_the_two() -> None:

@@ -228,7 +228,7 @@ def test_a_refusal_while_waiting_fails_only_what_was_refused() -> None:
 
 
 def _lost() -> StorwareError:
-    return failures.answer_lost(failures.Attempt("create", "POST", "/cloud-download", "https://s", str), "cut")
+    return failures.response_lost(failures.Attempt("create", "POST", "/cloud-download", "https://s", str), "cut")
 
 
 def _expecting(server: Server, *entities: str) -> None:

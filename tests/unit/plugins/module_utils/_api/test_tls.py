@@ -86,7 +86,7 @@ def test_good_files(place: pathlib.Path, files: dict[str, str]) -> None:
 def test_bad_files(place: pathlib.Path, files: dict[str, str], option: str, name: str, words: str) -> None:
     with pytest.raises(OptionError) as caught:
         check(place, **files)
-    assert (caught.value.option, caught.value.code) == (option, "option")
+    assert (caught.value.option, caught.value.code) == (option, "invalid_option")
     assert str(place / name) in caught.value.message
     assert words in caught.value.message
 

@@ -83,7 +83,7 @@ def test_n17_what_creates_is_not_sent_again_when_its_connection_is_closed(verb: 
     with talking(saying(OK), lambda server, connection: None, saying(OK)) as server, given(server) as session:
         get(session)
         error = fails(session, lambda session: getattr(session, verb)("/cloud-download", {}, "do it"))
-    assert error.code == "answer_lost"
+    assert error.code == "response_lost"
     assert "may have acted" in error.message
     assert server.calls() == [LIST]
 
@@ -134,7 +134,7 @@ def test_a_deadline_ends_a_call_whatever_the_server_does(conversation: t.Any) ->
     with talking(conversation) as server, given(server, retries=100) as session:
         session._sleep = time.sleep
         error, seconds = in_time(1, lambda deadline: get(session, deadline))
-    assert error.code == "deadline"
+    assert error.code == "timeout"
     assert error.retryable
     assert "list" in error.message
     assert seconds < 2
@@ -143,7 +143,7 @@ def test_a_deadline_ends_a_call_whatever_the_server_does(conversation: t.Any) ->
 def test_a_deadline_ends_the_beginning_of_content() -> None:
     with talking(silent) as server, given(server) as session:
         error, seconds = in_time(0.5, lambda deadline: session.open("/content", {}, "fetch", deadline))
-    assert error.code == "deadline"
+    assert error.code == "timeout"
     assert seconds < 2
 
 
@@ -152,7 +152,7 @@ def test_a_pause_never_goes_beyond_the_deadline_and_the_last_failure_is_told() -
     with answering({LIST: busy}) as server, client(server.url) as session:
         session._sleep = time.sleep
         error, seconds = in_time(5, lambda deadline: get(session, deadline))
-    assert error.code == "deadline"
+    assert error.code == "timeout"
     assert (error.status, error.details["server_message"]) == (503, "starting")
     assert "answered 503: starting" in error.message
     assert seconds < 2  # no use in waiting for a try that cannot come
@@ -161,21 +161,21 @@ def test_a_pause_never_goes_beyond_the_deadline_and_the_last_failure_is_told() -
 def test_a_deadline_that_has_passed_sends_nothing() -> None:
     with talking(saying(OK)) as server, given(server) as session:
         error, _seconds = in_time(-1, lambda deadline: get(session, deadline))
-        assert error.code == "deadline"
+        assert error.code == "timeout"
         assert server.calls() == []
 
 
 def test_a_deadline_holds_for_the_login_as_well() -> None:
     with answering({LOGIN_CALL: Answer(503, headers={"Retry-After": "20"})}) as server, client(server.url) as session:
         error, _seconds = in_time(2, lambda deadline: get(session, deadline))
-    assert error.code == "deadline"
+    assert error.code == "timeout"
     assert server.calls() == [LOGIN_CALL]
 
 
 def test_what_was_created_when_the_deadline_passed_is_in_doubt() -> None:
     with talking(silent) as server, given(server) as session:
         error, seconds = in_time(0.5, lambda deadline: session.post("/cloud-download", {}, "create", deadline))
-    assert error.code == "answer_lost"
+    assert error.code == "response_lost"
     assert error.retryable
     assert seconds < 2
     assert server.calls() == [CREATE]
@@ -185,7 +185,7 @@ def test_what_was_created_when_the_deadline_passed_is_in_doubt() -> None:
 @pytest.mark.parametrize("answer", [reply(b"[]", "X: " + "y" * 10_000), reply(b" " * 10_000)], ids=["head", "body"])
 def test_an_answer_that_drips_for_ever_ends_without_any_deadline(answer: bytes) -> None:
     with talking(dripping(answer, 0.02)) as server, given(server, timeout=0.1, retries=0) as session:
-        assert fails(session).code == "answer_lost"
+        assert fails(session).code == "response_lost"
 
 
 def test_a_logout_that_drips_does_not_hold_the_task_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,7 +205,7 @@ def test_calls_in_other_threads_end_as_those_of_the_main_thread() -> None:
         thread = threading.Thread(target=lambda: found.append(fails(session)))
         thread.start()
         thread.join(10)
-    assert [error.code for error in found] == ["answer_lost"]
+    assert [error.code for error in found] == ["response_lost"]
 
 
 def test_a_connection_that_is_used_again_has_a_deadline_as_well() -> None:
@@ -216,7 +216,7 @@ def test_a_connection_that_is_used_again_has_a_deadline_as_well() -> None:
     with talking(talk) as server, given(server, retries=0) as session:
         get(session)
         error, _seconds = in_time(0.5, lambda deadline: get(session, deadline))
-    assert error.code == "deadline"
+    assert error.code == "timeout"
     assert len({connection for connection, _call in server.requests}) == 1
 
 
@@ -250,7 +250,7 @@ def test_n18_a_port_that_speaks_no_http_is_told() -> None:
 
     with talking(banner) as server, client(server.url) as session:
         error = fails(session)
-    assert error.code == "bad_answer"
+    assert error.code == "invalid_response"
     assert "no HTTP" in error.message
     assert not error.retryable
 
@@ -268,7 +268,7 @@ def test_n18_a_port_that_speaks_no_http_is_told() -> None:
 )
 def test_h32_heads_without_measure_are_told(head: bytes) -> None:
     with talking(saying(head)) as server, given(server, retries=0) as session:
-        assert fails(session).code == "bad_answer"
+        assert fails(session).code == "invalid_response"
 
 
 @pytest.mark.fault("H32", "H33", "H34", "H38")
@@ -340,7 +340,7 @@ def test_n9_a_tls_connection_that_breaks_off_is_a_lost_answer(context: ssl.SSLCo
     """And not a fault of certificates: a server that goes down for a while must not end a wait."""
     with tls_server(context) as server, _secured(server, tmp_path) as session:
         error = fails(session)
-    assert error.code == "answer_lost"
+    assert error.code == "response_lost"
     assert error.retryable
     assert server.calls() == [LIST] * 3
 

@@ -113,7 +113,7 @@ def test_another_file_in_its_place_gets_nothing(directory: Directory) -> None:
     path.touch(mode=0o600)
     with pytest.raises(StorwareError) as caught:
         ensure_attributes(directory, "mail.zip", found, FileAttributes(mode=mode(0o644)), check_mode=False)
-    assert caught.value.code == "overtaken"
+    assert caught.value.code == "concurrent_change"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 

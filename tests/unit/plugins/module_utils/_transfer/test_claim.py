@@ -206,7 +206,7 @@ def test_of_many_at_once_exactly_one_continues(directory: Directory) -> None:
             thread.start()
         for thread in threads:
             thread.join()
-        assert (len(taken), busy) == (1, ["busy"] * 3)
+        assert (len(taken), busy) == (1, ["locked"] * 3)
         assert taken[0].left
         assert directory.names() == []
 
@@ -246,7 +246,7 @@ def test_a_live_run_is_waited_for_and_then_named(directory: Directory, tmp_path:
         with pytest.raises(StorwareError) as caught:
             acquire(directory, lock_timeout=0.5)
         assert time.monotonic() - started >= 0.5
-        assert (caught.value.code, caught.value.retryable) == ("busy", True)
+        assert (caught.value.code, caught.value.retryable) == ("locked", True)
         assert f"process {process.pid} is fetching this download to {tmp_path}" in caught.value.message
         assert caught.value.hint
         assert files_in(tmp_path) == before
@@ -269,7 +269,7 @@ def test_the_lock_counts_also_where_the_record_is_damaged(directory: Directory, 
         (tmp_path / STATE).write_bytes(b"damaged")
         with pytest.raises(StorwareError, match=r"^another process is fetching") as caught:
             acquire(directory)
-    assert caught.value.code == "busy"
+    assert caught.value.code == "locked"
 
 
 def test_the_deadline_ends_the_waiting(directory: Directory) -> None:
@@ -377,7 +377,7 @@ def lying(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_where_locks_lie_a_live_process_is_waited_for(directory: Directory) -> None:
     with acquire(directory) as made, pytest.raises(StorwareError) as caught:
         acquire(directory, lock_timeout=0.3)
-    assert caught.value.code == "busy"
+    assert caught.value.code == "locked"
     assert f"process {os.getpid()}" in caught.value.message
     assert made.left is None
 
@@ -391,7 +391,7 @@ def test_who_is_overtaken_notices_it_and_takes_nothing_away(directory: Directory
             second.partial.write_at(0, HALF)
             with pytest.raises(StorwareError) as caught:
                 first.check()
-            assert (caught.value.code, caught.value.retryable) == ("overtaken", True)
+            assert (caught.value.code, caught.value.retryable) == ("concurrent_change", True)
             first.__exit__()
             second.check()
             assert second.partial.is_in_place(second.partial.name)

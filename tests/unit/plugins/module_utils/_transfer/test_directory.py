@@ -138,8 +138,8 @@ def test_a_file_system_without_a_size_tells_no_free_space() -> None:
         (errno.EDQUOT, "disk_full", "quota"),
         (errno.EACCES, "file_system", "become"),
         (errno.EROFS, "file_system", "read-only"),
-        (errno.ENOENT, "overtaken", "Let one task at a time"),
-        (errno.ESTALE, "overtaken", "Let one task at a time"),
+        (errno.ENOENT, "concurrent_change", "Let one task at a time"),
+        (errno.ESTALE, "concurrent_change", "Let one task at a time"),
         (errno.ENODEV, "file_system", ""),
     ],
 )

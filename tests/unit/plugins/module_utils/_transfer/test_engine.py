@@ -127,12 +127,14 @@ def test_without_a_length_the_structure_proves_it(tmp_path: pathlib.Path, how: t
 def test_nothing_is_a_file_only_where_unverified_content_is_allowed(tmp_path: pathlib.Path, name: str) -> None:
     """A server whose file is not ready sends nothing, too, and what is verified may be removed there."""
     nothing = reply(b"", named(name), f"Content-MD5: {base64.b64encode(hashlib.md5().digest()).decode()}")
-    assert failure(tmp_path / name, nothing).code == "not_a_file"
+    assert failure(tmp_path / name, nothing).code == "unexpected_content"
     assert not (tmp_path / name).exists()
     for _run in ("fetched", "unchanged"):
         file = fetch(tmp_path / name, nothing, allow_unverified=True, level="length")[1]
         assert (file.size, file.verified, file.format) == (0, "none", None)
-    assert failure(tmp_path / "other", until_close(b"", named(name)), allow_unverified=True).code == "not_a_file"
+    assert (
+        failure(tmp_path / "other", until_close(b"", named(name)), allow_unverified=True).code == "unexpected_content"
+    )
 
 
 def test_what_nothing_can_prove_is_told_before_it_is_fetched(tmp_path: pathlib.Path) -> None:
@@ -303,10 +305,10 @@ def test_when_all_names_are_taken_nothing_happens(tmp_path: pathlib.Path) -> Non
         (tmp_path / name).write_bytes(b"precious")
     before = files_in(tmp_path)
     error = failure(tmp_path, reply(ZIP, named("mail.zip")))
-    assert error.code == "name_taken"
+    assert error.code == "name_conflict"
     assert visible_in(tmp_path) == before
     # What has come is of use as soon as the user gives another name.
-    assert error.details["kept"] == len(ZIP)
+    assert error.details["bytes_kept"] == len(ZIP)
     with scripted([head(f"Content-Range: bytes */{len(ZIP)}", status="416 Range Not Satisfiable")]) as server:
         assert run(job(tmp_path / "other.zip", server.url()))[1].sha256 == sha256(ZIP)
     assert set(files_in(tmp_path)) == {*before, "other.zip", "other.zip.sha256"}
@@ -479,25 +481,25 @@ def test_attributes_that_cannot_be_set_are_told_before_anything_is_sent(tmp_path
 _CUT = [reply(ZIP)[0], ZIP[:-10]]
 _KEEPING = ("cut", "reset")  # enough came, and the checksums in the archive will prove the whole
 FAULTS: dict[str, tuple[Script, str]] = {
-    "404": (reply(b"gone", status="404 Not Found"), "not_a_file"),
-    "204": ([head(status="204 No Content")], "not_a_file"),
-    "206": (reply(ZIP, status="206 Partial Content"), "not_a_file"),
-    "empty": (reply(b""), "not_a_file"),
-    "{}": (reply(b"{ }", media_type="application/json"), "not_a_file"),
-    "login page": (reply(b"<html>Log in</html>", media_type="text/html"), "not_a_file"),
-    "login page as bytes": (reply(b"<!doctype html><p>Log in"), "not_a_file"),
-    "gzip": (reply(ZIP, "Content-Encoding: gzip"), "not_a_file"),
-    "PST named zip": (reply(PST), "not_a_file"),
-    "gzip named zip": (reply(b"\x1f\x8b" + PLAIN), "not_a_file"),
+    "404": (reply(b"gone", status="404 Not Found"), "unexpected_content"),
+    "204": ([head(status="204 No Content")], "unexpected_content"),
+    "206": (reply(ZIP, status="206 Partial Content"), "unexpected_content"),
+    "empty": (reply(b""), "unexpected_content"),
+    "{}": (reply(b"{ }", media_type="application/json"), "unexpected_content"),
+    "login page": (reply(b"<html>Log in</html>", media_type="text/html"), "unexpected_content"),
+    "login page as bytes": (reply(b"<!doctype html><p>Log in"), "unexpected_content"),
+    "gzip": (reply(ZIP, "Content-Encoding: gzip"), "unexpected_content"),
+    "PST named zip": (reply(PST), "unexpected_content"),
+    "gzip named zip": (reply(b"\x1f\x8b" + PLAIN), "unexpected_content"),
     "cut": (_CUT, "transfer_interrupted"),
     "cut at once": ([reply(ZIP)[0], ZIP[:1]], "transfer_interrupted"),
     "reset": ([*_CUT, Reset()], "transfer_interrupted"),
     "chunks cut": (chunked(ZIP, end=b""), "transfer_interrupted"),
     "negative chunk": (chunked(ZIP, end=b"-1\r\n"), "transfer_interrupted"),
-    "no length, cut": (until_close(ZIP[:-10]), "damaged"),
-    "length smaller than the file": ([head(f"Content-Length: {len(ZIP) - 5}"), ZIP], "damaged"),
-    "flipped directory": (reply(ZIP[:-24] + bytes([ZIP[-24] ^ 1]) + ZIP[-23:]), "damaged"),
-    "junk behind": (reply(ZIP + b"junk"), "damaged"),
+    "no length, cut": (until_close(ZIP[:-10]), "corrupt"),
+    "length smaller than the file": ([head(f"Content-Length: {len(ZIP) - 5}"), ZIP], "corrupt"),
+    "flipped directory": (reply(ZIP[:-24] + bytes([ZIP[-24] ^ 1]) + ZIP[-23:]), "corrupt"),
+    "junk behind": (reply(ZIP + b"junk"), "corrupt"),
     "wrong digest": (reply(ZIP, f"Content-MD5: {'A' * 22}=="), "digest_mismatch"),
     "no space": ([head(f"Content-Length: {2**60}"), ZIP], "disk_full"),
 }  # fmt: skip
@@ -517,11 +519,11 @@ def test_a_fault_leaves_everything_as_it_was(tmp_path: pathlib.Path, fault: str,
     assert GUID in error.message
     assert str(path) in error.message
     kept = len(ZIP) - 10 if fault in _KEEPING else 0
-    assert left_in(tmp_path) == (["part", "state"] if kept else ["state"] if code == "damaged" else [])
+    assert left_in(tmp_path) == (["part", "state"] if kept else ["state"] if code == "corrupt" else [])
     assert ("Nothing was kept." in error.hint) == (old == "nothing" and not kept)
     assert ("The file that was there is unchanged." in error.hint) == (old != "nothing")
     assert (f"{kept} bytes are kept; the next run goes on from there." in error.hint) == bool(kept)
-    assert (error.details["path"], error.details["kept"]) == (str(path), kept)
+    assert (error.details["path"], error.details["bytes_kept"]) == (str(path), kept)
     # With the fault gone, one more run is enough.
     assert fetch(path, reply(NEWER), overwrite="always")[1].sha256 == sha256(NEWER)
     assert set(files_in(tmp_path)) == {"mail.zip", "mail.zip.sha256"}
@@ -539,7 +541,7 @@ def refused(dest: pathlib.Path, *scripts: Script, **wishes: t.Any) -> list[tuple
     for script in scripts:
         with scripted(script) as server, pytest.raises(StorwareError) as caught:
             run(job(dest, server.url(), **{"level": "full", **wishes}))
-        assert caught.value.code == "damaged"
+        assert caught.value.code == "corrupt"
         runs.append((caught.value, len(server.requests)))
     return runs
 
@@ -592,7 +594,7 @@ def test_other_damage_is_no_reason_to_stop_asking(tmp_path: pathlib.Path) -> Non
 
 def test_a_run_that_fails_otherwise_forgets_nothing(tmp_path: pathlib.Path) -> None:
     refused(tmp_path / "x", *[reply(DAMAGED)] * 2)
-    assert failure(tmp_path / "x", reply(b"{}"), overwrite="always").code == "not_a_file"
+    assert failure(tmp_path / "x", reply(b"{}"), overwrite="always").code == "unexpected_content"
     assert failure(tmp_path / "x", _CUT, level="length").code == "transfer_interrupted"
     assert left_in(tmp_path) == ["part", "state"]
     assert refused(tmp_path / "x", reply(DAMAGED))[0][1] == 0
@@ -641,7 +643,7 @@ def test_padding_is_in_the_outcome(tmp_path: pathlib.Path) -> None:
 def test_a_flipped_bit_in_an_entry_is_found_with_full_only(tmp_path: pathlib.Path) -> None:
     flipped = ZIP[:200] + bytes([ZIP[200] ^ 1]) + ZIP[201:]
     assert fetch(tmp_path / "a.zip", reply(flipped))[1].verified == "structure"
-    assert failure(tmp_path / "b.zip", reply(flipped), level="full").code == "damaged"
+    assert failure(tmp_path / "b.zip", reply(flipped), level="full").code == "corrupt"
 
 
 def test_a_format_is_expected_by_the_name_the_file_will_have(tmp_path: pathlib.Path) -> None:
@@ -663,7 +665,7 @@ def test_the_second_address_is_asked_when_the_first_has_no_file(tmp_path: pathli
 
 def test_when_no_address_has_a_file_each_answer_is_told(tmp_path: pathlib.Path) -> None:
     error = failure(tmp_path / "x", reply(b"{}", media_type="application/json"), [head(status="204 No Content")])
-    assert error.code == "not_a_file"
+    assert error.code == "unexpected_content"
     assert "1 answered with JSON (application/json): {}; 2 answered 204" in error.message
     assert set(error.details["answers"]) == {"1", "2"}
     assert "finished_mount" in error.hint
@@ -799,7 +801,7 @@ def test_writers_of_one_dest_never_mix(
         codes = _write_at_once(dest, [[reply(body)[0], body[:1000], Pause(0.05), body[1000:]] for body in bodies])
         assert dest.read_bytes() in bodies
         assert len(codes) < writers
-        assert set(codes) <= {"overtaken"}
+        assert set(codes) <= {"concurrent_change"}
         with Directory(str(tmp_path)) as directory:
             beside = receipt.read(directory, dest.name)
         assert beside is None or beside.sha256 == sha256(dest.read_bytes())

@@ -72,7 +72,7 @@ def failed(dest: pathlib.Path, *replies: Reply, **wishes: t.Any) -> StorwareErro
 def kept(dest: pathlib.Path, file: Resource, at: int = CUT, **wishes: t.Any) -> None:
     """A run that breaks off, and leaves so many bytes."""
     error = failed(dest, cut(file, at), serve(file, broken(0)), **wishes)
-    assert (error.code, error.details["kept"]) == ("transfer_interrupted", at)
+    assert (error.code, error.details["bytes_kept"]) == ("transfer_interrupted", at)
     assert f"{at} bytes are kept; the next run goes on from there." in error.hint
     assert not dest.exists()
     left = list(dest.parent.iterdir())
@@ -140,7 +140,7 @@ def test_what_nothing_would_prove_is_fetched_anew_and_not_kept(
     (tmp_path / "next").mkdir()
     error = failed(tmp_path / "next" / "x", cut(file), limits=AGAIN)
     assert error.code == "transfer_interrupted"
-    assert error.details["kept"] == 0
+    assert error.details["bytes_kept"] == 0
     assert error.hint.startswith("Nothing was kept. A checksum would prove it")
     assert files_in(tmp_path / "next") == {}
 
@@ -171,7 +171,7 @@ def test_where_only_the_last_chunk_was_lost_the_server_may_say_that_nothing_is_l
 
 
 def test_an_end_of_the_connection_that_was_none_is_found_by_the_proof(tmp_path: pathlib.Path) -> None:
-    assert failed(tmp_path / "x", serve(ZIP, closing(CUT))).code == "damaged"
+    assert failed(tmp_path / "x", serve(ZIP, closing(CUT))).code == "corrupt"
     assert not list(tmp_path.glob("*.part"))
 
 
@@ -313,7 +313,7 @@ def test_a_server_without_ranges_that_always_breaks_off_is_given_up(tmp_path: pa
             run(job(tmp_path / "x", server.url(), limits=dataclasses.replace(AGAIN, retries=100)))
         assert server.sent <= 4 * (CUT + 1000)
     assert caught.value.code == "transfer_interrupted"
-    assert caught.value.details["kept"] in (0, CUT)
+    assert caught.value.details["bytes_kept"] in (0, CUT)
 
 
 def test_other_bytes_behind_the_same_tag_are_noticed_where_they_overlap(tmp_path: pathlib.Path) -> None:
@@ -383,7 +383,7 @@ def test_a_download_that_is_gone_says_so_and_leaves_nothing(tmp_path: pathlib.Pa
     dest = tmp_path / "x"
     kept(dest, BIN)
     error = failed(dest, [head("Content-Length: 0", status=status)])
-    assert error.code == "gone"
+    assert error.code == "deleted_on_server"
     assert "Prepare it again" in error.hint
     assert files_in(tmp_path) == {}
 
@@ -396,7 +396,7 @@ def test_in_the_middle_an_answer_that_is_no_file_may_pass(tmp_path: pathlib.Path
 
 def test_an_answer_that_is_no_file_for_ever_keeps_what_came(tmp_path: pathlib.Path) -> None:
     error = failed(tmp_path / "x", cut(BIN), reply(b"<html>Log in</html>"), limits=AGAIN)
-    assert (error.code, error.details["kept"]) == ("not_a_file", CUT)
+    assert (error.code, error.details["bytes_kept"]) == ("unexpected_content", CUT)
     assert fetched(tmp_path / "x", serve(BIN))[0].file.sha256 == sha256(BIN.body)
 
 
@@ -455,7 +455,7 @@ def test_so_many_tries_bring_nothing_and_it_is_told(tmp_path: pathlib.Path, retr
         with pytest.raises(StorwareError) as caught:
             run(job(tmp_path / "x", server.url(), limits=dataclasses.replace(AGAIN, retries=retries)))
         assert len(server.requests) == 2 + retries
-    assert caught.value.details["kept"] == CUT
+    assert caught.value.details["bytes_kept"] == CUT
     assert caught.value.retryable
 
 
@@ -473,4 +473,4 @@ def test_a_server_that_sends_nothing_more_is_no_success(tmp_path: pathlib.Path) 
 
     error = failed(tmp_path / "x", short, limits=AGAIN)
     assert "sends no more bytes" in error.message
-    assert error.details["kept"] == CUT
+    assert error.details["bytes_kept"] == CUT

@@ -66,7 +66,7 @@ def test_the_deadline_is_reached(clock: Clock) -> None:
         for use in (pace.check, lambda: pace.note(1, 0.1), lambda: pace.pause(0), lambda: pace.sleep(0)):
             with pytest.raises(DeadlinePassed) as caught:
                 use()
-            assert (caught.value.code, caught.value.retryable) == ("deadline", True)
+            assert (caught.value.code, caught.value.retryable) == ("timeout", True)
             assert "max_time (60 seconds)" in caught.value.message
             assert caught.value.hint
 
@@ -88,7 +88,7 @@ def test_the_minimum_rate_is_measured_over_its_window(clock: Clock) -> None:
         pace.note(1, 1)
     with pytest.raises(TooSlow) as caught:
         pace.note(1, 1)
-    assert caught.value.code == "too_slow"
+    assert caught.value.code == "below_min_rate"
     assert caught.value.retryable
     assert isinstance(caught.value, TransferInterrupted)
     assert "only 1 bytes per second" in caught.value.message
@@ -230,17 +230,17 @@ def test_a_try_that_brought_something_counts_anew(clock: Clock) -> None:
 
 def test_pauses_grow_to_their_limit_and_are_spread(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     """Full jitter: a thousand hosts that were cut off together do not come back together."""
-    spread: list[tuple[float, float]] = []
+    distributed: list[tuple[float, float]] = []
 
     def uniform(low: float, high: float) -> float:
-        spread.append((low, high))
+        distributed.append((low, high))
         return high
 
     monkeypatch.setattr(random, "uniform", uniform)
     tries = Tries(clock.pace(retries=7, first_pause=1, longest_pause=30))
     for _time in range(7):
         tries.failed(StorwareError("broken"), progress=False)
-    assert spread == [(0, pause) for pause in (1, 2, 4, 8, 16, 30, 30)]
+    assert distributed == [(0, pause) for pause in (1, 2, 4, 8, 16, 30, 30)]
     assert clock.naps == [1, 2, 4, 8, 16, 30, 30]
     tries.failed(StorwareError("broken"), progress=True)
     assert clock.naps[-1] == 1

@@ -210,7 +210,7 @@ def test_a_partial_that_was_exchanged_is_never_published(directory: Directory) -
 
     with pytest.raises(StorwareError) as caught:
         run(directory, put_old(directory), FileAttributes(mode=exchange))
-    assert caught.value.code == "overtaken"
+    assert caught.value.code == "concurrent_change"
     assert pathlib.Path(directory.path_of("mail.zip")).read_bytes() == OLD
 
 
@@ -239,7 +239,7 @@ def test_a_partial_that_is_exchanged_while_it_is_brought_to_the_disk_is_never_pu
     monkeypatch.setattr(Partial, "sync", sync)
     with pytest.raises(StorwareError) as caught:
         run(directory, old)
-    assert caught.value.code == "overtaken"
+    assert caught.value.code == "concurrent_change"
     assert pathlib.Path(directory.path_of("mail.zip")).read_bytes() == OLD
 
 
@@ -254,7 +254,7 @@ def test_another_run_that_is_faster_is_noticed(directory: Directory, monkeypatch
     monkeypatch.setattr(Directory, "rename", rename)
     with pytest.raises(StorwareError) as caught:
         run(directory)
-    assert caught.value.code == "overtaken"
+    assert caught.value.code == "concurrent_change"
     assert receipt.read(directory, "mail.zip") is None
 
 
@@ -272,7 +272,7 @@ def test_another_run_between_file_and_receipt_gets_no_receipt_of_ours(
     monkeypatch.setattr(Directory, "rename", rename)
     with pytest.raises(StorwareError) as caught:
         run(directory)
-    assert caught.value.code == "overtaken"
+    assert caught.value.code == "concurrent_change"
     assert directory.names() == ["mail.zip"]
 
 

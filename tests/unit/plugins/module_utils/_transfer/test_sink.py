@@ -132,7 +132,7 @@ def test_bytes_that_are_there_already_are_counted(tmp_path: pathlib.Path) -> Non
         target.claim.partial.truncate(10)
         with pytest.raises(StorwareError, match="became shorter") as caught:
             target.absorb(len(body) + 1)
-        assert caught.value.code == "overtaken"
+        assert caught.value.code == "concurrent_change"
 
 
 def test_what_lies_behind_the_end_is_dropped(tmp_path: pathlib.Path) -> None:
@@ -250,7 +250,7 @@ def test_a_run_that_is_overtaken_writes_no_record(tmp_path: pathlib.Path, monkey
         put(target, BODY[:100])
         with pytest.raises(StorwareError) as caught:
             target.finish()
-        assert caught.value.code == "overtaken"
+        assert caught.value.code == "concurrent_change"
         assert not target.keep()
         assert recorded(target).offset == 0
 

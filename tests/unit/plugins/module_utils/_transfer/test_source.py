@@ -119,7 +119,7 @@ def test_only_200_is_a_file(status: str) -> None:
     body = b"" if status.startswith("204") else BODY
     error = refused([head("Content-Type: application/zip", f"Content-Length: {len(body)}", status=status), body])
     assert f"answered {status[:3]}" in error.message
-    assert (error.code, error.status) == ("not_a_file", int(status[:3]))
+    assert (error.code, error.status) == ("unexpected_content", int(status[:3]))
 
 
 @pytest.mark.parametrize("coding", ["gzip", "x-gzip", "br", "deflate", "gzip, gzip, gzip, gzip, gzip", "GZIP"])
@@ -246,7 +246,7 @@ def test_all_that_came_is_handed_over_before_the_cut_is_told(end: t.Any) -> None
         assert len(came.body) == len(body) - 50
     assert body.startswith(came.body)  # a reset overtakes what has not been read yet
     assert came.failure
-    assert came.failure.details == {"received": len(came.body), "expected": len(body)}
+    assert came.failure.details == {"bytes_received": len(came.body), "expected": len(body)}
     assert came.failure.retryable
     with pytest.raises(TransferInterrupted):  # and it stays so
         came.source.fill(memoryview(bytearray(10)))
@@ -345,7 +345,7 @@ def test_what_a_slow_server_sends_is_handed_over_now_and_then() -> None:
 def test_fewer_bytes_than_the_minimum_rate_are_too_slow() -> None:
     came = received([reply(BODY)[0], BODY[:600], Sliced(BODY[600:], 1, 0.05)], min_rate=1000, rate_window=0.2)
     assert isinstance(came.failure, TooSlow)
-    assert came.failure.code == "too_slow"
+    assert came.failure.code == "below_min_rate"
     assert "min_rate (1000)" in came.failure.message
     assert 600 <= len(came.body) < 5000
     assert came.body == BODY[: len(came.body)]

@@ -216,10 +216,10 @@ def test_the_level_that_is_reached_is_named(data: bytes, level: str, reached: st
     ],
 )
 def test_damage_is_found_at_the_level_that_looks_for_it(data: bytes, level: str) -> None:
-    assert failure(data, level).code == "damaged"
+    assert failure(data, level).code == "corrupt"
     # What the server computed over damaged bytes does not make them whole; what the user asks for is what he gets.
     digest = Checksum("sha256", sha256(data))
-    assert failure(data, level, claimed=digest).code == "damaged"
+    assert failure(data, level, claimed=digest).code == "corrupt"
     assert prove(data, level, checksum=digest) == "digest"
 
 
@@ -245,7 +245,7 @@ def test_without_length_and_digest_only_a_structure_can_prove_it(level: str) -> 
     assert prove(PLAIN, level, length=False, claimed=Checksum("sha256", sha256(PLAIN))) == "digest"
     assert prove(ZIP, level, length=False) == ("full" if level == "full" else "structure")
     assert prove(PST, level, length=False) == "structure"
-    assert failure(DAMAGED_ZIP, level, length=False, allow_unverified=True).code == "damaged"
+    assert failure(DAMAGED_ZIP, level, length=False, allow_unverified=True).code == "corrupt"
 
 
 # --- PST ---
@@ -287,7 +287,7 @@ def test_each_bit_of_a_pst_header_that_its_checksums_cover(version: int, covered
     for place in range(4, covered):
         damaged = bytearray(whole)
         damaged[place] ^= 1 << place % 8
-        assert failure(bytes(damaged)).code == "damaged"
+        assert failure(bytes(damaged)).code == "corrupt"
     assert "dwCRCPartial" in failure(whole[:100] + b"\0\0\0\0" + whole[104:]).message
 
 

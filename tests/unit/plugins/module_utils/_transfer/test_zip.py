@@ -46,7 +46,7 @@ def damage(data: bytes, *, contents: bool = False) -> str:
     """Why it is refused."""
     with pytest.raises(Damaged) as caught:
         check(data, contents=contents)
-    assert caught.value.code == "damaged"
+    assert caught.value.code == "corrupt"
     return caught.value.message
 
 

@@ -10,7 +10,7 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 DOCUMENTATION = r"""
-name: spread
+name: distribute
 short_description: Spread cloud downloads over hosts
 version_added: 1.0.0
 author:
@@ -18,7 +18,7 @@ author:
 description:
   - Gives each download to one host, the largest first and always to the host that has least so far, so that all hosts get about as much.
   - The size of a download is taken to be that of its backup. Where that is not known, it counts as much as the others do on average.
-  - The same downloads and hosts are always spread in the same way, whatever their order.
+  - The same downloads and hosts are always distributed in the same way, whatever their order.
 positional: hosts
 options:
   _input:
@@ -38,7 +38,7 @@ EXAMPLES = r"""
   storware.backup.cloud_download_content:
     guid: "{{ item.guid }}"
     dest: /srv/restore/
-  loop: "{{ (downloads | storware.backup.spread(ansible_play_hosts_all))[inventory_hostname] }}"
+  loop: "{{ (downloads | storware.backup.distribute(ansible_play_hosts_all))[inventory_hostname] }}"
 """
 
 RETURN = r"""
@@ -53,10 +53,10 @@ _value:
 Record = t.Mapping[str, t.Any]
 
 
-def spread(downloads: t.Sequence[Record], hosts: t.Sequence[str]) -> dict[str, list[Record]]:
+def distribute(downloads: t.Sequence[Record], hosts: t.Sequence[str]) -> dict[str, list[Record]]:
     """The downloads of each host. Raises AnsibleFilterError."""
     if not hosts:
-        raise AnsibleFilterError("storware.backup.spread: hosts is empty")
+        raise AnsibleFilterError("storware.backup.distribute: hosts is empty")
     known = [size for size in map(_size, downloads) if size]
     usual = sum(known) / len(known) if known else 1.0
     shares: dict[str, list[Record]] = {host: [] for host in sorted(hosts)}
@@ -82,4 +82,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """By name."""
-        return {"spread": spread}
+        return {"distribute": distribute}

@@ -11,12 +11,12 @@ import typing as t
 import pytest
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.storware.backup.plugins.filter.spread import FilterModule
+from ansible_collections.storware.backup.plugins.filter.distribute import FilterModule
 
 HOSTS = ["files-1", "files-2", "files-3"]
 Record = dict[str, t.Any]
 
-spread = FilterModule().filters()["spread"]
+distribute = FilterModule().filters()["distribute"]
 
 
 def _downloads(*sizes: int | None) -> list[Record]:
@@ -33,7 +33,7 @@ def _load(downloads: list[Record]) -> int:
 def test_each_download_goes_to_one_host_and_all_get_about_as_much() -> None:
     numbers = random.Random(5)
     downloads = _downloads(*(int(2 ** numbers.uniform(20, 32)) for _number in range(300)))
-    shares = spread(downloads, HOSTS)
+    shares = distribute(downloads, HOSTS)
     assert list(shares) == HOSTS
     given = sorted(download["guid"] for share in shares.values() for download in share)
     assert given == sorted(download["guid"] for download in downloads)
@@ -42,37 +42,37 @@ def test_each_download_goes_to_one_host_and_all_get_about_as_much() -> None:
 
 
 def test_a_large_one_is_made_up_for() -> None:
-    shares = spread(_downloads(1, 1, 10, 1, 1), ["a", "b"])
+    shares = distribute(_downloads(1, 1, 10, 1, 1), ["a", "b"])
     assert sorted(map(len, shares.values())) == [1, 4]
 
 
 def test_the_order_of_downloads_and_hosts_does_not_matter() -> None:
     """Or a second run would bring files to other hosts."""
     downloads = _downloads(5, 5, 5, None, 7, 1, None)
-    expected = spread(downloads, HOSTS)
-    assert spread(downloads[::-1], HOSTS[::-1]) == expected
+    expected = distribute(downloads, HOSTS)
+    assert distribute(downloads[::-1], HOSTS[::-1]) == expected
 
 
 @pytest.mark.parametrize("downloads", [_downloads(*[None] * 9), [{"guid": str(number)} for number in range(9)]])
 def test_without_sizes_all_get_as_many(downloads: list[Record]) -> None:
-    assert [len(share) for share in spread(downloads, HOSTS).values()] == [3, 3, 3]
+    assert [len(share) for share in distribute(downloads, HOSTS).values()] == [3, 3, 3]
 
 
 def test_one_without_a_size_counts_as_the_others() -> None:
-    shares = spread(_downloads(100, 100, None, None), ["a", "b"])
+    shares = distribute(_downloads(100, 100, None, None), ["a", "b"])
     assert [len(share) for share in shares.values()] == [2, 2]
 
 
 def test_those_that_check_mode_would_create_are_spread_too() -> None:
     downloads = [{"guid": None, "protected_entity": {"guid": name}} for name in "abc"]
-    assert [len(share) for share in spread(downloads, HOSTS).values()] == [1, 1, 1]
-    assert spread(downloads[::-1], HOSTS) == spread(downloads, HOSTS)
+    assert [len(share) for share in distribute(downloads, HOSTS).values()] == [1, 1, 1]
+    assert distribute(downloads[::-1], HOSTS) == distribute(downloads, HOSTS)
 
 
 def test_more_hosts_than_downloads() -> None:
-    assert [len(share) for share in spread(_downloads(1), HOSTS).values()] == [1, 0, 0]
+    assert [len(share) for share in distribute(_downloads(1), HOSTS).values()] == [1, 0, 0]
 
 
 def test_without_hosts() -> None:
     with pytest.raises(AnsibleFilterError, match="hosts is empty"):
-        spread(_downloads(1), [])
+        distribute(_downloads(1), [])

@@ -41,17 +41,17 @@ def owners(fleet: Fleet) -> dict[str, str]:
 @pytest.mark.slow
 def test_each_file_arrives_once_and_a_second_run_changes_nothing(fleet: Fleet) -> None:
     people = crowd(fleet, 7)
-    predicted = fleet.mail("--check", people=people, spread=True).ok()
+    predicted = fleet.mail("--check", people=people, distribute=True).ok()
     assert predicted.output.count("would be prepared") == 7
-    first = fleet.mail(people=people, spread=True).ok()
+    first = fleet.mail(people=people, distribute=True).ok()
     there = owners(fleet)
     assert {name: fleet.files(host)[name] for name, host in there.items()} == fleet.expected()
     assert sorted(collections.Counter(there.values()).values()) == [2, 2, 3]
     assert first.output.count("fetched (missing)") == 7
-    again = fleet.mail(people=people[::-1], spread=True).ok()
+    again = fleet.mail(people=people[::-1], distribute=True).ok()
     assert not any(result.changed for result in again.results)
     assert owners(fleet) == there
-    fleet.mail(people=people, spread=True, remove=True).ok()
+    fleet.mail(people=people, distribute=True, remove=True).ok()
     assert fleet.simulator.downloads() == []
 
 
@@ -61,13 +61,13 @@ def test_a_host_that_fails_does_not_change_what_the_others_get(fleet: Fleet) -> 
     people = crowd(fleet, 6)
     lost = fleet.directory / THREE[0]
     lost.rmdir()
-    broken = fleet.mail(people=people, spread=True, remove=True)
+    broken = fleet.mail(people=people, distribute=True, remove=True)
     assert broken.rc != 0
     assert "No download is removed from the server" in broken.output
     lost.mkdir()
     assert sorted(collections.Counter(owners(fleet).values())) == THREE[1:]
     assert broken.output.count(f"is not on {THREE[0]}: not tried") == 2
-    mended = fleet.mail(people=people, spread=True).ok()
+    mended = fleet.mail(people=people, distribute=True).ok()
     assert len(owners(fleet)) == 6
     assert {result.host for result in mended.results if result.changed} == {THREE[0]}
 
@@ -80,7 +80,7 @@ def test_what_a_legal_case_costs(ansible: Ansible, simulator: Simulator, tmp_pat
     fleet = Fleet(ansible, simulator, tmp_path, names=("files-1", "files-2", "files-3", "files-4"))
     people = crowd(fleet, number)
     simulator.clear_log()
-    fleet.mail(people=people, spread=True, wait_interval=1).ok()
+    fleet.mail(people=people, distribute=True, wait_interval=1).ok()
     there = owners(fleet)
     assert {name: fleet.files(host)[name] for name, host in there.items()} == fleet.expected()
     assert max(collections.Counter(there.values()).values()) == number / 4
@@ -95,5 +95,5 @@ def test_what_a_legal_case_costs(ansible: Ansible, simulator: Simulator, tmp_pat
     assert len(calls) <= len(pages) + len(polls) + len(content) + 6
     assert len(polls) == 2 * calls[created:].count("GET /tasks")  # each look
 
-    again = fleet.mail(people=people, spread=True).ok()
+    again = fleet.mail(people=people, distribute=True).ok()
     assert not any(result.changed for result in again.results)
