@@ -24,7 +24,7 @@ from tests.support import documentation
 
 tree.make_importable()
 
-from ansible_collections.storware.backup.plugins.module_utils import _options  # noqa: E402
+from ansible_collections.storware.backup.plugins.module_utils import _argspec  # noqa: E402
 
 Json = t.Any
 
@@ -126,7 +126,7 @@ def files() -> dict[pathlib.Path, str]:
 
 def _credential_type(documented: documentation.Options) -> Json:
     fields, environment = [], {}
-    for option in _options.CONNECTION:
+    for option in _argspec.CONNECTION:
         if option.name in _NOT_IN_CREDENTIAL or option.name not in documented:
             continue
         fields.append(_field(option, documented[option.name]["description"][0]))
@@ -140,7 +140,7 @@ def _credential_type(documented: documentation.Options) -> Json:
     }
 
 
-def _field(option: _options.Option, description: str) -> Json:
+def _field(option: _argspec.Option, description: str) -> Json:
     field: dict[str, Json] = {"id": option.name, "label": _label(option.name), "type": "string"}
     text = _plain(description)
     if option.type == "bool":

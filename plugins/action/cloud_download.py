@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ..module_utils import _options
+from ..module_utils import _argspec
 from ..plugin_utils._action import ConnectionActionModule
 
 
@@ -13,4 +13,4 @@ class ActionModule(ConnectionActionModule):
     """Resolves the connection on the controller, and tells how far the work is."""
 
     _lists = ("guid", "protected_entities", "backup_statuses")
-    _default_interval = _options.PROGRESS_INTERVAL
+    _default_interval = _argspec.PROGRESS_INTERVAL

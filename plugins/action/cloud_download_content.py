@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ..module_utils import _options
+from ..module_utils import _argspec
 from ..plugin_utils._action import ConnectionActionModule
 
 
@@ -13,5 +13,5 @@ class ActionModule(ConnectionActionModule):
     """Resolves the connection on the controller, and tells how far the work is."""
 
     _lists = ("guid",)
-    _default_interval = _options.PROGRESS_INTERVAL
+    _default_interval = _argspec.PROGRESS_INTERVAL
     _brings_files = True

@@ -17,12 +17,12 @@ from ansible import constants
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.common.text.formatters import human_to_bytes
 
-from ..module_utils import _copying, _options
+from ..module_utils import _argspec, _copying
+from ..module_utils._batch import Turn, dest_for, in_turn
 from ..module_utils._copying import Handover
-from ..module_utils._each import Turn, dest_for, in_turn
 from ..module_utils._errors import OptionError, StorwareError
 from ..module_utils._progress import Meter
-from ..plugin_utils import _handing, _visits
+from ..plugin_utils import _detached_poll, _file_chunks
 from ..plugin_utils._action import VisitingActionModule, failure, guids_in
 from ..plugin_utils._results import InvalidResultError
 
@@ -72,7 +72,7 @@ class ActionModule(VisitingActionModule):
     """Hands files of the controller over in pieces; what comes from another host, the module gets itself."""
 
     _lists = ("guid",)
-    _default_interval = _options.PROGRESS_INTERVAL
+    _default_interval = _argspec.PROGRESS_INTERVAL
     _brings_files = True
 
     def _run_with(self, given: t.Mapping[str, t.Any], task_vars: dict[str, t.Any] | None) -> Result:
@@ -99,10 +99,10 @@ class ActionModule(VisitingActionModule):
         self, turn: Turn, given: t.Mapping[str, t.Any], task_vars: dict[str, t.Any] | None, rhythm: _Rhythm
     ) -> Result:
         """The module's result for one file, as far as it can be believed. Raises StorwareError."""
-        path, whole = _handing.found(str(given["src"]), turn.guid)
+        path, whole = _file_chunks.found(str(given["src"]), turn.guid)
         handover = Handover(whole.name, whole.guid, whole.size, whole.sha256, whole.verified)
         arguments = {**given, "guid": [turn.guid], "src": path, "dest": dest_for(str(given["dest"]), turn.of)}
-        pieces = _handing.Pieces(path)
+        pieces = _file_chunks.Pieces(path)
         meter = Meter()
         failed = 0  # deliveries, one after the other
 
@@ -114,12 +114,12 @@ class ActionModule(VisitingActionModule):
         result, reached = deliver(handover, 0)
         # When there is something to send, the module has found its options good.
         rate = human_to_bytes(given["max_rate"]) if reached is not None and given.get("max_rate") else None
-        size = _handing.piece_size(rate)
+        size = _file_chunks.piece_size(rate)
         while reached is not None:
             started, offset, wanted = time.monotonic(), reached, min(reached + size, whole.size)
             rhythm.tell(turn.mark + meter.line(whole.name, reached, whole.size))
             result, reached = deliver(dataclasses.replace(handover, offset=reached), size)
-            size = _handing.piece_size(rate, size, time.monotonic() - started)
+            size = _file_chunks.piece_size(rate, size, time.monotonic() - started)
             if rate and reached is not None:
                 time.sleep(max(0.0, started + (wanted - offset) / rate - time.monotonic()))
             # A piece is there as a whole or not at all. A host that says else would get pieces for ever.
@@ -129,7 +129,7 @@ class ActionModule(VisitingActionModule):
         return self._checked(result, arguments)
 
     def _delivered(
-        self, piece: Handover, size: int, pieces: _handing.Pieces, task_vars: dict[str, t.Any] | None
+        self, piece: Handover, size: int, pieces: _file_chunks.Pieces, task_vars: dict[str, t.Any] | None
     ) -> str:
         """Bring up to size bytes from the offset on to the host, in a file whose path is returned."""
         if self._connection._shell.tmpdir is None:
@@ -145,11 +145,11 @@ class ActionModule(VisitingActionModule):
                 local.seek(0)
                 local.write(piece.as_head())
                 local.flush()
-                _visits.persistently(lambda: self._transfer_file(local.name, remote), self._show(task_vars))
+                _detached_poll.persistently(lambda: self._transfer_file(local.name, remote), self._show(task_vars))
         except AnsibleConnectionFailure:
             raise
         except AnsibleError as error:
-            raise _handing.not_delivered(error, size + _copying.HEAD, folder, self._free(folder)) from error
+            raise _file_chunks.not_delivered(error, size + _copying.HEAD, folder, self._free(folder)) from error
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):  # of the temporary file, also where it is closed
                 raise _local_disk_full(size, error) from error

@@ -10,7 +10,7 @@ import typing as t
 
 from ..module_utils import _private
 from ..module_utils._errors import OptionError
-from ..module_utils._transfer.directory import explaining
+from ..module_utils._transfer.store.directory import explaining
 from ..plugin_utils import _report
 from ..plugin_utils._action import ControllerActionModule
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..module_utils import _options
+from ..module_utils import _argspec
 from ..plugin_utils import _facts, _normalization, _role_options
 from ..plugin_utils._action import ControllerActionModule
 
@@ -40,7 +40,7 @@ class ActionModule(ControllerActionModule):
         else:
             spec = {prefix + name: about for name, about in arguments["options"].items()}
             if prefix + "connection" in spec:
-                known = {option.name: {"type": option.type} for option in _options.CONNECTION}
+                known = {option.name: {"type": option.type} for option in _argspec.CONNECTION}
                 spec[prefix + "connection"] = {"type": "dict", "options": known}
         given = self._templar.template({name: task_vars[name] for name in spec if name in task_vars})
         found = _normalization.normalize(given, spec)

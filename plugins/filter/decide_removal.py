@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..module_utils import _options
+from ..module_utils import _argspec
 from ..plugin_utils import _removal
 
 DOCUMENTATION = r"""
@@ -149,7 +149,7 @@ def decide_removal(
     predicted: bool = False,
 ) -> dict[str, t.Any]:
     """Return the decision as DOCUMENTATION and RETURN describe it."""
-    names = _options.text_items(expected if isinstance(expected, str) else "\n".join(map(str, expected)))
+    names = _argspec.text_items(expected if isinstance(expected, str) else "\n".join(map(str, expected)))
     scope = _removal.Scope(hosts, alive, batch, names, limit)
     if downloads is None:
         found = _removal.obstacles(scope)

@@ -10,14 +10,14 @@ import typing as t
 from dataclasses import dataclass, field
 
 from . import _plan
-from ._api import backups, cloud_downloads, entities, preparing, wire
+from ._api import backups, cloud_downloads, models, protected_entities, wait_ready
 from ._api.client import Client
 from ._api.cloud_downloads import Identifier, Wanted
-from ._api.creating import Creator
-from ._api.preparing import Progress
-from ._api.waiter import Tell, Waiting
+from ._api.create import Creator
+from ._api.polling import Tell, Waiting
+from ._api.wait_ready import Progress
+from ._argspec import check_guids, is_guid
 from ._errors import OptionError, StorwareError
-from ._options import check_guids, is_guid
 
 Params = t.Mapping[str, t.Any]
 Result = dict[str, t.Any]
@@ -48,7 +48,7 @@ def check(params: Params) -> None:
                 raise OptionError(option, "goes with state=present only")
     _check_backup(params)
     if not params["backup_statuses"]:
-        raise OptionError("backup_statuses", "is empty", hint=f"Set it to some of {', '.join(wire.BACKUP_STATUSES)}.")
+        raise OptionError("backup_statuses", "is empty", hint=f"Set it to some of {', '.join(models.BACKUP_STATUSES)}.")
     for option, low in (("wait_timeout", 0), ("wait_interval", 0.01)):
         # Written so that NaN fails as well.
         if not low <= params[option] <= MAX_WAIT:
@@ -74,7 +74,7 @@ def _create_missing(
     selection = _select(client, params, warn)
     wanted = selection.wanted
     identifier = Identifier(client, needs_backup=False)
-    seen = preparing.survey(client, wanted, identifier)
+    seen = wait_ready.survey(client, wanted, identifier)
     plan = _plan.presence(wanted, seen.catalogue, seen.finished, seen.expected, seen.unsure)
     expected = {want: seen.expected[want] for want in plan.expected}
     progress = Progress(wanted, expected, failed=selection.without_backup)
@@ -109,7 +109,7 @@ def _create_missing(
         if plan.missing:
             creator.create(plan.missing, waiting)
         if params["wait"]:
-            preparing.wait_ready(client, progress, seen, creator, waiting)
+            wait_ready.wait_ready(client, progress, seen, creator, waiting)
             others = {want: found for want, found in progress.ready.items() if want not in asked.wanted}
             _warn_of_adopted(params, seen, {want: others[want] for want in others if want not in plan.adopted}, warn)
         else:
@@ -122,7 +122,7 @@ def _create_missing(
 
 def _update_selected(client: Client, params: Params, check_mode: bool, tell: Tell) -> Result:
     selected = cloud_downloads.select(client, params["guid"])
-    body = wire.update_body(params["status"], params["update"] or {})
+    body = models.update_body(params["status"], params["update"] or {})
     plan = _plan.update(selected, body)
     result: Result = {"changed": bool(plan.current), "diff": plan.diff}
     if check_mode:
@@ -152,7 +152,7 @@ def _delete_matching(
 ) -> Result:
     selection = _select(client, params, warn)  # without that backup there is no download of it either
     wanted = selection.wanted
-    seen = preparing.survey(client, wanted, Identifier(client))
+    seen = wait_ready.survey(client, wanted, Identifier(client))
     left = {want: seen.catalogue.possible(want) for want in wanted if not seen.catalogue.find(want)}
     for want, downloads in left.items():
         for download in downloads:
@@ -171,13 +171,13 @@ def _delete(
     check_mode: bool,
     plan: _plan.Absence,
     tell: Tell,
-    taken: t.Mapping[Wanted, wire.Backup] | None = None,
+    taken: t.Mapping[Wanted, models.Backup] | None = None,
 ) -> Result:
     result: Result = {"changed": bool(plan.doomed), "diff": plan.diff}
     if check_mode:
         return {**result, **_report(plan.doomed, backups=taken)}
 
-    deleting: dict[str, wire.Task | None] = {}
+    deleting: dict[str, models.Task | None] = {}
     failed: dict[str, str] = {}
 
     def report() -> Result:
@@ -219,17 +219,17 @@ class _Selection:
 
     wanted: list[Wanted]
     without_backup: dict[Wanted, str] = field(default_factory=dict)  # what cannot be had, and why
-    backups: dict[Wanted, wire.Backup] = field(default_factory=dict)  # those that latest stands for
+    backups: dict[Wanted, models.Backup] = field(default_factory=dict)  # those that latest stands for
 
 
 def _select(client: Client, params: Params, warn: t.Callable[[str], None]) -> _Selection:
     """From names to GUIDs, and from ``latest`` to the backups that it stands for."""
     entity_type, backup = params["protected_entity_type"], params["backup"]
-    references = entities.resolve(client, params["protected_entities"], entity_type)
-    node = entities.resolve_node(client, params["node"]) if params["node"] else None
+    references = protected_entities.resolve(client, params["protected_entities"], entity_type)
+    node = protected_entities.resolve_node(client, params["node"]) if params["node"] else None
     if backup != LATEST:
         return _Selection([Wanted(entity, params["mode"], backup, node) for entity in references])
-    types = [entity_type] if entity_type else entities.DOWNLOADABLE_TYPES
+    types = [entity_type] if entity_type else protected_entities.DOWNLOADABLE_TYPES
     statuses = params["backup_statuses"]
     latest = backups.latest(client, [entity.guid for entity in references], types, statuses)
     taken = {
@@ -246,7 +246,7 @@ def _select(client: Client, params: Params, warn: t.Callable[[str], None]) -> _S
     partial = {
         _name(want): f"{found.guid} of {found.snapshot_time}"
         for want, found in taken.items()
-        if found.status != wire.BACKUP_STATUSES[0]
+        if found.status != models.BACKUP_STATUSES[0]
     }
     if partial:
         told = _joined(partial, "backups")
@@ -256,8 +256,8 @@ def _select(client: Client, params: Params, warn: t.Callable[[str], None]) -> _S
 
 def _warn_of_adopted(
     params: Params,
-    seen: preparing.Survey,
-    adopted: t.Mapping[Wanted, wire.CloudDownload],
+    seen: wait_ready.Survey,
+    adopted: t.Mapping[Wanted, models.CloudDownload],
     warn: t.Callable[[str], None],
 ) -> None:
     """Say of which downloads that somebody has made before it is not certain that they are what is asked for."""
@@ -277,7 +277,7 @@ def _warn_of_adopted(
             )
 
 
-def _known_now(client: Client, plan: _plan.Presence) -> dict[Wanted, wire.CloudDownload]:
+def _known_now(client: Client, plan: _plan.Presence) -> dict[Wanted, models.CloudDownload]:
     """Without waiting: what is listed right after the request; the server may list new downloads later only."""
     known = dict(plan.adopted)
     if plan.missing:
@@ -336,7 +336,7 @@ def _why(progress: Progress, want: Wanted) -> str:
     return "it is still being prepared"
 
 
-def _may_be(tasks: t.Sequence[wire.Task]) -> str:
+def _may_be(tasks: t.Sequence[models.Task]) -> str:
     told = ", ".join(f"{task.guid} ({task.type}, {task.state})" for task in tasks)
     return f"it may be what the server is preparing already with {told}"
 
@@ -346,13 +346,13 @@ def _name(want: Wanted) -> str:
 
 
 def _report(
-    downloads: t.Iterable[wire.CloudDownload],
+    downloads: t.Iterable[models.CloudDownload],
     *,
     created: t.Sequence[str | None] = (),
     updated: t.Sequence[str] = (),
     deleted: t.Sequence[str] = (),
-    tasks: t.Iterable[wire.Task] = (),
-    backups: t.Mapping[Wanted, wire.Backup] | None = None,
+    tasks: t.Iterable[models.Task] = (),
+    backups: t.Mapping[Wanted, models.Backup] | None = None,
 ) -> Result:
     return {
         "cloud_downloads": [download.result() for download in downloads],

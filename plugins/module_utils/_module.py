@@ -17,14 +17,14 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from . import _background, _options
-from ._api import wire
+from . import _argspec, _detached
+from ._api import models
 from ._api.client import Client
 from ._api.transport import REQUESTS_IMPORT_ERROR
 from ._errors import OptionError, StorwareError
-from ._interrupts import Interrupts
-from ._secrets import SHORTEST, Scrubber, corrupted
-from ._transfer.attributes import FileAttributes, flags_after
+from ._redaction import SHORTEST, Scrubber, corrupted
+from ._signals import Interrupts
+from ._transfer.store.attributes import FileAttributes, flags_after
 
 try:
     # ansible-core 2.22: masks what is shown, and leaves alone what is returned
@@ -35,13 +35,13 @@ except ImportError:
 Result = dict[str, t.Any]
 Handler = t.Callable[["Context"], Result]
 
-PROGRESS_SPEC: t.Final = {"progress_interval": {"type": "float", "default": _options.PROGRESS_INTERVAL}}
+PROGRESS_SPEC: t.Final = {"progress_interval": {"type": "float", "default": _argspec.PROGRESS_INTERVAL}}
 BACKUP_SPEC: t.Final = {
     "backup_statuses": {
         "type": "list",
         "elements": "str",
-        "choices": list(wire.BACKUP_STATUSES),
-        "default": [wire.BACKUP_STATUSES[0]],
+        "choices": list(models.BACKUP_STATUSES),
+        "default": [models.BACKUP_STATUSES[0]],
     },
 }
 WAIT_SPEC: t.Final = {
@@ -61,7 +61,7 @@ class DiscreetModule(AnsibleModule):  # type: ignore[misc]  # ansible-core has n
     def log(self, msg: str, log_args: t.Mapping[str, t.Any] | None = None) -> None:
         """Log a message, or, where log_args has them, the options of this run."""
         scrubber = Scrubber()
-        for secret in _options.secrets(self.params, os.environ):
+        for secret in _argspec.secrets(self.params, os.environ):
             scrubber.learn(secret)
         options = {name: _discreet(scrubber, logged, self.params[name]) for name, logged in (log_args or {}).items()}
         said = "Invoked with " + " ".join(f"{name}={value}" for name, value in options.items()) if options else msg
@@ -113,7 +113,7 @@ class Masks:
 class FileContext:
     """What the handler of a module works with that needs no server."""
 
-    def __init__(self, module: AnsibleModule, masks: Masks, interrupts: Interrupts, tell: _background.Tell) -> None:
+    def __init__(self, module: AnsibleModule, masks: Masks, interrupts: Interrupts, tell: _detached.Tell) -> None:
         self._module = module
         self._masks = masks
         self._interrupts = interrupts
@@ -121,7 +121,7 @@ class FileContext:
         self.params: dict[str, t.Any] = module.params
         self.check_mode: bool = module.check_mode
         self.scrub = masks.text
-        _options.check_progress_interval(module.params.get("progress_interval"))
+        _argspec.check_progress_interval(module.params.get("progress_interval"))
 
     def warn(self, message: str) -> None:
         """Warn the user. Ansible itself does not mask warnings (core 2.19 to 2.21)."""
@@ -170,10 +170,10 @@ class FileContext:
 class Context(FileContext):
     """What a module's handler works with."""
 
-    def __init__(self, module: AnsibleModule, masks: Masks, interrupts: Interrupts, tell: _background.Tell) -> None:
+    def __init__(self, module: AnsibleModule, masks: Masks, interrupts: Interrupts, tell: _detached.Tell) -> None:
         super().__init__(module, masks, interrupts, tell)
         self._client: Client | None = None
-        self.connection = _options.connection(module.params)
+        self.connection = _argspec.connection(module.params)
         self.hands_out_session = False
 
     @property
@@ -239,7 +239,7 @@ def _mode(asked: t.Any, st_mode: int) -> int:
 
 def connection_spec() -> dict[str, t.Any]:
     """The argument spec of the connection options. The action plugin adds those of environments."""
-    return {option.name: option.argument_spec() for option in _options.CONNECTION}
+    return {option.name: option.argument_spec() for option in _argspec.CONNECTION}
 
 
 def run(handler: Handler, argument_spec: t.Mapping[str, t.Any], **settings: t.Any) -> t.NoReturn:
@@ -247,7 +247,7 @@ def run(handler: Handler, argument_spec: t.Mapping[str, t.Any], **settings: t.An
 
     settings are those of AnsibleModule. Ends the process as Ansible wants it.
     """
-    tell = _background.begin(os.environ)
+    tell = _detached.begin(os.environ)
     module = DiscreetModule({**connection_spec(), **argument_spec}, supports_check_mode=True, **settings)
     if REQUESTS_IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("requests"), exception=REQUESTS_IMPORT_ERROR)
@@ -259,7 +259,7 @@ def run_on_files(
     handler: t.Callable[[FileContext], Result], argument_spec: t.Mapping[str, t.Any], **settings: t.Any
 ) -> t.NoReturn:
     """Run a module that needs no server: no connection options, no session, and no client library."""
-    tell = _background.begin(os.environ)
+    tell = _detached.begin(os.environ)
     module = AnsibleModule(dict(argument_spec), supports_check_mode=True, **settings)
     masks = Masks(module)
     _end(module, masks, lambda: _carried_out_on_files(handler, module, masks, tell))
@@ -279,13 +279,13 @@ def _end(module: AnsibleModule, masks: Masks, work: t.Callable[[], int]) -> t.No
     raise SystemExit(_said(module.fail_json, failure))
 
 
-def _carried_out(handler: Handler, module: AnsibleModule, masks: Masks, tell: _background.Tell) -> int:
+def _carried_out(handler: Handler, module: AnsibleModule, masks: Masks, tell: _detached.Tell) -> int:
     """Call the handler and say its result; the exit status."""
-    for secret in _options.secrets(module.params, os.environ):
+    for secret in _argspec.secrets(module.params, os.environ):
         masks.learn(secret)
     interrupts = Interrupts()
     context = Context(module, masks, interrupts, tell)
-    for option in _options.CONNECTION:
+    for option in _argspec.CONNECTION:
         if option.secret and 0 < len(module.params[option.name] or "") < SHORTEST:
             context.warn(f"{option.name} has fewer than {SHORTEST} characters and cannot be masked everywhere.")
     try:
@@ -298,7 +298,7 @@ def _carried_out(handler: Handler, module: AnsibleModule, masks: Masks, tell: _b
 
 
 def _carried_out_on_files(
-    handler: t.Callable[[FileContext], Result], module: AnsibleModule, masks: Masks, tell: _background.Tell
+    handler: t.Callable[[FileContext], Result], module: AnsibleModule, masks: Masks, tell: _detached.Tell
 ) -> int:
     interrupts = Interrupts()
     return _result_said(lambda: handler(FileContext(module, masks, interrupts, tell)), module, interrupts)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ._api import wire
+from ._api import models
 from ._api.cloud_downloads import Catalogue, Wanted
 
 Diff = dict[str, t.Any]
@@ -22,7 +22,7 @@ class Presence:
     """Which wanted downloads exist, which seem to be coming, and which have to be made."""
 
     wanted: t.Sequence[Wanted]
-    adopted: t.Mapping[Wanted, wire.CloudDownload]
+    adopted: t.Mapping[Wanted, models.CloudDownload]
     expected: t.Collection[Wanted]
     missing: t.Sequence[Wanted]
 
@@ -39,7 +39,7 @@ class Presence:
         }
 
     @property
-    def predicted(self) -> list[wire.CloudDownload]:
+    def predicted(self) -> list[models.CloudDownload]:
         """The records that will be there in the end, as far as they are known beforehand."""
         return [self.adopted.get(want) or _predicted(want) for want in self.wanted]
 
@@ -62,7 +62,7 @@ class Update:
 class Absence:
     """Which downloads have to go."""
 
-    doomed: t.Sequence[wire.CloudDownload]
+    doomed: t.Sequence[models.CloudDownload]
 
     @property
     def diff(self) -> Diff:
@@ -83,7 +83,7 @@ def presence(
     existing: Catalogue,
     finished: t.Collection[str | None],
     expected: t.Collection[Wanted] = (),
-    unsure: t.Mapping[Wanted, t.Sequence[wire.CloudDownload]] | None = None,
+    unsure: t.Mapping[Wanted, t.Sequence[models.CloudDownload]] | None = None,
 ) -> Presence:
     """Adopt what exists, make the rest. Of several that fit, a finished one is taken: it is there already.
 
@@ -98,9 +98,9 @@ def presence(
     return Presence(wanted, adopted, coming, [want for want in wanted if want not in adopted and want not in coming])
 
 
-def update(downloads: t.Sequence[wire.CloudDownload], body: t.Mapping[str, t.Any]) -> Update:
+def update(downloads: t.Sequence[models.CloudDownload], body: t.Mapping[str, t.Any]) -> Update:
     """Send the body only to the downloads whose record does not say so already."""
-    changes = {download.guid or "": wire.differences(download.raw, body) for download in downloads}
+    changes = {download.guid or "": models.differences(download.raw, body) for download in downloads}
     return Update(body, {guid: keys for guid, keys in changes.items() if keys})
 
 
@@ -110,19 +110,19 @@ def absence(wanted: t.Sequence[Wanted], existing: Catalogue) -> Absence:
     return Absence(list(fitting.values()))
 
 
-def absence_of_guids(guids: t.Sequence[str], existing: t.Sequence[wire.CloudDownload]) -> Absence:
+def absence_of_guids(guids: t.Sequence[str], existing: t.Sequence[models.CloudDownload]) -> Absence:
     """The selected downloads that are listed; nothing else is ever deleted."""
     selected = {guid.lower() for guid in guids}
     return Absence([download for download in existing if (download.guid or "").lower() in selected])
 
 
-def _predicted(want: Wanted) -> wire.CloudDownload:
-    return wire.CloudDownload(
+def _predicted(want: Wanted) -> models.CloudDownload:
+    return models.CloudDownload(
         guid=None,
         mode=want.mode,
         protected_entity=want.entity,
-        backup=wire.Backup(want.backup) if want.backup else None,
-        node=wire.Reference(want.node) if want.node else None,
+        backup=models.Backup(want.backup) if want.backup else None,
+        node=models.Reference(want.node) if want.node else None,
     )
 
 

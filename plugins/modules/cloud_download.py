@@ -412,7 +412,7 @@ error:
 """
 
 from ansible_collections.storware.backup.plugins.module_utils import _cloud_download, _module
-from ansible_collections.storware.backup.plugins.module_utils._api import entities, wire
+from ansible_collections.storware.backup.plugins.module_utils._api import models, protected_entities
 
 
 def ensure(context: _module.Context) -> _module.Result:
@@ -428,9 +428,9 @@ def main() -> None:
         {
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "protected_entities": {"type": "list", "elements": "str"},
-            "protected_entity_type": {"type": "str", "choices": list(entities.DOWNLOADABLE_TYPES)},
+            "protected_entity_type": {"type": "str", "choices": list(protected_entities.DOWNLOADABLE_TYPES)},
             "guid": {"type": "list", "elements": "str"},
-            "mode": {"type": "str", "choices": list(wire.DOWNLOAD_MODES), "default": "CLOUD_DOWNLOAD"},
+            "mode": {"type": "str", "choices": list(models.DOWNLOAD_MODES), "default": "CLOUD_DOWNLOAD"},
             "backup": {"type": "str"},
             **_module.BACKUP_SPEC,
             "node": {"type": "str"},

@@ -374,13 +374,13 @@ error:
 
 import typing as t
 
-from ansible_collections.storware.backup.plugins.module_utils import _content, _module
-from ansible_collections.storware.backup.plugins.module_utils._api.failures import ApiError
-from ansible_collections.storware.backup.plugins.module_utils._each import Turn, in_turn
+from ansible_collections.storware.backup.plugins.module_utils import _file_content, _module
+from ansible_collections.storware.backup.plugins.module_utils._api.errors import ApiError
+from ansible_collections.storware.backup.plugins.module_utils._argspec import in_range
+from ansible_collections.storware.backup.plugins.module_utils._batch import Turn, in_turn
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError
-from ansible_collections.storware.backup.plugins.module_utils._options import in_range
-from ansible_collections.storware.backup.plugins.module_utils._transfer.source import NotAFile, Opener, Response
-from ansible_collections.storware.backup.plugins.module_utils._transfer.verify import Checksum
+from ansible_collections.storware.backup.plugins.module_utils._transfer.http.body import NotAFile, Opener, Response
+from ansible_collections.storware.backup.plugins.module_utils._transfer.verification import Checksum
 
 _LARGEST = 2**63 - 1  # what a file can hold
 _PATHS = {"download": "/cloud-download/{}", "content_download": "/cloud-download/{}/content-download"}
@@ -390,7 +390,7 @@ def fetch(context: _module.Context) -> _module.Result:
     """Bring the content of each download to dest, unless it is there."""
     params = context.params
     max_size = params["max_size"]
-    jobs = _content.Jobs(context, context.connection.retries)
+    jobs = _file_content.Jobs(context, context.connection.retries)
     sources = list(_PATHS) if params["source"] == "auto" else [params["source"]]
     settings = {
         "checksum": _checksum(params["checksum"], len(jobs.guids)),
@@ -404,7 +404,7 @@ def fetch(context: _module.Context) -> _module.Result:
         guid = turn.guid
         openers = [(source, _opener(context, _PATHS[source].format(guid), guid)) for source in sources]
         job = jobs.job(turn, identity=f"{context.connection.url} {guid}", openers=openers, **settings)
-        return _content.bring(context, job)
+        return _file_content.bring(context, job)
 
     return in_turn(jobs.guids, bring)
 
@@ -444,7 +444,7 @@ def main() -> None:
     _module.run(
         fetch,
         {
-            **_content.SPEC,
+            **_file_content.SPEC,
             "verify": {"type": "str", "choices": ["full", "structure", "length"], "default": "structure"},
             "source": {"type": "str", "choices": ["auto", *_PATHS], "default": "auto"},
             "checksum": {"type": "str"},

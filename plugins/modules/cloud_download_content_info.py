@@ -144,19 +144,19 @@ error:
 import typing as t
 
 from ansible_collections.storware.backup.plugins.module_utils import _module
-from ansible_collections.storware.backup.plugins.module_utils._options import check_guids
-from ansible_collections.storware.backup.plugins.module_utils._transfer import holdings
+from ansible_collections.storware.backup.plugins.module_utils._argspec import check_guids
+from ansible_collections.storware.backup.plugins.module_utils._transfer import audit
 
 
 def compare(context: _module.FileContext) -> _module.Result:
     """The files and their states."""
     params = context.params
     check_guids("guid", params["guid"] or ())
-    files = [_told(held) for held in holdings.survey(params["path"], params["guid"], context.user_id("owner"))]
-    return {"changed": False, "intact": all(file["state"] == holdings.INTACT for file in files), "files": files}
+    files = [_told(held) for held in audit.survey(params["path"], params["guid"], context.user_id("owner"))]
+    return {"changed": False, "intact": all(file["state"] == audit.INTACT for file in files), "files": files}
 
 
-def _told(held: holdings.Held) -> dict[str, t.Any]:
+def _told(held: audit.Held) -> dict[str, t.Any]:
     receipt = held.receipt
     return {
         "path": held.path,

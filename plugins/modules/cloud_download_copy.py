@@ -274,65 +274,66 @@ error:
 import os
 import typing as t
 
-from ansible_collections.storware.backup.plugins.module_utils import _content, _copying, _module
-from ansible_collections.storware.backup.plugins.module_utils._each import Turn, in_turn
+from ansible_collections.storware.backup.plugins.module_utils import _copying, _file_content, _module
+from ansible_collections.storware.backup.plugins.module_utils._argspec import in_range
+from ansible_collections.storware.backup.plugins.module_utils._batch import Turn, in_turn
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError
-from ansible_collections.storware.backup.plugins.module_utils._options import in_range
-from ansible_collections.storware.backup.plugins.module_utils._transfer import handover, inspection, peer
-from ansible_collections.storware.backup.plugins.module_utils._transfer.directory import explaining
-from ansible_collections.storware.backup.plugins.module_utils._transfer.receipt import Receipt
-from ansible_collections.storware.backup.plugins.module_utils._transfer.source import Opener
-from ansible_collections.storware.backup.plugins.module_utils._transfer.verify import Checksum
+from ansible_collections.storware.backup.plugins.module_utils._transfer import inspection
+from ansible_collections.storware.backup.plugins.module_utils._transfer.http.body import Opener
+from ansible_collections.storware.backup.plugins.module_utils._transfer.sources import pushed, ssh
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store.directory import explaining
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store.receipt import Receipt
+from ansible_collections.storware.backup.plugins.module_utils._transfer.verification import Checksum
 
 _RETRIES = 5
 
 
 def copy(context: _module.FileContext) -> _module.Result:
     """Bring the file of each download to dest, unless it is there."""
-    jobs = _content.Jobs(context, _RETRIES)
+    jobs = _file_content.Jobs(context, _RETRIES)
     return _from_controller(context, jobs) if context.params["host"] is None else _from_peer(context, jobs)
 
 
-def _from_peer(context: _module.FileContext, jobs: _content.Jobs) -> _module.Result:
+def _from_peer(context: _module.FileContext, jobs: _file_content.Jobs) -> _module.Result:
     params = context.params
     port = None if params["port"] is None else int(in_range("port", params["port"], 1, 65535))
-    there = peer.Peer(params["host"], port, params["user"], params["private_key_file"])
+    there = ssh.Peer(params["host"], port, params["user"], params["private_key_file"])
     there.check()
     with there.connected() as shared:
-        found = peer.Found(shared, params["src"])
+        found = ssh.Found(shared, params["src"])
 
         def bring(turn: Turn) -> _module.Result:
             path, whole = found.of(turn.guid)
-            return _content.bring(context, _job(jobs, turn, whole, "peer", peer.opener(shared, path, whole)))
+            return _file_content.bring(context, _job(jobs, turn, whole, "peer", ssh.opener(shared, path, whole)))
 
         return in_turn(jobs.guids, bring)
 
 
-def _from_controller(context: _module.FileContext, jobs: _content.Jobs) -> _module.Result:
+def _from_controller(context: _module.FileContext, jobs: _file_content.Jobs) -> _module.Result:
     """One file at a time: the action plugin takes the turns."""
     path = os.environ.get(_copying.ENVIRONMENT)
     if path is None:
         raise OptionError("host", "must be given where Ansible does not run the action plugin of this module")
     with explaining(f"read {path}"):
         handed, file = _copying.receive(path)
-    piece = handover.Piece(handed.offset, file, handed.piece_sha256) if handed.piece_sha256 else None
+    piece = pushed.Piece(handed.offset, file, handed.piece_sha256) if handed.piece_sha256 else None
     whole = Receipt(handed.name, handed.guid, handed.size, handed.sha256, handed.verified)
 
     def bring(turn: Turn) -> _module.Result:
-        job = _job(jobs, turn, whole, handover.LABEL, handover.nothing_more(whole))
+        job = _job(jobs, turn, whole, pushed.LABEL, pushed.nothing_more(whole))
         if not context.check_mode:
             with inspection.inspect(job) as finding:
                 if finding.needs_content:
-                    reached = handover.take(job, finding, whole, piece)
+                    reached = pushed.take(job, finding, whole, piece)
                     if reached < whole.size:
                         return {"changed": False, _copying.KEY: reached}
-        return _content.bring(context, job)
+        return _file_content.bring(context, job)
 
     with file:
         return in_turn(jobs.guids, bring)
 
 
-def _job(jobs: _content.Jobs, turn: Turn, whole: Receipt, label: str, opener: Opener) -> inspection.Job:
+def _job(jobs: _file_content.Jobs, turn: Turn, whole: Receipt, label: str, opener: Opener) -> inspection.Job:
     guid = turn.guid
     if whole.guid != guid:
         raise OptionError("src", f"is a file of the download {whole.guid}, not of {guid}: {whole.name!r}")
@@ -347,7 +348,7 @@ def main() -> None:
     _module.run_on_files(
         copy,
         {
-            **_content.SPEC,
+            **_file_content.SPEC,
             "src": {"type": "path", "required": True},
             "host": text,
             "port": {"type": "int"},

@@ -231,14 +231,14 @@ error:
 """
 
 from ansible_collections.storware.backup.plugins.module_utils import _module
-from ansible_collections.storware.backup.plugins.module_utils._api import cloud_downloads, wire
+from ansible_collections.storware.backup.plugins.module_utils._api import cloud_downloads, models
+from ansible_collections.storware.backup.plugins.module_utils._argspec import check_guids
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError
-from ansible_collections.storware.backup.plugins.module_utils._options import check_guids
 
 
 def list_downloads(context: _module.Context) -> _module.Result:
     """The downloads that match the options."""
-    filters = {option: context.params[option] for option in wire.DOWNLOAD_FILTERS}
+    filters = {option: context.params[option] for option in models.DOWNLOAD_FILTERS}
     _check(filters)
     if filters["page"] is not None:
         downloads = cloud_downloads.list_page(context.client, **filters)
@@ -266,14 +266,14 @@ def main() -> None:
             "direction": {"type": "str", "choices": ["asc", "desc"]},
             "filter": text,
             "finished_mount": {"type": "bool"},
-            "mode": {"type": "str", "choices": list(wire.MODES)},
+            "mode": {"type": "str", "choices": list(models.MODES)},
             "name_like": text,
             "node": text,
             "order_by": text,
             "page": {"type": "int"},
             "project_uuid": text,
             "protected_entity": text,
-            "protected_entity_type": {"type": "str", "choices": list(wire.PROTECTED_ENTITY_TYPES)},
+            "protected_entity_type": {"type": "str", "choices": list(models.PROTECTED_ENTITY_TYPES)},
             "size": {"type": "int"},
         },
     )

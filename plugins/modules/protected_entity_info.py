@@ -240,23 +240,25 @@ error:
 import typing as t
 
 from ansible_collections.storware.backup.plugins.module_utils import _module
-from ansible_collections.storware.backup.plugins.module_utils._api import backups, entities, wire
-from ansible_collections.storware.backup.plugins.module_utils._options import check_guids
+from ansible_collections.storware.backup.plugins.module_utils._api import backups, models, protected_entities
+from ansible_collections.storware.backup.plugins.module_utils._argspec import check_guids
 
 
 def list_entities(context: _module.Context) -> _module.Result:
     """The entities that match the options, with their latest backups."""
     params = context.params
     _check(params)
-    types = list(dict.fromkeys(params["protected_entity_type"] or entities.DOWNLOADABLE_TYPES))
-    found = entities.list_all(context.client, types, {option: params[option] for option in wire.ENTITY_FILTERS})
-    latest: dict[str, wire.Backup] = {}
+    types = list(dict.fromkeys(params["protected_entity_type"] or protected_entities.DOWNLOADABLE_TYPES))
+    found = protected_entities.list_all(
+        context.client, types, {option: params[option] for option in models.ENTITY_FILTERS}
+    )
+    latest: dict[str, models.Backup] = {}
     if params["latest_backup"]:
         latest = backups.latest(context.client, [entity.guid for entity in found], types, params["backup_statuses"])
     return {
         "changed": False,
         "protected_entities": [entity.result(latest.get(entity.guid)) for entity in found],
-        "names": entities.handles(found),
+        "names": protected_entities.handles(found),
     }
 
 
@@ -275,10 +277,14 @@ def main() -> None:
     _module.run(
         list_entities,
         {
-            "protected_entity_type": {"type": "list", "elements": "str", "choices": list(entities.DOWNLOADABLE_TYPES)},
+            "protected_entity_type": {
+                "type": "list",
+                "elements": "str",
+                "choices": list(protected_entities.DOWNLOADABLE_TYPES),
+            },
             "name_like": text,
             "filter": text,
-            "backup_status": {"type": "list", "elements": "str", "choices": list(wire.PROTECTION_STATES)},
+            "backup_status": {"type": "list", "elements": "str", "choices": list(models.PROTECTION_STATES)},
             "policy": {"type": "list", "elements": "str"},
             "cloud_service_provider": text,
             "order_by": text,

@@ -163,9 +163,9 @@ error:
 """
 
 from ansible_collections.storware.backup.plugins.module_utils import _module
-from ansible_collections.storware.backup.plugins.module_utils._api import wire
+from ansible_collections.storware.backup.plugins.module_utils._api import models
 from ansible_collections.storware.backup.plugins.module_utils._api.client import Client
-from ansible_collections.storware.backup.plugins.module_utils._api.failures import ApiError
+from ansible_collections.storware.backup.plugins.module_utils._api.errors import ApiError
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError
 
 
@@ -194,7 +194,7 @@ def _close(context: _module.Context) -> _module.Result:
 
 def _user(client: Client) -> dict[str, str | None] | None:
     try:
-        return wire.session_user(client.get("/session/user", [], "look up whose session it is").body)
+        return models.session_user(client.get("/session/user", [], "look up whose session it is").body)
     except ApiError as error:
         # Who it is, is not worth more than the session itself; a refused login is no session.
         if error.details["path"] != "/session/user" or error.status not in (403, 404):

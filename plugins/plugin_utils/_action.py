@@ -18,10 +18,10 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible.utils.unsafe_proxy import wrap_var
 
-from ..module_utils import _options
-from ..module_utils._each import guids_of
+from ..module_utils import _argspec
+from ..module_utils._batch import guids_of
 from ..module_utils._errors import OptionError, StorwareError
-from . import _facts, _option_names, _results, _visits
+from . import _detached_poll, _facts, _option_names, _results
 
 _display = Display()
 
@@ -44,7 +44,7 @@ class VisitingActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ha
         """Run the task; the result is the module's, as far as it can be believed."""
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         # Not put back afterwards: what Ansible runs for this task later, such as async_status, needs no secrets either.
-        self._task.environment = [_options.without_variables(self._variables)]
+        self._task.environment = [_argspec.without_variables(self._variables)]
         try:
             if self._is_of_the_role:
                 self._refuse_facts(task_vars or {})
@@ -61,7 +61,7 @@ class VisitingActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ha
     def _with_lists(self, given: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         """The arguments with lists in the place of texts, before Ansible splits them; an empty text sets nothing."""
         lists = {
-            name: _options.text_items(given[name], commas=True)
+            name: _argspec.text_items(given[name], commas=True)
             for name in self._lists
             if isinstance(given.get(name), str)
         }
@@ -130,7 +130,7 @@ class VisitingActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ha
         else:
             names = _option_names.OF_SPOOL if self._task.delegate_to else _option_names.OF_FILES
         connection = self._templar.template(task_vars.get("fetch_content_connection"))
-        of_connection = _options.set_in(connection if isinstance(connection, dict) else {})
+        of_connection = _argspec.set_in(connection if isinstance(connection, dict) else {})
         return {**names, **{name: f"fetch_content_connection.{name}" for name in of_connection}}
 
     def _refuse_facts(self, task_vars: t.Mapping[str, t.Any]) -> None:
@@ -164,7 +164,7 @@ class VisitingActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ha
             return execute({})
         self._reach()
         remote_tmp = str(self.get_shell_option("remote_tmp", default="~/.ansible/tmp"))
-        return _visits.until_done(execute, interval, remote_tmp, self._show(task_vars))
+        return _detached_poll.until_done(execute, interval, remote_tmp, self._show(task_vars))
 
     @property
     def _wraps_async(self) -> bool:
@@ -189,7 +189,7 @@ class VisitingActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ha
             interval = float(arguments.get("progress_interval", self._default_interval))
         except (TypeError, ValueError):
             return 0.0
-        return interval if _options.LEAST_INTERVAL <= interval <= _options.MOST_INTERVAL else 0.0
+        return interval if _argspec.LEAST_INTERVAL <= interval <= _argspec.MOST_INTERVAL else 0.0
 
     def _show(self, task_vars: t.Mapping[str, t.Any] | None) -> t.Callable[[str], None]:
         host = self._task.delegate_to or (task_vars or {}).get("inventory_hostname", "")
@@ -209,30 +209,30 @@ class ConnectionActionModule(VisitingActionModule):
 
     def _run_with(self, given: t.Mapping[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
         given, above = self._divided(given, task_vars or {}) if self._is_of_the_role else (given, [])
-        arguments = _options.resolve(given, self._variables, os.environ, above=above)
+        arguments = _argspec.resolve(given, self._variables, os.environ, above=above)
         # Here, because a module writes its options to the log of its host before it looks at them.
-        _options.refuse_credentials(str(arguments.get("url") or ""))
+        _argspec.refuse_credentials(str(arguments.get("url") or ""))
         if self._connection.transport != "local":
-            arguments = _options.for_another_host(arguments)
+            arguments = _argspec.for_another_host(arguments)
         return super()._run_with(arguments, task_vars)
 
     def _divided(
         self, given: t.Mapping[str, t.Any], task_vars: t.Mapping[str, t.Any]
-    ) -> tuple[t.Mapping[str, t.Any], list[_options.Level]]:
+    ) -> tuple[t.Mapping[str, t.Any], list[_argspec.Level]]:
         """What Ansible has merged for a task of the role: the options of the play, and the levels above them.
 
         Who writes fetch_content_connection does not have to own what module_defaults of the play say.
         """
         connection = self._templar.template(task_vars.get("fetch_content_connection")) or {}
-        own = _options.set_in({name: value for name, value in connection.items() if value == given.get(name)})
-        session = {} if self._opens_session else _options.set_in({"session": given.get("session")})
+        own = _argspec.set_in({name: value for name, value in connection.items() if value == given.get(name)})
+        session = {} if self._opens_session else _argspec.set_in({"session": given.get("session")})
         rest = {name: value for name, value in given.items() if name not in {**own, **session}}
         # Ansible has put these in the place of the play's, also where they set nothing.
         replaced = {
             name for name, value in connection.items() if value in (None, "") or (name == "url" and name in own)
         }
         rest |= {name: self._of_the_play(name) for name in replaced - session.keys()}
-        return rest, [_options.Level("the role", session), _options.Level("fetch_content_connection", own)]
+        return rest, [_argspec.Level("the role", session), _argspec.Level("fetch_content_connection", own)]
 
     @property
     def _opens_session(self) -> bool:

@@ -13,7 +13,7 @@ import typing as t
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ..module_utils._options import text_items
+from ..module_utils._argspec import text_items
 
 Spec = t.Mapping[str, t.Mapping[str, t.Any]]
 Variables = t.Mapping[str, t.Any]

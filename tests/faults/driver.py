@@ -22,18 +22,18 @@ from tests.harness import tree
 tree.make_importable()
 
 from ansible_collections.storware.backup.plugins.module_utils._api.client import Client  # noqa: E402
-from ansible_collections.storware.backup.plugins.module_utils._api.failures import ApiError  # noqa: E402
+from ansible_collections.storware.backup.plugins.module_utils._api.errors import ApiError  # noqa: E402
+from ansible_collections.storware.backup.plugins.module_utils._argspec import Connection  # noqa: E402
 from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError  # noqa: E402
-from ansible_collections.storware.backup.plugins.module_utils._interrupts import Interrupts  # noqa: E402
-from ansible_collections.storware.backup.plugins.module_utils._options import Connection  # noqa: E402
-from ansible_collections.storware.backup.plugins.module_utils._transfer import engine, inspection  # noqa: E402
-from ansible_collections.storware.backup.plugins.module_utils._transfer.pace import Limits  # noqa: E402
-from ansible_collections.storware.backup.plugins.module_utils._transfer.source import (  # noqa: E402
+from ansible_collections.storware.backup.plugins.module_utils._signals import Interrupts  # noqa: E402
+from ansible_collections.storware.backup.plugins.module_utils._transfer import download, inspection  # noqa: E402
+from ansible_collections.storware.backup.plugins.module_utils._transfer.http.body import (  # noqa: E402
     NotAFile,
     Opener,
     Response,
 )
-from ansible_collections.storware.backup.plugins.module_utils._transfer.verify import Checksum  # noqa: E402
+from ansible_collections.storware.backup.plugins.module_utils._transfer.limits import Limits  # noqa: E402
+from ansible_collections.storware.backup.plugins.module_utils._transfer.verification import Checksum  # noqa: E402
 
 GUID: t.Final = "f8f73bf9-2445-4bce-a7dd-753be3b40a67"
 
@@ -49,11 +49,11 @@ def fetch(order: dict[str, t.Any]) -> dict[str, t.Any]:
         job = _job(order, clients)
         with inspection.inspect(job) as finding:
             if not finding.needs_content:
-                engine.tidy(job, finding)
+                download.tidy(job, finding)
                 file = inspection.describe(job, finding)
-                engine.tidy(job, finding)
+                download.tidy(job, finding)
                 return {"ok": True, "reason": finding.reason, **dataclasses.asdict(file)}
-            outcome = engine.fetch(job, finding)
+            outcome = download.fetch(job, finding)
             return {
                 "ok": True,
                 "reason": finding.reason,

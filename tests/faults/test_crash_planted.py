@@ -15,8 +15,8 @@ import typing as t
 
 import pytest
 
-from ansible_collections.storware.backup.plugins.module_utils._transfer.claim import stem_of
-from ansible_collections.storware.backup.plugins.module_utils._transfer.receipt import receipt_name
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store.lock import stem_of
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store.receipt import receipt_name
 from tests.faults import crash_runs, driver
 from tests.faults.crash_runs import NOBODY, Copies, Program, partial_size, wait_until
 from tests.faults.crash_server import MIB, Content, Server, serving

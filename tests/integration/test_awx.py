@@ -11,7 +11,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.storware.backup.plugins.module_utils import _options
+from ansible_collections.storware.backup.plugins.module_utils import _argspec
 from tests.simulator.credentials import TOKEN
 from tests.simulator.process import Simulator
 from tests.support.ansible import Ansible
@@ -26,10 +26,10 @@ PEOPLE: Json = {"fetch_content_protected_entities": "alice@example.com\n\n bob@e
 def test_the_credential_has_every_option_of_a_connection_that_lasts() -> None:
     credential = generated("credential_type.yml")
     fields = {field["id"]: field for field in credential["inputs"]["fields"]}
-    assert fields.keys() == {option.name for option in _options.CONNECTION} - {"session"}
+    assert fields.keys() == {option.name for option in _argspec.CONNECTION} - {"session"}
     assert {name for name, field in fields.items() if field.get("secret")} == {"password", "token"}
     assert credential["injectors"]["env"].keys() == {
-        option.environment for option in _options.CONNECTION if option.name != "session"
+        option.environment for option in _argspec.CONNECTION if option.name != "session"
     }
 
 

@@ -9,7 +9,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.storware.backup.plugins.module_utils import _options
+from ansible_collections.storware.backup.plugins.module_utils import _argspec
 from tests.simulator.process import Simulator
 from tests.support import examples
 from tests.support.modules import connect, prepare, run_module
@@ -232,7 +232,7 @@ def test_credentials_come_from_the_environment(simulator: Simulator) -> None:
         "STORWARE_CA_PATH": str(simulator.ca_path),
         "STORWARE_TOKEN": simulator.token,
     }
-    result = run_module("cloud_download_info", _options.resolve({}, {}, environment))
+    result = run_module("cloud_download_info", _argspec.resolve({}, {}, environment))
     assert not result.get("failed"), result
     assert simulator.counters()["calls"]["POST /session/login-with-token"] == 1
 

@@ -13,7 +13,7 @@ import typing as t
 import pytest
 import yaml
 
-from ansible_collections.storware.backup.plugins.module_utils._api import failures
+from ansible_collections.storware.backup.plugins.module_utils._api import errors
 from tests.harness import tree
 from tests.simulator.process import Simulator
 from tests.support.ansible import Ansible
@@ -101,10 +101,10 @@ _OF_WRITING = {"ambiguous_create", "prepare_failed", "delete_failed", "wait_time
 
 @pytest.mark.parametrize("module", ["cloud_download", "cloud_download_info", "protected_entity_info"])
 def test_every_code_of_an_error_is_documented(module: str) -> None:
-    own = [_UTILS / name for name in ("_cloud_download.py", "_errors.py", "_interrupts.py", "_module.py")]
+    own = [_UTILS / name for name in ("_cloud_download.py", "_errors.py", "_signals.py", "_module.py")]
     text = "".join(path.read_text(encoding="utf-8") for path in [*own, *(_UTILS / "_api").glob("*.py")])
     codes = set(re.findall(r"\bcode(?:: str)?[ =]+\"(\w+)\"", text)) - {"api"}  # what ApiError has before it is told
-    codes |= {code for code, _hint in failures._STATUSES.values()} | {"http_status", "server_error", "internal"}
+    codes |= {code for code, _hint in errors._STATUSES.values()} | {"http_status", "server_error", "internal"}
     codes |= {
         "unreachable",
         "authentication_failed",

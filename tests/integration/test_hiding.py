@@ -25,7 +25,7 @@ import trustme
 import urllib3
 import yaml
 
-from ansible_collections.storware.backup.plugins.module_utils import _options
+from ansible_collections.storware.backup.plugins.module_utils import _argspec
 from tests.secrets import cases
 from tests.secrets.scanner import Scanner
 from tests.secrets.shapes import ENCODINGS, SHAPES, Shape
@@ -75,7 +75,7 @@ def test_s2_a_secret_of_any_shape_reaches_the_server_as_it_is(shape: Shape, way:
             result = run_module(INFO, {**options, "token": secret})
         else:
             del options["password"]
-            result = run_module(INFO, _options.resolve(options, {}, {"STORWARE_PASSWORD": secret}))
+            result = run_module(INFO, _argspec.resolve(options, {}, {"STORWARE_PASSWORD": secret}))
     good(result)
     assert json.loads(server.requests[0].body)["token" if way == "token" else "password"] == secret
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.storware.backup.plugins.module_utils import _cloud_download, _options
+from ansible_collections.storware.backup.plugins.module_utils import _argspec, _cloud_download
 from ansible_collections.storware.backup.plugins.module_utils._api import client, transport
 from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
 from tests.simulator.process import Simulator
@@ -126,7 +126,7 @@ def _write(simulator: Simulator, turns: _Turns, who: bool, options: Json, result
             return turns.take(who, lambda: super(Taking, self).send(*arguments, **named))
 
     try:
-        connection = _options.connection({**_DEFAULTS, **connect(simulator)})
+        connection = _argspec.connection({**_DEFAULTS, **connect(simulator)})
         with client.Client(connection) as session:
             session._transport = Taking(connection, lambda secret: None)
             results[who] = _cloud_download.ensure(session, options, False, lambda warning: None, lambda text: None)
@@ -136,7 +136,7 @@ def _write(simulator: Simulator, turns: _Turns, who: bool, options: Json, result
         turns.leave(who)
 
 
-_DEFAULTS = {option.name: option.default for option in _options.CONNECTION}
+_DEFAULTS = {option.name: option.default for option in _argspec.CONNECTION}
 
 
 def _params(people: list[str], mode: str, state: str) -> Json:

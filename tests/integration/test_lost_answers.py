@@ -9,10 +9,10 @@ import typing as t
 
 import pytest
 
-from ansible_collections.storware.backup.plugins.module_utils._api import creating
+from ansible_collections.storware.backup.plugins.module_utils._api import create
 from ansible_collections.storware.backup.plugins.module_utils._api.cloud_downloads import Wanted
-from ansible_collections.storware.backup.plugins.module_utils._api.creating import Creator
-from ansible_collections.storware.backup.plugins.module_utils._api.wire import Task
+from ansible_collections.storware.backup.plugins.module_utils._api.create import Creator
+from ansible_collections.storware.backup.plugins.module_utils._api.models import Task
 from tests.contract.client import Client
 from tests.simulator.process import Simulator
 from tests.support.modules import connect, prepare, run_module
@@ -24,7 +24,7 @@ SETTLE = 1.5  # real seconds; the simulator's clock makes 75 out of them
 
 @pytest.fixture(autouse=True)
 def _quick_to_settle(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(creating, "SETTLE", SETTLE)
+    monkeypatch.setattr(create, "SETTLE", SETTLE)
 
 
 def ensure(options: t.Mapping[str, t.Any], **settings: t.Any) -> dict[str, t.Any]:

@@ -19,7 +19,7 @@ import uuid
 
 import pytest
 
-from ansible_collections.storware.backup.plugins.module_utils import _background
+from ansible_collections.storware.backup.plugins.module_utils import _detached
 from tests.simulator.process import Simulator
 from tests.support.ansible import Ansible, Run
 from tests.support.fleet import ALICE, PEOPLE, Fleet
@@ -80,7 +80,7 @@ def test_a_fetch_tells_how_far_it_is(
     assert 0.25 < float(number) * {"KiB": 1 / 1024, "MiB": 1}[unit] < 1.5  # MiB/s
     (result,) = run.of(f"storware.backup.{CONTENT}")
     assert sha256(pathlib.Path(result.result["path"])) == simulator.content(large)["sha256"]
-    assert _background.KEY not in run.output
+    assert _detached.KEY not in run.output
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_several_hosts_tell_of_themselves(fleet: Fleet) -> None:
 
 
 def _visit(work: str, seconds: float, patience: float = 60) -> dict[str, str]:
-    return {_background.ENVIRONMENT: json.dumps(_background.Visit(work, seconds, patience, "~/.ansible/tmp")._asdict())}
+    return {_detached.ENVIRONMENT: json.dumps(_detached.Visit(work, seconds, patience, "~/.ansible/tmp")._asdict())}
 
 
 def _said(options: Json, work: str, seconds: float, patience: float = 60) -> Json:
@@ -172,9 +172,9 @@ def test_visits_bring_the_result_of_one_run(simulator: Simulator, tmp_path: path
     standings = []
     for _number in range(10):
         said = _said(options, work, 1)
-        if _background.KEY not in said:
+        if _detached.KEY not in said:
             break
-        standings.append(said[_background.KEY]["text"])
+        standings.append(said[_detached.KEY]["text"])
     assert good(said)["changed"]
     assert standings
     assert simulator.counters()["calls"]["POST /session/login"] == 1
@@ -224,19 +224,19 @@ def test_work_that_was_killed_is_told_as_lost(simulator: Simulator, tmp_path: pa
     options, work = _slow(simulator, tmp_path, large), uuid.uuid4().hex
     process = _begun(options, tmp_path, work)
     os.kill(_worker(work)["pid"], signal.SIGKILL)
-    assert finished(process) == {_background.KEY: {"lost": True}}
+    assert finished(process) == {_detached.KEY: {"lost": True}}
 
 
 def test_what_killed_work_has_left_is_removed_after_a_day(tmp_path: pathlib.Path) -> None:
     """By the next one of this user; what others could have made there is not touched."""
     place = _place()
     place.mkdir(parents=True)
-    left = {age: place / f"{_background.PREFIX}{uuid.uuid4().hex}" for age in (25, 23)}
+    left = {age: place / f"{_detached.PREFIX}{uuid.uuid4().hex}" for age in (25, 23)}
     for age, state in left.items():
         state.mkdir(mode=0o700)
         (state / "worker").touch()
         os.utime(state, (time.time() - age * 3600,) * 2)
-    other = place / f"{_background.PREFIX}{uuid.uuid4().hex}"
+    other = place / f"{_detached.PREFIX}{uuid.uuid4().hex}"
     other.symlink_to(tmp_path)
     finished(start_module("cloud_download_content_info", {"path": str(tmp_path)}, _visit(uuid.uuid4().hex, 10)))
     assert set(place.iterdir()) == {left[23], other}
@@ -247,7 +247,7 @@ def test_what_killed_work_has_left_is_removed_after_a_day(tmp_path: pathlib.Path
 def test_work_that_nobody_visits_ends_by_itself(simulator: Simulator, tmp_path: pathlib.Path, large: str) -> None:
     options = connect(simulator, guid=large, dest=str(tmp_path), max_rate=SLOWLY // 4)
     work = uuid.uuid4().hex
-    assert _background.KEY in _said(options, work, 0.5, 2)
+    assert _detached.KEY in _said(options, work, 0.5, 2)
     started = time.monotonic()
     wait_until(lambda: simulator.counters()["open_sessions"] == 0, 10)
     assert time.monotonic() - started >= 1

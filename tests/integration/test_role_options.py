@@ -15,7 +15,7 @@ import typing as t
 import pytest
 import yaml
 
-from ansible_collections.storware.backup.plugins.module_utils import _options
+from ansible_collections.storware.backup.plugins.module_utils import _argspec
 from ansible_collections.storware.backup.plugins.plugin_utils import _normalization, _role_options
 from tests.awx_content import CONTENT
 from tests.harness import tree
@@ -121,7 +121,7 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
     ],
 )
 def test_a_text_for_a_modules_list_follows_ansibles_comma_unless_it_has_lines(text: str, items: list[str]) -> None:
-    assert _options.text_items(text, commas=True) == items
+    assert _argspec.text_items(text, commas=True) == items
 
 
 def test_every_list_of_a_module_takes_a_text() -> None:

@@ -17,7 +17,7 @@ import typing as t
 import pytest
 import yaml
 
-from ansible_collections.storware.backup.plugins.module_utils import _options
+from ansible_collections.storware.backup.plugins.module_utils import _argspec
 from ansible_collections.storware.backup.plugins.modules import session as session_module
 from tests.simulator.process import Simulator
 from tests.support.ansible import Ansible
@@ -96,10 +96,10 @@ def test_the_environment_gives_session_and_login(simulator: Simulator) -> None:
     session = opened(simulator)
     environment = {"STORWARE_SESSION": session, "STORWARE_PASSWORD": simulator.password}
     options = server_of(simulator)
-    assert run_module("session", _options.resolve(options, {}, environment))["session"] == session
+    assert run_module("session", _argspec.resolve(options, {}, environment))["session"] == session
     simulator.drop_sessions()
     environment["STORWARE_USERNAME"] = simulator.username
-    assert run_module("session", _options.resolve(options, {}, environment))["opened"]
+    assert run_module("session", _argspec.resolve(options, {}, environment))["opened"]
 
 
 @pytest.mark.fault("U1")

@@ -16,8 +16,8 @@ import urllib.parse
 import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils import _cloud_download
-from ansible_collections.storware.backup.plugins.module_utils._api import creating, paging, wire
-from ansible_collections.storware.backup.plugins.module_utils._api.waiter import Waiting
+from ansible_collections.storware.backup.plugins.module_utils._api import create, models, pagination
+from ansible_collections.storware.backup.plugins.module_utils._api.polling import Waiting
 from tests.contract.client import Client
 from tests.simulator.process import Simulator
 from tests.support.answers import Answer, AnsweringServer, Request, answering
@@ -32,7 +32,7 @@ Json = dict[str, t.Any]
 
 @pytest.fixture(autouse=True)
 def _quick_to_settle(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(creating, "SETTLE", 1.0)
+    monkeypatch.setattr(create, "SETTLE", 1.0)
 
 
 def good(result: Json) -> Json:
@@ -81,7 +81,9 @@ def test_downloads_that_are_ready_are_progress_although_no_task_says_how_far_it_
     simulator: Simulator, stepping: list[_Stepping], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One after the other, each in less than wait_timeout, and all of them in more."""
-    monkeypatch.setattr(wire, "task", lambda record, where, task=wire.task: task({**record, "progress": None}, where))
+    monkeypatch.setattr(
+        models, "task", lambda record, where, task=models.task: task({**record, "progress": None}, where)
+    )
     simulator.switch(queue_seconds=0)
     for number, person in enumerate((ALICE, BOB, CAROL), 1):
         simulator.switch(run_seconds=45 * number)
@@ -397,7 +399,7 @@ def test_pages_that_misbehave_lose_and_double_nothing(simulator: Simulator, quir
 
 @pytest.mark.fault("H38")
 def test_a_list_without_end_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(paging, "MAX_PAGES", 50)
+    monkeypatch.setattr(pagination, "MAX_PAGES", 50)
     numbers = iter(range(10**9))
 
     def endless(request: Request) -> Answer:

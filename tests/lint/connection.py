@@ -1,19 +1,19 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lists of connection options that are written by hand are those of plugins/module_utils/_options.py."""
+"""The lists of connection options that are written by hand are those of plugins/module_utils/_argspec.py."""
 
 from __future__ import annotations
 
 import re
 import typing as t
 
-from ansible_collections.storware.backup.plugins.module_utils import _options
+from ansible_collections.storware.backup.plugins.module_utils import _argspec
 from tests.harness import tree
 from tests.lint import AGAIN
 from tests.support import documentation
 
-_TABLE: t.Final = "plugins/module_utils/_options.py"
+_TABLE: t.Final = "plugins/module_utils/_argspec.py"
 _FRAGMENT: t.Final = "plugins/doc_fragments/connection.py"
 _DOCUMENTED_BY: t.Final = "plugins/modules/cloud_download_info.py"  # any module with the fragment
 _NOT_AN_OPTION: t.Final = "STORWARE_BACKUP_"  # of the collection's own processes
@@ -27,7 +27,7 @@ def problems() -> list[str]:
 def _of_fragment() -> list[str]:
     documented = documentation.plugins(tree.ROOT)[_DOCUMENTED_BY]
     found = []
-    for option in _options.CONNECTION:
+    for option in _argspec.CONNECTION:
         about = documented.get(option.name, {})
         if (about.get("type"), about.get("default")) != (option.type, option.default):
             found.append(
@@ -42,13 +42,13 @@ def _of_fragment() -> list[str]:
     return found
 
 
-def _default(option: _options.Option) -> str:
+def _default(option: _argspec.Option) -> str:
     return "" if option.default is None else f" and `default: {str(option.default).lower()}`"
 
 
 def _of_role() -> list[str]:
     role = documentation.entry_points(tree.ROOT)["main"]["fetch_content_connection"]["options"]
-    table = {option.name: (option.type, option.secret) for option in _options.CONNECTION}
+    table = {option.name: (option.type, option.secret) for option in _argspec.CONNECTION}
     listed = {name: (about.get("type"), about.get("no_log", False)) for name, about in role.items()}
     return [
         f"{documentation.ROLE_SPECS}: the option {name} of fetch_content_connection is not what {_TABLE} has: write it "
@@ -60,7 +60,7 @@ def _of_role() -> list[str]:
 
 def _of_texts() -> list[str]:
     """An option that got another name keeps no old one in pages and descriptions."""
-    known = {option.environment for option in _options.CONNECTION}
+    known = {option.environment for option in _argspec.CONNECTION}
     places = [*tree.ROOT.glob("*.md"), *(tree.ROOT / "docs").glob("*.md"), *(tree.ROOT / "plugins").rglob("*.py")]
     named = ((path, set(re.findall(r"\bSTORWARE_[A-Z_]*[A-Z]\b", path.read_text(encoding="utf-8")))) for path in places)
     return [

@@ -13,7 +13,7 @@ import unittest.mock
 
 from ansible.module_utils import basic
 
-from ansible_collections.storware.backup.plugins.module_utils import _options
+from ansible_collections.storware.backup.plugins.module_utils import _argspec
 from tests.harness import tree
 from tests.lint import AGAIN
 from tests.support import documentation
@@ -52,7 +52,7 @@ def _taken(file: pathlib.PurePath) -> set[str]:
     kind = file.parent.name
     if kind == "event_source":
         own = documentation.literal(tree.ROOT / file, "_OWN")
-        return {option.name for option in _options.CONNECTION} | set(own) - {"eda_feedback_queue"}  # not the user's
+        return {option.name for option in _argspec.CONNECTION} | set(own) - {"eda_feedback_queue"}  # not the user's
     plugin = importlib.import_module(f"{_PACKAGE}.{kind}.{file.stem}")
     if kind == "filter":
         _value, *options = inspect.signature(plugin.FilterModule().filters()[file.stem]).parameters

@@ -13,7 +13,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.storware.backup.plugins.module_utils._api import creating
+from ansible_collections.storware.backup.plugins.module_utils._api import create
 from tests.secrets import cases, faults
 from tests.secrets.cases import Case
 from tests.secrets.channels import logged
@@ -28,7 +28,7 @@ Servers = dict[bool, Server]  # by whether they speak TLS
 
 @pytest.fixture(autouse=True)
 def _quick_to_settle(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(creating, "SETTLE", 0.05)  # what is lost is looked for in this time, and asked for again
+    monkeypatch.setattr(create, "SETTLE", 0.05)  # what is lost is looked for in this time, and asked for again
 
 
 @pytest.fixture(scope="module")

@@ -22,10 +22,11 @@ import typing as t
 
 import pytest
 
-from ansible_collections.storware.backup.plugins.module_utils._api import decoding, paging
+from ansible_collections.storware.backup.plugins.module_utils._api import decoding, pagination
 from ansible_collections.storware.backup.plugins.module_utils._api.client import Client
 from ansible_collections.storware.backup.plugins.module_utils._api.transport import MAX_BODY, Answer
-from ansible_collections.storware.backup.plugins.module_utils._transfer import headers, ziparchive
+from ansible_collections.storware.backup.plugins.module_utils._transfer import zip_check
+from ansible_collections.storware.backup.plugins.module_utils._transfer.http import metadata
 from ansible_collections.storware.backup.plugins.module_utils._transfer.structure import Damaged, no_limit
 from ansible_collections.storware.backup.plugins.plugin_utils import _results
 from tests.security.hostile import HostileServer, Measured, endless, head, reply, run_measured, sending
@@ -136,12 +137,12 @@ def test_legal_lists_stay_well_inside() -> None:
     times = {"backupTime": 1767225600000, "snapshotTime": 1767225600000, "size": 2**40, "status": {"name": "SUCCESS"}}
     kept = {f"field{number}": number for number in range(20)}
     record = {"guid": GUID, "mode": {"name": "M"}, "backup": {"guid": GUID, "protectedEntity": entity, **times}, **kept}
-    for count in (paging.PAGE_SIZE, 10_000):
+    for count in (pagination.PAGE_SIZE, 10_000):
         page = json.dumps([record] * count).encode()
-        assert len(page) < MAX_BODY / 3 or count > paging.PAGE_SIZE
+        assert len(page) < MAX_BODY / 3 or count > pagination.PAGE_SIZE
         assert len(page) < MAX_BODY
         assert decoding.count_values(page) < decoding.MAX_VALUES
-    assert 10 * decoding.count_values(page) < paging.MAX_VALUES  # a list of 100,000
+    assert 10 * decoding.count_values(page) < pagination.MAX_VALUES  # a list of 100,000
 
 
 def test_pages_without_end_have_one() -> None:
@@ -154,8 +155,8 @@ def test_pages_without_end_have_one() -> None:
         def get(self, _path: str, _query: object, _doing: str, _deadline: float) -> Answer:
             return Answer(200, [{"guid": uuid_of(next(numbers))}], None, 0, decoding.MAX_VALUES)
 
-    with pytest.raises(paging.IncompleteList, match="or 5000000 values"):
-        paging.drain(t.cast(Client, Endless()), "/x", [], "list")
+    with pytest.raises(pagination.IncompleteList, match="or 5000000 values"):
+        pagination.drain(t.cast(Client, Endless()), "/x", [], "list")
     assert next(numbers) == 11
 
 
@@ -202,7 +203,7 @@ def test_cookies_do_not_cost_a_search_for_megabytes_of_secrets() -> None:
 def test_header_fields_are_read_in_time() -> None:
     """Six MB of letters took minutes of a search for a digest in them."""
     started = time.process_time()
-    assert headers.claims({"Repr-Digest": "a" * (6 * MIB), "Content-Disposition": ";a" * MIB}).digest is None
+    assert metadata.claims({"Repr-Digest": "a" * (6 * MIB), "Content-Disposition": ";a" * MIB}).digest is None
     assert time.process_time() - started < 20  # some 0.2
 
 
@@ -333,7 +334,7 @@ def seconds_of_check(data: bytes) -> float:
     try:
         os.write(fd, data)
         started = time.process_time()
-        ziparchive.check(fd, len(data), True, no_limit)
+        zip_check.check(fd, len(data), True, no_limit)
         return time.process_time() - started
     finally:
         os.close(fd)
@@ -349,7 +350,7 @@ def test_a_directory_out_of_order_costs_no_more_than_one_in_order() -> None:
 
 
 def test_more_entries_out_of_order_than_can_be_sorted_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ziparchive, "_MOST_UNORDERED", 99)
+    monkeypatch.setattr(zip_check, "_MOST_UNORDERED", 99)
     size = len(local())
     for count, is_good in ((99, True), (100, False)):
         data = archive([Line(number * size) for number in range(count)][::-1], local() * count)

@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from ansible_collections.storware.backup.plugins.module_utils._transfer import receipt
-from ansible_collections.storware.backup.plugins.module_utils._transfer.receipt import Receipt
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store import receipt
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store.receipt import Receipt
 from tests.security.hostile import (
     Behaviour,
     HostileServer,

@@ -15,7 +15,7 @@ import typing as t
 import pytest
 import yaml
 
-from ansible_collections.storware.backup.plugins.module_utils._transfer import receipt
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store import receipt
 from ansible_collections.storware.backup.plugins.plugin_utils import _results
 from tests.harness import tree
 from tests.simulator.process import Simulator

@@ -27,11 +27,11 @@ import zipfile
 
 import pytest
 
-from ansible_collections.storware.backup.plugins.module_utils import _background, _copying, _news
+from ansible_collections.storware.backup.plugins.module_utils import _copying, _detached
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError
-from ansible_collections.storware.backup.plugins.module_utils._transfer import receipt
-from ansible_collections.storware.backup.plugins.module_utils._transfer.life import Writer
-from ansible_collections.storware.backup.plugins.plugin_utils import _handing
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store import receipt
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store.process import Writer
+from ansible_collections.storware.backup.plugins.plugin_utils import _change_feed, _file_chunks
 from tests.harness import tree
 from tests.simulator.process import Simulator
 from tests.support.ansible import Ansible
@@ -92,7 +92,7 @@ def test_another_user_who_is_faster_than_a_module_does_not_stop_its_progress(
 
 
 def _visit(place: pathlib.Path, work: str, seconds: float = 1.0) -> dict[str, str]:
-    return {_background.ENVIRONMENT: json.dumps(_background.Visit(work, seconds, 60.0, str(place))._asdict())}
+    return {_detached.ENVIRONMENT: json.dumps(_detached.Visit(work, seconds, 60.0, str(place))._asdict())}
 
 
 @pytest.mark.parametrize("way", ["a link", "a directory", "their temporary directory", "everybody's"])
@@ -289,7 +289,7 @@ def test_what_another_user_has_planted_in_a_spool_is_not_handed_over(shared: pat
 _CUT: t.Final = """
 import sys
 from ansible_collections.storware.backup.plugins.plugin_utils import _handing
-_handing.Pieces(sys.argv[1]).cut(0, 100, sys.stdout.buffer)
+_file_chunks.Pieces(sys.argv[1]).cut(0, 100, sys.stdout.buffer)
 sys.stdout.flush()
 """
 
@@ -297,7 +297,7 @@ sys.stdout.flush()
 def test_a_spool_of_ours_is_handed_over(shared: pathlib.Path) -> None:
     piece, content = io.BytesIO(), b"mail" * 1000
     (shared / "mail.zip").write_bytes(content)
-    assert _handing.Pieces(str(shared / "mail.zip")).cut(0, MIB, piece) == hashlib.sha256(content).hexdigest()
+    assert _file_chunks.Pieces(str(shared / "mail.zip")).cut(0, MIB, piece) == hashlib.sha256(content).hexdigest()
     assert piece.getvalue() == content
 
 
@@ -321,7 +321,7 @@ def test_a_cursor_that_another_user_could_write_is_not_believed(
     cursor_of: t.Callable[[pathlib.Path], Json], shared: pathlib.Path, way: str
 ) -> None:
     """With all failures in it they hide events, and with none they have them told again."""
-    text, path = _news.State(SERVER).as_text(), shared / "cursor"
+    text, path = _change_feed.State(SERVER).as_text(), shared / "cursor"
     if way == "a link":
         (shared / "other").write_text(text)
         run_as_stranger('ln -s "$1" "$2"', shared / "other", path)
@@ -360,9 +360,9 @@ def test_a_cursor_of_ours_is_kept_where_others_can_write(
     victim = shared / "victim"
     victim.write_text("precious")
     run_as_stranger('ln -s "$1" "$2"', victim, shared / "cursor")
-    cursor.save(_news.State(SERVER))
+    cursor.save(_change_feed.State(SERVER))
     assert victim.read_text() == "precious"
-    assert cursor.load(SERVER) == _news.State(SERVER)
+    assert cursor.load(SERVER) == _change_feed.State(SERVER)
 
 
 def test_a_report_is_ours_whatever_another_user_has_planted_in_its_place(

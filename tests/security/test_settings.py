@@ -12,7 +12,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.storware.backup.plugins.module_utils import _options
+from ansible_collections.storware.backup.plugins.module_utils import _argspec
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError
 from tests.simulator.process import Simulator
 from tests.support.ansible import Ansible
@@ -37,7 +37,7 @@ def resolve(**levels: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         }
         variables = {f"STORWARE_{name.upper()}": value for name, value in given.items()}
         settings.append(given if level == "options" else variables)
-    return _options.resolve(*settings)
+    return _argspec.resolve(*settings)
 
 
 PAIRS: t.Final = list(itertools.combinations(LEVELS, 2))  # the upper and the lower one

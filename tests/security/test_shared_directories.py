@@ -21,11 +21,11 @@ import typing as t
 
 import pytest
 
-from ansible_collections.storware.backup.plugins.module_utils import _content
+from ansible_collections.storware.backup.plugins.module_utils import _file_content
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError, StorwareError
-from ansible_collections.storware.backup.plugins.module_utils._transfer import receipt
-from ansible_collections.storware.backup.plugins.module_utils._transfer.directory import Directory
-from ansible_collections.storware.backup.plugins.plugin_utils import _handing
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store import receipt
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store.directory import Directory
+from ansible_collections.storware.backup.plugins.plugin_utils import _file_chunks
 from tests.faults import driver
 from tests.faults.crash_runs import Copies
 from tests.faults.crash_server import MIB, Content, serving
@@ -161,14 +161,14 @@ def test_the_controller_hands_over_nothing_of_others(shared: pathlib.Path) -> No
     plant(shared / "mail.zip", GUID, permissions=0o644)
     for src in (shared, shared / "mail.zip"):
         with pytest.raises(OptionError, match="of this user or root"):
-            _handing.found(str(src), GUID)
+            _file_chunks.found(str(src), GUID)
 
 
 @pytest.mark.parametrize("what", ["a FIFO", "a symbolic link"])
 def test_the_controller_reads_no_special_files(unsticky: pathlib.Path, what: str) -> None:
     """In the place of a file that has a receipt of ours; a FIFO would hold the controller up for ever."""
     _bring(unsticky, GUID, zip_bytes({"a": b"a"}))
-    path, whole = _handing.found(str(unsticky), GUID)
+    path, whole = _file_chunks.found(str(unsticky), GUID)
     command = "mkfifo" if what == "a FIFO" else "ln -s /etc/shadow"
     run_as_stranger(f'rm -f "$1"; {command} "$1"', path)
     failures: list[Exception] = []
@@ -176,7 +176,7 @@ def test_the_controller_reads_no_special_files(unsticky: pathlib.Path, what: str
     def cut() -> None:
         try:
             with tempfile.TemporaryFile() as piece:
-                _handing.Pieces(path).cut(0, whole.size, t.cast(t.BinaryIO, piece))
+                _file_chunks.Pieces(path).cut(0, whole.size, t.cast(t.BinaryIO, piece))
         except OSError as error:
             failures.append(error)
 
@@ -293,7 +293,7 @@ def test_attributes_do_not_reach_what_is_put_in_the_place_of_a_file(
         for name in ("chmod", "fchmod"):
             monkeypatch.setattr(os, name, swapping(getattr(os, name)))
     else:
-        monkeypatch.setattr(_content, "_unchanged", swapping(_content._unchanged))
+        monkeypatch.setattr(_file_content, "_unchanged", swapping(_file_content._unchanged))
     fetch(simulator, unsticky, guid, mode="0644")
     swap()
     there = victim if what == "symbolic link" else target

@@ -12,7 +12,7 @@ from unittest import mock
 
 from ansible_collections.storware.backup.plugins.module_utils import _cloud_download
 from ansible_collections.storware.backup.plugins.module_utils._api import client
-from ansible_collections.storware.backup.plugins.module_utils._api.waiter import Tell, Waiting
+from ansible_collections.storware.backup.plugins.module_utils._api.polling import Tell, Waiting
 from tests.simulator.process import Simulator
 
 

@@ -186,7 +186,7 @@ PLANTED: t.Final[dict[str, tuple[list[tuple[str, str, str]], list[str]]]] = {
     "a connection option is only in the table": (
         [
             (
-                "plugins/module_utils/_options.py",
+                "plugins/module_utils/_argspec.py",
                 '    Option("timeout"',
                 '    Option("region", "STORWARE_REGION"),\n    Option("timeout"',
             )
@@ -195,7 +195,7 @@ PLANTED: t.Final[dict[str, tuple[list[tuple[str, str, str]], list[str]]]] = {
             *["^(plugins/modules|extensions/eda/plugins/event_source)/.*: the option region is taken and not doc"] * 6,
             "^plugins/doc_fragments/connection.py: the option region has not the type and the default",
             r"^plugins/doc_fragments/connection.py: .*: write E\(STORWARE_REGION\) into its description",
-            f"^{SPECS}: the option region of fetch_content_connection is not what plugins/module_utils/_options.py has",
+            f"^{SPECS}: the option region of fetch_content_connection is not what plugins/module_utils/_argspec.py has",
         ],
     ),
     "a page names an environment variable that is gone": (

@@ -12,7 +12,8 @@ import typing as t
 import pytest
 import requests
 
-from ansible_collections.storware.backup.plugins.module_utils._transfer import headers, names
+from ansible_collections.storware.backup.plugins.module_utils._transfer.http import metadata
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store import filenames
 from tests.support.raw import saying, talking
 
 FALLBACK: t.Final = "GUID.zip"
@@ -111,7 +112,7 @@ def file_name(field: bytes) -> str:
     with talking(saying(answer)) as server, requests.Session() as session:
         session.trust_env = False
         received = session.get(server.url, timeout=60).headers
-    return names.safe_name(headers.claims(received).name, FALLBACK)
+    return filenames.safe_name(metadata.claims(received).name, FALLBACK)
 
 
 @pytest.mark.fault("A13")

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
-from . import paging, wire
-from .paging import Reader
+from . import models, pagination
+from .pagination import Reader
 
 # Up to here one call an entity is cheaper than all backups of a type.
 _FEW_ENTITIES: t.Final = 5
@@ -16,7 +16,7 @@ _FEW_ENTITIES: t.Final = 5
 
 def latest(
     reader: Reader, entities: t.Iterable[str], types: t.Sequence[str], statuses: t.Collection[str]
-) -> dict[str, wire.Backup]:
+) -> dict[str, models.Backup]:
     """The latest backup with one of the statuses for each entity (guids); entities without one are left out.
 
     The entities are of these types. The number of calls does not grow with theirs, only with the pages.
@@ -28,14 +28,14 @@ def latest(
     return _newest(wanted, (_listed(reader, "protected-entity-type", type_, statuses) for type_ in types))
 
 
-def newest_first(reader: Reader, entity: str) -> list[wire.Backup]:
+def newest_first(reader: Reader, entity: str) -> list[models.Backup]:
     """All backups of an entity (guid), whatever their status."""
     return sorted(_listed(reader, "protected-entity", entity, ()), key=_taken, reverse=True)
 
 
-def _newest(wanted: t.AbstractSet[str], lists: t.Iterable[list[wire.Backup]]) -> dict[str, wire.Backup]:
+def _newest(wanted: t.AbstractSet[str], lists: t.Iterable[list[models.Backup]]) -> dict[str, models.Backup]:
     """Reads as many of the lists as are needed."""
-    newest: dict[str, wire.Backup] = {}
+    newest: dict[str, models.Backup] = {}
     for backups in lists:
         for backup in backups:
             guid = backup.protected_entity.guid if backup.protected_entity else None
@@ -46,14 +46,14 @@ def _newest(wanted: t.AbstractSet[str], lists: t.Iterable[list[wire.Backup]]) ->
     return newest
 
 
-def _listed(reader: Reader, parameter: str, value: str, statuses: t.Collection[str]) -> list[wire.Backup]:
+def _listed(reader: Reader, parameter: str, value: str, statuses: t.Collection[str]) -> list[models.Backup]:
     """Those with one of the statuses, all when there are none."""
     query = [(parameter, value), *(("status", status) for status in statuses)]
-    records = paging.drain(reader, "/backups", query, "list backups")
-    backups = [wire.backup(record, f"GET /backups: [{index}]") for index, record in enumerate(records)]
+    records = pagination.drain(reader, "/backups", query, "list backups")
+    backups = [models.backup(record, f"GET /backups: [{index}]") for index, record in enumerate(records)]
     return [backup for backup in backups if not statuses or backup.status in statuses]
 
 
-def _taken(backup: wire.Backup | None) -> str:
+def _taken(backup: models.Backup | None) -> str:
     """When the data was taken; ISO 8601 in UTC sorts as text."""
     return (backup.snapshot_time or backup.backup_time or "") if backup else ""

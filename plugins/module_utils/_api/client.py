@@ -10,9 +10,9 @@ import random
 import time
 import typing as t
 
-from .._options import Connection
-from . import failures, tls, wire
-from .failures import ApiError, Attempt
+from .._argspec import Connection
+from . import errors, models, tls
+from .errors import ApiError, Attempt
 from .transport import MAX_TIME, Answer, Transport
 
 if t.TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Client:
         connection: Connection,
         *,
         on_secret: t.Callable[[str], None] = lambda secret: None,
-        scrub: failures.Scrub = str,
+        scrub: errors.Scrub = str,
         undisturbed: t.Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
         sleep: t.Callable[[float], None] = time.sleep,
     ) -> None:
@@ -83,15 +83,15 @@ class Client:
         """Seconds that a list of many pages may take: as long as a single answer without a deadline."""
         return self._connection.timeout * MAX_TIME
 
-    def get(self, path: str, query: wire.Query, doing: str, deadline: float | None = None) -> Answer:
+    def get(self, path: str, query: models.Query, doing: str, deadline: float | None = None) -> Answer:
         """Read. doing completes the sentence "Cannot ..." in errors."""
         return self._answer("GET", path, doing, deadline, query=query)
 
-    def post(self, path: str, body: wire.Json, doing: str, deadline: float | None = None) -> Answer:
+    def post(self, path: str, body: models.Json, doing: str, deadline: float | None = None) -> Answer:
         """Create. Sent once: a lost answer raises ApiError with code ``response_lost``."""
         return self._answer("POST", path, doing, deadline, body=body)
 
-    def put(self, path: str, body: wire.Json, doing: str, deadline: float | None = None) -> Answer:
+    def put(self, path: str, body: models.Json, doing: str, deadline: float | None = None) -> Answer:
         """Change. Sent once, as POST."""
         return self._answer("PUT", path, doing, deadline, body=body)
 
@@ -172,7 +172,7 @@ class Client:
         if 200 <= response.status_code < 300 or response.status_code in accept:
             return
         with response:
-            raise failures.from_status(response, attempt, self._transport.start_of_body(response, attempt, deadline))
+            raise errors.from_status(response, attempt, self._transport.start_of_body(response, attempt, deadline))
 
     def _with_session(self, attempt: Attempt, once: t.Callable[[], T], deadline: float | None) -> T:
         """Call with the retries that its verb allows, and with a new session when the old one has ended."""
@@ -208,7 +208,7 @@ class Client:
                 ceiling = min(LONGEST_PAUSE, FIRST_PAUSE * 2**retry)
                 pause = max(random.uniform(0, ceiling), min(error.pause, LONGEST_PAUSE))
                 if deadline is not None and time.monotonic() + pause >= deadline:
-                    raise failures.deadline_passed(attempt, error) from error
+                    raise errors.deadline_passed(attempt, error) from error
                 self._sleep(pause)
         raise AssertionError("unreachable")
 
@@ -217,22 +217,22 @@ class Client:
             raise self._refused
         connection = self._connection
         if connection.token:
-            path, body = "/session/login-with-token", wire.token_body(connection.token)
+            path, body = "/session/login-with-token", models.token_body(connection.token)
         else:
-            path, body = "/session/login", wire.login_body(connection.username or "", connection.password or "")
+            path, body = "/session/login", models.login_body(connection.username or "", connection.password or "")
         attempt = self._attempt("log in", "POST", path)
         self._persist(attempt, lambda: self._log_in_once(attempt, body, deadline), _may_repeat_login, deadline)
 
-    def _log_in_once(self, attempt: Attempt, body: wire.Json, deadline: float | None) -> None:
+    def _log_in_once(self, attempt: Attempt, body: models.Json, deadline: float | None) -> None:
         with self._undisturbed(), self._transport.send(attempt, body=body, deadline=deadline) as response:
             words = self._transport.start_of_body(response, attempt, deadline)  # the connection can be used again
             if not 200 <= response.status_code < 300:
-                error = failures.from_login_status(response, attempt, words)
+                error = errors.from_login_status(response, attempt, words)
                 if error.code == "authentication_failed":
                     self._refused = error
                 raise error
             if not self._transport.cookies:
-                raise failures.no_session_cookie(response, attempt)
+                raise errors.no_session_cookie(response, attempt)
             self._has_session = self._owns_session = self._doubtful = True
 
     def _can_log_in(self) -> bool:
@@ -248,7 +248,7 @@ class Client:
 
 def _may_repeat(error: ApiError, attempt: Attempt) -> bool:
     in_vain = error.code == "response_lost" or error.status in RETRIED_STATUSES
-    return _never_arrived(error) or (in_vain and attempt.method in failures.SAFE_METHODS)
+    return _never_arrived(error) or (in_vain and attempt.method in errors.SAFE_METHODS)
 
 
 def _may_repeat_login(error: ApiError, _attempt: Attempt) -> bool:

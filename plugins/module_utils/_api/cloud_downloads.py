@@ -11,14 +11,14 @@ import uuid
 from dataclasses import dataclass, replace
 
 from .._errors import OptionError, StorwareError
-from . import backups, paging, tasks, wire
+from . import backups, models, pagination, tasks
 from .client import Client
-from .failures import ApiError
-from .paging import Reader, Within
-from .waiter import Waiting
+from .errors import ApiError
+from .pagination import Reader, Within
+from .polling import Waiting
 
 # Modes the same list may hold that are mounts, not downloads (the vendor's closed list without the download modes).
-_OTHER_MODES: t.Final = frozenset(wire.MODES) - frozenset(wire.DOWNLOAD_MODES)
+_OTHER_MODES: t.Final = frozenset(models.MODES) - frozenset(models.DOWNLOAD_MODES)
 # Filters by GUID, and the fields that show whether a record matches; the vendor prints records without any of these.
 _SHOWN: t.Final = ("protected_entity", "backup", "node")
 # Whether the server knows the backups of downloads is found out with the newest backups of a few entities.
@@ -32,12 +32,12 @@ _UNKNOWN: t.Final = (400, 404, 422)
 class Wanted:
     """One download somebody asks for. Backup and node are guids, None where any will do."""
 
-    entity: wire.Reference
+    entity: models.Reference
     mode: str
     backup: str | None = None
     node: str | None = None
 
-    def fits(self, download: wire.CloudDownload) -> bool:
+    def fits(self, download: models.CloudDownload) -> bool:
         """Whether this download is what is asked for."""
         return (
             download.protected_entity is not None
@@ -47,12 +47,12 @@ class Wanted:
             and (self.node is None or (download.node is not None and download.node.guid == self.node))
         )
 
-    def may_fit(self, download: wire.CloudDownload) -> bool:
+    def may_fit(self, download: models.CloudDownload) -> bool:
         """The same, where the record need not show the backup."""
         wanted = replace(self, backup=None) if download.backup is None else self
         return wanted.fits(download)
 
-    def undecided(self, download: wire.CloudDownload) -> bool:
+    def undecided(self, download: models.CloudDownload) -> bool:
         """Whether the record says too little to tell."""
         return (
             download.protected_entity is None
@@ -64,22 +64,22 @@ class Wanted:
 class Catalogue:
     """Downloads, found by what is wanted without comparing each with each."""
 
-    def __init__(self, downloads: t.Iterable[wire.CloudDownload]) -> None:
+    def __init__(self, downloads: t.Iterable[models.CloudDownload]) -> None:
         self.downloads = list(downloads)
-        self._by_entity: dict[str | None, list[wire.CloudDownload]] = {}
+        self._by_entity: dict[str | None, list[models.CloudDownload]] = {}
         for download in self.downloads:
             entity = download.protected_entity.guid if download.protected_entity else None
             self._by_entity.setdefault(entity, []).append(download)
 
-    def find(self, wanted: Wanted) -> list[wire.CloudDownload]:
+    def find(self, wanted: Wanted) -> list[models.CloudDownload]:
         """All that fit, in the server's order."""
         return [download for download in self._by_entity.get(wanted.entity.guid, ()) if wanted.fits(download)]
 
-    def possible(self, wanted: Wanted) -> list[wire.CloudDownload]:
+    def possible(self, wanted: Wanted) -> list[models.CloudDownload]:
         """All that fit, or may fit because nobody says of which backup they are."""
         return [download for download in self._by_entity.get(wanted.entity.guid, ()) if wanted.may_fit(download)]
 
-    def of(self, entity: str) -> list[wire.CloudDownload]:
+    def of(self, entity: str) -> list[models.CloudDownload]:
         """All of an entity, whatever their mode."""
         return list(self._by_entity.get(entity, ()))
 
@@ -91,7 +91,7 @@ class Catalogue:
 
 def list_all(
     reader: Reader, *, size: int | None = None, heeded: set[str] | None = None, **filters: t.Any
-) -> list[wire.CloudDownload]:
+) -> list[models.CloudDownload]:
     """All downloads that match the filters (options of ``wire.DOWNLOAD_FILTERS`` but page and size), each once.
 
     Records of modes that are no downloads are dropped unless that mode is asked for: the server's list may hold
@@ -99,14 +99,16 @@ def list_all(
 
     heeded: filters that the server has been seen to heed; more of them are added. Raises FilterIgnored.
     """
-    query = wire.download_query(filters)
-    records = paging.drain(reader, "/cloud-download", query, "list cloud downloads", size or paging.PAGE_SIZE)
+    query = models.download_query(filters)
+    records = pagination.drain(reader, "/cloud-download", query, "list cloud downloads", size or pagination.PAGE_SIZE)
     return _matching(reader, records, filters, set() if heeded is None else heeded)
 
 
-def list_page(reader: Reader, **filters: t.Any) -> list[wire.CloudDownload]:
+def list_page(reader: Reader, **filters: t.Any) -> list[models.CloudDownload]:
     """One page of the list, as the server cuts it. Raises as ``list_all`` does."""
-    records, _answer = paging.page(reader, "/cloud-download", wire.download_query(filters), "list cloud downloads")
+    records, _answer = pagination.page(
+        reader, "/cloud-download", models.download_query(filters), "list cloud downloads"
+    )
     return _matching(reader, records, filters, set())
 
 
@@ -118,7 +120,7 @@ class FilterIgnored(StorwareError):
     def __init__(self, option: str) -> None:
         super().__init__(
             f"Cannot tell which downloads match {option}: the records of GET /cloud-download do not show it, and the"
-            f" server ignores the filter {wire.DOWNLOAD_FILTERS[option]}",
+            f" server ignores the filter {models.DOWNLOAD_FILTERS[option]}",
             hint="Select the downloads with the option guid.",
         )
         self.option = option
@@ -135,11 +137,11 @@ class Identifier:
         self._reader = reader
         self._needs_backup = needs_backup
         self._finds_by_backup: bool | None = None  # downloads whose records do not show it
-        self._told: dict[str | None, wire.CloudDownload] = {}
+        self._told: dict[str | None, models.CloudDownload] = {}
         self._asked: dict[Wanted, frozenset[str | None]] = {}
         self._heeded: set[str] = set()
 
-    def catalogue(self, downloads: t.Sequence[wire.CloudDownload], wanted: t.Iterable[Wanted]) -> Catalogue:
+    def catalogue(self, downloads: t.Sequence[models.CloudDownload], wanted: t.Iterable[Wanted]) -> Catalogue:
         """These downloads as a catalogue in which everything wanted can be found.
 
         Asks only for what is wanted, found in no complete record, and may be one of the incomplete ones; and not
@@ -156,7 +158,9 @@ class Identifier:
             asked = True
         return self._completed(downloads) if asked else catalogue
 
-    def unsure(self, catalogue: Catalogue, wanted: t.Iterable[Wanted]) -> dict[Wanted, t.Sequence[wire.CloudDownload]]:
+    def unsure(
+        self, catalogue: Catalogue, wanted: t.Iterable[Wanted]
+    ) -> dict[Wanted, t.Sequence[models.CloudDownload]]:
         """The downloads of which nothing on the server says whether they fit, for all wanted that no other one fits.
 
         A server whose filter finds such downloads by another backup has said that they do not fit.
@@ -164,7 +168,7 @@ class Identifier:
         if self._needs_backup:
             return {}
         found = {want: catalogue.possible(want) for want in wanted if not catalogue.find(want)}
-        unsure: dict[Wanted, t.Sequence[wire.CloudDownload]] = {want: those for want, those in found.items() if those}
+        unsure: dict[Wanted, t.Sequence[models.CloudDownload]] = {want: those for want, those in found.items() if those}
         if unsure and self._is_found_by_backup(unsure):
             return {}
         return unsure
@@ -190,7 +194,7 @@ class Identifier:
         )
         return filter(None, itertools.chain.from_iterable(itertools.zip_longest(*columns)))
 
-    def _other_backups(self, want: Wanted) -> list[wire.Backup]:
+    def _other_backups(self, want: Wanted) -> list[models.Backup]:
         taken = backups.newest_first(self._reader, want.entity.guid)
         return [backup for backup in taken if backup.guid != want.backup]
 
@@ -212,16 +216,16 @@ class Identifier:
         self._told.update({match.guid: _told_by_filter(match, want) for match in matches})
         return {match.guid for match in matches}
 
-    def _completed(self, downloads: t.Iterable[wire.CloudDownload]) -> Catalogue:
+    def _completed(self, downloads: t.Iterable[models.CloudDownload]) -> Catalogue:
         return Catalogue(_completed(download, self._told.get(download.guid)) for download in downloads)
 
 
-def update(client: Client, guid: str, body: t.Mapping[str, wire.Json]) -> None:
+def update(client: Client, guid: str, body: t.Mapping[str, models.Json]) -> None:
     """PUT the body as it is."""
     client.put(f"/cloud-download/{guid}", body, f"update the cloud download {guid}")
 
 
-def delete(client: Client, guid: str, deadline: float) -> wire.Task | None:
+def delete(client: Client, guid: str, deadline: float) -> models.Task | None:
     """Ask for one to be deleted; returns the task when the server makes one. One that is gone already is fine."""
     try:
         answer = client.delete(f"/cloud-download/{guid}", f"delete the cloud download {guid}", deadline)
@@ -231,10 +235,10 @@ def delete(client: Client, guid: str, deadline: float) -> wire.Task | None:
         raise
     # The vendor's page prints a task under "204 No Content": it may or may not come.
     is_task = isinstance(answer.body, dict) and answer.body.get("guid")
-    return wire.task(answer.body, f"DELETE /cloud-download/{guid}") if is_task else None
+    return models.task(answer.body, f"DELETE /cloud-download/{guid}") if is_task else None
 
 
-def select(reader: Reader, guids: t.Sequence[str]) -> list[wire.CloudDownload]:
+def select(reader: Reader, guids: t.Sequence[str]) -> list[models.CloudDownload]:
     """The records of these downloads. Raises OptionError for a guid that the server does not list."""
     listed = {(download.guid or "").lower(): download for download in list_all(reader)}
     wanted = list(dict.fromkeys(guid.lower() for guid in guids))
@@ -248,9 +252,9 @@ def select(reader: Reader, guids: t.Sequence[str]) -> list[wire.CloudDownload]:
     return [listed[guid] for guid in wanted]
 
 
-def wait_finished(client: Client, guids: t.Sequence[str], waiting: Waiting) -> list[wire.CloudDownload]:
+def wait_finished(client: Client, guids: t.Sequence[str], waiting: Waiting) -> list[models.CloudDownload]:
     """Wait until the list shows these downloads as finished; returns their records. Raises ``wait_timeout``."""
-    finished: dict[str | None, wire.CloudDownload] = {}
+    finished: dict[str | None, models.CloudDownload] = {}
     reader = Within(client, waiting.limit)
 
     def all_finished() -> bool:
@@ -273,7 +277,7 @@ def wait_finished(client: Client, guids: t.Sequence[str], waiting: Waiting) -> l
     return [finished[guid] for guid in dict.fromkeys(guids)]
 
 
-def wait_gone(client: Client, deleting: t.Mapping[str, wire.Task | None], waiting: Waiting) -> dict[str, str]:
+def wait_gone(client: Client, deleting: t.Mapping[str, models.Task | None], waiting: Waiting) -> dict[str, str]:
     """Wait until the list agrees that the downloads (guid: task or None) are gone. Returns why for those that stay."""
     look = _GoneLook(Within(client, waiting.limit), deleting, waiting)
     result = waiting.until(look)
@@ -288,7 +292,7 @@ def wait_gone(client: Client, deleting: t.Mapping[str, wire.Task | None], waitin
 class _GoneLook:
     """One look at the server after the other, until the list agrees."""
 
-    def __init__(self, reader: Reader, deleting: t.Mapping[str, wire.Task | None], waiting: Waiting) -> None:
+    def __init__(self, reader: Reader, deleting: t.Mapping[str, models.Task | None], waiting: Waiting) -> None:
         self._reader = reader
         self._deleting = deleting
         self._waiting = waiting
@@ -310,10 +314,10 @@ class _GoneLook:
 
 
 def _matching(
-    reader: Reader, records: t.Sequence[wire.Json], filters: t.Mapping[str, t.Any], heeded: set[str]
-) -> list[wire.CloudDownload]:
+    reader: Reader, records: t.Sequence[models.Json], filters: t.Mapping[str, t.Any], heeded: set[str]
+) -> list[models.CloudDownload]:
     where = "GET /cloud-download"
-    decoded = (wire.cloud_download(record, f"{where}: [{index}]") for index, record in enumerate(records))
+    decoded = (models.cloud_download(record, f"{where}: [{index}]") for index, record in enumerate(records))
     found = [download for download in decoded if _may_match(download, filters)]
     for option in _SHOWN:
         is_evidence = filters.get(option) is not None and any(getattr(download, option) is None for download in found)
@@ -323,7 +327,7 @@ def _matching(
     return found
 
 
-def _may_match(download: wire.CloudDownload, filters: t.Mapping[str, t.Any]) -> bool:
+def _may_match(download: models.CloudDownload, filters: t.Mapping[str, t.Any]) -> bool:
     """Whether nothing in the record contradicts the filters."""
     mode = filters.get("mode")
     if download.mode in _OTHER_MODES if mode is None else download.mode != mode:
@@ -334,10 +338,10 @@ def _may_match(download: wire.CloudDownload, filters: t.Mapping[str, t.Any]) -> 
 
 def _prove(reader: Reader, option: str) -> None:
     """A server that heeds a filter lists nothing for a GUID that nobody has. Raises StorwareError."""
-    name = wire.DOWNLOAD_FILTERS[option]
-    query = wire.download_query({option: str(uuid.uuid4()), "page": 0, "size": 1})
+    name = models.DOWNLOAD_FILTERS[option]
+    query = models.download_query({option: str(uuid.uuid4()), "page": 0, "size": 1})
     try:
-        listed, _answer = paging.page(reader, "/cloud-download", query, f"check the filter {name}")
+        listed, _answer = pagination.page(reader, "/cloud-download", query, f"check the filter {name}")
     except ApiError as error:
         if error.status not in _UNKNOWN:
             raise
@@ -346,7 +350,7 @@ def _prove(reader: Reader, option: str) -> None:
         raise FilterIgnored(option)
 
 
-def _completed(download: wire.CloudDownload, told: wire.CloudDownload | None) -> wire.CloudDownload:
+def _completed(download: models.CloudDownload, told: models.CloudDownload | None) -> models.CloudDownload:
     if told is None:
         return download
     return replace(
@@ -357,10 +361,10 @@ def _completed(download: wire.CloudDownload, told: wire.CloudDownload | None) ->
     )
 
 
-def _told_by_filter(download: wire.CloudDownload, wanted: Wanted) -> wire.CloudDownload:
+def _told_by_filter(download: models.CloudDownload, wanted: Wanted) -> models.CloudDownload:
     return replace(
         download,
         protected_entity=download.protected_entity or wanted.entity,
-        backup=download.backup or (wire.Backup(wanted.backup) if wanted.backup else None),
-        node=download.node or (wire.Reference(wanted.node) if wanted.node else None),
+        backup=download.backup or (models.Backup(wanted.backup) if wanted.backup else None),
+        node=download.node or (models.Reference(wanted.node) if wanted.node else None),
     )

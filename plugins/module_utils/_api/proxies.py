@@ -11,8 +11,8 @@ import re
 import typing as t
 import urllib.parse
 
-from . import failures
-from .failures import Attempt
+from . import errors
+from .errors import Attempt
 
 try:
     import requests.utils
@@ -34,7 +34,7 @@ def from_environment(url: str, attempt: Attempt) -> dict[str, str]:
     address = proxy if "://" in proxy else f"http://{proxy}"
     if reason := _defect(address):
         # Neither the address nor a part of it is shown: what is no URL may hold a password anywhere.
-        raise failures.unusable_proxy(attempt, _variable(proxy), reason)
+        raise errors.unusable_proxy(attempt, _variable(proxy), reason)
     return {urllib.parse.urlsplit(url).scheme: address}
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import replace
 
-from . import paging, wire
-from .paging import Reader
+from . import models, pagination
+from .pagination import Reader
 
 # The vendor's closed list of states, in the parts that matter here.
 ACTIVE: t.Final = ("QUEUED", "RUNNING")
@@ -43,7 +43,7 @@ _SOMETHING_ELSE: t.Final = frozenset(
 )
 
 
-def unfinished(reader: Reader) -> dict[str, wire.Task]:
+def unfinished(reader: Reader) -> dict[str, models.Task]:
     """All tasks that run, wait or went wrong, by guid, in one list.
 
     Finished ones are left out: the server purges them some time, so that "finished" and "vanished" must mean the
@@ -52,19 +52,19 @@ def unfinished(reader: Reader) -> dict[str, wire.Task]:
     return _listed(reader, (*ACTIVE, *FAILED))
 
 
-def active(reader: Reader) -> dict[str, wire.Task]:
+def active(reader: Reader) -> dict[str, models.Task]:
     """All tasks that run or wait, by guid, in one list."""
     return {guid: task for guid, task in _listed(reader, ACTIVE).items() if task.state not in FAILED}
 
 
-def may_prepare(task: wire.Task) -> bool:
+def may_prepare(task: models.Task) -> bool:
     """Whether this task is under way and may be preparing a download."""
     return task.state not in (*FAILED, FINISHED) and task.type not in _SOMETHING_ELSE
 
 
-def by_entity(tasks: t.Iterable[wire.Task]) -> t.Callable[[str], list[wire.Task]]:
+def by_entity(tasks: t.Iterable[models.Task]) -> t.Callable[[str], list[models.Task]]:
     """Finds the tasks of an entity; where none names it, those that name nobody: one task may stand for many."""
-    index: dict[str | None, list[wire.Task]] = {}
+    index: dict[str | None, list[models.Task]] = {}
     for task in tasks:
         index.setdefault(task.protected_entity.guid if task.protected_entity else None, []).append(task)
     return lambda entity: index.get(entity) or index.get(None) or []
@@ -77,7 +77,7 @@ class Watch:
         self._reader = reader
         self._suspects: set[str] = set()
         self._failed: set[str] = set()
-        self.unfinished: dict[str, wire.Task] = {}
+        self.unfinished: dict[str, models.Task] = {}
 
     def look(self) -> None:
         """Read the list once."""
@@ -103,23 +103,23 @@ class Watch:
         """The GUIDs of all that have failed at this look, of whatever type."""
         return set(self._suspects)
 
-    def failed(self) -> list[wire.Task]:
+    def failed(self) -> list[models.Task]:
         """The tasks that have failed and may have been preparing a download."""
         found = (self.unfinished[guid] for guid in sorted(self._failed))
         return [task for task in found if task.type not in _SOMETHING_ELSE]
 
-    def preparing(self) -> t.Callable[[str], list[wire.Task]]:
+    def preparing(self) -> t.Callable[[str], list[models.Task]]:
         """Finds the tasks under way that may be preparing a download of an entity."""
         return by_entity(filter(may_prepare, self.unfinished.values()))
 
-    def renew(self, task: wire.Task) -> wire.Task:
+    def renew(self, task: models.Task) -> models.Task:
         """The task as it is now."""
         return self.unfinished.get(task.guid) or replace(task, state=FINISHED, progress=100.0)
 
 
-def _listed(reader: Reader, states: t.Sequence[str]) -> dict[str, wire.Task]:
+def _listed(reader: Reader, states: t.Sequence[str]) -> dict[str, models.Task]:
     query = [("states", state) for state in states]
-    records = paging.drain(reader, "/tasks", query, "list tasks")
-    tasks = (wire.task(record, f"GET /tasks: [{index}]") for index, record in enumerate(records))
+    records = pagination.drain(reader, "/tasks", query, "list tasks")
+    tasks = (models.task(record, f"GET /tasks: [{index}]") for index, record in enumerate(records))
     # A server that ignores the filter shows them all the same; a state nobody knows counts as unfinished.
     return {task.guid: task for task in tasks if task.state != FINISHED}

@@ -9,8 +9,8 @@ import os
 import ssl
 import typing as t
 
+from .._argspec import Connection
 from .._errors import OptionError
-from .._options import Connection
 
 _PEM: t.Final = "It must be a PEM file (-----BEGIN ...) on the host that runs the module."
 # Verification results of OpenSSL (x509_vfy.h), by their numbers

@@ -19,9 +19,9 @@ import zlib
 from dataclasses import dataclass
 
 from .. import _deadline
-from .._options import Connection, is_cookie
-from . import decoding, failures, proxies, wire
-from .failures import ApiError, Attempt
+from .._argspec import Connection, is_cookie
+from . import decoding, errors, models, proxies
+from .errors import ApiError, Attempt
 
 try:
     import requests
@@ -53,7 +53,7 @@ class Answer:
     """A successful answer. body is None when there was none: presence of a body tells more than the status."""
 
     status: int
-    body: wire.Json
+    body: models.Json
     total: int | None = None  # X-Total-Count
     size: int = 0  # bytes of the body, unpacked,
     values: int = 0  # and values in it, at the most
@@ -94,8 +94,8 @@ class Transport:
         self,
         attempt: Attempt,
         *,
-        query: wire.Query | None = None,
-        body: wire.Json = None,
+        query: models.Query | None = None,
+        body: models.Json = None,
         headers: t.Mapping[str, str] | None = None,
         deadline: float | None = None,
     ) -> requests.Response:
@@ -106,7 +106,7 @@ class Transport:
         if connection.client_cert and connection.client_key:
             cert = (connection.client_cert, connection.client_key)
         proxy = proxies.from_environment(url, attempt) if connection.use_proxy else {}
-        if attempt.method not in failures.SAFE_METHODS:
+        if attempt.method not in errors.SAFE_METHODS:
             # The server may be closing an idle connection this moment: whether it read the request could not be told.
             self.close()
         with self._in_time(attempt, deadline) as left:
@@ -137,16 +137,16 @@ class Transport:
         """The whole answer as JSON. Raises ApiError, ``response_lost`` when it breaks off."""
         data = self._read(response, attempt, MAX_BODY, deadline)
         if len(data) > MAX_BODY:
-            raise failures.invalid_response(attempt, f"it is larger than {MAX_BODY} bytes", response)
+            raise errors.invalid_response(attempt, f"it is larger than {MAX_BODY} bytes", response)
         if not data or data.isspace():
             return Answer(response.status_code, None, _count(response, "X-Total-Count"))
         try:
             body = decoding.decode(data, attempt.scrub)
         except decoding.TooMuch as error:
-            raise failures.invalid_response(attempt, str(error), response) from error
+            raise errors.invalid_response(attempt, str(error), response) from error
         except (ValueError, RecursionError) as error:
-            words = failures.excerpt(data, attempt.scrub)
-            raise failures.invalid_response(attempt, "it is no JSON", response, words) from error
+            words = errors.excerpt(data, attempt.scrub)
+            raise errors.invalid_response(attempt, "it is no JSON", response, words) from error
         total = _count(response, "X-Total-Count")
         return Answer(response.status_code, body, total, len(data), decoding.count_values(data))
 
@@ -180,11 +180,11 @@ class Transport:
         # Older urllib3 does not notice a body shorter than announced.
         announced = _count(response, "Content-Length")
         if announced is not None and response.raw.tell() < announced:
-            raise failures.response_lost(attempt, "the answer broke off")
+            raise errors.response_lost(attempt, "the answer broke off")
         # http.client takes headers that break off for all of them; the answer then looks whole and empty.
         is_framed = announced is not None or response.raw.chunked
         if not received and not is_framed:
-            raise failures.response_lost(attempt, "the answer broke off in its headers")
+            raise errors.response_lost(attempt, "the answer broke off in its headers")
         return b"".join(pieces)
 
     @contextlib.contextmanager
@@ -192,18 +192,18 @@ class Transport:
         """The seconds that are left, and what goes wrong meanwhile as ApiError."""
         left = self._connection.timeout * MAX_TIME if deadline is None else deadline - time.monotonic()
         if left <= 0:
-            raise failures.deadline_passed(attempt)
+            raise errors.deadline_passed(attempt)
         try:
             with _deadline.limit(left):
                 yield left
         except (*_FAULTS, _deadline.Expired) as error:
             if deadline is not None and time.monotonic() >= deadline:
-                raise failures.deadline_passed(attempt, sent=True) from error
+                raise errors.deadline_passed(attempt, sent=True) from error
             if isinstance(error, _deadline.Expired):
-                raise failures.response_lost(attempt, f"it took longer than {left:g} seconds") from error
+                raise errors.response_lost(attempt, f"it took longer than {left:g} seconds") from error
             if reading:
-                raise failures.response_lost(attempt, type(error).__name__) from error
-            raise failures.from_exception(error, attempt) from error
+                raise errors.response_lost(attempt, type(error).__name__) from error
+            raise errors.from_exception(error, attempt) from error
 
     def _take_cookies(self) -> None:
         """Mask those that are new, and forget those that are none: they would travel on, in variables and headers."""
@@ -225,14 +225,14 @@ def _unpacker(response: requests.Response, attempt: Attempt) -> t.Callable[[byte
     if not _PACKED.search(coding):
         return lambda data, _most: data  # some servers give the encoding of the text there, such as UTF-8
     if coding not in ("gzip", "x-gzip"):
-        raise failures.invalid_response(attempt, "it has a content coding that was not asked for", response)
+        raise errors.invalid_response(attempt, "it has a content coding that was not asked for", response)
     unpacker = zlib.decompressobj(16 + zlib.MAX_WBITS)
 
     def unpack(data: bytes, most: int) -> bytes:
         try:
             return b"" if unpacker.eof else unpacker.decompress(data, most)
         except zlib.error as error:
-            raise failures.invalid_response(attempt, "it is not packed with gzip, as it says", response) from error
+            raise errors.invalid_response(attempt, "it is not packed with gzip, as it says", response) from error
 
     return unpack
 

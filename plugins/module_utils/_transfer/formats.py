@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from . import pstfile, ziparchive
+from . import pst_check, zip_check
 from .structure import CheckTime, Proof
 
 HEAD: t.Final = 16  # bytes by which a format is told
@@ -30,8 +30,8 @@ class Format:
 
 
 _KNOWN: t.Final = (
-    Format("zip", ziparchive.STARTS, ziparchive.check, covers_contents=True),
-    Format("pst", (b"!BDN",), pstfile.check, covers_contents=False),
+    Format("zip", zip_check.STARTS, zip_check.check, covers_contents=True),
+    Format("pst", (b"!BDN",), pst_check.check, covers_contents=False),
 )
 NAMES: t.Final = tuple(known.name for known in _KNOWN)
 

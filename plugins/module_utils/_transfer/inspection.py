@@ -17,13 +17,14 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._errors import OptionError
-from . import formats, publish, receipt, verify
-from .attributes import FileAttributes
-from .directory import Directory, explaining, kind_of, user_name
-from .pace import DeadlinePassed, Limits, Pace
-from .receipt import Receipt
-from .source import Opener, Scrub
-from .verify import Checksum
+from . import formats, verification
+from .http.body import Opener, Scrub
+from .limits import DeadlinePassed, Limits, Pace
+from .store import publish, receipt
+from .store.attributes import FileAttributes
+from .store.directory import Directory, explaining, kind_of, user_name
+from .store.receipt import Receipt
+from .verification import Checksum
 
 # Reasons. The first group means that content has to be fetched.
 MISSING: t.Final = "missing"
@@ -314,7 +315,7 @@ def _facts(finding: Finding, pace: Pace) -> Facts:
     def digest(algorithm: str) -> str | None:
         with finding.reading() as fd:
             is_old = old is not None and os.path.samestat(os.fstat(fd), old)  # it may have been exchanged just now
-            return verify.digest_of_file(fd, algorithm, pace.check) if is_old else None
+            return verification.digest_of_file(fd, algorithm, pace.check) if is_old else None
 
     is_trusted = old is None or finding.directory.trusts(old.st_uid)
     return Facts(old is not None, old.st_size if old else None, finding.receipt, digest, is_trusted)

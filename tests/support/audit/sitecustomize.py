@@ -19,7 +19,10 @@ import types
 import typing as t
 
 VARIABLE: t.Final = "AUDIT_OF_OPENED_FILES"  # path of the file for what was noted, one a line
-CHECKED: t.Final = (("_transfer/state.py", "open"), ("_transfer/partial.py", "adopt"))  # look at the owner
+CHECKED: t.Final = (
+    ("_transfer/store/checkpoint.py", "open"),
+    ("_transfer/store/part_file.py", "adopt"),
+)  # look at the owner
 
 _WRITES: t.Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 _OURS: t.Final = re.compile(r"/storware/backup/(plugins|extensions)/|/extensions/eda/plugins/")

@@ -25,11 +25,12 @@ if _COLLECTIONS.name == "ansible_collections" and str(_COLLECTIONS.parent) not i
 
 from ansible.module_utils.common.validation import check_type_bool, check_type_float, check_type_int  # noqa: E402
 
-from ansible_collections.storware.backup.plugins.module_utils import _news, _options, _private  # noqa: E402
-from ansible_collections.storware.backup.plugins.module_utils._api import cloud_downloads, tasks, wire  # noqa: E402
+from ansible_collections.storware.backup.plugins.module_utils import _argspec, _private  # noqa: E402
+from ansible_collections.storware.backup.plugins.module_utils._api import cloud_downloads, models, tasks  # noqa: E402
 from ansible_collections.storware.backup.plugins.module_utils._api.client import Client  # noqa: E402
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError, StorwareError  # noqa: E402
-from ansible_collections.storware.backup.plugins.module_utils._secrets import Scrubber  # noqa: E402
+from ansible_collections.storware.backup.plugins.module_utils._redaction import Scrubber  # noqa: E402
+from ansible_collections.storware.backup.plugins.plugin_utils import _change_feed  # noqa: E402
 
 DOCUMENTATION = r"""
 short_description: Tell when cloud downloads are created, ready, failed or gone
@@ -100,13 +101,13 @@ async def main(queue: Queue, args: dict[str, t.Any]) -> None:
 
 async def _tell(queue: Queue, args: t.Mapping[str, t.Any]) -> None:
     connection = _connection(args)
-    interval = _options.in_range("interval", _converted("interval", args.get("interval", 60), "float"), 1, 86_400)
-    if args.get("mode") not in (None, *wire.DOWNLOAD_MODES):
-        raise OptionError("mode", f"must be one of {', '.join(wire.DOWNLOAD_MODES)}, not {args['mode']!r}")
+    interval = _argspec.in_range("interval", _converted("interval", args.get("interval", 60), "float"), 1, 86_400)
+    if args.get("mode") not in (None, *models.DOWNLOAD_MODES):
+        raise OptionError("mode", f"must be one of {', '.join(models.DOWNLOAD_MODES)}, not {args['mode']!r}")
     cursor = Cursor(args["cursor"]) if args.get("cursor") else None
     state = cursor.load(connection.url) if cursor else None
     looker = Looker(connection, args.get("mode"), is_first=state is None)
-    told = state or _news.State(connection.url)
+    told = state or _change_feed.State(connection.url)
     _take_signals_back()
     pause = interval
     # One thread: the session is not closed before a look that is under way has ended.
@@ -135,7 +136,7 @@ async def _tell(queue: Queue, args: t.Mapping[str, t.Any]) -> None:
             thread.submit(looker.close)
 
 
-def _save(cursor: Cursor, state: _news.State) -> None:
+def _save(cursor: Cursor, state: _change_feed.State) -> None:
     """Save it if that is possible now: without it, events go on, and more of them are told again after a restart."""
     try:
         cursor.save(state)
@@ -146,7 +147,7 @@ def _save(cursor: Cursor, state: _news.State) -> None:
 class Looker:
     """Looks at the server, with one session for all looks."""
 
-    def __init__(self, connection: _options.Connection, mode: str | None, *, is_first: bool) -> None:
+    def __init__(self, connection: _argspec.Connection, mode: str | None, *, is_first: bool) -> None:
         """is_first: nothing was told before, so that what has failed until the first look is not told."""
         scrubber = Scrubber()
         for secret in filter(None, (connection.password, connection.token, connection.session)):
@@ -157,7 +158,7 @@ class Looker:
         self._watch = tasks.Watch(self._client)
         self._is_first = is_first
 
-    def look(self, state: _news.State) -> tuple[list[_news.Event], _news.State]:
+    def look(self, state: _change_feed.State) -> tuple[list[_change_feed.Event], _change_feed.State]:
         """What has happened since this state, and the state now. Raises StorwareError."""
         finished = cloud_downloads.list_all(self._client, finished_mount=True, **self._filters)
         listed = cloud_downloads.list_all(self._client, **self._filters)
@@ -166,7 +167,7 @@ class Looker:
         if self._is_first:
             state = dataclasses.replace(state, failed=frozenset(failing))
             self._is_first = False
-        return _news.compare(state, listed, finished, self._watch.failed(), failing)
+        return _change_feed.compare(state, listed, finished, self._watch.failed(), failing)
 
     def close(self) -> None:
         """End the session."""
@@ -183,12 +184,12 @@ class Cursor:
         if not os.path.isdir(os.path.dirname(self.path)):
             raise OptionError("cursor", f"the directory of {self.path} does not exist")
 
-    def load(self, server: str) -> _news.State | None:
+    def load(self, server: str) -> _change_feed.State | None:
         """What it says; None when there is none yet. Raises OptionError for a file of something else."""
         try:
             with self._place() as place:
                 text = _private.read_file(self._name, place, _MOST_CURSOR).decode("utf-8")
-            state = _news.State.from_text(text)
+            state = _change_feed.State.from_text(text)
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
@@ -197,7 +198,7 @@ class Cursor:
             raise OptionError("cursor", f"{self.path} is that of another server, {state.server}")
         return state
 
-    def save(self, state: _news.State) -> None:
+    def save(self, state: _change_feed.State) -> None:
         """Replace it in one step, so that a crash leaves the old or the new one. Raises OSError."""
         text = state.as_text()
         if text == self._saved:
@@ -230,17 +231,17 @@ def _learn(scrubber: Scrubber, secret: str) -> None:
     scrubber.learn(secret)
 
 
-def _connection(args: t.Mapping[str, t.Any]) -> _options.Connection:
-    known = {option.name for option in _options.CONNECTION}
+def _connection(args: t.Mapping[str, t.Any]) -> _argspec.Connection:
+    known = {option.name for option in _argspec.CONNECTION}
     for name in args:
         if name not in known and name not in _OWN:
             raise OptionError(name, "is no option of this source")
-    given = _options.resolve({name: value for name, value in args.items() if name in known}, {}, os.environ)
+    given = _argspec.resolve({name: value for name, value in args.items() if name in known}, {}, os.environ)
     params: dict[str, t.Any] = {}
-    for option in _options.CONNECTION:
+    for option in _argspec.CONNECTION:
         value = given.get(option.name)
         params[option.name] = option.default if value is None else _converted(option.name, value, option.type)
-    return _options.connection(params)
+    return _argspec.connection(params)
 
 
 def _converted(name: str, value: t.Any, kind: str) -> t.Any:

@@ -181,7 +181,7 @@ def test_an_interruption_while_a_block_begins_or_ends_leaves_the_limits_of_other
         import signal, socket
         from ansible_collections.storware.backup.plugins.module_utils import _deadline
         from ansible_collections.storware.backup.plugins.module_utils._errors import Interrupted
-        from ansible_collections.storware.backup.plugins.module_utils._interrupts import Interrupts
+        from ansible_collections.storware.backup.plugins.module_utils._signals import Interrupts
         class ByTimer(Interrupts):
             def ignore(self):
                 signal.signal(signal.SIGALRM, lambda _number, _frame: None)

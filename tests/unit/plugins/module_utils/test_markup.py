@@ -10,7 +10,7 @@ import time
 import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils import _markup
-from ansible_collections.storware.backup.plugins.module_utils._api import failures
+from ansible_collections.storware.backup.plugins.module_utils._api import errors
 
 FLOODS = ("<", "<a", "<script>", "</script>", "<script ", "<style></", "&#", "&amp;", "< >", "&" + "#1" * 30)
 
@@ -39,7 +39,7 @@ def test_only_what_a_browser_shows_is_left(page: str, words: str) -> None:
 def test_excerpts_take_time_that_grows_with_the_text(flood: str) -> None:
     """Whatever is sent; it took 39 seconds for 131 KB of ``<``."""
     started = time.process_time()
-    failures.excerpt((flood * 1_000_000)[:4_000_000].encode(), str)
+    errors.excerpt((flood * 1_000_000)[:4_000_000].encode(), str)
     _markup.without_markup((flood * 1_000_000)[:1_000_000])
     assert time.process_time() - started < 10
 
@@ -53,7 +53,7 @@ def test_a_number_without_end_is_no_character() -> None:
 def test_of_a_secret_that_is_cut_nothing_is_shown(before: int) -> None:
     """Markup takes no place in an excerpt, so that its words may come from far behind."""
     page = b"<p>sorry" + b"<i>" * 5_000
-    shown = failures.excerpt(
+    shown = errors.excerpt(
         page[:before].ljust(before, b" ") + b"s3cret" * 600, lambda text: text.replace("s3cret" * 600, "***")
     )
     assert "s3cret" not in shown

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.storware.backup.plugins.module_utils import _options
+from ansible_collections.storware.backup.plugins.module_utils import _argspec
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError
 
-DEFAULTS: dict[str, t.Any] = {option.name: option.default for option in _options.CONNECTION}
+DEFAULTS: dict[str, t.Any] = {option.name: option.default for option in _argspec.CONNECTION}
 GIVEN = {**DEFAULTS, "url": "https://backup.example.com:8181", "username": "admin", "password": "wonderland"}
 
 
@@ -34,7 +34,7 @@ GIVEN = {**DEFAULTS, "url": "https://backup.example.com:8181", "username": "admi
     ],
 )
 def test_url_leads_to_the_api(url: str, expected: str) -> None:
-    assert _options.base_url(url, allow_http=False) == expected
+    assert _argspec.base_url(url, allow_http=False) == expected
 
 
 @pytest.mark.fault("U6")
@@ -58,7 +58,7 @@ def test_url_leads_to_the_api(url: str, expected: str) -> None:
 )
 def test_url_that_cannot_work_is_refused_by_name(url: str | None) -> None:
     with pytest.raises(OptionError) as caught:
-        _options.base_url(url, allow_http=False)
+        _argspec.base_url(url, allow_http=False)
     assert caught.value.option == "url"
     assert str(caught.value).startswith("url: ")
 
@@ -66,15 +66,15 @@ def test_url_that_cannot_work_is_refused_by_name(url: str | None) -> None:
 @pytest.mark.fault("S4")
 def test_url_with_credentials_is_refused_without_repeating_them() -> None:
     with pytest.raises(OptionError) as caught:
-        _options.base_url("https://admin:wonderland@backup.example.com", allow_http=False)
+        _argspec.base_url("https://admin:wonderland@backup.example.com", allow_http=False)
     assert "wonderland" not in str(caught.value) + caught.value.hint
 
 
 @pytest.mark.fault("S15")
 def test_http_needs_explicit_permission() -> None:
-    assert _options.base_url("http://127.0.0.1:8080", allow_http=True) == "http://127.0.0.1:8080/api"
+    assert _argspec.base_url("http://127.0.0.1:8080", allow_http=True) == "http://127.0.0.1:8080/api"
     with pytest.raises(OptionError) as caught:
-        _options.base_url("http://127.0.0.1:8080", allow_http=False)
+        _argspec.base_url("http://127.0.0.1:8080", allow_http=False)
     assert "allow_http" in caught.value.hint
 
 
@@ -82,7 +82,7 @@ def test_http_needs_explicit_permission() -> None:
 @given(st.text(max_size=80))
 def test_no_url_crashes(url: str) -> None:
     with contextlib.suppress(OptionError):
-        assert _options.base_url(url, allow_http=True).endswith("/api")
+        assert _argspec.base_url(url, allow_http=True).endswith("/api")
 
 
 @pytest.mark.fault("S12")
@@ -107,20 +107,20 @@ def test_no_url_crashes(url: str) -> None:
 )
 def test_bad_connection_names_the_option(changes: dict[str, t.Any], option: str) -> None:
     with pytest.raises(OptionError) as caught:
-        _options.connection({**GIVEN, **changes})
+        _argspec.connection({**GIVEN, **changes})
     assert caught.value.option == option
 
 
 @pytest.mark.parametrize("session", ["JSESSIONID=abc", "A=1; B=a/b+c==", " A=1;B=2 "])
 def test_a_session_may_come_with_a_login_for_the_time_after_it(session: str) -> None:
-    connection = _options.connection({**GIVEN, "session": session})
+    connection = _argspec.connection({**GIVEN, "session": session})
     assert connection.session == "; ".join(part.strip() for part in session.split(";"))
     assert connection.password == "wonderland"
 
 
 def test_what_opens_sessions_does_not_travel_with_a_session() -> None:
-    assert "password" in _options.for_another_host(GIVEN)
-    travelling = _options.for_another_host({**GIVEN, "token": "rabbit-hole", "session": "S=1"})
+    assert "password" in _argspec.for_another_host(GIVEN)
+    travelling = _argspec.for_another_host({**GIVEN, "token": "rabbit-hole", "session": "S=1"})
     assert travelling == {
         name: value
         for name, value in {**GIVEN, "session": "S=1"}.items()
@@ -129,7 +129,7 @@ def test_what_opens_sessions_does_not_travel_with_a_session() -> None:
 
 
 def test_one_way_to_log_in_is_kept() -> None:
-    connection = _options.connection(GIVEN)
+    connection = _argspec.connection(GIVEN)
     assert (connection.username, connection.password) == ("admin", "wonderland")
     assert connection.token is None
     assert connection.session is None
@@ -157,7 +157,7 @@ EVERYTHING = {
 def test_credentials_of_task_and_environment_are_never_mixed(
     given_options: dict[str, str], added: dict[str, str]
 ) -> None:
-    assert _options.resolve(given_options, {}, EVERYTHING) == {"url": "https://h", **given_options, **added}
+    assert _argspec.resolve(given_options, {}, EVERYTHING) == {"url": "https://h", **given_options, **added}
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_credentials_of_task_and_environment_are_never_mixed(
 )
 def test_of_several_credentials_in_the_environment_one_is_taken(left_out: set[str], taken: dict[str, str]) -> None:
     environ = {name: value for name, value in EVERYTHING.items() if name not in left_out}
-    assert _options.resolve({}, {}, environ) == {"url": "https://h", **taken}
+    assert _argspec.resolve({}, {}, environ) == {"url": "https://h", **taken}
 
 
 @pytest.mark.parametrize(
@@ -201,4 +201,4 @@ def test_secrets_are_known_wherever_they_are(
     changes: dict[str, t.Any], environ: dict[str, str], expected: set[str]
 ) -> None:
     expected = {"wonderland", "admin:wonderland", *expected}  # those of GIVEN
-    assert _options.secrets({**GIVEN, **changes}, environ) == expected
+    assert _argspec.secrets({**GIVEN, **changes}, environ) == expected

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.storware.backup.plugins.module_utils import _options
+from ansible_collections.storware.backup.plugins.module_utils import _argspec
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError
 from tests.harness import tree
 
 PLUGINS: t.Final = sorted((tree.ROOT / "plugins").rglob("*.py"))
-DEFAULTS: t.Final = {option.name: option.default for option in _options.CONNECTION}
+DEFAULTS: t.Final = {option.name: option.default for option in _argspec.CONNECTION}
 GIVEN: t.Final = {**DEFAULTS, "url": "https://backup.example.com", "username": "admin", "password": "wonderland"}
 
 
@@ -41,9 +41,9 @@ def test_s14_nothing_here_starts_another_program_that_could_see_a_secret() -> No
     """But ssh, which a module without credentials starts with an environment without them; and a fork of the module."""
     starting = r"\b(subprocess|run_command|popen|os\.(system|exec|fork|spawn|posix_spawn)|multiprocessing)\b"
     places = {line.partition(":")[0] for line in lines_with(starting)}
-    assert places == {"_background.py", "peer.py"}
-    assert lines_with(r"os\.fork\b") == ["_background.py: child = os.fork()"]
-    assert {line.partition(":")[0] for line in lines_with(r"\bimport.*\bpeer\b")} == {"cloud_download_copy.py"}
+    assert places == {"_detached.py", "ssh.py"}
+    assert lines_with(r"os\.fork\b") == ["_detached.py: child = os.fork()"]
+    assert {line.partition(":")[0] for line in lines_with(r"\bimport.*\bssh\b")} == {"cloud_download_copy.py"}
 
 
 @pytest.mark.fault("S17")
@@ -66,7 +66,7 @@ def test_s17_nothing_here_returns_facts_or_statistics() -> None:
 )
 def test_u5_a_number_without_sense_is_refused(name: str, value: float) -> None:
     with pytest.raises(OptionError) as caught:
-        _options.connection({**GIVEN, name: value})
+        _argspec.connection({**GIVEN, name: value})
     assert caught.value.option == name
 
 
@@ -89,18 +89,18 @@ _PATHS = st.lists(st.sampled_from(["api", "storware", "API", "a.b"]), max_size=3
 def test_u6_any_reasonable_url_becomes_one_root_of_the_api(host: str, port: str, path: list[str], slashes: str) -> None:
     """And what it becomes is left as it is."""
     url = f"https://{host}{port}{''.join('/' + part for part in path)}{slashes}"
-    root = _options.base_url(url, allow_http=False)
+    root = _argspec.base_url(url, allow_http=False)
     assert root.startswith(f"https://{host}{port}/")
     assert root.endswith("/api")
     assert "//" not in urllib.parse.urlsplit(root).path
-    assert _options.base_url(root, allow_http=False) == _options.base_url(root + "/", allow_http=False) == root
+    assert _argspec.base_url(root, allow_http=False) == _argspec.base_url(root + "/", allow_http=False) == root
 
 
 @pytest.mark.fault("U6")
 @given(_HOSTS, st.sampled_from([":0", ":65536", ":99999", ":-1", ":x", "?a=1", "/api?a=1", "#x", "/api#x", "/a b"]))
 def test_u6_any_other_url_is_refused(host: str, end: str) -> None:
     with pytest.raises(OptionError) as caught:
-        _options.base_url(f"https://{host}{end}", allow_http=False)
+        _argspec.base_url(f"https://{host}{end}", allow_http=False)
     assert caught.value.option == "url"
 
 
@@ -108,4 +108,4 @@ def test_u6_any_other_url_is_refused(host: str, end: str) -> None:
 @given(_HOSTS, st.sampled_from(["", "/", "//", "ftp://", "file://", "https:/", "https:", "HTTP//"]))
 def test_u6_without_a_scheme_of_ours_it_is_refused(host: str, start: str) -> None:
     with pytest.raises(OptionError):
-        _options.base_url(start + host, allow_http=True)
+        _argspec.base_url(start + host, allow_http=True)

@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils import _plan
 from ansible_collections.storware.backup.plugins.module_utils._api.cloud_downloads import Catalogue, Wanted
-from ansible_collections.storware.backup.plugins.module_utils._api.wire import Backup, CloudDownload, Reference
+from ansible_collections.storware.backup.plugins.module_utils._api.models import Backup, CloudDownload, Reference
 
 ALICE, BOB = Reference("a", "Alice", "CLOUD_USER"), Reference("b", "Bob", "CLOUD_USER")
 

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.storware.backup.plugins.module_utils._secrets import MASK, SHORTEST, Scrubber, corrupted
+from ansible_collections.storware.backup.plugins.module_utils._redaction import MASK, SHORTEST, Scrubber, corrupted
 
 SECRETS = ["wonderland", "p@ss w/ord&%\\", 'quo"te', "Pa$$wört", "back\\slash", "line\nbreak", "x" * 4096]
 

@@ -11,9 +11,9 @@ import typing as t
 
 import pytest
 
-from ansible_collections.storware.backup.plugins.module_utils import _options
+from ansible_collections.storware.backup.plugins.module_utils import _argspec
 from ansible_collections.storware.backup.plugins.module_utils._api.client import Client
-from ansible_collections.storware.backup.plugins.module_utils._api.failures import ApiError
+from ansible_collections.storware.backup.plugins.module_utils._api.errors import ApiError
 from tests.support.answers import LOGIN, Answer, AnsweringServer, answering
 
 LIST = "GET /api/cloud-download"
@@ -23,9 +23,9 @@ PASSWORD = "open sesame, please"
 
 
 def client(url: str, sleeps: list[float] | None = None, **changes: t.Any) -> Client:
-    options = {option.name: option.default for option in _options.CONNECTION}
+    options = {option.name: option.default for option in _argspec.CONNECTION}
     options.update({"url": url, "username": "ali", "password": PASSWORD, "allow_http": True, "timeout": 5.0, **changes})
-    return Client(_options.connection(options), sleep=(sleeps if sleeps is not None else []).append)
+    return Client(_argspec.connection(options), sleep=(sleeps if sleeps is not None else []).append)
 
 
 def read(server: AnsweringServer, sleeps: list[float] | None = None, **changes: t.Any) -> t.Any:

@@ -9,17 +9,17 @@ import typing as t
 
 import pytest
 
-from ansible_collections.storware.backup.plugins.module_utils._api import cloud_downloads, failures, wire
+from ansible_collections.storware.backup.plugins.module_utils._api import cloud_downloads, errors, models
 from ansible_collections.storware.backup.plugins.module_utils._api.client import Client
 from ansible_collections.storware.backup.plugins.module_utils._api.cloud_downloads import Identifier, Wanted
+from ansible_collections.storware.backup.plugins.module_utils._api.polling import Waiting
 from ansible_collections.storware.backup.plugins.module_utils._api.transport import Answer
-from ansible_collections.storware.backup.plugins.module_utils._api.waiter import Waiting
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError, StorwareError
 from tests.support.guids import guid, word
 
 Json = t.Any
 
-ALICE, BOB = wire.Reference(guid("alice"), "Alice"), wire.Reference(guid("bob"), "Bob")
+ALICE, BOB = models.Reference(guid("alice"), "Alice"), models.Reference(guid("bob"), "Bob")
 BACKUP, NODE = guid("backup"), guid("node")
 OTHER = {"guid": guid("other")}
 MAIL = "CLOUD_DOWNLOAD"
@@ -29,7 +29,7 @@ def _record(name: str, **fields: Json) -> Json:
     return {"guid": guid(name), "mode": MAIL, **fields}
 
 
-def _of(entity: wire.Reference) -> Json:
+def _of(entity: models.Reference) -> Json:
     return {"protectedEntity": {"guid": entity.guid, "name": entity.name}}
 
 
@@ -45,7 +45,7 @@ class Server:
         self.sent: list[str] = []
         self.answer: Answer | Exception = Answer(204, None)
 
-    def get(self, path: str, query: wire.Query, doing: str, deadline: float | None = None) -> Answer:
+    def get(self, path: str, query: models.Query, doing: str, deadline: float | None = None) -> Answer:
         asked = dict(query)
         if asked.pop("page") != "0":
             return Answer(200, [])
@@ -60,8 +60,8 @@ class Server:
         return self.answer
 
 
-def _downloads(*records: Json) -> list[wire.CloudDownload]:
-    return [wire.cloud_download(record, "") for record in records]
+def _downloads(*records: Json) -> list[models.CloudDownload]:
+    return [models.cloud_download(record, "") for record in records]
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_the_filter_tells_backup_and_node_as_well_but_not_against_the_record() -
     assert asked == {"mode": MAIL, "protected-entity": ALICE.guid, "backup": BACKUP, "node": NODE}
     assert [list(proof) for proof in proofs] == [["protected-entity"], ["backup"], ["node"]]
     (found,) = catalogue.find(wanted)
-    assert (word(found.guid), found.backup, found.node) == ("c", wire.Backup(BACKUP), wire.Reference(NODE))
+    assert (word(found.guid), found.backup, found.node) == ("c", models.Backup(BACKUP), models.Reference(NODE))
 
 
 def test_downloads_are_selected_in_the_order_they_are_asked_for() -> None:
@@ -133,7 +133,7 @@ def test_downloads_are_selected_in_the_order_they_are_asked_for() -> None:
     assert told.value.option == "guid"
 
 
-def _deleted(server: Server) -> wire.Task | None:
+def _deleted(server: Server) -> models.Task | None:
     return cloud_downloads.delete(t.cast(Client, server), "a", 0.0)
 
 
@@ -151,11 +151,11 @@ def test_a_removal_may_be_a_task(body: Json, task: str | None) -> None:
 
 def test_what_is_gone_already_is_removed_and_other_refusals_are_told() -> None:
     server = Server()
-    attempt = failures.Attempt("delete it", "DELETE", "/cloud-download/a", "https://s", str)
-    server.answer = failures.ApiError(attempt, "answered 404", code="not_found", status=404)
+    attempt = errors.Attempt("delete it", "DELETE", "/cloud-download/a", "https://s", str)
+    server.answer = errors.ApiError(attempt, "answered 404", code="not_found", status=404)
     assert _deleted(server) is None
-    server.answer = failures.ApiError(attempt, "answered 403", code="forbidden", status=403)
-    with pytest.raises(failures.ApiError, match="403"):
+    server.answer = errors.ApiError(attempt, "answered 403", code="forbidden", status=403)
+    with pytest.raises(errors.ApiError, match="403"):
         _deleted(server)
 
 
@@ -172,8 +172,8 @@ def test_records_of_other_modes_are_no_downloads() -> None:
     assert [word(found.guid) for found in cloud_downloads.list_all(server, mode=MAIL)] == ["a"]
 
 
-def _lost() -> failures.ApiError:
-    return failures.response_lost(failures.Attempt("list", "GET", "/cloud-download", "https://s", str), "cut")
+def _lost() -> errors.ApiError:
+    return errors.response_lost(errors.Attempt("list", "GET", "/cloud-download", "https://s", str), "cut")
 
 
 class Changing(Server):
@@ -185,7 +185,7 @@ class Changing(Server):
         self.now = 0.0
         self.told: list[str] = []
 
-    def get(self, path: str, query: wire.Query, doing: str, deadline: float | None = None) -> Answer:
+    def get(self, path: str, query: models.Query, doing: str, deadline: float | None = None) -> Answer:
         if dict(query)["page"] != "0":
             return Answer(200, [])
         look = self._looks.pop(0) if len(self._looks) > 1 else self._looks[0]

@@ -13,10 +13,10 @@ import typing as t
 import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils import _cloud_download
-from ansible_collections.storware.backup.plugins.module_utils._api import backups, creating, entities, wire
+from ansible_collections.storware.backup.plugins.module_utils._api import backups, create, models, protected_entities
 from ansible_collections.storware.backup.plugins.module_utils._api.client import Client
+from ansible_collections.storware.backup.plugins.module_utils._api.polling import Tell, Waiting
 from ansible_collections.storware.backup.plugins.module_utils._api.transport import Answer
-from ansible_collections.storware.backup.plugins.module_utils._api.waiter import Tell, Waiting
 from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
 from tests.support.examples import count
 from tests.unit.plugins.module_utils._api.hostile import GUIDS, Hostile
@@ -31,20 +31,20 @@ def test_every_json_becomes_a_record_or_an_error_that_names_the_field() -> None:
     for seed in range(count(3000, 100_000)):
         hostile = Hostile(seed)
         decoders: list[tuple[t.Callable[[Json, str], t.Any], t.Callable[[], Json]]] = [
-            (wire.cloud_download, hostile.download),
-            (wire.backup, hostile.backup),
-            (wire.task, hostile.task),
-            (wire.entity, hostile.entity),
-            (wire.reference, hostile.reference),
+            (models.cloud_download, hostile.download),
+            (models.backup, hostile.backup),
+            (models.task, hostile.task),
+            (models.entity, hostile.entity),
+            (models.reference, hostile.reference),
         ]
         decode, record = hostile.random.choice(decoders)
         try:
             decoded = decode(record(), "GET /here: [0]")
-        except wire.Malformed as error:
+        except models.Malformed as error:
             assert "unexpected shape: GET /here: [0]" in error.message, seed  # noqa: PT017
         else:
             assert isinstance(decoded.guid, str), seed
-            result = decoded.result(None) if isinstance(decoded, wire.Entity) else decoded.result()
+            result = decoded.result(None) if isinstance(decoded, models.Entity) else decoded.result()
             json.dumps(result, allow_nan=False)
 
 
@@ -57,7 +57,7 @@ class _HostileClient:
 
     patience = 60.0  # seconds
 
-    def get(self, path: str, query: wire.Query, doing: str, deadline: float | None = None) -> Answer:
+    def get(self, path: str, query: models.Query, doing: str, deadline: float | None = None) -> Answer:
         assert all(isinstance(key, str) and isinstance(value, str) for key, value in query)
         # Page after page of something else would be a list without end
         return self._answer(f"GET {path}") if ("page", "0") in query else Answer(200, [])
@@ -82,7 +82,7 @@ def _wish(hostile: Hostile) -> dict[str, Json]:
     options: dict[str, Json] = dict.fromkeys(
         ("protected_entities", "protected_entity_type", "guid", "backup", "node", "status", "update", "request")
     )
-    options.update(state=pick(["present", "absent"]), mode=pick(wire.DOWNLOAD_MODES), wait=pick([True, False]))
+    options.update(state=pick(["present", "absent"]), mode=pick(models.DOWNLOAD_MODES), wait=pick([True, False]))
     if hostile.one_in(3):
         return {**options, "guid": list(GUIDS), "status": pick([None, "KEPT"])}
     known = [*GUIDS] if hostile.one_in(2) else [*GUIDS, "Alice", hostile.text() or "x"]
@@ -90,9 +90,9 @@ def _wish(hostile: Hostile) -> dict[str, Json]:
     return {
         **options,
         "protected_entities": names,
-        "protected_entity_type": pick([None, *entities.DOWNLOADABLE_TYPES]),
+        "protected_entity_type": pick([None, *protected_entities.DOWNLOADABLE_TYPES]),
         "backup": pick([None, None, "latest"]),
-        "backup_statuses": pick([["SUCCESS"], list(wire.BACKUP_STATUSES)]),
+        "backup_statuses": pick([["SUCCESS"], list(models.BACKUP_STATUSES)]),
         "node": pick([None, None, None, "node-1", GUIDS[0], hostile.text() or "x"]),
     }
 
@@ -104,7 +104,7 @@ def _no_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
         return Waiting(30, 10, lambda: now[0], lambda seconds: now.__setitem__(0, now[0] + max(seconds, 1)))
 
     monkeypatch.setattr(_cloud_download, "_waiting", waiting)
-    monkeypatch.setattr(creating, "SETTLE", 15)
+    monkeypatch.setattr(create, "SETTLE", 15)
 
 
 @pytest.mark.fault("A4")
@@ -139,10 +139,10 @@ def test_the_inventory_survives_every_server() -> None:
     for seed in range(count(1000, 100_000)):
         hostile = Hostile(seed)
         client = _HostileClient(hostile)
-        types = hostile.random.sample(entities.DOWNLOADABLE_TYPES, hostile.random.randrange(1, 5))
+        types = hostile.random.sample(protected_entities.DOWNLOADABLE_TYPES, hostile.random.randrange(1, 5))
         with contextlib.suppress(StorwareError):
-            found = entities.list_all(client, types, {})
-            names = entities.handles(found)
+            found = protected_entities.list_all(client, types, {})
+            names = protected_entities.handles(found)
             assert len(names) == len(set(names)) == len(found), seed
             latest = backups.latest(client, [entity.guid for entity in found], types, ["SUCCESS"])
             json.dumps([entity.result(latest.get(entity.guid)) for entity in found], allow_nan=False)

@@ -11,7 +11,7 @@ import typing as t
 import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils._api import transport
-from ansible_collections.storware.backup.plugins.module_utils._api.failures import ApiError
+from ansible_collections.storware.backup.plugins.module_utils._api.errors import ApiError
 from tests.support.answers import Answer, answering
 from tests.unit.plugins.module_utils._api.test_client import LIST, LOGIN_CALL, client, failure, read
 

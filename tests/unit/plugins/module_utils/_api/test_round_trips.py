@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.storware.backup.plugins.module_utils._api import decoding, wire
+from ansible_collections.storware.backup.plugins.module_utils._api import decoding, models
 from tests.support.examples import examples
 
 Json = t.Any
@@ -25,12 +25,12 @@ _GUID = st.uuids().map(str)
 _CONSTANT = st.none() | _TEXT
 _COUNT = st.none() | st.integers(0, 2**63 - 1)
 _TIME = st.none() | st.datetimes(timezones=st.timezones()).map(
-    lambda moment: wire.timestamp(int(moment.timestamp()) * 1000)
+    lambda moment: models.timestamp(int(moment.timestamp()) * 1000)
 )
-_REFERENCE = st.builds(wire.Reference, guid=_GUID, name=st.none() | _TEXT, type=_CONSTANT)
-_NAMED = st.builds(wire.Reference, guid=_GUID, name=st.none() | _TEXT)
+_REFERENCE = st.builds(models.Reference, guid=_GUID, name=st.none() | _TEXT, type=_CONSTANT)
+_NAMED = st.builds(models.Reference, guid=_GUID, name=st.none() | _TEXT)
 _BACKUP = st.builds(
-    wire.Backup,
+    models.Backup,
     guid=_GUID,
     status=_CONSTANT,
     type=_CONSTANT,
@@ -40,7 +40,7 @@ _BACKUP = st.builds(
     protected_entity=st.none() | _REFERENCE,
 )
 _DOWNLOAD = st.builds(
-    wire.CloudDownload,
+    models.CloudDownload,
     guid=_GUID,
     mode=_CONSTANT,
     state=_CONSTANT,
@@ -72,12 +72,12 @@ class _Server:
         seconds = datetime.datetime.strptime(moment, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=datetime.timezone.utc)
         return int(seconds.timestamp()) * 1000 + 999  # a part of a second is no part of what is kept
 
-    def reference(self, thing: wire.Reference | None) -> Json:
+    def reference(self, thing: models.Reference | None) -> Json:
         if thing is None:
             return None
         return self.finish({"guid": thing.guid, "name": thing.name, "type": self.enum(thing.type)})
 
-    def backup(self, backup: wire.Backup | None) -> Json:
+    def backup(self, backup: models.Backup | None) -> Json:
         if backup is None:
             return None
         return self.finish(
@@ -92,7 +92,7 @@ class _Server:
             }
         )
 
-    def download(self, download: wire.CloudDownload) -> Json:
+    def download(self, download: models.CloudDownload) -> Json:
         return self.finish(
             {
                 "guid": download.guid,
@@ -119,8 +119,8 @@ def _over_the_wire(value: Json) -> Json:
 @pytest.mark.fault("A1")
 @examples(300, 20_000)
 @given(_DOWNLOAD, _SERVERS)
-def test_a_download_survives(download: wire.CloudDownload, server: _Server) -> None:
-    found = wire.cloud_download(_over_the_wire(server.download(download)), "here")
+def test_a_download_survives(download: models.CloudDownload, server: _Server) -> None:
+    found = models.cloud_download(_over_the_wire(server.download(download)), "here")
     entity = download.backup.protected_entity if download.backup else None
     assert found == dataclasses.replace(download, protected_entity=entity)
     assert found.result()["other"] == {}
@@ -137,7 +137,7 @@ def test_a_download_survives(download: wire.CloudDownload, server: _Server) -> N
 def test_what_was_sent_counts_as_said_afterwards(
     record: dict[str, Json], update: dict[str, Json], status: str | None, server: _Server
 ) -> None:
-    body = wire.update_body(status, update)
+    body = models.update_body(status, update)
     shown = {**body, "state": server.enum(status)} if status and "state" not in update else body
     said = decoding.decode(json.dumps({**record, **shown}).encode(), str)
-    assert wire.differences(said, body) == {}
+    assert models.differences(said, body) == {}

@@ -13,13 +13,13 @@ import pytest
 import trustme
 from cryptography.hazmat.primitives import serialization
 
-from ansible_collections.storware.backup.plugins.module_utils import _options
+from ansible_collections.storware.backup.plugins.module_utils import _argspec
 from ansible_collections.storware.backup.plugins.module_utils._api import tls
 from ansible_collections.storware.backup.plugins.module_utils._api.client import Client
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError
 
-CONNECTION = _options.connection(
-    {**{option.name: option.default for option in _options.CONNECTION}, "url": "https://127.0.0.1:1", "token": "sesame"}
+CONNECTION = _argspec.connection(
+    {**{option.name: option.default for option in _argspec.CONNECTION}, "url": "https://127.0.0.1:1", "token": "sesame"}
 )
 
 

@@ -19,7 +19,7 @@ import urllib3.util.connection
 
 from ansible_collections.storware.backup.plugins.module_utils import _deadline
 from ansible_collections.storware.backup.plugins.module_utils._api.client import Client
-from ansible_collections.storware.backup.plugins.module_utils._api.failures import ApiError
+from ansible_collections.storware.backup.plugins.module_utils._api.errors import ApiError
 from tests.support.answers import Answer, answering
 from tests.support.raw import LOGIN, RawServer, dripping, next_request, reply, saying, silent, talking
 from tests.unit.plugins.module_utils._api.test_client import LIST, LOGIN_CALL, client

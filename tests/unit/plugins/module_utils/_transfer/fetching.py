@@ -13,11 +13,11 @@ import typing as t
 
 import requests
 
-from ansible_collections.storware.backup.plugins.module_utils._transfer import engine, inspection
-from ansible_collections.storware.backup.plugins.module_utils._transfer.engine import Outcome
+from ansible_collections.storware.backup.plugins.module_utils._transfer import download, inspection
+from ansible_collections.storware.backup.plugins.module_utils._transfer.download import Outcome
+from ansible_collections.storware.backup.plugins.module_utils._transfer.http.body import Opener, Response
 from ansible_collections.storware.backup.plugins.module_utils._transfer.inspection import File, Job
-from ansible_collections.storware.backup.plugins.module_utils._transfer.pace import Limits
-from ansible_collections.storware.backup.plugins.module_utils._transfer.source import Opener, Response
+from ansible_collections.storware.backup.plugins.module_utils._transfer.limits import Limits
 from tests.unit.plugins.module_utils._transfer.material import GUID
 
 ONCE = Limits(retries=0, lock_timeout=30)
@@ -54,9 +54,9 @@ def run(wanted: Job) -> tuple[str, File, Outcome | None]:
     """What a module does: the reason, the file in the end, and what was fetched, if anything."""
     with inspection.inspect(wanted) as finding:
         if not finding.needs_content:
-            engine.tidy(wanted, finding)
+            download.tidy(wanted, finding)
             return finding.reason, inspection.describe(wanted, finding), None
-        outcome = engine.fetch(wanted, finding)
+        outcome = download.fetch(wanted, finding)
         return finding.reason, outcome.file, outcome
 
 

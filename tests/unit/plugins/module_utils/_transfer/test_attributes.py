@@ -17,13 +17,13 @@ import typing as t
 import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError, StorwareError
-from ansible_collections.storware.backup.plugins.module_utils._transfer import attributes, receipt
-from ansible_collections.storware.backup.plugins.module_utils._transfer.attributes import (
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store import attributes, receipt
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store.attributes import (
     Access,
     FileAttributes,
     ensure_attributes,
 )
-from ansible_collections.storware.backup.plugins.module_utils._transfer.directory import Directory
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store.directory import Directory
 from tests.unit.plugins.module_utils._transfer.material import GUID
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ansible_collections.storware.backup.plugins.module_utils._transfer.content_disposition import (
+from ansible_collections.storware.backup.plugins.module_utils._transfer.http.content_disposition import (
     format_field,
     parse_file_name,
 )

@@ -11,8 +11,8 @@ import typing as t
 import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils._transfer.inspection import Facts, Job, decide
-from ansible_collections.storware.backup.plugins.module_utils._transfer.receipt import Receipt
-from ansible_collections.storware.backup.plugins.module_utils._transfer.verify import Checksum
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store.receipt import Receipt
+from ansible_collections.storware.backup.plugins.module_utils._transfer.verification import Checksum
 from tests.unit.plugins.module_utils._transfer.material import GUID, OTHER_GUID, sha256
 
 CONTENT, OTHER = sha256(b"content"), sha256(b"other")

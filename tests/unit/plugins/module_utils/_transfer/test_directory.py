@@ -15,7 +15,7 @@ import typing as t
 import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
-from ansible_collections.storware.backup.plugins.module_utils._transfer.directory import (
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store.directory import (
     Directory,
     explaining,
     fitted,

@@ -15,11 +15,11 @@ import typing as t
 import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
-from ansible_collections.storware.backup.plugins.module_utils._transfer import publish, receipt
-from ansible_collections.storware.backup.plugins.module_utils._transfer.attributes import FileAttributes
-from ansible_collections.storware.backup.plugins.module_utils._transfer.directory import Directory
-from ansible_collections.storware.backup.plugins.module_utils._transfer.partial import Partial
-from ansible_collections.storware.backup.plugins.module_utils._transfer.receipt import Receipt
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store import publish, receipt
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store.attributes import FileAttributes
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store.directory import Directory
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store.part_file import Partial
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store.receipt import Receipt
 from tests.unit.plugins.module_utils._transfer.material import GUID, OTHER_GUID, sha256
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")

@@ -15,14 +15,15 @@ import pytest
 import requests
 
 from ansible_collections.storware.backup.plugins.module_utils._errors import Interrupted, StorwareError
-from ansible_collections.storware.backup.plugins.module_utils._transfer import pump, source
-from ansible_collections.storware.backup.plugins.module_utils._transfer.pace import Limits, Pace, TransferInterrupted
-from ansible_collections.storware.backup.plugins.module_utils._transfer.partial import Partial
-from ansible_collections.storware.backup.plugins.module_utils._transfer.pump import Pump
-from ansible_collections.storware.backup.plugins.module_utils._transfer.sink import Sink
+from ansible_collections.storware.backup.plugins.module_utils._transfer.http import body
+from ansible_collections.storware.backup.plugins.module_utils._transfer.limits import Limits, Pace, TransferInterrupted
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store import pump
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store.part_file import Partial
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store.pump import Pump
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store.writer import Sink
 from tests.faults.script_server import Script, Sliced, reply, scripted
 from tests.unit.plugins.module_utils._transfer.material import noise, sha256
-from tests.unit.plugins.module_utils._transfer.test_sink import opened
+from tests.unit.plugins.module_utils._transfer.test_writer import opened
 
 BODY = noise(12 * 2**20 + 345)  # twice as much as the buffers hold
 
@@ -31,7 +32,7 @@ def moved(target: Sink, script: Script, pumps: Pump | None = None) -> None:
     """One answer into the sink."""
     with scripted(script) as server, requests.Session() as session:
         session.trust_env = False
-        answer, claims = source.judge(session.get(server.url(), stream=True, timeout=5), Pace(Limits()), str)
+        answer, claims = body.judge(session.get(server.url(), stream=True, timeout=5), Pace(Limits()), str)
         with answer:
             target.begin("1", claims)
             (pumps or Pump(target)).run(answer)
@@ -77,7 +78,7 @@ def test_what_came_before_a_cut_is_there_and_the_next_answer_goes_on(tmp_path: p
             moved(target, [reply(BODY)[0], BODY[:-100_000]], pumps)
         assert (target.offset, content(target) == BODY[:-100_000]) == (len(BODY) - 100_000, True)
         with scripted(reply(BODY[-100_000:])) as server:
-            answer = source.Source(requests.get(server.url(), stream=True, timeout=5), 100_000, Pace(Limits()))
+            answer = body.Source(requests.get(server.url(), stream=True, timeout=5), 100_000, Pace(Limits()))
             pumps.run(answer)
             answer.close()
         assert (content(target) == BODY, target.digests.hex("sha256")) == (True, sha256(BODY))
@@ -108,10 +109,10 @@ def test_a_disk_that_fails_ends_it_where_it_failed(
 
 def test_an_interruption_loses_nothing_that_came(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A signal handler raises in the main thread, between any two steps of it."""
-    real = source.Source.fill
+    real = body.Source.fill
     fills: list[int] = []
 
-    def fill(self: source.Source, view: memoryview) -> int:
+    def fill(self: body.Source, view: memoryview) -> int:
         if len(fills) == 8:
             raise Interrupted("SIGTERM")
         fills.append(real(self, view))
@@ -119,7 +120,7 @@ def test_an_interruption_loses_nothing_that_came(tmp_path: pathlib.Path, monkeyp
 
     with opened(tmp_path) as target:
         with monkeypatch.context() as patched:
-            patched.setattr(source.Source, "fill", fill)
+            patched.setattr(body.Source, "fill", fill)
             with pytest.raises(Interrupted):
                 moved(target, reply(BODY))
         assert target.offset >= sum(fills) - 512  # the beginning is looked at before

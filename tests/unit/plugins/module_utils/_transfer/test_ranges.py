@@ -20,23 +20,23 @@ import typing as t
 import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
-from ansible_collections.storware.backup.plugins.module_utils._transfer import ranges
-from ansible_collections.storware.backup.plugins.module_utils._transfer.headers import Claims
-from ansible_collections.storware.backup.plugins.module_utils._transfer.pace import (
+from ansible_collections.storware.backup.plugins.module_utils._transfer.http import ranges
+from ansible_collections.storware.backup.plugins.module_utils._transfer.http.body import NotAFile
+from ansible_collections.storware.backup.plugins.module_utils._transfer.http.metadata import Claims
+from ansible_collections.storware.backup.plugins.module_utils._transfer.http.ranges import Ranges
+from ansible_collections.storware.backup.plugins.module_utils._transfer.http.resume import NotTheRest
+from ansible_collections.storware.backup.plugins.module_utils._transfer.limits import (
     DeadlinePassed,
     Pace,
     TransferInterrupted,
 )
-from ansible_collections.storware.backup.plugins.module_utils._transfer.partial import Partial
-from ansible_collections.storware.backup.plugins.module_utils._transfer.ranges import Ranges
-from ansible_collections.storware.backup.plugins.module_utils._transfer.resume import NotTheRest
-from ansible_collections.storware.backup.plugins.module_utils._transfer.sink import Sink
-from ansible_collections.storware.backup.plugins.module_utils._transfer.source import NotAFile
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store.part_file import Partial
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store.writer import Sink
 from tests.faults.replies import Resource, broken, part, serve
 from tests.faults.script_server import Pause, Reply, Request, Script, ScriptServer, Sliced, head, scripted
 from tests.unit.plugins.module_utils._transfer.fetching import AGAIN, opener
 from tests.unit.plugins.module_utils._transfer.material import noise, sha256
-from tests.unit.plugins.module_utils._transfer.test_sink import opened
+from tests.unit.plugins.module_utils._transfer.test_writer import opened
 
 BLOCK = 100_000
 FILE = Resource(noise(10 * BLOCK + 345))
@@ -302,8 +302,9 @@ _PROGRAM = """
 import signal, sys, threading
 from tests.unit.plugins.module_utils._transfer import fetching
 from ansible_collections.storware.backup.plugins.module_utils._errors import Interrupted
-from ansible_collections.storware.backup.plugins.module_utils._transfer import ranges, transfer
-ranges.BLOCK = transfer.BLOCK = 100_000
+from ansible_collections.storware.backup.plugins.module_utils._transfer import receive
+from ansible_collections.storware.backup.plugins.module_utils._transfer.http import ranges
+ranges.BLOCK = receive.BLOCK = 100_000
 def stop(number, frame):
     raise Interrupted("SIGTERM")
 signal.signal(signal.SIGTERM, stop)

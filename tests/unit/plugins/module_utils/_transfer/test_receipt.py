@@ -17,9 +17,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.storware.backup.plugins.module_utils._transfer import receipt
-from ansible_collections.storware.backup.plugins.module_utils._transfer.directory import Directory
-from ansible_collections.storware.backup.plugins.module_utils._transfer.receipt import Receipt
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store import receipt
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store.directory import Directory
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store.receipt import Receipt
 from tests.unit.plugins.module_utils._transfer.material import GUID, OTHER_GUID, sha256
 
 NOW = datetime.datetime(2026, 11, 24, 4, 5, 6, tzinfo=datetime.timezone(datetime.timedelta(hours=1)))

@@ -12,12 +12,12 @@ import pytest
 import requests
 
 from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
-from ansible_collections.storware.backup.plugins.module_utils._transfer import resume
-from ansible_collections.storware.backup.plugins.module_utils._transfer.headers import Claims
-from ansible_collections.storware.backup.plugins.module_utils._transfer.pace import Limits, Pace, TransferInterrupted
-from ansible_collections.storware.backup.plugins.module_utils._transfer.resume import Answer, NotTheRest, Rest
-from ansible_collections.storware.backup.plugins.module_utils._transfer.source import NotAFile, Response
-from ansible_collections.storware.backup.plugins.module_utils._transfer.verify import Checksum
+from ansible_collections.storware.backup.plugins.module_utils._transfer.http import resume
+from ansible_collections.storware.backup.plugins.module_utils._transfer.http.body import NotAFile, Response
+from ansible_collections.storware.backup.plugins.module_utils._transfer.http.metadata import Claims
+from ansible_collections.storware.backup.plugins.module_utils._transfer.http.resume import Answer, NotTheRest, Rest
+from ansible_collections.storware.backup.plugins.module_utils._transfer.limits import Limits, Pace, TransferInterrupted
+from ansible_collections.storware.backup.plugins.module_utils._transfer.verification import Checksum
 from tests.faults.script_server import Script, head, reply, scripted
 from tests.unit.plugins.module_utils._transfer.material import noise
 

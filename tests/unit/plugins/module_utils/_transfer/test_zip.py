@@ -22,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
-from ansible_collections.storware.backup.plugins.module_utils._transfer import formats, ziparchive
+from ansible_collections.storware.backup.plugins.module_utils._transfer import formats, zip_check
 from ansible_collections.storware.backup.plugins.module_utils._transfer.structure import Damaged, Proof, no_limit
 from tests.unit.plugins.module_utils._transfer.material import noise, zip_bytes
 
@@ -33,7 +33,7 @@ def check(data: bytes, *, contents: bool = True) -> Proof:
     fd = os.memfd_create("archive")
     try:
         os.write(fd, data)
-        return ziparchive.check(fd, len(data), contents, no_limit)
+        return zip_check.check(fd, len(data), contents, no_limit)
     finally:
         os.close(fd)
 
@@ -175,7 +175,7 @@ def test_memory_does_not_grow_with_the_number_of_entries() -> None:
         fd = os.memfd_create("archive")
         os.write(fd, data)
         tracemalloc.start()
-        ziparchive.check(fd, len(data), True, no_limit)
+        zip_check.check(fd, len(data), True, no_limit)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         os.close(fd)
@@ -203,10 +203,10 @@ def test_an_archive_of_more_than_4_gib(tmp_path: pathlib.Path) -> None:
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         assert size > 5 * 2**30
-        assert ziparchive.check(file.fileno(), size, False, no_limit) == Proof("structure")
+        assert zip_check.check(file.fileno(), size, False, no_limit) == Proof("structure")
     _write_large(path, first=b"hello", hole=5 * 2**30, wrong=1)
     with open(path, "rb") as file, pytest.raises(Damaged):
-        ziparchive.check(file.fileno(), size, False, no_limit)
+        zip_check.check(file.fileno(), size, False, no_limit)
 
 
 def _write_large(path: pathlib.Path, first: bytes, hole: int, wrong: int = 0) -> None:
@@ -313,7 +313,7 @@ def test_an_entry_of_4_gib_less_one_byte_needs_no_zip64_field(tmp_path: pathlib.
     with open(path, "rb") as file:
         length = os.fstat(file.fileno()).st_size
         # Sparse zeros: behind 2**32 - 1 bytes, one more is padding.
-        assert ziparchive.check(file.fileno(), length, False, no_limit) == Proof("structure", size - (2**32 - 1))
+        assert zip_check.check(file.fileno(), length, False, no_limit) == Proof("structure", size - (2**32 - 1))
 
 
 def test_a_gap_of_zeros_is_a_reason_to_look_at_the_time(tmp_path: pathlib.Path) -> None:
@@ -326,7 +326,7 @@ def test_a_gap_of_zeros_is_a_reason_to_look_at_the_time(tmp_path: pathlib.Path) 
         file.seek(hole, os.SEEK_CUR)
         file.write(end_of(data, offset=place + hole)[place:])
         file.flush()
-        check = ziparchive.check(file.fileno(), len(data) + hole, False, lambda: looks.append(None))
+        check = zip_check.check(file.fileno(), len(data) + hole, False, lambda: looks.append(None))
     assert check == Proof("structure", hole)
     assert len(looks) > 200
 

@@ -1,0 +1,162 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Users, sites, groups, teams and nodes: from the names people use to the guids the API wants."""
+
+from __future__ import annotations
+
+import difflib
+import typing as t
+from dataclasses import replace
+
+from .._argspec import is_guid
+from .._errors import OptionError
+from . import models, pagination
+from .pagination import Reader
+
+# Teams have no page of their own in the API reference; asking the groups for them is an inference.
+_INVENTORY: t.Final[dict[str, tuple[str, models.Query]]] = {
+    "CLOUD_USER": ("/cloud-users", []),
+    "CLOUD_SITE": ("/cloud-sites", []),
+    "CLOUD_GROUP": ("/cloud-groups", []),
+    "CLOUD_TEAMS": ("/cloud-groups", [("teams-group", "true")]),
+}
+DOWNLOADABLE_TYPES: t.Final = tuple(_INVENTORY)
+_TOGETHER: t.Final = ("CLOUD_GROUP", "CLOUD_TEAMS")
+# Up to here one filtered call a name is cheaper than the whole inventory.
+_FEW_NAMES: t.Final = 5
+_MAX_CANDIDATES: t.Final = 10
+_PER_NAME: t.Final = 3  # names that look like one with typing errors,
+_MOST_COMPARED: t.Final = 50_000  # names and addresses, in half a second for each unknown name
+_LIKENESS: t.Final = 0.8  # from 0 to 1: one letter of ten may be wrong, or two may have changed places
+
+
+def list_all(reader: Reader, types: t.Sequence[str], filters: t.Mapping[str, t.Any]) -> list[models.Entity]:
+    """The entities of these types that match the filters (options of ``wire.ENTITY_FILTERS``), each once."""
+    found: dict[str, models.Entity] = {}
+    for entity_type in types:
+        for entity in _inventory(reader, entity_type, models.entity_query(filters)):
+            found.setdefault(entity.guid, entity)
+    return list(found.values())
+
+
+def handles(entities: t.Sequence[models.Entity]) -> list[str]:
+    """For each entity what names it alone among these: its address, else its name, else its guid."""
+    index = _by_name(entities)
+    guids = {entity.guid for entity in entities}
+    return [
+        next(
+            (name for name in (entity.email, entity.name) if name and len(index[name]) == 1 and name not in guids),
+            entity.guid,
+        )
+        for entity in entities
+    ]
+
+
+def resolve(reader: Reader, wanted: t.Sequence[str], entity_type: str | None) -> list[models.Reference]:
+    """The entity for each name, e-mail address or guid: each once, in the order asked.
+
+    Names and addresses are compared exactly. Raises OptionError for a name that fits none or several entities.
+    """
+    names = [name for name in dict.fromkeys(wanted) if not is_guid(name)]
+    found: dict[str, models.Reference] = {}
+    if names:
+        if entity_type is None:
+            raise OptionError(
+                "protected_entity_type",
+                f"is needed to look up {names[0]!r}, which is no guid",
+                hint=f"Set it to one of {', '.join(DOWNLOADABLE_TYPES)}.",
+            )
+        found = _look_up(reader, names, entity_type)
+    references = (found.get(name) or models.Reference(name.lower(), type=entity_type) for name in wanted)
+    # Two names may be one entity: an address and a guid, say.
+    return list({reference.guid: reference for reference in references}.values())
+
+
+def resolve_node(reader: Reader, node: str) -> str:
+    """The guid of a node given by name or guid. GET /nodes is seen in clients, not documented."""
+    if is_guid(node):
+        return node.lower()
+    records = pagination.drain(reader, "/nodes", [], "list nodes")
+    nodes = [models.reference(record, "GET /nodes") for record in records]
+    matches = [candidate for candidate in nodes if candidate.name == node]
+    if len(matches) != 1:
+        names = ", ".join(sorted(candidate.name or candidate.guid for candidate in nodes)) or "none"
+        raise OptionError("node", f"{node!r} fits {len(matches)} nodes", hint=f"The server's nodes: {names}.")
+    return matches[0].guid
+
+
+def _look_up(reader: Reader, names: t.Sequence[str], entity_type: str) -> dict[str, models.Reference]:
+    """The filter first, then once the whole inventory: the filter may not search addresses."""
+    index: dict[str, list[models.Entity]] = {}
+    if len(names) <= _FEW_NAMES:
+        for name in names:
+            index.setdefault(name, _by_name(_inventory(reader, entity_type, [("nameLike", name)])).get(name, []))
+    if not all(index.get(name) for name in names):
+        everything = _inventory(reader, entity_type, [])
+        index = _by_name(everything)
+        unknown = [name for name in names if name not in index]
+        if unknown:
+            raise _not_found(unknown, everything, entity_type)
+    ambiguous = {name: index[name] for name in names if len(index[name]) > 1}
+    if ambiguous:
+        raise _ambiguous(ambiguous, entity_type)
+    return {name: models.Reference(index[name][0].guid, index[name][0].name, entity_type) for name in names}
+
+
+def _inventory(reader: Reader, entity_type: str, filters: models.Query) -> list[models.Entity]:
+    path, query = _INVENTORY[entity_type]
+    records = pagination.drain(reader, path, [*query, *filters], f"list protected entities of type {entity_type}")
+    found = [models.entity(record, f"GET {path}: [{index}]") for index, record in enumerate(records)]
+    return [replace(entity, type=entity.type or entity_type) for entity in found if _is_of(entity, entity_type)]
+
+
+def _is_of(entity: models.Entity, entity_type: str) -> bool:
+    """Groups and teams share a list and are told apart by their records, whatever the server's filter does."""
+    return entity_type not in _TOGETHER or entity.type not in _TOGETHER or entity.type == entity_type
+
+
+def _by_name(entities: t.Iterable[models.Entity]) -> dict[str, list[models.Entity]]:
+    """The entities under each of their names and addresses."""
+    index: dict[str, list[models.Entity]] = {}
+    for entity in entities:
+        for name in {name for name in (entity.name, entity.email) if name}:
+            index.setdefault(name, []).append(entity)
+    return index
+
+
+def _ambiguous(matches: t.Mapping[str, t.Sequence[models.Entity]], entity_type: str) -> OptionError:
+    told = [f"{name!r} fits {len(fitting)}: {_candidates(fitting)}" for name, fitting in matches.items()]
+    return OptionError(
+        "protected_entities",
+        f"names must fit one entity of type {entity_type}; {'. '.join(told[:_MAX_CANDIDATES])}",
+        hint="Give the e-mail address or the guid instead.",
+    )
+
+
+def _not_found(names: t.Sequence[str], everything: t.Sequence[models.Entity], entity_type: str) -> OptionError:
+    index = _by_name(everything)
+    words: dict[str, list[models.Entity]] = {}
+    for name, fitting in index.items():
+        words.setdefault(name.casefold(), []).extend(fitting)
+    parts = [name.casefold() for name in names[:_MAX_CANDIDATES]]
+    # Those that a part of the name fits, then those that a typing error has changed.
+    near = [word for part in parts for word in words if part in word]
+    if len(words) <= _MOST_COMPARED:
+        near += [word for part in parts for word in difflib.get_close_matches(part, words, _PER_NAME, _LIKENESS)]
+    similar = list({entity.guid: entity for word in near for entity in words[word]}.values())
+    hint = "Names and addresses are compared exactly, upper and lower case included."
+    if similar:
+        hint += f" Similar: {_candidates(similar)}."
+    called = ", ".join(repr(name) for name in names[:_MAX_CANDIDATES])
+    more = f" and {len(names) - _MAX_CANDIDATES} more" if len(names) > _MAX_CANDIDATES else ""
+    return OptionError("protected_entities", f"no entity of type {entity_type} is called {called}{more}", hint=hint)
+
+
+def _candidates(entities: t.Sequence[models.Entity]) -> str:
+    shown = [
+        " ".join(part for part in (e.name, f"<{e.email}>" if e.email else None, f"({e.guid})") if part)
+        for e in entities[:_MAX_CANDIDATES]
+    ]
+    more = len(entities) - len(shown)
+    return "; ".join(shown) + (f"; and {more} more" if more else "")

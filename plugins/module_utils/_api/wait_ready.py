@@ -1,0 +1,273 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From what is wanted to what is ready: look what is there or coming, ask for the rest, wait for all of it.
+
+A download is ready when its task is over (finished, or vanished after that) and ``finished-mount=true`` lists it.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+from .._errors import StorwareError
+from . import cloud_downloads, create, models, tasks
+from .client import Client
+from .cloud_downloads import Catalogue, Identifier, Wanted
+from .create import Before, Creator
+from .errors import ApiError
+from .pagination import Reader, Within
+from .polling import Waiting
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What the server shows of what is wanted, before anything is asked for."""
+
+    catalogue: Catalogue
+    finished: t.AbstractSet[str | None]
+    before: Before
+    # Not listed, but these tasks may be preparing it: by whom and what exactly cannot be told before it is listed.
+    expected: t.Mapping[Wanted, t.Sequence[models.Task]]
+    # Nothing on the server says of which backup these are; they are taken, because others would be made at each run.
+    unsure: t.Mapping[Wanted, t.Sequence[models.CloudDownload]] = field(default_factory=dict)
+
+
+def survey(reader: Reader, wanted: t.Sequence[Wanted], identifier: Identifier) -> Survey:
+    """Two lists when everything is there; with the tasks under way when something may have to be made."""
+    if not wanted:
+        return Survey(Catalogue([]), frozenset(), Before(), {})
+    mode = wanted[0].mode
+    listed = cloud_downloads.list_all(reader, mode=mode)
+    finished = _guids(cloud_downloads.list_all(reader, mode=mode, finished_mount=True))
+    catalogue = identifier.catalogue(listed, wanted)
+    unsure = identifier.unsure(catalogue, wanted)
+    if all(catalogue.find(want) or want in unsure for want in wanted):
+        return Survey(catalogue, finished, Before(_guids(listed)), {}, unsure)
+    # Tasks first: what starts in between is then in the list. Both modes, because tasks do not tell theirs.
+    active = tasks.active(reader)
+    listed = cloud_downloads.list_all(reader)
+    finished = _guids(cloud_downloads.list_all(reader, finished_mount=True))
+    catalogue = identifier.catalogue(listed, wanted)
+    unsure = identifier.unsure(catalogue, wanted)
+    preparing = tasks.by_entity(filter(tasks.may_prepare, active.values()))
+    expected = {}
+    for want in wanted:
+        candidates = preparing(want.entity.guid)
+        unfinished = [found for found in catalogue.of(want.entity.guid) if found.guid not in finished]
+        # A task that runs is explained by a download that is listed and not ready; these are more.
+        if not catalogue.find(want) and want not in unsure and len(candidates) > len(unfinished):
+            expected[want] = candidates
+    return Survey(catalogue, finished, Before(_guids(listed), frozenset(active)), expected, unsure)
+
+
+@dataclass
+class Progress:
+    """How far the preparation of downloads has come; the same object while waiting and afterwards."""
+
+    wanted: t.Sequence[Wanted]
+    # Not listed; the tasks that may be preparing it for somebody else. It is not asked for as long as that is open.
+    expected: dict[Wanted, t.Sequence[models.Task]] = field(default_factory=dict)
+    ready: dict[Wanted, models.CloudDownload] = field(default_factory=dict)
+    failed: dict[Wanted, str] = field(default_factory=dict)  # why, in the server's words where it has any
+    last_error: ApiError | None = None
+
+    @property
+    def pending(self) -> list[Wanted]:
+        """What is neither ready nor failed."""
+        return [want for want in self.wanted if want not in self.ready and want not in self.failed]
+
+
+def wait_ready(client: Client, progress: Progress, seen: Survey, creator: Creator, waiting: Waiting) -> None:
+    """Wait until everything wanted is ready or has failed; what is pending afterwards ran out of time.
+
+    Each look costs one list of tasks and one of downloads, however many are wanted; and one more list as long as
+    something is in doubt. What was expected and turns out to be something else is asked for then.
+    """
+    look = _ReadyLook(client, progress, seen, creator, waiting)
+    result = waiting.until(look)
+    progress.last_error = result if isinstance(result, ApiError) else None
+
+
+class _ReadyLook:
+    """One look at the server after the other, until nothing is pending."""
+
+    def __init__(self, client: Client, progress: Progress, seen: Survey, creator: Creator, waiting: Waiting) -> None:
+        self._reader = Within(client, waiting.limit)
+        self._progress = progress
+        self._seen = seen
+        self._creator = creator
+        self._waiting = waiting
+        self._identifier = Identifier(self._reader, needs_backup=False)
+        self._watch = tasks.Watch(self._reader)
+        self._asked = creator.asked
+        self._expected = progress.expected
+        # Tasks that may be preparing what we wait for although nobody told us their guids.
+        self._inferred = {want: _task_guids(found) for want, found in progress.expected.items()}
+        self._doubtful_since: dict[Wanted, float] = {}
+        self._listed_before: dict[Wanted, t.AbstractSet[str | None]] = {}  # when it was asked for, where that was later
+        self._percent = dict.fromkeys(set().union(*self._inferred.values()), 0.0)  # the most so far, by task
+
+    def __call__(self) -> bool:
+        if not self._progress.pending:
+            return True
+        self._watch.look()
+        self._asked.tasks.update({guid: self._watch.renew(task) for guid, task in self._asked.tasks.items()})
+        finished = self._finished()
+        doubtful = self._judge_all(finished)
+        if doubtful:
+            self._settle(doubtful, finished)
+        self._waiting.advance(self._reached())
+        self._waiting.tell(self._told)
+        return not self._progress.pending
+
+    def _reached(self) -> float:
+        """Downloads that are ready or have failed, and the shares of tasks that are known from the beginning."""
+        for guid in {*self._percent, *self._asked.tasks}:
+            task = self._watch.unfinished.get(guid)
+            percent = 100.0 if task is None else min(task.progress or 0.0, 100.0)
+            self._percent[guid] = max(percent, self._percent.get(guid, 0.0))
+        return len(self._progress.ready) + len(self._progress.failed) + sum(self._percent.values()) / 100
+
+    def _told(self) -> str:
+        """How far it is, such as ``12 of 300 ready, 5 running, slowest 43 %``."""
+        progress = self._progress
+        own = set(self._asked.tasks).union(*self._inferred.values())
+        running = [task for guid, task in self._watch.unfinished.items() if guid in own and task.state == "RUNNING"]
+        parts = [f"{len(progress.ready)} of {len(progress.wanted)} ready"]
+        if progress.failed:
+            parts.append(f"{len(progress.failed)} failed")
+        if running:
+            parts.append(f"{len(running)} running")
+            known = [task.progress for task in running if task.progress is not None]
+            parts += [f"slowest {min(known):.0f} %"] if known else []
+        return ", ".join(parts)
+
+    def _finished(self) -> Catalogue:
+        pending = self._progress.pending
+        listed = cloud_downloads.list_all(self._reader, mode=pending[0].mode, finished_mount=True)
+        return self._identifier.catalogue(listed, pending)
+
+    def _judge_all(self, finished: Catalogue) -> list[Wanted]:
+        """Judge what is pending; returns what neither a task nor this list can tell anything about."""
+        own = tasks.by_entity(self._asked.tasks.values())
+        preparing = self._watch.preparing()
+        doubtful = []
+        for want in self._progress.pending:
+            asked = want in self._asked.wanted
+            ours = _task_guids(own(want.entity.guid)) if asked else set()
+            # Until our own task is over, what is listed may be somebody else's.
+            others = _task_guids(preparing(want.entity.guid)) - (self._seen.before.tasks if asked else set())
+            found = []
+            if not any(map(self._watch.is_open, ours)):
+                found = finished.find(want) or self._unsure(want, finished, ours, others)
+            if found:
+                self._progress.ready[want] = found[0]
+                continue
+            inferred = self._inferred.setdefault(want, set())
+            inferred |= others
+            if want in self._expected or not self._is_decided(want, ours, inferred):
+                doubtful.append(want)
+        return doubtful
+
+    def _unsure(
+        self, want: Wanted, finished: Catalogue, ours: t.Collection[str], others: t.Collection[str]
+    ) -> list[models.CloudDownload]:
+        """The download that nothing on the server says the backup of, when it is the one that was taken or made.
+
+        others: tasks under way that may prepare a download of the entity. It was made by our own task, which is over,
+        when that names it, or when it is the only new one.
+        """
+        candidates = self._candidates(want, finished)
+        if want not in self._asked.wanted or not candidates:
+            return candidates
+        if want not in self._identifier.unsure(Catalogue(candidates), [want]):
+            return []
+        named = {task.mounted_backup.guid for task in map(self._asked.tasks.get, ours) if task and task.mounted_backup}
+        is_alone = len(candidates) == 1 and not any(map(self._watch.is_open, others))
+        return [found for found in candidates if found.guid in named] or (candidates if is_alone else [])
+
+    def _candidates(self, want: Wanted, listed: Catalogue) -> list[models.CloudDownload]:
+        """Of these downloads those that may be the wanted one: the new ones, or the one that was taken."""
+        if want not in self._asked.wanted:
+            taken = _guids(self._seen.unsure.get(want, ()))
+            return [found for found in listed.possible(want) if found.guid in taken]
+        before = self._listed_before.get(want, self._seen.before.downloads)
+        return [found for found in listed.possible(want) if found.guid not in before]
+
+    def _is_decided(self, want: Wanted, ours: set[str], inferred: set[str]) -> bool:
+        """Whether the tasks alone tell that it has failed, or is still being prepared."""
+        for guids in (ours, inferred):
+            if any(map(self._watch.is_open, guids)):
+                self._doubtful_since.pop(want, None)
+                return True
+            reasons = [why for why in map(self._watch.failure, sorted(guids)) if why is not None]
+            if reasons:
+                self._progress.failed[want] = "; ".join(reasons)
+                return True
+        return False
+
+    def _settle(self, doubtful: t.Sequence[Wanted], finished: Catalogue) -> None:
+        """The list of all downloads decides, in the time that it may lag behind the tasks."""
+        listed = self._identifier.catalogue(cloud_downloads.list_all(self._reader), doubtful)
+        ready = _guids(finished.downloads)
+        missing = []
+        for want in doubtful:
+            candidates = self._candidates(want, listed)
+            if listed.find(want) or any(found.guid not in ready for found in candidates):
+                self._expected.pop(want, None)
+                self._doubtful_since.pop(want, None)
+            elif want in self._expected:
+                if self._is_something_else(want, listed):
+                    missing.append(want)
+            elif self._in_doubt_for(want) >= create.SETTLE:
+                self._progress.failed[want] = _why_not(candidates)
+        if missing:
+            self._ask(missing, _guids(listed.downloads))
+
+    def _is_something_else(self, want: Wanted, listed: Catalogue) -> bool:
+        """Whether the tasks that may have been preparing it are over, or are preparing other downloads."""
+        entity, seen = want.entity.guid, self._seen
+        explained = [found for found in seen.catalogue.of(entity) if found.guid not in seen.finished]
+        explained += [found for found in listed.of(entity) if found.guid not in seen.before.downloads]
+        if len(explained) >= len(self._inferred[want]):
+            return True
+        states = [self._watch.unfinished[guid].state for guid in self._inferred[want] if self._watch.is_open(guid)]
+        if "QUEUED" in states:
+            self._doubtful_since.pop(want, None)
+            return False
+        # A download is listed as soon as its task runs, but for the time that the list lags behind.
+        return self._in_doubt_for(want) >= create.SETTLE
+
+    def _in_doubt_for(self, want: Wanted) -> float:
+        now = self._waiting.clock()
+        return now - self._doubtful_since.setdefault(want, now)
+
+    def _ask(self, missing: t.Sequence[Wanted], listed: t.AbstractSet[str | None]) -> None:
+        for want in missing:
+            self._listed_before[want] = listed
+            del self._expected[want]
+            self._inferred[want] = set()
+            self._doubtful_since.pop(want, None)
+        try:
+            self._creator.create(missing, self._waiting)
+        except StorwareError as error:
+            # Told for these only: it must not end the waiting for the others, and must not be tried again.
+            self._progress.failed.update({want: error.message for want in missing if want not in self._asked.wanted})
+            self._progress.failed.update({want: error.message for want in missing if error.code == "ambiguous_create"})
+
+
+def _why_not(candidates: t.Sequence[models.CloudDownload]) -> str:
+    if not candidates:
+        return "the server does not list it, and no task is preparing it"
+    shown = ", ".join(str(found.guid) for found in candidates)
+    return f"it may be any of {shown}: the server does not say of which backup these are"
+
+
+def _guids(downloads: t.Iterable[models.CloudDownload]) -> frozenset[str | None]:
+    return frozenset(download.guid for download in downloads)
+
+
+def _task_guids(found: t.Iterable[models.Task]) -> set[str]:
+    return {task.guid for task in found}

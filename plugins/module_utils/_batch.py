@@ -1,0 +1,121 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Several downloads in one task: each gets its try, whatever becomes of the others, and the result tells of each."""
+
+from __future__ import annotations
+
+import os
+import time
+import typing as t
+
+from ._argspec import check_guids
+from ._errors import Interrupted, OptionError, StorwareError
+
+Result = dict[str, t.Any]
+
+# Errors that all others would end with as well, some of them only after a long wait.
+_FOR_ALL: t.Final = frozenset(
+    {
+        "authentication_failed",
+        "no_session_cookie",
+        "unauthorized",
+        "unreachable",
+        "connect_timeout",
+        "proxy",
+        "tls",
+        "redirect",
+        "timeout",
+    }
+)
+_SHOWN: t.Final = 3  # failures in the message; all of them are in the result
+
+
+class Turn(t.NamedTuple):
+    """Of one download. number: counted from 1. of: how many there are. since: when the first began, monotonic."""
+
+    guid: str
+    number: int
+    of: int
+    since: float
+
+    @property
+    def mark(self) -> str:
+        """What tells the download from the others in a line about it."""
+        return f"{self.number} of {self.of}: " if self.of > 1 else ""
+
+
+def guids_of(given: t.Sequence[t.Any]) -> list[str]:
+    """The option guid: GUIDs in their normal form, each once. Raises OptionError."""
+    guids = [str(text).strip() for text in given]
+    check_guids("guid", guids)
+    if not guids:
+        raise OptionError("guid", "must name a download")
+    return list(dict.fromkeys(guid.lower() for guid in guids))
+
+
+def dest_for(dest: str, files: int) -> str:
+    """Several would replace each other in a file; behind a slash, only a directory is right."""
+    return os.path.join(dest, "") if dest and files > 1 else dest
+
+
+def in_turn(guids: t.Sequence[str], bring: t.Callable[[Turn], Result]) -> Result:
+    """The result of a task for these downloads, ``bring`` called for one after the other.
+
+    bring: returns what is to be told of one, with ``changed`` and ``diff``. The task's ``files`` has that of each; of a
+    single one it is the task's result, too. Raises what bring raises when there is only one, or nothing came;
+    otherwise a StorwareError with the results when some have failed.
+    """
+    since = time.monotonic()
+    found: list[Result] = []
+    failures: list[StorwareError] = []
+    for number, guid in enumerate(guids, 1):
+        try:
+            found.append(bring(Turn(guid, number, len(guids), since)))
+        except Interrupted as error:
+            error.results = _together(found)
+            raise
+        except StorwareError as error:
+            failures.append(error)
+            found.append(_failed(guid, error.text, error))
+            if error.code in _FOR_ALL:
+                found += [
+                    _failed(left, f"Not tried, because of {guid}: {error.text}", error) for left in guids[number:]
+                ]
+                break
+    if failures:
+        raise _failure(failures, found)
+    return _together(found) if len(guids) > 1 else {**found[0], **_together(found)}
+
+
+def _failed(guid: str, text: str, error: StorwareError) -> Result:
+    return {"changed": False, "guid": guid, "failed": True, "msg": text, "error": error.told()}
+
+
+def _together(found: t.Sequence[Result]) -> Result:
+    files = [{key: value for key, value in one.items() if key != "diff"} for one in found]
+    diffs = [one["diff"] for one in found if "diff" in one]
+    return {
+        "changed": any(one["changed"] for one in found),
+        "diff": diffs[0] if len(diffs) == 1 else diffs,
+        "files": files,
+    }
+
+
+def _failure(failures: t.Sequence[StorwareError], found: t.Sequence[Result]) -> StorwareError:
+    first, results = failures[0], _together(found)
+    bad = [one for one in found if one.get("failed")]
+    if len(bad) == len(found) and all(error.message == first.message for error in failures):
+        # It is not about one download or another.
+        first.results = results
+        return first
+    told = [f"{one['guid']}: {one['msg']}" for one in bad[:_SHOWN]]
+    told += [f"{len(bad) - _SHOWN} more (see files)"] if len(bad) > _SHOWN else []
+    return StorwareError(
+        f"{len(bad)} of {len(found)} files are not there. {' '.join(told)}",
+        code="partial_failure",
+        hint="Run the task again: it does only what is missing.",
+        details={"guids": [one["guid"] for one in bad]},
+        results=results,
+        retryable=any(error.retryable for error in failures),
+    )

@@ -1,0 +1,163 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What modules share that bring content to a file: their options, and what is done and told with a job."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import typing as t
+
+from . import _module
+from ._argspec import in_range
+from ._batch import Turn, dest_for, guids_of
+from ._progress import Meter
+from ._transfer import download, inspection
+from ._transfer.limits import Limits
+from ._transfer.store.attributes import ensure_attributes
+from ._transfer.store.directory import explaining
+from ._transfer.store.receipt import receipt_name
+
+_LEAST_TIME: t.Final = 0.1  # seconds
+MAX_TIME: t.Final = 30 * 24 * 3600.0  # seconds
+MAX_RATE: t.Final = 2.0**40  # bytes per second
+
+SPEC: t.Final = {
+    "guid": {"type": "list", "elements": "str", "required": True},
+    "dest": {"type": "path", "required": True},
+    "overwrite": {"type": "str", "choices": ["never", "different", "always"], "default": "different"},
+    "tmp_dest": {"type": "path"},
+    "max_rate": {"type": "bytes"},
+    "min_rate": {"type": "bytes", "default": 1024},
+    "max_time": {"type": "float"},
+    "lock_timeout": {"type": "float", "default": 60.0},
+    **_module.PROGRESS_SPEC,
+}
+_ATTRIBUTES: t.Final = ("owner", "group", "mode", "seuser", "serole", "setype", "selevel", "attributes")
+
+
+class Jobs:
+    """The jobs that the options of SPEC describe, one for each download. Raises OptionError for what concerns all."""
+
+    def __init__(self, context: _module.FileContext, retries: int) -> None:
+        """retries: of a transfer that breaks off."""
+        params = context.params
+        self._context = context
+        self.guids = guids_of(params["guid"])
+        self._dest = dest_for(params["dest"], len(self.guids))
+        self._limits = _limits(params, retries)
+        self._attributes = context.file_attributes()
+
+    def job(self, turn: Turn, **settings: t.Any) -> inspection.Job:
+        """The one whose turn it is. settings: the job's, besides those of SPEC."""
+        context, params, limits = self._context, self._context.params, self._limits
+        if limits.max_time is not None:
+            left = limits.max_time - (time.monotonic() - turn.since)
+            limits = dataclasses.replace(limits, max_time=max(left, _LEAST_TIME))
+        return inspection.Job(
+            guid=turn.guid,
+            dest=self._dest,
+            attributes=self._attributes,
+            overwrite=params["overwrite"],
+            tmp_dest=params["tmp_dest"],
+            limits=limits,
+            scrub=context.scrub,
+            tell=_teller(context, turn),
+            **settings,
+        )
+
+
+def bring(context: _module.FileContext, job: inspection.Job) -> _module.Result:
+    """Bring the content to dest, unless it is there; what is to be told of it. Raises StorwareError."""
+    with explaining(f"bring the cloud download {job.guid} to {job.dest}"):  # what has no better words of its own
+        return context.described(_brought(context, job))
+
+
+def _brought(context: _module.FileContext, job: inspection.Job) -> _module.Result:
+    with inspection.inspect(job) as finding:
+        if not finding.needs_content:
+            if not context.check_mode:
+                download.tidy(job, finding)
+            return _unchanged(context, job, finding, inspection.describe(job, finding))
+        result: _module.Result = {"changed": True, "diff": _diff(context, job, finding, True)}
+        if context.check_mode:
+            download.predict(job, finding)
+            return {
+                **result,
+                "guid": job.guid,
+                "reason": finding.reason,
+                "path": finding.path if finding.name else None,
+            }
+        outcome = download.fetch(job, finding)
+        if outcome.source is None:  # another task has just fetched it
+            return _unchanged(context, job, finding, outcome.file)
+        return {
+            **result,
+            **_result(job, finding, outcome.file),
+            "seconds": round(outcome.seconds, 3),
+            "source": outcome.source,
+            "bytes_received": outcome.received,
+            **({"padding": outcome.file.padding} if outcome.file.padding else {}),
+        }
+
+
+def _unchanged(
+    context: _module.FileContext, job: inspection.Job, finding: inspection.Finding, file: inspection.File
+) -> _module.Result:
+    changed = False
+    if finding.name is not None and finding.old is not None:
+        changed = ensure_attributes(
+            finding.directory, finding.name, finding.old, job.attributes, check_mode=context.check_mode
+        )
+    return {"changed": changed, "diff": _diff(context, job, finding, changed), **_result(job, finding, file)}
+
+
+def _limits(params: t.Mapping[str, t.Any], retries: int) -> Limits:
+    max_rate, max_time = params["max_rate"], params["max_time"]
+    return Limits(
+        retries=retries,
+        max_time=None if max_time is None else in_range("max_time", max_time, _LEAST_TIME, MAX_TIME),
+        min_rate=in_range("min_rate", params["min_rate"], 0, MAX_RATE),
+        max_rate=None if max_rate is None else in_range("max_rate", max_rate, 1, MAX_RATE),
+        lock_timeout=in_range("lock_timeout", params["lock_timeout"], 0, MAX_TIME),
+    )
+
+
+def _teller(context: _module.FileContext, turn: Turn) -> t.Callable[[t.Callable[[], inspection.Standing]], None]:
+    meter = Meter()
+
+    def line(standing: inspection.Standing) -> str:
+        if standing.stage == inspection.RECEIVING:
+            return turn.mark + meter.line(standing.name, standing.offset, standing.size)
+        return f"{turn.mark}{standing.name}: {standing.stage}"
+
+    return lambda standing: context.tell(lambda: line(standing()))
+
+
+def _diff(
+    context: _module.FileContext, job: inspection.Job, finding: inspection.Finding, changed: bool
+) -> dict[str, t.Any]:
+    """Only what is known before anything is fetched, so that check mode shows the same."""
+    dest = context.params["dest"]
+    guid = finding.receipt.guid if finding.receipt and finding.old else None
+    state = "absent" if finding.old is None else "different" if finding.needs_content else "present"
+    asked = {name: context.params[name] for name in _ATTRIBUTES if context.params[name] is not None and changed}
+    return {
+        "before": {"dest": dest, "guid": guid, "state": state},
+        "after": {"dest": dest, "guid": job.guid if finding.needs_content else guid, "state": "present", **asked},
+    }
+
+
+def _result(job: inspection.Job, finding: inspection.Finding, file: inspection.File) -> _module.Result:
+    return {
+        "guid": job.guid,
+        "reason": finding.reason,
+        "path": file.path,
+        "size": file.size,
+        "sha256": file.sha256,
+        "verified": file.verified,
+        "format": file.format,
+        "receipt": finding.directory.path_of(receipt_name(finding.name or "")),
+        **({"checksum": str(job.checksum)} if job.checksum else {}),
+    }

@@ -1,0 +1,253 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The right to fetch one download into one directory: one run at a time, and the next one goes on where it stopped.
+
+What is right never rests on locks, which do nothing on some file systems. Names are made exclusively and exchanged at
+once, each run writes into a file of its own, and what a run has left is only continued when its process is surely
+gone or has ended in order. A lock and the process number merely tell whom to wait for. Whoever is overtaken all the
+same notices it at the next record (``Claim.check``) and stops.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import re
+import secrets
+import typing as t
+
+from ..._errors import StorwareError
+from ..limits import Pace
+from .checkpoint import TOKEN, Planted, Record, Refusal, StateFile
+from .directory import Directory, concurrent_change, digest_of, explaining
+from .part_file import SUFFIX, Partial
+from .process import Writer
+
+_STATE: t.Final = "state"
+SCRATCH: t.Final = "test"
+NOTE: t.Final = "note"
+_KINDS: t.Final = (SCRATCH, NOTE)
+_LOOK_AGAIN: t.Final = 0.2  # seconds between two looks at another run
+_RACES: t.Final = 100  # lost in a row before that
+
+
+class Claim:
+    """A sidecar that is ours and, in the ``with`` block, the partial that it is about.
+
+    left: what an earlier run has recorded about the bytes in the partial; None when it is new. waited: whether another
+    run had the claim before, and may have changed everything. refusal: what is to be remembered for the next run about
+    content that is damaged.
+    """
+
+    def __init__(
+        self, stem: str, state: StateFile, partial: Partial, left: Record | None, refusal: Refusal | None
+    ) -> None:
+        self.stem = stem
+        self.state = state
+        self.partial = partial
+        self.left = left
+        self.refusal = refusal
+        self.waited = False
+        self.token = partial.name.removesuffix(SUFFIX).rpartition(".")[2]
+        self._kept = False
+
+    def __enter__(self) -> Claim:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Remove both files, unless they are kept for the next run; a refusal is kept without a partial."""
+        self.partial.close()
+        try:
+            if not self._kept:
+                for kind in _KINDS:
+                    self.state.directory.remove(self.name_of(kind))
+                _put_down(self.state, Record(self.token, None, refusal=self.refusal))
+        finally:
+            self.state.close()
+
+    def name_of(self, kind: str) -> str:
+        """The name of a further file of this run, which is removed with the claim at the latest."""
+        return f"{self.stem}{self.token}.{kind}"
+
+    def keep(self) -> None:
+        """Leave the partial and its sidecar for the next run."""
+        self._kept = True
+        self.partial.keep()
+
+    def check(self) -> None:
+        """Raise StorwareError (``concurrent_change``) when another run has taken the claim."""
+        if not self.state.is_in_place():
+            raise concurrent_change(f"another run has taken over {self.state.directory.path_of(self.state.name)}")
+
+
+def stem_of(guid: str, identity: str) -> str:
+    """``.GUID.HASH.``: what the names of all files of a transfer start with. identity: server and guid."""
+    return f".{guid}.{digest_of(identity, 16)}."
+
+
+def acquire(directory: Directory, stem: str, pace: Pace) -> Claim:
+    """The claim, after waiting for a run that has it. Raises StorwareError (``locked``, ``timeout``)."""
+    token = secrets.token_hex(4)
+    give_up = pace.clock() + pace.limits.lock_timeout
+    waited = False
+    while True:
+        with explaining(f"use {directory.path_of(stem + _STATE)}"):
+            holder = _take(directory, stem, token)
+        if isinstance(holder, Claim):
+            holder.waited = waited
+            return holder
+        if pace.clock() >= give_up:
+            raise _busy(directory, holder)
+        waited = True
+        pace.sleep(_LOOK_AGAIN)
+
+
+def refusal_in(directory: Directory, stem: str) -> Refusal | None:
+    """What earlier runs remember about damaged content, without taking anything."""
+    with contextlib.suppress(OSError, Planted):
+        found = StateFile.open(directory, stem + _STATE)
+        try:
+            return _refusal_of(found.read(), stem)
+        finally:
+            found.close()
+    return None
+
+
+def _refusal_of(record: Record | None, stem: str) -> Refusal | None:
+    return record.refusal if record and record.refusal and record.refusal.stem == stem else None
+
+
+def tidy(directory: Directory, stem: str) -> None:
+    """Remove what a run has left that ended just before it could do so itself."""
+    if directory.stat(stem + _STATE) is None and not _others(directory, stem, ""):
+        return
+    with explaining(f"use {directory.path_of(stem + _STATE)}"):
+        claim = _take(directory, stem, secrets.token_hex(4))
+    if isinstance(claim, Claim):
+        with claim:
+            claim.refusal = None  # the file is there
+
+
+def _take(directory: Directory, stem: str, token: str) -> Claim | Record | None:
+    """The claim or, when another run has it, what that run says of itself; None as well where others always win."""
+    for _try in range(_RACES):
+        fresh = Record(token, Writer.me())
+        # Listed before the claim is ours: whoever takes it from us, where locks do nothing, makes files later.
+        others = _others(directory, stem, token)
+        try:
+            return _begun(StateFile.create(directory, stem + _STATE, fresh), stem, fresh, others)
+        except FileExistsError:
+            pass
+        try:
+            found = StateFile.open(directory, stem + _STATE)
+        except FileNotFoundError:
+            continue  # its run has just ended
+        except Planted as what:
+            _remove_planted(directory, stem + _STATE, what)
+            continue
+        try:
+            has_lock, record = found.lock(), found.read()
+            if not found.is_in_place():
+                continue  # it was exchanged before it was locked
+            if not has_lock or (record and record.writer and record.writer.is_alive):
+                return record
+            fresh = dataclasses.replace(fresh, refusal=_refusal_of(record, stem))
+            if record and (record.writer is None or record.writer.is_gone):
+                fresh = dataclasses.replace(record, token=token, writer=fresh.writer, refusal=fresh.refusal)
+            if record:
+                others.sort(key=lambda name: record.token not in name)
+            return _begun(_exchanged(found, stem, fresh), stem, fresh, others)
+        except (FileNotFoundError, FileExistsError):
+            continue  # where locks do nothing, another run was faster and has taken what we made
+        finally:
+            found.close()
+    return None
+
+
+def _exchanged(old: StateFile, stem: str, record: Record) -> StateFile:
+    """A new sidecar in place of the old one: whoever still has the old one open cannot write into ours."""
+    made = StateFile.create(old.directory, f"{stem}{record.token}.{_STATE}", record)
+    try:
+        made.rename(old.name)
+    except BaseException:
+        made.remove()
+        made.close()
+        raise
+    return made
+
+
+def _begun(state: StateFile, stem: str, record: Record, others: t.Sequence[str]) -> Claim:
+    """The claim with its partial: one of the others, the likeliest first, if it may be continued, or a new one."""
+    directory, name = state.directory, stem + record.token + SUFFIX
+    adopted = None
+    try:
+        if record.can_be_continued:
+            # A run that ended while it took over from another may have left the partial under that one's name.
+            theirs = (other for other in others if other.endswith(SUFFIX))
+            adopted = next((p for p in (Partial.adopt(directory, other, name) for other in theirs) if p), None)
+        for other in others:
+            directory.remove(other)
+        partial = adopted or Partial.create(directory, name)
+        return Claim(stem, state, partial, record if adopted else None, record.refusal)
+    except BaseException:
+        if adopted:
+            adopted.keep()
+            adopted.close()
+        _given_up(state, record)
+        raise
+
+
+def _given_up(state: StateFile, record: Record) -> None:
+    """Leave the sidecar of what can be continued to whoever comes next, in this process or in another one."""
+    try:
+        _put_down(state, dataclasses.replace(record, writer=None))
+    finally:
+        state.close()
+
+
+def _put_down(state: StateFile, record: Record) -> None:
+    """Leave the record where the next run can use it, and no sidecar otherwise."""
+    if not record.can_be_continued and record.refusal is None:
+        state.remove()
+    elif state.is_in_place():
+        with contextlib.suppress(OSError):  # the error that ends the run is more important
+            state.write(record)
+
+
+def remove_left(directory: Directory, stem: str) -> None:
+    """Remove what runs have left in a directory in which they hold no claim."""
+    for name in _others(directory, stem, ""):
+        directory.remove(name)
+
+
+def _others(directory: Directory, stem: str, token: str) -> list[str]:
+    """The names of what runs other than the one with this token have left."""
+    pattern = re.compile(rf"{re.escape(stem)}({TOKEN.pattern})\.({SUFFIX[1:]}|{_STATE}|{'|'.join(_KINDS)})")
+    matches = (pattern.fullmatch(name) for name in directory.names())
+    return [match.group() for match in matches if match and match.group(1) != token]
+
+
+def _remove_planted(directory: Directory, name: str, what: Planted) -> None:
+    there = directory.stat(name)
+    if there is None or not os.path.samestat(there, what.found):
+        return  # it is something else by now
+    try:
+        directory.remove(name)
+    except OSError as error:
+        raise StorwareError(
+            f"{directory.path_of(name)} is {what}, is in the way and cannot be removed ({error.strerror})",
+            code="file_system",
+            hint="Remove it, or let its owner run the task.",
+        ) from error
+
+
+def _busy(directory: Directory, holder: Record | None) -> StorwareError:
+    who = f"process {holder.writer.pid}" if holder and holder.writer else "another process"
+    return StorwareError(
+        f"{who} is fetching this download to {directory.path}, also at the end of lock_timeout",
+        code="locked",
+        hint="Wait for it or end it; then run the task again, which goes on where it stopped.",
+        retryable=True,
+    )

@@ -1,0 +1,141 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The receipt beside a file: what the file is and where it came from, and valid input for ``sha256sum -c``.
+
+It vouches only for a file that still has its digest; a receipt that is lost, damaged or of another file merely leads
+to a new download.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import os
+import re
+import typing as t
+from dataclasses import dataclass, field
+
+from ..verification import LEVELS
+from .directory import NAME_LIMIT, Directory, fitted
+
+_SUFFIX: t.Final = ".sha256"
+_LARGEST: t.Final = 16 * 1024  # bytes; a receipt has some 300
+_LINE: t.Final = re.compile(rb"(\\?)([0-9a-f]{64}) [ *](.+)", re.DOTALL)
+# No longer than they have to be: others may have put a hundred thousand receipts there, which an audit keeps in memory.
+_COMMENT: t.Final = re.compile(rb"# ([a-z]+): ([!-~]{1,64})")
+# How coreutils writes names that do not fit in a line (md5sum's manual, "backslash").
+_ESCAPES: t.Final = {b"\\": b"\\\\", b"\n": b"\\n", b"\r": b"\\r"}
+_UNESCAPES: t.Final = {escape: character for character, escape in _ESCAPES.items()}
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """name: of the file. guid: of the download, in lower case. verified: the level reached when it came.
+
+    time: when it came, ISO 8601 in UTC, as far as the receipt tells; the same file may have come at any time.
+    uid: the number of the user whom the receipt belongs to; None while it was not read from a directory.
+    """
+
+    name: str
+    guid: str
+    size: int
+    sha256: str
+    verified: str
+    time: str | None = field(default=None, compare=False)
+    uid: int | None = field(default=None, compare=False)
+
+
+def receipt_name(name: str) -> str:
+    """The name of the receipt for the file with this name."""
+    return fitted(name, _SUFFIX)
+
+
+def render(receipt: Receipt, now: datetime.datetime) -> bytes:
+    """The receipt as it is written. now: an aware time."""
+    time = now.astimezone(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    name = os.fsencode(receipt.name)
+    escaped = re.sub(rb"[\\\n\r]", lambda match: _ESCAPES[match.group()], name)
+    mark = b"\\" if escaped != name else b""
+    comments = f"# guid: {receipt.guid}\n# size: {receipt.size}\n# time: {time}\n# verified: {receipt.verified}\n"
+    return comments.encode() + mark + receipt.sha256.encode() + b"  " + escaped + b"\n"
+
+
+def parse(data: bytes) -> Receipt | None:
+    """The receipt in these bytes; None if they are no receipt of ours or a damaged one."""
+    if len(data) > _LARGEST:
+        return None
+    lines = data.split(b"\n")[:-1]  # a last line without an end is cut
+    comments = {m.group(1): m.group(2).decode() for m in map(_COMMENT.fullmatch, lines) if m}
+    digests = [m for m in map(_LINE.fullmatch, lines) if m]
+    size = comments.get(b"size", "")
+    name = _unescaped(digests[0]) if len(digests) == 1 else b""
+    if not _is_component(name) or b"guid" not in comments or not re.fullmatch(r"[0-9]{1,19}", size):
+        return None
+    return Receipt(
+        name=os.fsdecode(name),
+        guid=comments[b"guid"].lower(),
+        size=int(size),
+        sha256=digests[0].group(2).decode(),
+        verified=comments[b"verified"] if comments.get(b"verified") in LEVELS else "none",
+        time=comments.get(b"time"),
+    )
+
+
+def read(directory: Directory, name: str) -> Receipt | None:
+    """The receipt of the file with this name, if there is a good one of a user whom the directory trusts."""
+    return _trusted(directory, beside(directory, name))
+
+
+def find(directory: Directory, guid: str) -> Receipt | None:
+    """The trusted receipt of this download, wherever in the directory; one whose file is there comes first."""
+    found = [one for one in all_in(directory) if one.guid == guid.lower() and _trusted(directory, one)]
+    return next((receipt for receipt in found if directory.stat(receipt.name)), found[0] if found else None)
+
+
+def beside(directory: Directory, name: str) -> Receipt | None:
+    """The good receipt of the file with this name, whoever has written it."""
+    receipt = _read(directory, receipt_name(name))
+    return receipt if receipt and receipt.name == name else None
+
+
+def all_in(directory: Directory) -> t.Iterator[Receipt]:
+    """The good receipts in the directory, by their names, whoever has written them; each beside its file."""
+    for entry in directory.names():
+        receipt = _read(directory, entry) if entry.endswith(_SUFFIX) else None
+        if receipt and receipt_name(receipt.name) == entry:
+            yield receipt
+
+
+def _trusted(directory: Directory, receipt: Receipt | None) -> Receipt | None:
+    return receipt if receipt and receipt.uid is not None and directory.trusts(receipt.uid) else None
+
+
+def in_file(fd: int) -> Receipt | None:
+    """The receipt in an open file; None if there is no good one in it. Raises OSError."""
+    data = os.pread(fd, _LARGEST + 1, 0)
+    receipt = parse(data) if len(data) <= _LARGEST else None
+    return receipt and dataclasses.replace(receipt, uid=os.fstat(fd).st_uid)
+
+
+def _read(directory: Directory, entry: str) -> Receipt | None:
+    try:
+        with directory.reading(entry) as fd:
+            return in_file(fd)
+    except OSError:
+        return None
+
+
+def _unescaped(line: re.Match[bytes]) -> bytes:
+    """The name in a digest line; empty when it is written in a way that coreutils would not write."""
+    name: bytes = line.group(3)
+    if not line.group(1):
+        return name
+    parts = re.split(rb"(\\.?)", name)
+    if any(part.startswith(b"\\") and part not in _UNESCAPES for part in parts):
+        return b""
+    return b"".join(_UNESCAPES.get(part, part) for part in parts)
+
+
+def _is_component(name: bytes) -> bool:
+    return name not in (b"", b".", b"..") and b"/" not in name and b"\0" not in name and len(name) <= NAME_LIMIT

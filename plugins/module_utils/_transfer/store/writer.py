@@ -1,0 +1,293 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where the bytes of a transfer go: written and hashed in their order, and recorded now and then.
+
+The order of a record is what a crash or power loss cannot break: first the bytes are brought to the disk, then the
+sidecar says how many they are and which digest they have.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import time
+import typing as t
+
+from ..._errors import Interrupted, StorwareError
+from .. import formats
+from ..http.metadata import Claims
+from ..limits import DeadlinePassed
+from ..structure import CheckTime, no_limit
+from ..verification import Checksum, Digests, digest_blocks
+from . import filenames
+from .checkpoint import Record
+from .directory import explaining
+from .lock import Claim
+from .part_file import check_space
+from .process import Writer
+
+COMMIT_BYTES: t.Final = 24 * 1024 * 1024  # a record at the latest after so many bytes,
+COMMIT_SECONDS: t.Final = 5.0  # or after so long
+
+MAX_UNANNOUNCED: t.Final = 2**40  # bytes of content whose length is not announced, unless the user sets a limit
+
+_READ: t.Final = 256 * 1024  # bytes
+STRONG: t.Final = "strong"
+WEAK: t.Final = "weak"
+
+_NOTHING: t.Final = Claims(None, None, None, None)
+
+
+class Sink:
+    """The partial of a claim as it grows.
+
+    offset: how many bytes are written and hashed. claims: what is known of the content; source: which address sends
+    it. joined: how the parts of several answers were proved to belong together (empty, STRONG or WEAK). max_size: bytes
+    that the file may have. on_growth: is called whenever bytes were counted.
+    """
+
+    def __init__(
+        self,
+        claim: Claim,
+        checksum: Checksum | None,
+        *,
+        allow_unverified: bool = False,
+        max_size: int | None = None,
+        on_growth: t.Callable[[Sink], None] = lambda _sink: None,
+    ) -> None:
+        self.claim = claim
+        self._on_growth = on_growth
+        self.claims = _NOTHING
+        self.source = ""
+        self.joined = ""
+        self.offset = 0
+        self._checksum = checksum
+        self._allow_unverified = allow_unverified
+        self._max_size = max_size
+        self._digests = Digests()
+        self._failure: StorwareError | None = None
+        self._committer = concurrent.futures.ThreadPoolExecutor(1)
+        self._commit: concurrent.futures.Future[None] | None = None
+        self._recorded = 0  # the offset of the newest record that was asked for
+        self._recorded_at = time.monotonic()
+        self._durable = 0  # the offset of the newest record that is on the disk
+        self._is_spoiled = False
+        self._unread: Record | None = None  # what an earlier run has left, if there was no time to hash it
+
+    @property
+    def digests(self) -> Digests:
+        """Of all bytes up to the offset."""
+        return self._digests
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all bytes that the server has announced are there."""
+        return self.claims.length is not None and self.offset == self.claims.length
+
+    @property
+    def can_be_continued(self) -> bool:
+        """Whether a later request or run can go on from here, and its result be proved."""
+        return self._record().can_be_continued and (
+            self.claims.validator is not None
+            # Otherwise the parts may be of two files, and only a proof of the whole would show it.
+            or self._checksum is not None
+            or self.claims.digest is not None
+            or self.shows_mixtures
+            or self._allow_unverified
+        )
+
+    @property
+    def shows_mixtures(self) -> bool:
+        """Whether checking the contents of this format would show that the bytes are of two files."""
+        format = self.format
+        return format is not None and format.covers_contents
+
+    @property
+    def format(self) -> formats.Format | None:
+        """The format that the content has."""
+        return formats.detect(self.claim.partial.read_at(0, formats.HEAD))
+
+    def recover(self, check_time: CheckTime = no_limit) -> None:
+        """Go on with what an earlier run has left, if it still has the digest that was recorded."""
+        left = self.claim.left
+        if left is None:
+            return
+        digest = Checksum.parse(left.digest) if left.digest else None
+        digests = self._new_digests(digest)
+        partial = self.claim.partial
+        with explaining(f"read {partial.path}"):
+            try:
+                size = digest_blocks(partial.fd, left.offset, digests, check_time)
+            except (DeadlinePassed, Interrupted):
+                self._unread = left
+                raise
+            if size == left.offset and digests.hex("sha256") == left.sha256:
+                partial.truncate(left.offset)
+                self.claims = Claims(left.length, left.name, digest, left.validator)
+                self.source, self.joined = left.source, left.joined
+                self.offset = self._recorded = self._durable = left.offset
+                self._digests = digests
+
+    def begin(self, source: str, claims: Claims) -> None:
+        """A new answer with all of the content: what is there counts no more."""
+        self.source, self.claims, self.joined, self._failure = source, claims, "", None
+        self._digests = self._new_digests(claims.digest)
+        if self.offset or self.claim.left:
+            self._settle()
+            self.offset = self._recorded = self._durable = 0
+            self._write_record(Record(self.claim.token, Writer.me()))
+        self.claim.partial.truncate(0)
+
+    def check_size(self, length: int | None) -> None:
+        """Raise StorwareError (``too_large``) for content that is announced as longer than the user permits."""
+        if self._max_size is not None and length is not None and length > self._max_size:
+            raise StorwareError(
+                f"the server announces {length} bytes, and max_size permits {self._max_size}",
+                code="too_large",
+                hint="Set max_size to a larger value if the file may be that large.",
+            )
+
+    def join(self, claims: Claims) -> None:
+        """A new answer with the rest of the content."""
+        self.claims = claims
+        is_weak = claims.validator is None or self.joined == WEAK
+        self.joined = WEAK if is_weak else STRONG
+
+    def write(self, offset: int, data: memoryview) -> None:
+        """Put these bytes there, behind those that are under way; ``count`` makes them a part of the content."""
+        self.claim.partial.write_at(offset, data)
+
+    def count(self, data: memoryview, written: concurrent.futures.Future[None]) -> None:
+        """Take these bytes, once they are written, as the next ones behind the offset."""
+        if self._failure:
+            raise self._failure  # behind a hole nothing has its place
+        try:
+            written.result()
+        except StorwareError as error:
+            self._failure = error
+            raise
+        self._count(data)
+
+    def absorb(self, end: int) -> None:
+        """Count bytes up to end that are in the partial already."""
+        while self.offset < end:
+            piece = self.claim.partial.read_at(self.offset, min(_READ, end - self.offset))
+            if not piece:
+                raise StorwareError(
+                    f"{self.claim.partial.path} became shorter", code="concurrent_change", retryable=True
+                )
+            self._count(memoryview(piece))
+
+    def finish(self) -> None:
+        """All bytes are there: wait for the record that is being written, and drop what may lie behind them."""
+        self._settle()
+        self.claim.check()
+        self.claim.partial.truncate(self.offset)
+
+    def keep(self) -> int:
+        """Leave the bytes for the next run, recorded as they are now; returns how many, 0 when they are no use."""
+        try:
+            return self._keep()
+        except (OSError, StorwareError):
+            return 0
+
+    def _keep(self) -> int:
+        with contextlib.suppress(StorwareError):
+            self._settle()
+        claim = self.claim
+        is_ours = claim.state.is_in_place() and claim.partial.is_in_place(claim.partial.name)
+        if is_ours and self._unread is not None:
+            self._write_record(dataclasses.replace(self._unread, token=claim.token, writer=None))
+            claim.keep()
+            return self._unread.offset
+        if not is_ours or self._is_worthless or not self.can_be_continued:
+            return 0
+        try:
+            claim.partial.truncate(self.offset)
+            self._make_durable(dataclasses.replace(self._record(), writer=None))
+        except (OSError, StorwareError):
+            if self._is_worthless or not self._durable:
+                return 0
+        claim.keep()
+        return self.offset
+
+    @property
+    def _is_worthless(self) -> bool:
+        return self._is_spoiled or self.claim.partial.is_doubtful
+
+    def spoil(self, is_spoiled: bool = True) -> None:
+        """What is there is worth nothing: it is not kept."""
+        self._is_spoiled = self._is_spoiled or is_spoiled
+
+    def close(self) -> None:
+        """End the thread."""
+        self._committer.shutdown()
+
+    def _count(self, data: memoryview) -> None:
+        self._digests.update(data)
+        self.offset += len(data)
+        self._check_growth()
+        self._on_growth(self)
+        now = time.monotonic()
+        if self.offset - self._recorded >= COMMIT_BYTES or now - self._recorded_at >= COMMIT_SECONDS:
+            # A disk that is slower than the network is waited for now and not at the end: what lies behind the newest
+            # record is what a kill costs.
+            self._settle()
+            check_space(self.claim.partial.directory)  # of what others may have filled meanwhile, too
+            self._recorded, self._recorded_at = self.offset, now
+            if self.can_be_continued:
+                self._commit = self._committer.submit(self._make_durable, self._record())
+
+    def _check_growth(self) -> None:
+        """Raise StorwareError (``too_large``) for more bytes than were announced or, without that, are permitted."""
+        length = self.claims.length
+        limits = [limit for limit in (length, self._max_size) if limit is not None] or [MAX_UNANNOUNCED]
+        if self.offset > min(limits):
+            self.spoil()  # nothing says where it ends: the next run must not add to it
+            told = "no length" if length is None else f"{length} bytes"
+            raise StorwareError(
+                f"more than {min(limits)} bytes came, and the server announces {told}",
+                code="too_large",
+                hint="Set max_size to a larger value if the file may be that large." if length is None else "",
+            )
+
+    def _settle(self) -> None:
+        """Wait for the record that is being written; raise what went wrong with it."""
+        commit, self._commit = self._commit, None
+        if commit is not None:
+            commit.result()
+
+    def _make_durable(self, record: Record) -> None:
+        """The bytes, then the record. Raises StorwareError."""
+        self.claim.check()
+        self.claim.partial.sync_data()
+        self._write_record(record)
+        if not self._durable:
+            with explaining(f"bring {self.claim.partial.directory.path} to the disk"):
+                self.claim.partial.directory.sync()
+        self._durable = record.offset
+
+    def _write_record(self, record: Record) -> None:
+        state = self.claim.state
+        with explaining(f"write {state.directory.path_of(state.name)}"):
+            state.write(dataclasses.replace(record, refusal=self.claim.refusal))
+
+    def _record(self) -> Record:
+        claims = self.claims
+        return Record(
+            self.claim.token,
+            Writer.me(),
+            source=self.source,
+            validator=claims.validator,
+            length=claims.length,
+            name=filenames.safe_name(claims.name, "") or None,
+            digest=str(claims.digest) if claims.digest else None,
+            offset=self.offset,
+            sha256=self._digests.hex("sha256") or "",
+            joined=self.joined,
+        )
+
+    def _new_digests(self, claimed: Checksum | None) -> Digests:
+        return Digests([checksum.algorithm for checksum in (self._checksum, claimed) if checksum])

@@ -1,0 +1,105 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A file of the controller in pieces, each with the digest of everything up to its end."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import typing as t
+
+from ..module_utils import _private
+from ..module_utils._errors import OptionError, StorwareError
+from ..module_utils._transfer.store import receipt
+from ..module_utils._transfer.store.directory import Directory
+from ..module_utils._transfer.store.receipt import Receipt
+
+_FIRST: t.Final = 16 * 1024 * 1024  # bytes of the first piece,
+LARGEST: t.Final = 256 * 1024 * 1024  # and of any: the room that it needs on the way
+_SECONDS: t.Final = 5.0  # that a piece should take: what a connection that breaks costs, and how far lines are apart
+_BLOCK: t.Final = 1024 * 1024
+_FETCH: t.Final = "Fetch it with storware.backup.cloud_download_content, as the user that the controller runs as."
+
+
+def found(path: str, guid: str) -> tuple[str, Receipt]:
+    """Path and receipt of a file on the controller: the one that path names, or that of the download in a directory.
+
+    Raises OptionError; also for a file or receipt of another user, who may have put any there.
+    """
+    path = os.path.abspath(path)
+    is_directory = os.path.isdir(path)
+    place, name = (path, "") if is_directory else os.path.split(path)
+    try:
+        with Directory(place) as directory:
+            known = receipt.find(directory, guid) if is_directory else receipt.read(directory, name)
+            there = directory.stat(known.name) if known else None
+            is_trusted = there is None or directory.trusts(there.st_uid)
+    except (ValueError, OSError) as error:
+        raise OptionError("src", f"cannot be read on the controller: {path!r} ({error})") from error
+    if known is None:
+        what = f"has no file of {guid} with a receipt" if is_directory else "has no receipt"
+        raise OptionError("src", f"{what} of this user or root on the controller: {path!r}", hint=_FETCH)
+    if not is_trusted:
+        raise OptionError("src", f"{known.name} belongs to another user on the controller: {path!r}", hint=_FETCH)
+    return os.path.join(place, known.name), known
+
+
+def piece_size(rate: int | None, last: int | None = None, seconds: float = 0.0) -> int:
+    """Bytes of the next piece, for so many bytes per second at the most.
+
+    last: bytes of the piece before it, which took these seconds; None for the first one.
+    """
+    size = _FIRST
+    if last is not None:
+        size = 2 * last if seconds * 2 <= _SECONDS else int(last * _SECONDS / seconds)
+    return max(_BLOCK, min(size, LARGEST if rate is None else int(rate * _SECONDS), LARGEST))
+
+
+def not_delivered(error: Exception, size: int, folder: str, free: int | None) -> StorwareError:
+    """The error for a piece of so many bytes that cannot be put into a directory of the host, which has free bytes."""
+    is_full = os.strerror(errno.ENOSPC) in str(error) or (free is not None and free < size)
+    why = f"{os.strerror(errno.ENOSPC)}, {free} bytes are free" if is_full and free is not None else str(error).strip()
+    return StorwareError(
+        f"a piece of {size} bytes cannot be put into {folder} on the host: {why}",
+        code="disk_full" if is_full else "file_system",
+        hint=f"Pieces of up to {LARGEST // 2**20} MiB lie in Ansible's remote_tmp on their way. Free some space there, "
+        "set remote_tmp (ansible_remote_tmp) to another directory, or set max_rate: a piece has five seconds of it.",
+        details={"needed": size, "free": free, "errno": "ENOSPC"} if is_full else {},
+    )
+
+
+class Pieces:
+    """Cuts a file; pieces that follow each other are hashed once."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._hashed = 0
+        self._digest = hashlib.sha256()
+
+    def cut(self, offset: int, size: int, piece: t.BinaryIO) -> str:
+        """Write up to size bytes from offset on into piece; the SHA-256 of all up to their end. Raises OSError."""
+        with self._opened() as file:
+            if offset != self._hashed:
+                self._hashed, self._digest = 0, hashlib.sha256()
+                self._take(file, offset, None)
+            file.seek(offset)
+            self._take(file, size, piece)
+        return self._digest.hexdigest()
+
+    def _opened(self) -> t.BinaryIO:
+        directory, name = os.path.split(self._path)
+        place = _private.open_directory(directory)
+        try:
+            return open(_private.open_file(name, place), "rb")
+        finally:
+            os.close(place)
+
+    def _take(self, file: t.BinaryIO, size: int, target: t.BinaryIO | None) -> None:
+        while size and (data := file.read(min(_BLOCK, size))):
+            self._digest.update(data)
+            self._hashed += len(data)
+            size -= len(data)
+            if target:
+                target.write(data)

@@ -1,0 +1,387 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Waiting for downloads while the lists lag, tasks come and go, and others ask for the same: second by second."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.storware.backup.plugins.module_utils._api import create, errors, models, tasks, wait_ready
+from ansible_collections.storware.backup.plugins.module_utils._api.client import Client
+from ansible_collections.storware.backup.plugins.module_utils._api.cloud_downloads import Identifier, Wanted
+from ansible_collections.storware.backup.plugins.module_utils._api.polling import Waiting
+from ansible_collections.storware.backup.plugins.module_utils._api.transport import Answer
+from ansible_collections.storware.backup.plugins.module_utils._api.wait_ready import Progress
+from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
+from tests.support.guids import guid
+
+ALICE, BOB = "4d1f1e0a-7b5c-4f6e-9d3e-1f0c9b8a7d65", "f8f73bf9-2445-4bce-a7dd-753be3b40a67"
+MAIL, PST = "CLOUD_DOWNLOAD", "CLOUD_PST_DOWNLOAD"
+# The vendor's closed list of task types, but for those that may be a download.
+OTHER_TYPES = (
+    "BACKUP_CLEANUP", "BACKUP_DESTINATION_INIT", "BACKUP_DESTINATION_SYNC", "CONNECTIVITY_TEST", "DELETE", "EJECT_TAPE",
+    "EXPORT", "IMPORT", "IMPORT_TAPE", "INVENTORY_SYNC", "LIVE_MIGRATION", "SCOPED_INVENTORY_SYNC", "SNAPSHOT",
+    "SNAPSHOT_CLEANUP", "SNAPSHOT_REVERSION", "STAGING_CLEANUP", "STORE", "TAPE_MANAGER_INVENTORY_SYNC", "UNMOUNT",
+)  # fmt: skip
+
+Json = t.Any
+
+
+class Server:
+    """Two lists that change at certain seconds, and what was asked of it when."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.calls: list[tuple[float, str]] = []
+        self._downloads: list[tuple[float, float, float, Json]] = []  # listed from, finished from, until
+        self._tasks: list[tuple[float, float, Json]] = []
+        self.on_post: t.Callable[[], list[Json]] = list
+        self.told: list[str] = []
+
+    def download(self, entity: str, *, mode: str = MAIL, listed: float = 0, finished: float = 1e9) -> str:
+        made = guid(f"download-{len(self._downloads)}")
+        record = {"guid": made, "mode": mode, "protectedEntity": {"guid": entity}}
+        self._downloads.append((listed, finished, 1e9, record))
+        return made
+
+    def task(
+        self, entity: str, state: str = "RUNNING", *, since: float = 0, until: float = 1e9, same: str = "", **more: Json
+    ) -> str:
+        made = same or guid(f"task-{len(self._tasks)}")
+        record = {"guid": made, "state": state, "type": "RESTORE", "protectedEntity": {"guid": entity}, **more}
+        self._tasks.append((since, until, record))
+        return made
+
+    patience = 60.0  # seconds
+
+    def get(self, path: str, query: models.Query, doing: str, deadline: float | None = None) -> Answer:
+        asked = dict(query)
+        if asked["page"] != "0":
+            return Answer(200, [])
+        self.calls.append((self.now, f"GET {path}"))
+        if path == "/tasks":
+            states = [value for key, value in query if key == "states"]
+            found = [task for since, until, task in self._tasks if since <= self.now < until]
+            return Answer(200, [task for task in found if task["state"] in states])
+        return Answer(
+            200,
+            [
+                record
+                for listed, finished, _until, record in self._downloads
+                if listed <= self.now
+                and asked.get("mode") in (None, record["mode"])
+                and ("finished-mount" not in asked or finished <= self.now)
+            ],
+        )
+
+    def post(self, path: str, body: Json, doing: str, deadline: float | None = None) -> Answer:
+        self.calls.append((self.now, f"POST {path}"))
+        return Answer(201, self.on_post())
+
+    @property
+    def posts(self) -> list[float]:
+        """When it was asked to make downloads."""
+        return [when for when, call in self.calls if call.startswith("POST")]
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def prepare(server: Server, *entities: str, timeout: float = 1000) -> Progress:
+    """As the module does it: survey, ask for what is neither there nor expected, wait."""
+    client = t.cast(Client, server)
+    wanted = [Wanted(models.Reference(entity), MAIL) for entity in entities]
+    identifier = Identifier(client)
+    seen = wait_ready.survey(client, wanted, identifier)
+    ready = {want: seen.catalogue.find(want)[0] for want in wanted if seen.catalogue.find(want)}
+    progress = Progress(wanted, dict(seen.expected))
+    progress.ready = {want: found for want, found in ready.items() if found.guid in seen.finished}
+    creator = create.Creator(client, seen.before, identifier, {})
+    waiting = Waiting(timeout, 10, lambda: server.now, server.sleep, lambda text: server.told.append(text()))
+    missing = [want for want in wanted if want not in ready and want not in seen.expected]
+    if missing:
+        creator.create(missing, waiting)
+    wait_ready.wait_ready(client, progress, seen, creator, waiting)
+    return progress
+
+
+def ready(progress: Progress) -> dict[str, str | None]:
+    return {want.entity.guid: found.guid for want, found in progress.ready.items()}
+
+
+def failed(progress: Progress) -> dict[str, str]:
+    return {want.entity.guid: why for want, why in progress.failed.items()}
+
+
+def near(seconds: float) -> t.Any:
+    """A look or two later: they come every ten seconds, more or less."""
+    return pytest.approx(seconds + 12, abs=14)
+
+
+def test_what_somebody_else_is_having_prepared_is_not_asked_for_although_the_other_one_is_there() -> None:
+    server = Server()
+    there = server.download(ALICE, finished=0)
+    server.task(BOB, until=60)
+    theirs = server.download(BOB, listed=50, finished=60)
+    assert ready(prepare(server, ALICE, BOB)) == {ALICE: there, BOB: theirs}
+    assert server.posts == []
+
+
+def test_a_queue_is_waited_for_however_long_it_is() -> None:
+    """Also when the server puts a task back into it: what was waited for before counts no more."""
+    server = Server()
+    task = server.task(ALICE, "RUNNING", until=100)
+    server.task(ALICE, "QUEUED", since=100, until=400, same=task)
+    server.task(ALICE, "RUNNING", since=400, until=560, same=task)
+    theirs = server.download(ALICE, listed=505, finished=560)
+    assert ready(prepare(server, ALICE)) == {ALICE: theirs}
+    assert server.posts == []
+
+
+def test_a_task_that_runs_without_a_download_is_something_else_in_the_end() -> None:
+    server = Server()
+    server.task(ALICE)
+
+    def post() -> list[Json]:
+        server.download(ALICE, listed=server.now, finished=server.now + 30)
+        return []
+
+    server.on_post = post
+    assert set(ready(prepare(server, ALICE))) == {ALICE}
+    assert server.posts == [near(create.SETTLE)]
+
+
+def test_a_task_that_turns_out_to_make_another_download_is_not_waited_for() -> None:
+    """It is of the other mode: ours is asked for at once, not when the settle time is over."""
+    server = Server()
+    server.task(ALICE, "QUEUED")
+    server.download(ALICE, mode=PST, listed=30)
+
+    def post() -> list[Json]:
+        server.download(ALICE, listed=server.now, finished=server.now + 30)
+        return []
+
+    server.on_post = post
+    assert set(ready(prepare(server, ALICE))) == {ALICE}
+    assert server.posts == [near(30)]
+
+
+def test_a_task_that_comes_late_starts_the_time_for_doubt_anew() -> None:
+    """The lists lag: nothing for a while, then a task, and the download long after it is over."""
+    server = Server()
+
+    def post() -> list[Json]:
+        server.task(ALICE, since=server.now + 100, until=server.now + 160)
+        server.download(ALICE, listed=server.now + 250, finished=server.now + 250)
+        return []
+
+    server.on_post = post
+    progress = prepare(server, ALICE)
+    assert set(ready(progress)) == {ALICE}
+    assert failed(progress) == {}
+
+
+def test_the_look_that_finds_all_of_it_ready_is_the_last_one() -> None:
+    server = Server()
+    server.download(ALICE, finished=25)
+    prepare(server, ALICE)
+    assert 25 <= server.now <= 25 + 11
+
+
+def test_what_neither_a_list_nor_a_task_shows_has_failed_after_the_settle_time() -> None:
+    server = Server()
+    progress = prepare(server, ALICE)
+    assert failed(progress) == {ALICE: "the server does not list it, and no task is preparing it"}
+    assert server.now == near(create.SETTLE)
+
+
+def test_a_failed_task_decides_without_another_look() -> None:
+    server = Server()
+    server.on_post = lambda: [{"guid": server.task(ALICE, "FAILED", statusInfo="no space"), "state": "QUEUED"}]
+    progress = prepare(server, ALICE)
+    assert list(failed(progress)) == [ALICE]
+    assert "no space" in failed(progress)[ALICE]
+    created = server.calls.index((0.0, "POST /cloud-download"))
+    # Two looks, each at the tasks and at what is finished; the list of all downloads tells nothing more.
+    assert [call for _when, call in server.calls[created + 1 :]] == ["GET /tasks", "GET /cloud-download"] * 2
+
+
+def test_a_refusal_while_waiting_fails_only_what_was_refused() -> None:
+    """Alice turns out to be missing while Bob is waited for, and the server does not want to make hers."""
+    server = Server()
+    server.task(ALICE, "QUEUED")
+    server.download(ALICE, mode=PST, listed=30)
+    server.task(BOB, until=200)
+    theirs = server.download(BOB, listed=10, finished=200)
+
+    def refuse() -> list[Json]:
+        raise StorwareError("Not allowed", code="forbidden")
+
+    server.on_post = refuse
+    progress = prepare(server, ALICE, BOB)
+    assert failed(progress) == {ALICE: "Not allowed"}
+    assert ready(progress) == {BOB: theirs}
+    assert len(server.posts) == 1
+
+
+def _lost() -> StorwareError:
+    return errors.response_lost(errors.Attempt("create", "POST", "/cloud-download", "https://s", str), "cut")
+
+
+def _expecting(server: Server, *entities: str) -> None:
+    """Each has a task, which turns out to prepare the other kind."""
+    for entity in entities:
+        server.task(entity, "QUEUED")
+        server.download(entity, mode=PST, listed=30)
+
+
+def test_a_task_from_before_is_no_trace_of_a_call_whose_answer_was_lost() -> None:
+    """It prepares the other download of the same person, and nothing came of the call: it is made again."""
+    server = Server()
+    server.download(ALICE, mode=PST, listed=0, finished=500)
+    server.task(ALICE, since=0, until=500)
+
+    def lost_at_first() -> list[Json]:
+        if len(server.posts) == 1:
+            raise _lost()
+        server.download(ALICE, listed=server.now + 10, finished=server.now + 30)
+        return [{"guid": server.task(ALICE, since=server.now, until=server.now + 30), "state": "QUEUED"}]
+
+    server.on_post = lost_at_first
+    assert ready(prepare(server, ALICE)) == {ALICE: guid("download-1")}
+    assert len(server.posts) == 2
+
+
+@pytest.mark.parametrize("timeout", [0, 30, 1000])
+@pytest.mark.parametrize("shown_after", [None, 60, 110])
+def test_asking_again_has_the_same_two_minutes_whatever_the_time_for_waiting(
+    timeout: float, shown_after: float | None
+) -> None:
+    """Before their end the server may show what it has made of the first call; then it is not asked again."""
+    server = Server()
+
+    def lost_at_first() -> list[Json]:
+        is_first = len(server.posts) == 1
+        delay = (shown_after or 0) if is_first else 0
+        if shown_after or not is_first:
+            server.download(ALICE, listed=server.now + delay, finished=server.now + delay)
+        if is_first:
+            raise _lost()
+        return []
+
+    server.on_post = lost_at_first
+    assert ready(prepare(server, ALICE, timeout=timeout)) == {ALICE: guid("download-0")}
+    assert server.posts == ([0] if shown_after else [0, near(create.SETTLE)])
+
+
+def test_the_time_for_waiting_begins_again_when_a_lost_call_is_found() -> None:
+    server = Server()
+
+    def lose() -> list[Json]:
+        server.download(ALICE, listed=server.now + 50, finished=server.now + 75)
+        raise _lost()
+
+    server.on_post = lose
+    assert set(ready(prepare(server, ALICE, timeout=30))) == {ALICE}
+    server = Server()
+    server.on_post = lose
+    progress = prepare(server, ALICE, timeout=10)
+    assert [want.entity.guid for want in progress.pending] == [ALICE]
+    assert server.now == pytest.approx(65, abs=8)  # not the two minutes
+
+
+def test_of_a_lost_call_while_waiting_only_what_has_not_come_of_it_has_failed() -> None:
+    server = Server()
+    _expecting(server, ALICE, BOB)
+
+    def lose() -> list[Json]:
+        if len(server.posts) == 1:
+            server.download(ALICE, listed=server.now + 5, finished=server.now + 400)
+        raise _lost()
+
+    server.on_post = lose
+    progress = prepare(server, ALICE, BOB)
+    assert ready(progress) == {ALICE: guid("download-2")}
+    assert set(failed(progress)) == {BOB}
+    assert "got no whole answer (cut)" in failed(progress)[BOB]
+    assert len(server.posts) == 2
+
+
+def test_several_that_may_have_come_of_a_lost_call_while_waiting_are_told() -> None:
+    server = Server()
+    _expecting(server, ALICE)
+
+    def lose() -> list[Json]:
+        for _again in range(2):
+            server.download(ALICE, listed=server.now + 5, finished=server.now + 6)
+        raise _lost()
+
+    server.on_post = lose
+    progress = prepare(server, ALICE)
+    assert set(failed(progress)) == {ALICE}
+    assert f"{guid('download-1')}, download {guid('download-2')}" in failed(progress)[ALICE]
+    assert len(server.posts) == 1
+
+
+def test_what_has_failed_is_told_while_the_others_are_waited_for() -> None:
+    server = Server()
+    server.task(ALICE, "QUEUED", until=100)
+    server.download(ALICE, listed=20, finished=100)
+    server.on_post = lambda: [{"guid": server.task(BOB, "FAILED"), "state": "QUEUED"}]
+    prepare(server, ALICE, BOB)
+    assert server.told[0] == "0 of 2 ready"
+    assert server.told[3] == "0 of 2 ready, 1 failed"  # a task that waits is not one that runs
+    assert server.told[-1] == "1 of 2 ready, 1 failed"
+
+
+def test_a_task_that_names_nobody_may_be_for_anybody() -> None:
+    """Not asked for as long as it may be what is wanted."""
+    server = Server()
+    server.task("", until=60, protectedEntity=None)
+    theirs = server.download(ALICE, listed=50, finished=60)
+    assert ready(prepare(server, ALICE)) == {ALICE: theirs}
+    assert server.posts == []
+
+
+def test_the_end_of_the_time_tells_what_the_last_look_met() -> None:
+    server = Server()
+    server.task(ALICE)
+    progress = prepare(server, ALICE, timeout=30)
+    assert ready(progress) == failed(progress) == {}
+    assert progress.last_error is None
+    assert [want.entity.guid for want in progress.pending] == [ALICE]
+
+
+def test_what_is_told_while_waiting() -> None:
+    server = Server()
+    server.download(BOB, finished=0)
+
+    def post() -> list[Json]:
+        server.download(ALICE, listed=server.now, finished=server.now + 45)
+        server.task(BOB, progress=5)  # not ours
+        task = server.task(ALICE, until=server.now + 25, progress=12.4)
+        server.task(ALICE, since=server.now + 25, until=server.now + 45, same=task, progress=43)
+        return [{"guid": task, "state": "QUEUED", "type": "RESTORE"}]
+
+    server.on_post = post
+    prepare(server, ALICE, BOB)
+    assert server.told[0] == "1 of 2 ready, 1 running, slowest 12 %"
+    assert "1 of 2 ready, 1 running, slowest 43 %" in server.told
+    assert server.told[-1] == "2 of 2 ready"
+
+
+@pytest.mark.parametrize("type_of_task", OTHER_TYPES)
+def test_a_task_that_is_documented_as_something_else_makes_no_download(type_of_task: str) -> None:
+    assert not tasks.may_prepare(models.Task("t", "RUNNING", type_of_task))
+
+
+@pytest.mark.parametrize("type_of_task", ["RESTORE", "MOUNT", "UPLOAD", "NEW_ONE", None])
+def test_a_task_that_may_be_a_download(type_of_task: str | None) -> None:
+    """The vendor's list has no type for downloads."""
+    for state in ("QUEUED", "RUNNING", "PAUSED", None):
+        assert tasks.may_prepare(models.Task("t", state, type_of_task))
+    for state in ("FAILED", "CANCELLED", "FINISHED"):
+        assert not tasks.may_prepare(models.Task("t", state, type_of_task))
