@@ -11,7 +11,7 @@ import pytest
 
 from tests.simulator.process import Simulator
 from tests.support.ansible import Ansible
-from tests.support.fleet import THREE, Fleet
+from tests.support.fleet import NAMES, THREE, Fleet
 from tests.support.neighbour import Neighbour
 from tests.support.use import MIB
 
@@ -20,6 +20,13 @@ from tests.support.use import MIB
 def fleet(ansible: Ansible, simulator: Simulator, tmp_path: pathlib.Path) -> Fleet:
     simulator.switch(content_size=100_000)
     return Fleet(ansible, simulator, tmp_path)
+
+
+@pytest.fixture
+def lone_fleet(ansible: Ansible, simulator: Simulator, tmp_path: pathlib.Path) -> Fleet:
+    """For what one host shows."""
+    simulator.switch(content_size=100_000)
+    return Fleet(ansible, simulator, tmp_path, NAMES[:1])
 
 
 @pytest.fixture

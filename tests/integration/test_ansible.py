@@ -13,7 +13,7 @@ from tests.simulator.process import Simulator
 from tests.support.ansible import Ansible
 from tests.support.modules import connect, prepare
 
-pytestmark = pytest.mark.matrix
+pytestmark = [pytest.mark.matrix, pytest.mark.newest]
 
 GROUP = "group/storware.backup.storware"
 INFO = "storware.backup.cloud_download_info"

@@ -110,6 +110,7 @@ def test_every_job_template_runs_as_awx_runs_it(awx: Awx, simulator: Simulator, 
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_last_node_removes_what_it_proves_itself_and_what_was_verified(
     awx: Awx, simulator: Simulator, tmp_path: pathlib.Path
 ) -> None:

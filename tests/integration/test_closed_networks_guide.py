@@ -24,7 +24,12 @@ def test_both_plays_are_found() -> None:
     assert set(_FILES) == {"closed-direct.yml", "closed-controller.yml"}
 
 
-@pytest.mark.parametrize("name", _FILES)
+_GATE = "closed-controller.yml"  # the same play as the other one, and the controller between
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name == _GATE else pytest.mark.long) for name in _FILES]
+)
 def test_the_plays_bring_the_files(ansible: Ansible, simulator: Simulator, tmp_path: pathlib.Path, name: str) -> None:
     simulator.switch(queue_seconds=0, run_seconds=0)
     for directory in ("restore", "spool", "trust"):

@@ -157,7 +157,7 @@ def test_the_receipt_alone_decides_which_file_is_meant(held: pathlib.Path) -> No
 def test_bad_input_names_the_option(options: Json, named: str) -> None:
     result = run_module("cloud_download_content_info", options)
     assert result["failed"]
-    assert (result["error"]["code"], result["error"]["option"]) == ("option", named)
+    assert (result["error"]["code"], result["error"]["option"]) == ("invalid_option", named)
     assert result["msg"].startswith(f"{named}: ")
 
 

@@ -170,6 +170,7 @@ def _hand_over(ansible: Ansible, options: Json, *arguments: str, **keywords: Jso
 
 
 @pytest.mark.matrix
+@pytest.mark.newest
 def test_the_controller_hands_a_file_over(ansible: Ansible, source: Source, here: pathlib.Path) -> None:
     guid, there = source
     options = {"guid": guid, "src": str(there), "dest": str(here)}

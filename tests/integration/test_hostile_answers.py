@@ -312,7 +312,7 @@ def _hostile_answer(hostile: Hostile, call: str) -> Answer:
 @pytest.mark.fault("A4")
 def test_generated_servers_cause_no_traceback_and_no_other_call(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(create, "SETTLE", 0.05)
-    for seed in range(count(60, 3000)):
+    for seed in range(count(30, 3000)):
         hostile = Hostile(seed)
 
         def answer(request: Request, hostile: Hostile = hostile) -> Answer:

@@ -256,6 +256,7 @@ def test_work_that_nobody_visits_ends_by_itself(simulator: Simulator, tmp_path: 
 
 @pytest.mark.matrix
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_timeout_of_a_task_stops_a_fetch_and_the_next_task_resumes_it(
     ansible: Ansible, simulator: Simulator, large: str, here: pathlib.Path
 ) -> None:

@@ -41,8 +41,6 @@ def owners(fleet: Fleet) -> dict[str, str]:
 @pytest.mark.slow
 def test_each_file_arrives_once_and_a_second_run_changes_nothing(fleet: Fleet) -> None:
     people = crowd(fleet, 7)
-    predicted = fleet.mail("--check", people=people, distribute=True).ok()
-    assert predicted.output.count("would be prepared") == 7
     first = fleet.mail(people=people, distribute=True).ok()
     there = owners(fleet)
     assert {name: fleet.files(host)[name] for name, host in there.items()} == fleet.expected()
@@ -51,8 +49,6 @@ def test_each_file_arrives_once_and_a_second_run_changes_nothing(fleet: Fleet) -
     again = fleet.mail(people=people[::-1], distribute=True).ok()
     assert not any(result.changed for result in again.results)
     assert owners(fleet) == there
-    fleet.mail(people=people, distribute=True, remove=True).ok()
-    assert fleet.simulator.downloads() == []
 
 
 @pytest.mark.long

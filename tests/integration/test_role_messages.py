@@ -45,17 +45,21 @@ def test_the_role_has_these_options() -> None:
     assert set(_option_names.OF_FILES.values()) | set(_option_names.OF_SPOOL.values()) <= set(options)
 
 
-def test_the_message_of_a_host_names_the_options_of_the_role_and_the_code(fleet: Fleet) -> None:
-    run = fleet.mail(people=["alise@example.com"], wait_timeout=-1)
+def test_the_message_of_a_host_names_the_options_of_the_role_and_the_code(lone_fleet: Fleet) -> None:
+    run = lone_fleet.mail(people=["alise@example.com"], wait_timeout=-1)
     assert "fetch_content_wait_timeout: must be between" in run.stdout
     assert "[invalid_option]" in run.stdout
-    run = fleet.mail(people=["alise@example.com"])
+    lone_fleet.simulator.clear_log()
+    run = lone_fleet.mail(people=["alise@example.com"])
     assert "fetch_content_protected_entities: no entity of type CLOUD_USER is called 'alise@example.com'" in run.stdout
     assert "Similar: Alice Archer <alice@example.com>" in run.stdout
+    counters = lone_fleet.simulator.counters()
+    assert (counters["logins"], counters["logouts"], counters["open_sessions"]) == (1, 1, 0)
 
 
 @pytest.mark.matrix
 @pytest.mark.slow
+@pytest.mark.fault("S18")
 def test_a_refused_login_has_its_code(fleet: Fleet) -> None:
     run = fleet.mail(people=ALICE, environment={**fleet.credentials(), "STORWARE_PASSWORD": "wrong-word"})
     failed = run.of("Stop here when the login failed")
@@ -63,16 +67,16 @@ def test_a_refused_login_has_its_code(fleet: Fleet) -> None:
     for result in failed:
         assert result.result["error"]["code"] == "authentication_failed"
         assert result.result["msg"].endswith("[authentication_failed]")
-    assert fleet.calls() == ["POST /session/login"]
+    assert fleet.calls() == ["POST /session/login"]  # once for all hosts
+    assert "POST /session/login answered 400: wrong user name or password" in run.stdout
+    assert "wrong-word" not in run.output
 
 
 @pytest.mark.matrix
 @pytest.mark.slow
-def test_what_could_not_be_prepared_has_its_code(fleet: Fleet) -> None:
-    fleet.simulator.switch(fail_entities=["bob@example.com"])
-    run = fleet.mail()
-    failed = [result for result in run.of("Fail when a download could not be prepared") if result.status == "failed"]
-    assert {result.host for result in failed} == set(NAMES)
-    for result in failed:
-        assert result.result["error"]["code"] == "prepare_failed"
-        assert [failure["name"] for failure in result.result["failures"]] == ["Bob Baker"]
+def test_what_could_not_be_prepared_has_its_code(lone_fleet: Fleet) -> None:
+    lone_fleet.simulator.switch(fail_entities=["bob@example.com"])
+    run = lone_fleet.mail()
+    (failed,) = [result for result in run.of("Fail when a download could not be prepared") if result.status == "failed"]
+    assert failed.result["error"]["code"] == "prepare_failed"
+    assert [failure["name"] for failure in failed.result["failures"]] == ["Bob Baker"]

@@ -258,6 +258,7 @@ def test_every_question_with_an_answer(ansible: Ansible, simulator: Simulator, r
 
 
 @pytest.mark.matrix
+@pytest.mark.newest
 @pytest.mark.parametrize("playbook", ["fetch_content", pytest.param("remove_downloads", marks=pytest.mark.long)])
 def test_an_answer_is_no_template(ansible: Ansible, simulator: Simulator, restore: pathlib.Path, playbook: str) -> None:
     """AWX marks answers, so that they are not run on the controller; the mark stays when they become options."""

@@ -56,12 +56,12 @@ def test_one_host_that_cannot_take_files_does_not_stop_the_others(fleet: Fleet) 
     assert fleet.simulator.counters()["open_sessions"] == 0
 
 
-def test_check_mode_does_not_need_what_an_earlier_task_would_create(fleet: Fleet) -> None:
-    shutil.rmtree(fleet.directory / "host-1")
+def test_check_mode_does_not_need_what_an_earlier_task_would_create(lone_fleet: Fleet) -> None:
+    shutil.rmtree(lone_fleet.directory / "host-1")
     create = {"ansible.builtin.file": {"path": "{{ fetch_content_dest }}", "state": "directory"}}
-    run = fleet.mail("--check", people=ALICE, owner="storware-nobody", keywords={"pre_tasks": [create]}).ok()
+    run = lone_fleet.mail("--check", people=ALICE, owner="storware-nobody", keywords={"pre_tasks": [create]}).ok()
     assert "would be created first" in run.stdout
-    assert fleet.simulator.counters()["writes"] == 0
+    assert lone_fleet.simulator.counters()["writes"] == 0
 
 
 @root_only

@@ -99,13 +99,6 @@ def test_the_session_is_closed_when_every_host_is_lost(fleet: Fleet) -> None:
     assert sessions(fleet.simulator) == (1, 1, 0)
 
 
-def test_the_session_is_closed_when_the_downloads_cannot_be_prepared(fleet: Fleet) -> None:
-    run = fleet.mail(people=["nobody@example.com"])
-    assert run.rc != 0
-    assert "nobody@example.com" in run.stdout
-    assert sessions(fleet.simulator) == (1, 1, 0)
-
-
 def test_a_play_that_ends_at_its_first_error_closes_the_session(fleet: Fleet) -> None:
     hosts = {"host-1": {"fetch_content_dest": "/dev"}}  # refused by the module, and not before
     run = fleet.mail(people=ALICE, hosts=hosts, keywords={"any_errors_fatal": True})
@@ -114,25 +107,16 @@ def test_a_play_that_ends_at_its_first_error_closes_the_session(fleet: Fleet) ->
     assert sessions(fleet.simulator) == (1, 1, 0)
 
 
-@pytest.mark.fault("S18")
-def test_a_refused_login_is_tried_once_for_all_hosts(fleet: Fleet) -> None:
-    run = fleet.mail(people=ALICE, environment={**fleet.credentials(), "STORWARE_PASSWORD": "wrong-word"})
-    assert run.rc != 0
-    assert fleet.calls() == ["POST /session/login"]
-    assert "POST /session/login answered 400: wrong user name or password" in run.stdout
-    assert "wrong-word" not in run.output
-
-
 @pytest.mark.parametrize("way", ["environment", pytest.param("role", marks=pytest.mark.long)])
-def test_a_given_session_is_used_and_left_open(fleet: Fleet, way: str) -> None:
-    simulator = fleet.simulator
+def test_a_given_session_is_used_and_left_open(lone_fleet: Fleet, way: str) -> None:
+    simulator = lone_fleet.simulator
     session = run_module("session", connect(simulator))["session"]
     simulator.clear_log()
     environment = {"STORWARE_URL": simulator.url, "STORWARE_CA_PATH": str(simulator.ca_path)}
     if way == "environment":
-        run = fleet.mail("-vvvv", people=ALICE, environment={**environment, "STORWARE_SESSION": session})
+        run = lone_fleet.mail("-vvvv", people=ALICE, environment={**environment, "STORWARE_SESSION": session})
     else:
-        run = fleet.mail("-vvvv", people=ALICE, environment=environment, connection={"session": session})
+        run = lone_fleet.mail("-vvvv", people=ALICE, environment=environment, connection={"session": session})
     run.ok()
     assert sessions(simulator) == (0, 0, 1)
     # Extra vars are shown as they were given.

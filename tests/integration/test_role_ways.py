@@ -96,11 +96,11 @@ def test_a_file_that_the_controller_does_not_get_holds_up_no_other(fleet: Fleet,
         {"max_rate": "fast"},
     ],
 )
-def test_what_cannot_work_is_told_before_anything_is_sent(fleet: Fleet, wrong: Json) -> None:
-    refused = fleet.mail(people=ALICE, **wrong)
+def test_what_cannot_work_is_told_before_anything_is_sent(lone_fleet: Fleet, wrong: Json) -> None:
+    refused = lone_fleet.mail(people=ALICE, **wrong)
     assert refused.rc != 0
     assert "fetch_content_" in refused.output
-    assert fleet.calls() == []
+    assert lone_fleet.calls() == []
 
 
 def test_the_rate_of_the_run_is_shared(fleet: Fleet) -> None:

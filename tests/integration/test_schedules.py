@@ -226,4 +226,4 @@ def test_every_schedule_ends_with_exactly_what_was_asked_for(
         def __init__(self) -> None:
             super().__init__(plain_simulator, tmp_path)
 
-    run_state_machine_as_test(OneSchedule, settings=settings(examples(25, 500), stateful_step_count=12))
+    run_state_machine_as_test(OneSchedule, settings=settings(examples(12, 500), stateful_step_count=12))

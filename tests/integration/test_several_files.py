@@ -157,6 +157,7 @@ def test_a_signal_leaves_what_has_come_in_the_result(simulator: Simulator, here:
     wait_until(lambda: simulator.counters()["open_sessions"] == 0)
 
 
+@pytest.mark.long
 def test_lines_tell_which_of_them_it_is(ansible: Ansible, simulator: Simulator, here: pathlib.Path) -> None:
     guids = simulator.seed(users=2, downloads=2, content_size=8 * MIB)
     options = connect(simulator, guid=guids, dest=str(here), max_rate=2 * MIB, progress_interval=1)

@@ -107,6 +107,7 @@ def test_no_content_with_a_body_is_done_once(simulator: Simulator, tmp_path: pat
     assert simulator.downloads() == []
 
 
+@pytest.mark.long
 def test_the_role_passes_with_every_doubt_at_once(
     ansible: Ansible, simulator: Simulator, tmp_path: pathlib.Path
 ) -> None:

@@ -150,12 +150,12 @@ def test_nothing_is_deleted_that_may_be_of_another_backup(simulator: Simulator, 
 
 
 @pytest.mark.long
-def test_the_role_makes_fetches_finds_and_removes_them(fleet: Fleet) -> None:
-    fleet.simulator.speed(50)
-    fleet.mail(people=ONE, backup="latest").ok()
-    again = fleet.mail(people=ONE, backup="latest").ok()
+def test_the_role_makes_fetches_finds_and_removes_them(lone_fleet: Fleet) -> None:
+    lone_fleet.simulator.speed(50)
+    lone_fleet.mail(people=ONE, backup="latest").ok()
+    again = lone_fleet.mail(people=ONE, backup="latest").ok()
     assert not any(result.changed for result in again.results)
-    assert fleet.files("host-1") == fleet.expected()
-    fleet.mail(people=ONE, backup="latest", remove=True).ok()
-    assert fleet.simulator.downloads() == []
-    assert fleet.calls().count("POST /cloud-download") == 1
+    assert lone_fleet.files("host-1") == lone_fleet.expected()
+    lone_fleet.mail(people=ONE, backup="latest", remove=True).ok()
+    assert lone_fleet.simulator.downloads() == []
+    assert lone_fleet.calls().count("POST /cloud-download") == 1

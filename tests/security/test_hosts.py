@@ -149,6 +149,7 @@ WANTED: t.Final[Json] = {"guid": GUID, "dest": "/srv/", "url": "https://backup.i
 
 
 @pytest.mark.matrix
+@pytest.mark.newest
 def test_a_host_leaves_no_facts_statistics_or_forged_lines(ansible: Ansible, liar: Liar) -> None:
     """Of a module whose result is good otherwise; the play goes on with nothing that the host planted."""
     planted: Json = {
@@ -199,6 +200,7 @@ def test_without_the_files_that_were_asked_for_a_result_is_a_failure(answer: Jso
 
 
 @pytest.mark.matrix
+@pytest.mark.newest
 def test_a_host_that_says_that_all_is_well_has_failed(ansible: Ansible, liar: Liar) -> None:
     liar.answers(**{CONTENT: [{"changed": True, "rc": 0, "failed": False}]})
     run = ask(ansible, liar, CONTENT, WANTED)
@@ -289,6 +291,7 @@ def test_progress_lines_of_a_host_are_clean_short_and_few(ansible: Ansible, liar
 
 
 @pytest.mark.matrix
+@pytest.mark.newest
 def test_the_credential_of_the_controller_does_not_go_where_an_inventory_says(
     fleet: Fleet, evil: AnsweringServer
 ) -> None:
@@ -337,6 +340,7 @@ def test_an_inventory_does_not_switch_off_the_checks_of_the_controllers_credenti
     assert "validate_certs" in run.output
 
 
+@pytest.mark.long
 def test_after_logout_no_variable_holds_the_session(fleet: Fleet) -> None:
     """Also of a host that was lost."""
     lost = {"host-2": {"ansible_remote_tmp": "/proc/nowhere"}}

@@ -149,4 +149,4 @@ def test_a_group_is_not_taken_for_the_team_that_was_asked_for() -> None:
     options = {"protected_entities": ["Sales"], "protected_entity_type": "CLOUD_TEAMS", "state": "absent"}
     with answering({"GET /api/cloud-groups": group, LIST: NOTHING}) as server:
         result = run_module("cloud_download", login_to(server, **options))
-    assert (result["error"]["code"], result["error"]["option"]) == ("option", "protected_entities")
+    assert (result["error"]["code"], result["error"]["option"]) == ("invalid_option", "protected_entities")

@@ -146,9 +146,7 @@ HARMS: dict[str, tuple[t.Callable[[Case], Json], str]] = {
 }
 GATE: dict[tuple[str, str], Json] = {
     ("play", "no directory"): pytest.mark.matrix,
-    ("block", "unreachable"): (),
     ("role", "says ok"): (),
-    ("apply", "destroyed"): (),
 }
 
 

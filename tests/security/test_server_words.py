@@ -139,6 +139,7 @@ def _markers(ansible: Ansible) -> list[str]:
 
 
 @pytest.mark.matrix
+@pytest.mark.newest
 def test_a_guid_that_is_a_template_never_reaches_the_variables_of_a_rulebook(ansible: Ansible) -> None:
     evil = {"guid": template("marker"), "mode": MAIL}
     with answering({LIST: Answer.json([evil]), TASKS: NOTHING}) as server:
@@ -148,6 +149,7 @@ def test_a_guid_that_is_a_template_never_reaches_the_variables_of_a_rulebook(ans
 
 
 @pytest.mark.matrix
+@pytest.mark.newest
 def test_no_text_of_an_event_is_a_template(ansible: Ansible) -> None:
     """Whichever of its texts a user's rulebook hands to a playbook. A header could give templates other marks."""
     header = "#jinja2:variable_start_string:'[[', variable_end_string:']]'\n[[ lookup('pipe','touch marker-header') ]]"
@@ -167,6 +169,7 @@ def test_no_text_of_an_event_is_a_template(ansible: Ansible) -> None:
 
 
 @pytest.mark.matrix
+@pytest.mark.newest
 def test_names_of_files_and_people_are_not_run_on_the_way_over_the_controller(
     ansible: Ansible, tmp_path: pathlib.Path
 ) -> None:

@@ -183,6 +183,7 @@ class Watch(threading.Thread):
 
 
 @pytest.mark.matrix
+@pytest.mark.newest
 def test_a_password_of_environment_is_in_no_list_of_processes(ansible: Ansible, tmp_path: pathlib.Path) -> None:
     """Neither of the task, nor of what Ansible runs for it while it waits; nor in the output."""
     with answering({**NOTHING, "POST /api/session/login": Answer(200, b"{}", {"Set-Cookie": "S=1; Path=/"})}) as server:

@@ -124,8 +124,10 @@ def _arguments(arguments: t.Mapping[str, t.Any]) -> t.Iterator[None]:
 def _on_a_host() -> contextlib.AbstractContextManager[t.Any]:
     """Warnings belong in the result, as on a host, also when this process has imported parts of the controller."""
     try:
-        from ansible.module_utils import _internal  # ansible-core 2.19 and later
+        from ansible.module_utils import _internal
     except ImportError:
+        return contextlib.nullcontext()
+    if not hasattr(_internal, "is_controller"):  # before ansible-core 2.19
         return contextlib.nullcontext()
     return mock.patch.object(_internal, "is_controller", False)
 
