@@ -25,7 +25,7 @@ SIZE = 3 * MIB
 OLD = Content(MIB // 4, 9)
 NAME = "mailbox.zip"
 SITUATIONS = ("new file", "old file", "begun", "begun, old file")
-_OFTEN = {"constants": {"sink.COMMIT_BYTES": MIB // 2}}  # records, so that there are some in so small a file
+_OFTEN = {"constants": {"store.writer.COMMIT_BYTES": MIB // 2}}  # records, so that there are some in so small a file
 _SAMPLE = 12  # states of each situation in the short run
 
 

@@ -198,7 +198,7 @@ def test_p8_the_successor_of_a_killed_writer_goes_on(
     copies: Copies, server: Server, tmp_path: pathlib.Path, locks: str
 ) -> None:
     """P8, P3: no lock is left, and what the killed one had recorded is not sent again."""
-    setup = {**setup_of(locks, 1), "constants": {"sink.COMMIT_BYTES": MIB}}
+    setup = {**setup_of(locks, 1), "constants": {"store.writer.COMMIT_BYTES": MIB}}
     server.hold_at = 3 * MIB + MIB // 2
     first = copies.start(order(server, tmp_path, 1), **setup)
     first.go()

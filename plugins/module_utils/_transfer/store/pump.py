@@ -30,7 +30,7 @@ class Pump:
         spare = list(self._buffers)
         under_way: collections.deque[tuple[concurrent.futures.Future[None], memoryview]] = collections.deque()
         # The end of the block waits for what is under way, also after an interruption: nothing that came is lost.
-        with concurrent.futures.ThreadPoolExecutor(1) as hasher, concurrent.futures.ThreadPoolExecutor(1) as writer:
+        with concurrent.futures.ThreadPoolExecutor(1) as hasher, concurrent.futures.ThreadPoolExecutor(1) as disk:
             while True:
                 if spare:
                     buffer = spare.pop()
@@ -40,7 +40,7 @@ class Pump:
                 size = source.fill(buffer)
                 if not size:
                     break
-                written = writer.submit(sink.write, offset, buffer[:size])
+                written = disk.submit(sink.write, offset, buffer[:size])
                 under_way.append((hasher.submit(sink.count, buffer[:size], written), buffer))
                 offset += size
             for counted, _buffer in under_way:
