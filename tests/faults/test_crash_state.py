@@ -184,12 +184,12 @@ _LIES: t.Final[dict[str, dict[str, t.Any]]] = {
     "another source": {"source": "7"},
     "a field too many": {"evil": 1},
     "another name": {"name": "../../evil"},
-    "a writer without sense": {"writer": {"pid": -1, "started": "x", "machine": 1, "boot": None}},
-    "a writer that is a list": {"writer": [1, 2]},
-    "the number of init": {"writer": {"pid": 1, "started": "0", "machine": "m", "boot": "b"}},
+    "a writer without sense": {"process": {"pid": -1, "started": "x", "machine": 1, "boot": None}},
+    "a writer that is a list": {"process": [1, 2]},
+    "the number of init": {"process": {"pid": 1, "started": "0", "machine": "m", "boot": "b"}},
     "another digest of the server": {"digest": "sha256:" + "0" * 64},
     "an unknown algorithm": {"digest": "rot13:00"},
-    "joined in an unknown way": {"joined": "glued"},
+    "joined in an unknown way": {"splice_evidence": "glued"},
 }
 
 
@@ -214,7 +214,7 @@ def test_p10_after_a_reboot_the_number_of_the_writer_means_nothing(left: Left, t
         pytest.skip("no unshare on this machine")
     boot = tmp_path_factory.mktemp("boot") / "id"
     boot.write_text("11111111-2222-3333-4444-555555555555\n")
-    writer = next(record for record in left.records() if record)["writer"] or _me(left)
+    writer = next(record for record in left.records() if record)["process"] or _me(left)
     left.forge(writer={**writer, "pid": os.getpid(), "started": _started(os.getpid())})
     assert _code(left.copies.run(left.order)) == "locked"  # in this boot that is the writer
     mount = f'mount --bind {boot} /proc/sys/kernel/random/boot_id && exec "$@"'
@@ -246,4 +246,4 @@ def _me(left: Left) -> dict[str, t.Any]:
     left.server.hold_at = None
     subprocess.run(["rm", "-r", str(place)], check=True)
     records = (text[at : at + SLOT].strip(b"\0 \n").partition(b" ")[2] for at in (0, SLOT))
-    return next(json.loads(record)["writer"] for record in records if record)
+    return next(json.loads(record)["process"] for record in records if record)

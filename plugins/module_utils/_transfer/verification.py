@@ -113,20 +113,13 @@ def _hasher(algorithm: str) -> Hash | None:
         return None
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """How much proof is asked for. level: full, structure or length."""
-
-    level: str
-    checksum: Checksum | None
-    allow_unverified: bool
-
-
 def prove(
     fd: int,
     size: int,
-    wanted: Wanted,
     *,
+    level: str,
+    checksum: Checksum | None,
+    allow_unverified: bool,
     announced: int | None,
     digests: Digests,
     claimed: Checksum | None,
@@ -135,24 +128,25 @@ def prove(
 ) -> Proof:
     """Check the file with everything there is to check it by; returns the level that was reached, and what was found.
 
-    announced: the length the server gave, equal to size by now. claimed: the digest the server gave.
+    level: how much is asked for (full, structure or length). announced: the length the server gave, equal
+    to size by now. claimed: the digest the server gave.
     Raises StorwareError: ``checksum_mismatch``, ``digest_mismatch``, ``corrupt``, ``cannot_verify``, ``unverified``.
     """
-    if wanted.checksum:
-        _compare(wanted.checksum, digests, "checksum_mismatch", "the option checksum asks for")
+    if checksum:
+        _compare(checksum, digests, "checksum_mismatch", "the option checksum asks for")
         return Proof("digest")  # these are the bytes the user wants, whatever they hold
     has_digest = claimed is not None and digests.hex(claimed.algorithm) is not None
     if claimed and has_digest:
         _compare(claimed, digests, "digest_mismatch", "the server announced")
-    if not size and wanted.allow_unverified:
+    if not size and allow_unverified:
         return Proof("none")  # a server whose file is not ready sends nothing, with the length and digest of nothing
     reached = Proof("none" if announced is None else "length")
     # With no length to compare, the structure is the only proof there is, also when less was asked for.
-    if format and (wanted.level != "length" or announced is None):
-        reached = format.check(fd, size, wanted.level == "full", check_time)
+    if format and (level != "length" or announced is None):
+        reached = format.check(fd, size, level == "full", check_time)
     if has_digest:
         return reached._replace(level="digest")
-    if reached.level == "none" and not wanted.allow_unverified:
+    if reached.level == "none" and not allow_unverified:
         raise unverified()
     return reached
 

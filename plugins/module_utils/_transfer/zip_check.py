@@ -61,7 +61,7 @@ class _Entry:
     @property
     def shown(self) -> str:
         """The name for messages."""
-        return _shown(self.name)
+        return _show(self.name)
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def check(fd: int, size: int, contents: bool, check_time: CheckTime) -> Proof:
     return Proof("full" if contents else "structure", padding)
 
 
-def _shown(name: bytes) -> str:
+def _show(name: bytes) -> str:
     return ascii(name[:80].decode("utf-8", "replace"))
 
 
@@ -126,7 +126,7 @@ def _find_directory(file: BlockReader) -> _Directory:
         return _find_directory64(file, locator, classic)
     if disk or first_disk or here != entries:
         raise _part()
-    return _checked(classic, position)
+    return _check_end(classic, position)
 
 
 def _find_end(file: BlockReader) -> tuple[int, tuple[t.Any, ...], int]:
@@ -166,10 +166,10 @@ def _find_directory64(file: BlockReader, locator: int, classic: _Directory) -> _
     pairs = ((classic.entries, entries, _MAX16), (classic.size, size, _MAX32), (classic.offset, offset, _MAX32))
     if any(small not in (large, maximum) for small, large, maximum in pairs):
         raise Damaged("its two end records contradict each other")
-    return _checked(_Directory(offset, size, entries, classic.padding), position)
+    return _check_end(_Directory(offset, size, entries, classic.padding), position)
 
 
-def _checked(directory: _Directory, end: int) -> _Directory:
+def _check_end(directory: _Directory, end: int) -> _Directory:
     if directory.offset + directory.size != end:
         raise Damaged("its directory is not where its end record says; bytes are missing or were added")
     return directory
@@ -191,7 +191,7 @@ def _entries(file: BlockReader, directory: _Directory) -> t.Iterator[_Entry]:
         extra = file.read(position + _CENTRAL.size + name_length, extra_length)
         unpacked, packed, offset = _large(_zip64_field(extra), (unpacked, packed, offset))
         if needs & 0xFF > _NEWEST:
-            raise Damaged(f"its directory says that {_shown(name)} needs a version of the format that there is not")
+            raise Damaged(f"its directory says that {_show(name)} needs a version of the format that there is not")
         yield _Entry(name, flags, method, crc, packed, unpacked, offset)
         position += _CENTRAL.size + name_length + extra_length + comment_length
     if position != end:

@@ -16,11 +16,11 @@ from ..._errors import StorwareError
 from .. import download
 from ..http import content_disposition
 from ..http.body import Opener, Response
-from ..inspection import Finding, Job
+from ..inspection import Inspection, Job
 from ..store import lock
-from ..store.checkpoint import Record
-from ..store.directory import explaining
-from ..store.lock import Claim
+from ..store.checkpoint import Checkpoint
+from ..store.directory import translate_os_errors
+from ..store.lock import PartialLock
 from ..store.part_file import check_space
 from ..store.receipt import Receipt
 
@@ -30,7 +30,7 @@ _BLOCK: t.Final = 1024 * 1024
 
 
 @dataclass(frozen=True)
-class Piece:
+class Chunk:
     """Bytes from offset on, as far as file has them; sha256 is that of everything up to their end."""
 
     offset: int
@@ -38,24 +38,24 @@ class Piece:
     sha256: str
 
 
-def take(job: Job, finding: Finding, whole: Receipt, piece: Piece | None) -> int:
+def receive_chunk(job: Job, inspected: Inspection, whole: Receipt, chunk: Chunk | None) -> int:
     """Put the piece behind what is there, if it belongs there; returns how many bytes of the whole are there then.
 
     piece: None only to ask. Raises StorwareError; what was there before is kept.
     """
-    with _claimed(job, finding, whole) as (claimed, kept):
+    with _locked(job, inspected, whole) as (partial_lock, kept):
         offset = kept.offset if kept else 0
         try:
-            if piece is not None and piece.offset == offset:
-                check_space(claimed.partial.directory, whole.size - offset)
-                kept = _written(claimed, whole, piece)
+            if chunk is not None and chunk.offset == offset:
+                check_space(partial_lock.partial.directory, whole.size - offset)
+                kept = _write(partial_lock, whole, chunk)
         finally:
             if kept is not None:
-                _keep(claimed, kept)
+                _preserve(partial_lock, kept)
         return kept.offset if kept else 0
 
 
-def nothing_more(whole: Receipt) -> Opener:
+def nothing_more_opener(whole: Receipt) -> Opener:
     """For the run of the engine that proves what has come."""
 
     def open_nothing(_headers: t.Mapping[str, str], _deadline: float | None) -> Response:
@@ -92,37 +92,37 @@ class _Empty:
 
 
 @contextlib.contextmanager
-def _claimed(job: Job, finding: Finding, whole: Receipt) -> t.Iterator[tuple[Claim, Record | None]]:
+def _locked(job: Job, inspected: Inspection, whole: Receipt) -> t.Iterator[tuple[PartialLock, Checkpoint | None]]:
     """The partial, and what is recorded about it if it is of this very file."""
-    with explaining(f"use {finding.directory.path}"), contextlib.ExitStack() as stack:
-        place = stack.enter_context(download.workplace(job, finding))
-        claimed = stack.enter_context(lock.acquire(place, download.stem_of(job), job.pace))
-        left = claimed.left
-        yield claimed, left if left and left.digest == f"sha256:{whole.sha256}" else None
+    with translate_os_errors(f"use {inspected.directory.path}"), contextlib.ExitStack() as stack:
+        place = stack.enter_context(download.workplace(job, inspected))
+        partial_lock = stack.enter_context(lock.acquire(place, download.private_prefix(job), job.limits))
+        left = partial_lock.checkpoint
+        yield partial_lock, left if left and left.digest == f"sha256:{whole.sha256}" else None
 
 
-def _written(claimed: Claim, whole: Receipt, piece: Piece) -> Record:
-    partial, offset = claimed.partial, piece.offset
+def _write(partial_lock: PartialLock, whole: Receipt, chunk: Chunk) -> Checkpoint:
+    partial, offset = partial_lock.partial, chunk.offset
     partial.truncate(offset)
-    with explaining("read what was handed over"):
-        while data := piece.file.read(_BLOCK):
+    with translate_os_errors("read what was handed over"):
+        while data := chunk.file.read(_BLOCK):
             partial.write_at(offset, data)
             offset += len(data)
     partial.sync_data()
-    return Record(
-        claimed.token,
+    return Checkpoint(
+        partial_lock.token,
         None,
         source=LABEL,
         length=whole.size,
         name=whole.name,
         digest=f"sha256:{whole.sha256}",
         offset=offset,
-        sha256=piece.sha256,
+        sha256=chunk.sha256,
     )
 
 
-def _keep(claimed: Claim, record: Record) -> None:
+def _preserve(partial_lock: PartialLock, record: Checkpoint) -> None:
     """Leave it to the next run, which no writer has any more."""
-    with explaining(f"write {claimed.state.directory.path_of(claimed.state.name)}"):
-        claimed.state.write(replace(record, token=claimed.token, writer=None))
-    claimed.keep()
+    with translate_os_errors(f"write {partial_lock.state.directory.path_of(partial_lock.state.name)}"):
+        partial_lock.state.write(replace(record, token=partial_lock.token, process=None))
+    partial_lock.preserve()

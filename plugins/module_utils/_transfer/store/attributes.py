@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from ..._errors import OptionError
 from . import receipt
-from .directory import HINTS, Directory, concurrent_change, explaining, user_name
+from .directory import HINTS, Directory, concurrent_change, translate_os_errors, user_name
 
 PRIVATE: t.Final = 0o600
 
@@ -63,7 +63,7 @@ class Access:
         found = os.fstat(fd)
         return cls(found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode))
 
-    def put_on(self, fd: int, path: str) -> None:
+    def apply(self, fd: int, path: str) -> None:
         """Set it where it differs. At no moment does anybody get more than before or after.
 
         path: for messages. Raises OptionError, for the attribute that the system refuses, and OSError.
@@ -127,7 +127,7 @@ def ensure_attributes(
     be anything that somebody has put there.
     """
     beside = receipt.receipt_name(name)
-    with explaining(f"set the attributes of {directory.path_of(name)}"):
+    with translate_os_errors(f"set the attributes of {directory.path_of(name)}"):
         with directory.reading(name) as file:
             if not os.path.samestat(os.fstat(file), found):
                 raise concurrent_change(f"{directory.path_of(name)} was exchanged by another run or by somebody else")
@@ -138,13 +138,13 @@ def ensure_attributes(
                 # Not just any file of ours, which somebody has given this name.
                 known = receipt.in_file(note)
                 if known is not None and known.name == name:
-                    access = _permitted(access, Access.of(note), asked)
+                    access = _permit(access, Access.of(note), asked)
                     rest = dataclasses.replace(asked, flags=None)
                     changed = _ensure(note, directory, beside, access, rest, check_mode=check_mode) or changed
         return changed
 
 
-def _permitted(access: Access, now: Access, asked: FileAttributes) -> Access:
+def _permit(access: Access, now: Access, asked: FileAttributes) -> Access:
     """What a receipt gets that has the access now: that of its file, less an owner or group that only root could give.
 
     Somebody else has given the file such a one; the task does not ask for it.
@@ -170,7 +170,7 @@ def _ensure(
     if check_mode:
         return True
     set_label(fd, path, asked, is_new=False)
-    access.put_on(fd, path)
+    access.apply(fd, path)
     access.check(fd, directory)
     set_flags(fd, path, asked)
     return _State.of(fd, path, asked) != now

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from ..._errors import OptionError
 from ..verification import LEVELS, Checksum
 from .directory import Directory, close, kind_of, lock, write_all
-from .process import Writer
+from .process import ProcessIdentity
 
 _SLOT: t.Final = 4096  # bytes; written in one piece by the usual file systems
 _SCHEMA: t.Final = 1
@@ -32,7 +32,7 @@ _FIELD: t.Final = re.compile(r"[\x20-\x7e\x80-\xff]*")  # what a header field ma
 TOKEN: t.Final = re.compile(r"[0-9a-f]{8}")
 
 
-class Planted(Exception):
+class UntrustedFile(Exception):
     """What has the name of a sidecar is none that this module has made; the text says what it is."""
 
     def __init__(self, what: str, found: os.stat_result) -> None:
@@ -48,7 +48,7 @@ class Refusal:
     was asked for. times: that the content with this digest came in a row. is_announced: whether its length was.
     """
 
-    stem: str
+    prefix: str
     sha256: str
     level: str
     times: int
@@ -56,7 +56,7 @@ class Refusal:
 
 
 @dataclass(frozen=True)
-class Record:
+class Checkpoint:
     """token: of the run whose partial this is about. writer: that run's process; None once it has ended in order.
 
     What is known of the content on the server: source (which address sends it), validator (a strong one, for
@@ -66,7 +66,7 @@ class Record:
     """
 
     token: str
-    writer: Writer | None
+    process: ProcessIdentity | None
     source: str = ""
     validator: str | None = None
     length: int | None = None
@@ -74,7 +74,7 @@ class Record:
     digest: str | None = None
     offset: int = 0
     sha256: str = ""
-    joined: str = ""
+    splice_evidence: str = ""
     refusal: Refusal | None = None
 
     @property
@@ -83,7 +83,7 @@ class Record:
         return self.offset > 0 and (self.length is not None or self.validator is not None)
 
 
-class StateFile:
+class CheckpointFile:
     """An open sidecar. Made by ``create`` or ``open``; the caller closes it."""
 
     def __init__(self, directory: Directory, name: str, fd: int) -> None:
@@ -93,7 +93,7 @@ class StateFile:
         self._sequence = 0
 
     @classmethod
-    def create(cls, directory: Directory, name: str, record: Record) -> StateFile:
+    def create(cls, directory: Directory, name: str, record: Checkpoint) -> CheckpointFile:
         """A new sidecar, locked. Raises FileExistsError, also when another run takes it before it is locked."""
         made = cls(directory, name, directory.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         if not made.lock() or not made.is_in_place():
@@ -109,21 +109,21 @@ class StateFile:
         return made
 
     @classmethod
-    def open(cls, directory: Directory, name: str) -> StateFile:
-        """A sidecar that is there. Raises FileNotFoundError, Planted, OSError."""
+    def open(cls, directory: Directory, name: str) -> CheckpointFile:
+        """A sidecar that is there. Raises FileNotFoundError, UntrustedFile, OSError."""
         there = directory.stat(name)
         if there is None:
             raise FileNotFoundError(name)
         if not stat.S_ISREG(there.st_mode):
-            raise Planted(kind_of(there.st_mode), there)
+            raise UntrustedFile(kind_of(there.st_mode), there)
         try:
             fd = directory.open(name, os.O_RDWR)
         except PermissionError as error:
-            raise Planted("a file of another user", there) from error
+            raise UntrustedFile("a file of another user", there) from error
         found = cls(directory, name, fd)
         try:
             _check_own(os.fstat(fd))
-        except (Planted, FileNotFoundError):
+        except (UntrustedFile, FileNotFoundError):
             found.close()
             raise
         return found
@@ -132,7 +132,7 @@ class StateFile:
         """Whether nobody else holds this sidecar. Where there are no locks, nobody can."""
         return lock(self.fd)
 
-    def read(self) -> Record | None:
+    def read(self) -> Checkpoint | None:
         """The newest good record; None if there is none."""
         found = [_parse(os.pread(self.fd, _SLOT, place * _SLOT)) for place in (0, 1)]
         numbered = [pair for pair in found if pair is not None]
@@ -141,7 +141,7 @@ class StateFile:
         self._sequence, record = max(numbered, key=lambda pair: pair[0])
         return record
 
-    def write(self, record: Record, *, durable: bool = True) -> None:
+    def write(self, record: Checkpoint, *, durable: bool = True) -> None:
         """Make this the newest record, in the place of the older one of the two."""
         self._sequence += 1
         write_all(self.fd, _render(self._sequence, record), self._sequence % 2 * _SLOT)
@@ -170,16 +170,16 @@ class StateFile:
 
 
 def _check_own(found: os.stat_result) -> None:
-    """Raise Planted for a file that others can change, too."""
+    """Raise UntrustedFile for a file that others can change, too."""
     if found.st_nlink == 0:
         raise FileNotFoundError("another run has just exchanged it")
     if found.st_uid != os.geteuid():
-        raise Planted("a file of another user", found)
+        raise UntrustedFile("a file of another user", found)
     if found.st_nlink > 1:
-        raise Planted("a file with other names", found)
+        raise UntrustedFile("a file with other names", found)
 
 
-def _render(sequence: int, record: Record) -> bytes:
+def _render(sequence: int, record: Checkpoint) -> bytes:
     fields = {"schema": _SCHEMA, "sequence": sequence, **dataclasses.asdict(record)}
     text = json.dumps(fields).encode("ascii")
     line = hashlib.sha256(text).hexdigest().encode() + b" " + text
@@ -188,7 +188,7 @@ def _render(sequence: int, record: Record) -> bytes:
     return line.ljust(_SLOT - 1) + b"\n"
 
 
-def _parse(slot: bytes) -> tuple[int, Record] | None:
+def _parse(slot: bytes) -> tuple[int, Checkpoint] | None:
     checksum, _space, text = slot.strip().partition(b" ")
     if hashlib.sha256(text).hexdigest().encode() != checksum:
         return None
@@ -199,13 +199,15 @@ def _parse(slot: bytes) -> tuple[int, Record] | None:
     return None
 
 
-def _record(fields: dict[str, t.Any]) -> Record:
+def _record(fields: dict[str, t.Any]) -> Checkpoint:
     """Raises ValueError, TypeError, KeyError or OptionError for what no run of this version has written."""
-    writer, refusal = fields.pop("writer"), fields.pop("refusal", None)
-    record = Record(
-        writer=_writer(**writer) if writer else None, refusal=None if refusal is None else _refusal(**refusal), **fields
+    process, refusal = fields.pop("process"), fields.pop("refusal", None)
+    record = Checkpoint(
+        process=_process(**process) if process else None,
+        refusal=None if refusal is None else _refusal(**refusal),
+        **fields,
     )
-    for name in ("token", "source", "sha256", "joined"):
+    for name in ("token", "source", "sha256", "splice_evidence"):
         _typed(getattr(record, name), str)
     for name in ("validator", "name", "digest"):
         _typed(getattr(record, name), str, type(None))
@@ -218,15 +220,15 @@ def _record(fields: dict[str, t.Any]) -> Record:
     return record
 
 
-def _writer(pid: t.Any, **names: t.Any) -> Writer:
+def _process(pid: t.Any, **names: t.Any) -> ProcessIdentity:
     if not 0 < _typed(pid, int) < 2**31:  # others mean several processes, or none
         raise ValueError("no process")
-    return Writer(pid, **{name: _typed(value, str) for name, value in names.items()})
+    return ProcessIdentity(pid, **{name: _typed(value, str) for name, value in names.items()})
 
 
 def _refusal(**fields: t.Any) -> Refusal:
     refusal = Refusal(**fields)
-    _typed(refusal.stem, str)
+    _typed(refusal.prefix, str)
     _typed(refusal.is_announced, bool)
     is_digest = _DIGEST.fullmatch(_typed(refusal.sha256, str))
     if not is_digest or _typed(refusal.level, str) not in LEVELS or not 0 < _typed(refusal.times, int) < _MOST_TIMES:

@@ -195,7 +195,7 @@ def lock(fd: int, operation: int = fcntl.LOCK_EX) -> bool:
 
 
 @contextlib.contextmanager
-def explaining(doing: str) -> t.Iterator[None]:
+def translate_os_errors(doing: str) -> t.Iterator[None]:
     """Turn an error of the operating system into one that users understand; doing completes "Cannot ..."."""
     try:
         yield
@@ -262,7 +262,7 @@ def user_name(uid: int) -> str:
         return str(uid)
 
 
-def fitted(name: str, suffix: str, prefix: str = "") -> str:
+def truncate_name(name: str, suffix: str, prefix: str = "") -> str:
     """prefix + name + suffix, the name shortened and told apart by a digest where the whole would be too long."""
     whole = prefix + name + suffix
     if len(os.fsencode(whole)) <= NAME_LIMIT:

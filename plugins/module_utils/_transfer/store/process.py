@@ -19,7 +19,7 @@ _DEAD_STATES: t.Final = ("Z", "X", "x")  # proc(5); a zombie writes no more
 
 
 @dataclass(frozen=True)
-class Writer:
+class ProcessIdentity:
     """A process. machine: which computer. boot: which start of it, and which namespace. started: clock ticks."""
 
     pid: int
@@ -28,7 +28,7 @@ class Writer:
     boot: str
 
     @classmethod
-    def me(cls) -> Writer:
+    def current(cls) -> ProcessIdentity:
         """This process."""
         pid = os.getpid()
         return cls(pid, _stat(pid)[1], _machine(), _boot())

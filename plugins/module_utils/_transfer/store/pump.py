@@ -9,8 +9,8 @@ import collections
 import concurrent.futures
 import typing as t
 
-from ..http.body import Source
-from .writer import Sink
+from ..http.body import BodyReader
+from .writer import PartialWriter
 
 PIECE: t.Final = 1024 * 1024  # bytes
 _PIECES: t.Final = 6  # buffers; what is read ahead of the disk
@@ -19,14 +19,14 @@ _PIECES: t.Final = 6  # buffers; what is read ahead of the disk
 class Pump:
     """Moves what sources bring. One is enough for all tries of a transfer: its buffers are used again."""
 
-    def __init__(self, sink: Sink) -> None:
-        self._sink = sink
+    def __init__(self, writer: PartialWriter) -> None:
+        self._writer = writer
         self._buffers = [memoryview(bytearray(PIECE)) for _number in range(_PIECES)]
 
-    def run(self, source: Source) -> None:
+    def run(self, source: BodyReader) -> None:
         """All bytes of the source into the sink. What has come before a failure is in the sink, too."""
-        sink = self._sink
-        offset = sink.offset
+        writer = self._writer
+        offset = writer.offset
         spare = list(self._buffers)
         under_way: collections.deque[tuple[concurrent.futures.Future[None], memoryview]] = collections.deque()
         # The end of the block waits for what is under way, also after an interruption: nothing that came is lost.
@@ -40,8 +40,8 @@ class Pump:
                 size = source.fill(buffer)
                 if not size:
                     break
-                written = disk.submit(sink.write, offset, buffer[:size])
-                under_way.append((hasher.submit(sink.count, buffer[:size], written), buffer))
+                written = disk.submit(writer.write, offset, buffer[:size])
+                under_way.append((hasher.submit(writer.count, buffer[:size], written), buffer))
                 offset += size
             for counted, _buffer in under_way:
                 counted.result()

@@ -17,16 +17,16 @@ import typing as t
 
 from ..._errors import Interrupted, StorwareError
 from .. import formats
-from ..http.metadata import Claims
+from ..http.metadata import ContentMetadata
 from ..limits import DeadlinePassed
 from ..structure import CheckTime, no_limit
 from ..verification import Checksum, Digests, digest_blocks
 from . import filenames
-from .checkpoint import Record
-from .directory import explaining
-from .lock import Claim
+from .checkpoint import Checkpoint
+from .directory import translate_os_errors
+from .lock import PartialLock
 from .part_file import check_space
-from .process import Writer
+from .process import ProcessIdentity
 
 COMMIT_BYTES: t.Final = 24 * 1024 * 1024  # a record at the latest after so many bytes,
 COMMIT_SECONDS: t.Final = 5.0  # or after so long
@@ -37,10 +37,10 @@ _READ: t.Final = 256 * 1024  # bytes
 STRONG: t.Final = "strong"
 WEAK: t.Final = "weak"
 
-_NOTHING: t.Final = Claims(None, None, None, None)
+_NOTHING: t.Final = ContentMetadata(None, None, None, None)
 
 
-class Sink:
+class PartialWriter:
     """The partial of a claim as it grows.
 
     offset: how many bytes are written and hashed. claims: what is known of the content; source: which address sends
@@ -50,18 +50,18 @@ class Sink:
 
     def __init__(
         self,
-        claim: Claim,
+        lock: PartialLock,
         checksum: Checksum | None,
         *,
         allow_unverified: bool = False,
         max_size: int | None = None,
-        on_growth: t.Callable[[Sink], None] = lambda _sink: None,
+        on_growth: t.Callable[[PartialWriter], None] = lambda _writer: None,
     ) -> None:
-        self.claim = claim
+        self.lock = lock
         self._on_growth = on_growth
-        self.claims = _NOTHING
+        self.metadata = _NOTHING
         self.source = ""
-        self.joined = ""
+        self.splice_evidence = ""
         self.offset = 0
         self._checksum = checksum
         self._allow_unverified = allow_unverified
@@ -73,8 +73,8 @@ class Sink:
         self._recorded = 0  # the offset of the newest record that was asked for
         self._recorded_at = time.monotonic()
         self._durable = 0  # the offset of the newest record that is on the disk
-        self._is_spoiled = False
-        self._unread: Record | None = None  # what an earlier run has left, if there was no time to hash it
+        self._is_discarded = False
+        self._unread: Checkpoint | None = None  # what an earlier run has left, if there was no time to hash it
 
     @property
     def digests(self) -> Digests:
@@ -84,16 +84,16 @@ class Sink:
     @property
     def is_complete(self) -> bool:
         """Whether all bytes that the server has announced are there."""
-        return self.claims.length is not None and self.offset == self.claims.length
+        return self.metadata.length is not None and self.offset == self.metadata.length
 
     @property
     def can_be_continued(self) -> bool:
         """Whether a later request or run can go on from here, and its result be proved."""
         return self._record().can_be_continued and (
-            self.claims.validator is not None
+            self.metadata.validator is not None
             # Otherwise the parts may be of two files, and only a proof of the whole would show it.
             or self._checksum is not None
-            or self.claims.digest is not None
+            or self.metadata.digest is not None
             or self.shows_mixtures
             or self._allow_unverified
         )
@@ -107,17 +107,17 @@ class Sink:
     @property
     def format(self) -> formats.Format | None:
         """The format that the content has."""
-        return formats.detect(self.claim.partial.read_at(0, formats.HEAD))
+        return formats.detect(self.lock.partial.read_at(0, formats.HEAD))
 
     def recover(self, check_time: CheckTime = no_limit) -> None:
         """Go on with what an earlier run has left, if it still has the digest that was recorded."""
-        left = self.claim.left
+        left = self.lock.checkpoint
         if left is None:
             return
         digest = Checksum.parse(left.digest) if left.digest else None
         digests = self._new_digests(digest)
-        partial = self.claim.partial
-        with explaining(f"read {partial.path}"):
+        partial = self.lock.partial
+        with translate_os_errors(f"read {partial.path}"):
             try:
                 size = digest_blocks(partial.fd, left.offset, digests, check_time)
             except (DeadlinePassed, Interrupted):
@@ -125,20 +125,20 @@ class Sink:
                 raise
             if size == left.offset and digests.hex("sha256") == left.sha256:
                 partial.truncate(left.offset)
-                self.claims = Claims(left.length, left.name, digest, left.validator)
-                self.source, self.joined = left.source, left.joined
+                self.metadata = ContentMetadata(left.length, left.name, digest, left.validator)
+                self.source, self.splice_evidence = left.source, left.splice_evidence
                 self.offset = self._recorded = self._durable = left.offset
                 self._digests = digests
 
-    def begin(self, source: str, claims: Claims) -> None:
+    def begin(self, source: str, metadata: ContentMetadata) -> None:
         """A new answer with all of the content: what is there counts no more."""
-        self.source, self.claims, self.joined, self._failure = source, claims, "", None
-        self._digests = self._new_digests(claims.digest)
-        if self.offset or self.claim.left:
+        self.source, self.metadata, self.splice_evidence, self._failure = source, metadata, "", None
+        self._digests = self._new_digests(metadata.digest)
+        if self.offset or self.lock.checkpoint:
             self._settle()
             self.offset = self._recorded = self._durable = 0
-            self._write_record(Record(self.claim.token, Writer.me()))
-        self.claim.partial.truncate(0)
+            self._write_record(Checkpoint(self.lock.token, ProcessIdentity.current()))
+        self.lock.partial.truncate(0)
 
     def check_size(self, length: int | None) -> None:
         """Raise StorwareError (``too_large``) for content that is announced as longer than the user permits."""
@@ -149,15 +149,15 @@ class Sink:
                 hint="Set max_size to a larger value if the file may be that large.",
             )
 
-    def join(self, claims: Claims) -> None:
+    def join(self, metadata: ContentMetadata) -> None:
         """A new answer with the rest of the content."""
-        self.claims = claims
-        is_weak = claims.validator is None or self.joined == WEAK
-        self.joined = WEAK if is_weak else STRONG
+        self.metadata = metadata
+        is_weak = metadata.validator is None or self.splice_evidence == WEAK
+        self.splice_evidence = WEAK if is_weak else STRONG
 
     def write(self, offset: int, data: memoryview) -> None:
         """Put these bytes there, behind those that are under way; ``count`` makes them a part of the content."""
-        self.claim.partial.write_at(offset, data)
+        self.lock.partial.write_at(offset, data)
 
     def count(self, data: memoryview, written: concurrent.futures.Future[None]) -> None:
         """Take these bytes, once they are written, as the next ones behind the offset."""
@@ -170,56 +170,56 @@ class Sink:
             raise
         self._count(data)
 
-    def absorb(self, end: int) -> None:
+    def hash_up_to(self, end: int) -> None:
         """Count bytes up to end that are in the partial already."""
         while self.offset < end:
-            piece = self.claim.partial.read_at(self.offset, min(_READ, end - self.offset))
+            piece = self.lock.partial.read_at(self.offset, min(_READ, end - self.offset))
             if not piece:
                 raise StorwareError(
-                    f"{self.claim.partial.path} became shorter", code="concurrent_change", retryable=True
+                    f"{self.lock.partial.path} became shorter", code="concurrent_change", retryable=True
                 )
             self._count(memoryview(piece))
 
     def finish(self) -> None:
         """All bytes are there: wait for the record that is being written, and drop what may lie behind them."""
         self._settle()
-        self.claim.check()
-        self.claim.partial.truncate(self.offset)
+        self.lock.check()
+        self.lock.partial.truncate(self.offset)
 
-    def keep(self) -> int:
+    def preserve(self) -> int:
         """Leave the bytes for the next run, recorded as they are now; returns how many, 0 when they are no use."""
         try:
-            return self._keep()
+            return self._preserve()
         except (OSError, StorwareError):
             return 0
 
-    def _keep(self) -> int:
+    def _preserve(self) -> int:
         with contextlib.suppress(StorwareError):
             self._settle()
-        claim = self.claim
-        is_ours = claim.state.is_in_place() and claim.partial.is_in_place(claim.partial.name)
+        lock = self.lock
+        is_ours = lock.state.is_in_place() and lock.partial.is_in_place(lock.partial.name)
         if is_ours and self._unread is not None:
-            self._write_record(dataclasses.replace(self._unread, token=claim.token, writer=None))
-            claim.keep()
+            self._write_record(dataclasses.replace(self._unread, token=lock.token, process=None))
+            lock.preserve()
             return self._unread.offset
         if not is_ours or self._is_worthless or not self.can_be_continued:
             return 0
         try:
-            claim.partial.truncate(self.offset)
-            self._make_durable(dataclasses.replace(self._record(), writer=None))
+            lock.partial.truncate(self.offset)
+            self._make_durable(dataclasses.replace(self._record(), process=None))
         except (OSError, StorwareError):
             if self._is_worthless or not self._durable:
                 return 0
-        claim.keep()
+        lock.preserve()
         return self.offset
 
     @property
     def _is_worthless(self) -> bool:
-        return self._is_spoiled or self.claim.partial.is_doubtful
+        return self._is_discarded or self.lock.partial.is_doubtful
 
-    def spoil(self, is_spoiled: bool = True) -> None:
+    def discard(self, is_spoiled: bool = True) -> None:
         """What is there is worth nothing: it is not kept."""
-        self._is_spoiled = self._is_spoiled or is_spoiled
+        self._is_discarded = self._is_discarded or is_spoiled
 
     def close(self) -> None:
         """End the thread."""
@@ -235,17 +235,17 @@ class Sink:
             # A disk that is slower than the network is waited for now and not at the end: what lies behind the newest
             # record is what a kill costs.
             self._settle()
-            check_space(self.claim.partial.directory)  # of what others may have filled meanwhile, too
+            check_space(self.lock.partial.directory)  # of what others may have filled meanwhile, too
             self._recorded, self._recorded_at = self.offset, now
             if self.can_be_continued:
                 self._commit = self._committer.submit(self._make_durable, self._record())
 
     def _check_growth(self) -> None:
         """Raise StorwareError (``too_large``) for more bytes than were announced or, without that, are permitted."""
-        length = self.claims.length
+        length = self.metadata.length
         limits = [limit for limit in (length, self._max_size) if limit is not None] or [MAX_UNANNOUNCED]
         if self.offset > min(limits):
-            self.spoil()  # nothing says where it ends: the next run must not add to it
+            self.discard()  # nothing says where it ends: the next run must not add to it
             told = "no length" if length is None else f"{length} bytes"
             raise StorwareError(
                 f"more than {min(limits)} bytes came, and the server announces {told}",
@@ -259,34 +259,34 @@ class Sink:
         if commit is not None:
             commit.result()
 
-    def _make_durable(self, record: Record) -> None:
+    def _make_durable(self, record: Checkpoint) -> None:
         """The bytes, then the record. Raises StorwareError."""
-        self.claim.check()
-        self.claim.partial.sync_data()
+        self.lock.check()
+        self.lock.partial.sync_data()
         self._write_record(record)
         if not self._durable:
-            with explaining(f"bring {self.claim.partial.directory.path} to the disk"):
-                self.claim.partial.directory.sync()
+            with translate_os_errors(f"bring {self.lock.partial.directory.path} to the disk"):
+                self.lock.partial.directory.sync()
         self._durable = record.offset
 
-    def _write_record(self, record: Record) -> None:
-        state = self.claim.state
-        with explaining(f"write {state.directory.path_of(state.name)}"):
-            state.write(dataclasses.replace(record, refusal=self.claim.refusal))
+    def _write_record(self, record: Checkpoint) -> None:
+        state = self.lock.state
+        with translate_os_errors(f"write {state.directory.path_of(state.name)}"):
+            state.write(dataclasses.replace(record, refusal=self.lock.refusal))
 
-    def _record(self) -> Record:
-        claims = self.claims
-        return Record(
-            self.claim.token,
-            Writer.me(),
+    def _record(self) -> Checkpoint:
+        metadata = self.metadata
+        return Checkpoint(
+            self.lock.token,
+            ProcessIdentity.current(),
             source=self.source,
-            validator=claims.validator,
-            length=claims.length,
-            name=filenames.safe_name(claims.name, "") or None,
-            digest=str(claims.digest) if claims.digest else None,
+            validator=metadata.validator,
+            length=metadata.length,
+            name=filenames.safe_name(metadata.name, "") or None,
+            digest=str(metadata.digest) if metadata.digest else None,
             offset=self.offset,
             sha256=self._digests.hex("sha256") or "",
-            joined=self.joined,
+            splice_evidence=self.splice_evidence,
         )
 
     def _new_digests(self, claimed: Checksum | None) -> Digests:
