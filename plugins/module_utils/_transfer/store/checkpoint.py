@@ -1,20 +1,21 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sidecar of a partial: whose it is, what it is a part of, and how far it can be trusted.
+"""The checkpoint of a partial file: whose it is, what it is a part of, and how far it can be trusted.
 
-Two records in turn, each with its own checksum: one that was torn by a crash leaves the other one. Both have their
-place on the disk from the beginning, so that a record can be written on a disk that is full.
+Each checkpoint is a new file that replaces the one before: a crash or power loss leaves one or the other, whole. The
+lock of the transfer lies on this file and goes over to the new one.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
+import errno
 import json
 import os
 import re
+import secrets
 import stat
 import typing as t
 from dataclasses import dataclass
@@ -24,7 +25,10 @@ from ..verification import LEVELS, Checksum
 from .directory import Directory, close, kind_of, lock, write_all
 from .process import ProcessIdentity
 
-_SLOT: t.Final = 4096  # bytes; written in one piece by the usual file systems
+STATE: t.Final = "state"  # what the name of every such file ends with
+STRONG: t.Final = "strong"
+WEAK: t.Final = "weak"
+_LARGEST: t.Final = 16 * 1024  # bytes; the longest of all fields make some 3,000
 _SCHEMA: t.Final = 1
 _DIGEST: t.Final = re.compile(r"[0-9a-f]{64}")
 _MOST_TIMES: t.Final = 2**31
@@ -84,29 +88,27 @@ class Checkpoint:
 
 
 class CheckpointFile:
-    """An open sidecar. Made by ``create`` or ``open``; the caller closes it."""
+    """An open checkpoint file. Opened by ``create`` or ``open``; the caller closes it."""
 
     def __init__(self, directory: Directory, name: str, fd: int) -> None:
         self.directory = directory
         self.name = name
         self.fd = fd
-        self._sequence = 0
 
     @classmethod
-    def create(cls, directory: Directory, name: str, record: Checkpoint) -> CheckpointFile:
-        """A new sidecar, locked. Raises FileExistsError, also when another run takes it before it is locked."""
-        made = cls(directory, name, directory.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        if not made.lock() or not made.is_in_place():
-            made.close()
+    def create(cls, directory: Directory, name: str, checkpoint: Checkpoint) -> CheckpointFile:
+        """Create a locked file. Raises FileExistsError, also when another run takes it before it is locked."""
+        created = cls(directory, name, directory.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        if not created.lock() or not created.is_in_place():
+            created.close()
             raise FileExistsError(name)
         try:
-            os.pwrite(made.fd, bytes(2 * _SLOT), 0)
-            made.write(record, durable=False)
+            write_all(created.fd, _render(checkpoint), 0)
         except BaseException:
-            made.close()
+            created.close()
             directory.remove(name)
             raise
-        return made
+        return created
 
     @classmethod
     def open(cls, directory: Directory, name: str) -> CheckpointFile:
@@ -133,25 +135,30 @@ class CheckpointFile:
         return lock(self.fd)
 
     def read(self) -> Checkpoint | None:
-        """The newest good record; None if there is none."""
-        found = [_parse(os.pread(self.fd, _SLOT, place * _SLOT)) for place in (0, 1)]
-        numbered = [pair for pair in found if pair is not None]
-        if not numbered:
-            return None
-        self._sequence, record = max(numbered, key=lambda pair: pair[0])
-        return record
+        """The checkpoint; None if the file holds no good one."""
+        return _parse(os.pread(self.fd, _LARGEST, 0))
 
-    def write(self, record: Checkpoint, *, durable: bool = True) -> None:
-        """Make this the newest record, in the place of the older one of the two."""
-        self._sequence += 1
-        write_all(self.fd, _render(self._sequence, record), self._sequence % 2 * _SLOT)
-        if durable:
-            os.fdatasync(self.fd)
+    def write(self, checkpoint: Checkpoint) -> None:
+        """Replace the file by a new one, which is on the disk before it gets the name.
 
-    def rename(self, name: str) -> None:
-        """Give it another name, in place of what has that name."""
-        self.directory.rename(self.name, name)
-        self.name = name
+        Whoever still has the old file open cannot write into the new one. Raises FileNotFoundError when the name is
+        another file's by now, and OSError.
+        """
+        # Random: others who read the directory cannot take the name first.
+        name = f"{self.name.removesuffix(STATE)}{secrets.token_hex(4)}.{STATE}"
+        new = CheckpointFile.create(self.directory, name, checkpoint)
+        try:
+            os.fsync(new.fd)
+            if not self.is_in_place():
+                raise FileNotFoundError(errno.ENOENT, "another run has taken it over", self.name)
+            self.directory.rename(name, self.name)
+        except BaseException:
+            new.remove()
+            new.close()
+            raise
+        self.fd, new.fd = new.fd, self.fd
+        new.close()
+        self.directory.sync()
 
     def is_in_place(self) -> bool:
         """Whether the name is still this file's."""
@@ -179,45 +186,44 @@ def _check_own(found: os.stat_result) -> None:
         raise UntrustedFile("a file with other names", found)
 
 
-def _render(sequence: int, record: Checkpoint) -> bytes:
-    fields = {"schema": _SCHEMA, "sequence": sequence, **dataclasses.asdict(record)}
-    text = json.dumps(fields).encode("ascii")
-    line = hashlib.sha256(text).hexdigest().encode() + b" " + text
-    if len(line) >= _SLOT:
-        raise ValueError("a record is too long")
-    return line.ljust(_SLOT - 1) + b"\n"
+def _render(checkpoint: Checkpoint) -> bytes:
+    return json.dumps({"schema": _SCHEMA, **dataclasses.asdict(checkpoint)}).encode("ascii")
 
 
-def _parse(slot: bytes) -> tuple[int, Checkpoint] | None:
-    checksum, _space, text = slot.strip().partition(b" ")
-    if hashlib.sha256(text).hexdigest().encode() != checksum:
-        return None
+def _parse(text: bytes) -> Checkpoint | None:
     with contextlib.suppress(AttributeError, ValueError, TypeError, KeyError, RecursionError, OptionError):
         fields = json.loads(text)
         if fields.pop("schema") == _SCHEMA:
-            return _typed(fields.pop("sequence"), int), _record(fields)
+            return _checkpoint(fields)
     return None
 
 
-def _record(fields: dict[str, t.Any]) -> Checkpoint:
+def _checkpoint(fields: dict[str, t.Any]) -> Checkpoint:
     """Raises ValueError, TypeError, KeyError or OptionError for what no run of this version has written."""
     process, refusal = fields.pop("process"), fields.pop("refusal", None)
-    record = Checkpoint(
+    checkpoint = Checkpoint(
         process=_process(**process) if process else None,
         refusal=None if refusal is None else _refusal(**refusal),
         **fields,
     )
     for name in ("token", "source", "sha256", "splice_evidence"):
-        _typed(getattr(record, name), str)
+        _typed(getattr(checkpoint, name), str)
     for name in ("validator", "name", "digest"):
-        _typed(getattr(record, name), str, type(None))
-    if record.digest is not None:
-        Checksum.parse(record.digest)
-    has_digest = _typed(record.offset, int) == 0 or _DIGEST.fullmatch(record.sha256)
-    fits = record.offset >= 0 and (_typed(record.length, int, type(None)) or 0) >= 0
-    if not TOKEN.fullmatch(record.token) or not _FIELD.fullmatch(record.validator or "") or not has_digest or not fits:
-        raise ValueError("no record")
-    return record
+        _typed(getattr(checkpoint, name), str, type(None))
+    if checkpoint.digest is not None:
+        Checksum.parse(checkpoint.digest)
+    has_digest = _typed(checkpoint.offset, int) == 0 or _DIGEST.fullmatch(checkpoint.sha256)
+    if checkpoint.splice_evidence not in ("", WEAK, STRONG):
+        raise ValueError("no evidence")
+    fits = checkpoint.offset >= 0 and (_typed(checkpoint.length, int, type(None)) or 0) >= 0
+    if (
+        not TOKEN.fullmatch(checkpoint.token)
+        or not _FIELD.fullmatch(checkpoint.validator or "")
+        or not has_digest
+        or not fits
+    ):
+        raise ValueError("no checkpoint")
+    return checkpoint
 
 
 def _process(pid: t.Any, **names: t.Any) -> ProcessIdentity:

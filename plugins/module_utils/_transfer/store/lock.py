@@ -20,12 +20,11 @@ import typing as t
 
 from ..._errors import StorwareError
 from ..limits import TransferLimits
-from .checkpoint import TOKEN, Checkpoint, CheckpointFile, Refusal, UntrustedFile
+from .checkpoint import STATE, TOKEN, Checkpoint, CheckpointFile, Refusal, UntrustedFile
 from .directory import Directory, concurrent_change, digest_of, translate_os_errors
 from .part_file import SUFFIX, PartialFile
 from .process import ProcessIdentity
 
-_STATE: t.Final = "state"
 SCRATCH: t.Final = "test"
 NOTE: t.Final = "note"
 _KINDS: t.Final = (SCRATCH, NOTE)
@@ -98,7 +97,7 @@ def acquire(directory: Directory, prefix: str, limits: TransferLimits) -> Partia
     give_up = limits.clock() + limits.settings.lock_timeout
     waited = False
     while True:
-        with translate_os_errors(f"use {directory.path_of(prefix + _STATE)}"):
+        with translate_os_errors(f"use {directory.path_of(prefix + STATE)}"):
             holder = _take(directory, prefix, token)
         if isinstance(holder, PartialLock):
             holder.waited = waited
@@ -112,7 +111,7 @@ def acquire(directory: Directory, prefix: str, limits: TransferLimits) -> Partia
 def refusal_in(directory: Directory, prefix: str) -> Refusal | None:
     """What earlier runs remember about damaged content, without taking anything."""
     with contextlib.suppress(OSError, UntrustedFile):
-        found = CheckpointFile.open(directory, prefix + _STATE)
+        found = CheckpointFile.open(directory, prefix + STATE)
         try:
             return _refusal_of(found.read(), prefix)
         finally:
@@ -126,9 +125,9 @@ def _refusal_of(record: Checkpoint | None, prefix: str) -> Refusal | None:
 
 def remove_stale(directory: Directory, prefix: str) -> None:
     """Remove what a run has left that ended just before it could do so itself."""
-    if directory.stat(prefix + _STATE) is None and not _others(directory, prefix, ""):
+    if directory.stat(prefix + STATE) is None and not _others(directory, prefix, ""):
         return
-    with translate_os_errors(f"use {directory.path_of(prefix + _STATE)}"):
+    with translate_os_errors(f"use {directory.path_of(prefix + STATE)}"):
         lock = _take(directory, prefix, secrets.token_hex(4))
     if isinstance(lock, PartialLock):
         with lock:
@@ -142,20 +141,21 @@ def _take(directory: Directory, prefix: str, token: str) -> PartialLock | Checkp
         # Listed before the claim is ours: whoever takes it from us, where locks do nothing, makes files later.
         others = _others(directory, prefix, token)
         try:
-            return _begin(CheckpointFile.create(directory, prefix + _STATE, fresh), prefix, fresh, others)
+            return _begin(CheckpointFile.create(directory, prefix + STATE, fresh), prefix, fresh, others)
         except FileExistsError:
             pass
         try:
-            found = CheckpointFile.open(directory, prefix + _STATE)
+            found = CheckpointFile.open(directory, prefix + STATE)
         except FileNotFoundError:
             continue  # its run has just ended
         except UntrustedFile as what:
-            _remove_planted(directory, prefix + _STATE, what)
+            _remove_planted(directory, prefix + STATE, what)
             continue
-        try:
+        with contextlib.suppress(FileNotFoundError, FileExistsError), contextlib.ExitStack() as stack:
+            stack.callback(found.close)
             has_lock, record = found.lock(), found.read()
             if not found.is_in_place():
-                continue  # it was exchanged before it was locked
+                continue  # it was replaced before it was locked
             if not has_lock or (record and record.process and record.process.is_alive):
                 return record
             fresh = dataclasses.replace(fresh, refusal=_refusal_of(record, prefix))
@@ -163,24 +163,11 @@ def _take(directory: Directory, prefix: str, token: str) -> PartialLock | Checkp
                 fresh = dataclasses.replace(record, token=token, process=fresh.process, refusal=fresh.refusal)
             if record:
                 others.sort(key=lambda name: record.token not in name)
-            return _begin(_exchange(found, prefix, fresh), prefix, fresh, others)
-        except (FileNotFoundError, FileExistsError):
-            continue  # where locks do nothing, another run was faster and has taken what we made
-        finally:
-            found.close()
+            found.write(fresh)
+            stack.pop_all()
+            return _begin(found, prefix, fresh, others)
+        # Where locks do nothing, another run was faster and has taken the file over.
     return None
-
-
-def _exchange(old: CheckpointFile, prefix: str, record: Checkpoint) -> CheckpointFile:
-    """A new sidecar in place of the old one: whoever still has the old one open cannot write into ours."""
-    made = CheckpointFile.create(old.directory, f"{prefix}{record.token}.{_STATE}", record)
-    try:
-        made.rename(old.name)
-    except BaseException:
-        made.remove()
-        made.close()
-        raise
-    return made
 
 
 def _begin(state: CheckpointFile, prefix: str, record: Checkpoint, others: t.Sequence[str]) -> PartialLock:
@@ -229,7 +216,7 @@ def remove_leftovers(directory: Directory, prefix: str) -> None:
 
 def _others(directory: Directory, prefix: str, token: str) -> list[str]:
     """The names of what runs other than the one with this token have left."""
-    pattern = re.compile(rf"{re.escape(prefix)}({TOKEN.pattern})\.({SUFFIX[1:]}|{_STATE}|{'|'.join(_KINDS)})")
+    pattern = re.compile(rf"{re.escape(prefix)}({TOKEN.pattern})\.({SUFFIX[1:]}|{STATE}|{'|'.join(_KINDS)})")
     matches = (pattern.fullmatch(name) for name in directory.names())
     return [match.group() for match in matches if match and match.group(1) != token]
 
