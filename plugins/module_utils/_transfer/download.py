@@ -23,12 +23,12 @@ from .limits import TransferLimits
 from .receive import Transfer
 from .store import filenames, lock, publish, receipt
 from .store.attributes import set_flags
-from .store.checkpoint import Refusal
+from .store.checkpoint import WEAK, Refusal
 from .store.directory import Directory, translate_os_errors
 from .store.lock import PartialLock
 from .store.part_file import PartialFile
 from .store.receipt import Receipt
-from .store.writer import WEAK, PartialWriter
+from .store.writer import PartialWriter
 from .structure import Proof
 
 _UNKNOWN: t.Final = "bin"  # the extension of a file of no known format
@@ -144,7 +144,7 @@ def _fetch(job: Job, inspected: Inspection, writer: PartialWriter, limits: Trans
     """The published file, and how many bytes came."""
     transfer = Transfer(job, inspected.name, writer, limits)
     job.report_progress(lambda: _progress(job, inspected, writer, inspection.READING))
-    writer.recover(limits.check)
+    writer.resume(limits.check)
     while True:
         transfer.receive()
         writer.finish()

@@ -29,7 +29,6 @@ from .inspection import Job
 from .limits import RetryBudget, TooSlow, TransferInterrupted, TransferLimits
 from .store import filenames
 from .store.part_file import check_space
-from .store.pump import Pump
 from .store.writer import PartialWriter
 
 MAX_RESTARTS: t.Final = 2  # in one run
@@ -51,8 +50,7 @@ class Transfer:
         self._writer = writer
         self._limits = limits
         self._tries = RetryBudget(limits)
-        self._pump = Pump(writer)
-        # Made once for all tries, as those of the pump.
+        # Allocated once for all tries, as those of the writer.
         self._buffers = [
             memoryview(bytearray(BUFFER)) for _number in range(job.connections if job.connections > 1 else 0)
         ]
@@ -243,7 +241,7 @@ class Transfer:
                 return
             check_overlap(answer.source, writer.lock.partial.read_at(rest.start, rest.offset - rest.start))
             self.received += rest.offset - rest.start
-            writer.join(answer.metadata)
+            writer.splice(answer.metadata)
             if rest.end is None:
                 self._receive_from(answer.source)
         if rest.end is not None:
@@ -269,7 +267,7 @@ class Transfer:
     def _receive_from(self, source: BodyReader) -> None:
         before = self._writer.offset
         try:
-            self._pump.run(source)
+            self._writer.receive(source)
         finally:
             self.received += self._writer.offset - before
 

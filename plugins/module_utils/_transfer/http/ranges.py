@@ -137,7 +137,7 @@ class Ranges:
         with self._changed:
             if self._is_over:
                 return
-            self._writer.lock.partial.write_at(block.start, data)
+            self._writer.write_at(block.start, data)
             block.start += len(data)
             if block.start == block.end:
                 self._changed.notify_all()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import typing as t
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ..._errors import StorwareError
 from .. import download
@@ -20,13 +20,11 @@ from ..inspection import Inspection, Job
 from ..store import lock
 from ..store.checkpoint import Checkpoint
 from ..store.directory import translate_os_errors
-from ..store.lock import PartialLock
 from ..store.part_file import check_space
 from ..store.receipt import Receipt
+from ..store.writer import PartialWriter
 
 LABEL: t.Final = "controller"
-
-_BLOCK: t.Final = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -39,20 +37,30 @@ class Chunk:
 
 
 def receive_chunk(job: Job, inspected: Inspection, whole: Receipt, chunk: Chunk | None) -> int:
-    """Put the piece behind what is there, if it belongs there; returns how many bytes of the whole are there then.
+    """Put the chunk behind the bytes that are there, if it belongs there; return how many bytes of the whole are there.
 
-    piece: None only to ask. Raises StorwareError; what was there before is kept.
+    chunk: None only to ask. Raises StorwareError; what was there before is kept.
     """
-    with _locked(job, inspected, whole) as (partial_lock, kept):
-        offset = kept.offset if kept else 0
+    digest = f"sha256:{whole.sha256}"
+    with translate_os_errors(f"use {inspected.directory.path}"), contextlib.ExitStack() as stack:
+        place = stack.enter_context(download.workplace(job, inspected))
+        partial_lock = stack.enter_context(lock.acquire(place, download.private_prefix(job), job.limits))
+        writer = stack.enter_context(contextlib.closing(PartialWriter(partial_lock, None)))
+        left = partial_lock.checkpoint
+        writer.unhashed = left if left and left.digest == digest else None  # of this very file
+        offset = writer.unhashed.offset if writer.unhashed else 0
         try:
             if chunk is not None and chunk.offset == offset:
-                check_space(partial_lock.partial.directory, whole.size - offset)
-                kept = _write(partial_lock, whole, chunk)
+                check_space(place, whole.size - offset)
+                writer.append_chunk(
+                    chunk.file,
+                    Checkpoint(
+                        partial_lock.token, None, LABEL, None, whole.size, whole.name, digest, sha256=chunk.sha256
+                    ),
+                )
         finally:
-            if kept is not None:
-                _preserve(partial_lock, kept)
-        return kept.offset if kept else 0
+            kept = writer.preserve()
+        return kept
 
 
 def nothing_more_opener(whole: Receipt) -> Opener:
@@ -89,40 +97,3 @@ class _Empty:
 
     def close(self) -> None:
         """Nothing is open."""
-
-
-@contextlib.contextmanager
-def _locked(job: Job, inspected: Inspection, whole: Receipt) -> t.Iterator[tuple[PartialLock, Checkpoint | None]]:
-    """The partial, and what is recorded about it if it is of this very file."""
-    with translate_os_errors(f"use {inspected.directory.path}"), contextlib.ExitStack() as stack:
-        place = stack.enter_context(download.workplace(job, inspected))
-        partial_lock = stack.enter_context(lock.acquire(place, download.private_prefix(job), job.limits))
-        left = partial_lock.checkpoint
-        yield partial_lock, left if left and left.digest == f"sha256:{whole.sha256}" else None
-
-
-def _write(partial_lock: PartialLock, whole: Receipt, chunk: Chunk) -> Checkpoint:
-    partial, offset = partial_lock.partial, chunk.offset
-    partial.truncate(offset)
-    with translate_os_errors("read what was handed over"):
-        while data := chunk.file.read(_BLOCK):
-            partial.write_at(offset, data)
-            offset += len(data)
-    partial.sync_data()
-    return Checkpoint(
-        partial_lock.token,
-        None,
-        source=LABEL,
-        length=whole.size,
-        name=whole.name,
-        digest=f"sha256:{whole.sha256}",
-        offset=offset,
-        sha256=chunk.sha256,
-    )
-
-
-def _preserve(partial_lock: PartialLock, record: Checkpoint) -> None:
-    """Leave it to the next run, which no writer has any more."""
-    with translate_os_errors(f"write {partial_lock.state.directory.path_of(partial_lock.state.name)}"):
-        partial_lock.state.write(replace(record, token=partial_lock.token, process=None))
-    partial_lock.preserve()

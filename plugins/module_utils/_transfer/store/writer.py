@@ -3,12 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where the bytes of a transfer go: written and hashed in their order, and recorded now and then.
 
-The order of a record is what a crash or power loss cannot break: first the bytes are brought to the disk, then the
-sidecar says how many they are and which digest they have.
+A crash or power loss cannot break the order: first the bytes are synced, then the checkpoint says how many they are and
+which digest they have.
 """
 
 from __future__ import annotations
 
+import collections
 import concurrent.futures
 import contextlib
 import dataclasses
@@ -17,35 +18,37 @@ import typing as t
 
 from ..._errors import Interrupted, StorwareError
 from .. import formats
+from ..http.body import BodyReader
 from ..http.metadata import ContentMetadata
 from ..limits import DeadlinePassed
 from ..structure import CheckTime, no_limit
 from ..verification import Checksum, Digests, digest_blocks
 from . import filenames
-from .checkpoint import Checkpoint
+from .checkpoint import STRONG, WEAK, Checkpoint
 from .directory import translate_os_errors
 from .lock import PartialLock
 from .part_file import check_space
 from .process import ProcessIdentity
 
-COMMIT_BYTES: t.Final = 24 * 1024 * 1024  # a record at the latest after so many bytes,
+COMMIT_BYTES: t.Final = 24 * 1024 * 1024  # a checkpoint at the latest after so many bytes,
 COMMIT_SECONDS: t.Final = 5.0  # or after so long
+
+BUFFER: t.Final = 1024 * 1024  # bytes
+_BUFFERS: t.Final = 6  # read ahead of the disk
 
 MAX_UNANNOUNCED: t.Final = 2**40  # bytes of content whose length is not announced, unless the user sets a limit
 
 _READ: t.Final = 256 * 1024  # bytes
-STRONG: t.Final = "strong"
-WEAK: t.Final = "weak"
-
 _NOTHING: t.Final = ContentMetadata(None, None, None, None)
 
 
 class PartialWriter:
-    """The partial of a claim as it grows.
+    """Writes, syncs and checkpoints the partial file of a lock.
 
     offset: how many bytes are written and hashed. claims: what is known of the content; source: which address sends
     it. joined: how the parts of several answers were proved to belong together (empty, STRONG or WEAK). max_size: bytes
-    that the file may have. on_growth: is called whenever bytes were counted.
+    that the file may have. on_growth: is called whenever bytes were hashed. unhashed: a checkpoint that the next run
+    gets as it is, of bytes that this run has not hashed.
     """
 
     def __init__(
@@ -74,7 +77,8 @@ class PartialWriter:
         self._recorded_at = time.monotonic()
         self._durable = 0  # the offset of the newest record that is on the disk
         self._is_discarded = False
-        self._unread: Checkpoint | None = None  # what an earlier run has left, if there was no time to hash it
+        self.unhashed: Checkpoint | None = None
+        self._buffers: list[memoryview] = []
 
     @property
     def digests(self) -> Digests:
@@ -89,7 +93,7 @@ class PartialWriter:
     @property
     def can_be_continued(self) -> bool:
         """Whether a later request or run can go on from here, and its result be proved."""
-        return self._record().can_be_continued and (
+        return self._checkpoint().can_be_continued and (
             self.metadata.validator is not None
             # Otherwise the parts may be of two files, and only a proof of the whole would show it.
             or self._checksum is not None
@@ -109,7 +113,7 @@ class PartialWriter:
         """The format that the content has."""
         return formats.detect(self.lock.partial.read_at(0, formats.HEAD))
 
-    def recover(self, check_time: CheckTime = no_limit) -> None:
+    def resume(self, check_time: CheckTime = no_limit) -> None:
         """Go on with what an earlier run has left, if it still has the digest that was recorded."""
         left = self.lock.checkpoint
         if left is None:
@@ -121,7 +125,7 @@ class PartialWriter:
             try:
                 size = digest_blocks(partial.fd, left.offset, digests, check_time)
             except (DeadlinePassed, Interrupted):
-                self._unread = left
+                self.unhashed = left
                 raise
             if size == left.offset and digests.hex("sha256") == left.sha256:
                 partial.truncate(left.offset)
@@ -133,11 +137,12 @@ class PartialWriter:
     def begin(self, source: str, metadata: ContentMetadata) -> None:
         """A new answer with all of the content: what is there counts no more."""
         self.source, self.metadata, self.splice_evidence, self._failure = source, metadata, "", None
+        self.unhashed = None
         self._digests = self._new_digests(metadata.digest)
         if self.offset or self.lock.checkpoint:
             self._settle()
             self.offset = self._recorded = self._durable = 0
-            self._write_record(Checkpoint(self.lock.token, ProcessIdentity.current()))
+            self._write_checkpoint(Checkpoint(self.lock.token, ProcessIdentity.current()))
         self.lock.partial.truncate(0)
 
     def check_size(self, length: int | None) -> None:
@@ -149,26 +154,65 @@ class PartialWriter:
                 hint="Set max_size to a larger value if the file may be that large.",
             )
 
-    def join(self, metadata: ContentMetadata) -> None:
+    def splice(self, metadata: ContentMetadata) -> None:
         """A new answer with the rest of the content."""
         self.metadata = metadata
         is_weak = metadata.validator is None or self.splice_evidence == WEAK
         self.splice_evidence = WEAK if is_weak else STRONG
 
-    def write(self, offset: int, data: memoryview) -> None:
-        """Put these bytes there, behind those that are under way; ``count`` makes them a part of the content."""
-        self.lock.partial.write_at(offset, data)
+    def receive(self, reader: BodyReader) -> None:
+        """Append all bytes of the reader: this thread reads, another one writes and hashes.
 
-    def count(self, data: memoryview, written: concurrent.futures.Future[None]) -> None:
-        """Take these bytes, once they are written, as the next ones behind the offset."""
+        What was read before a failure is appended, too. Raises as the reader and ``append``.
+        """
+        # The same for all readers: a transfer that breaks off often allocates them once.
+        self._buffers = self._buffers or [memoryview(bytearray(BUFFER)) for _number in range(_BUFFERS)]
+        spare = list(self._buffers)
+        pending: collections.deque[tuple[concurrent.futures.Future[None], memoryview]] = collections.deque()
+        # The end of the block waits for what is pending, also after an interruption: nothing that was read is lost.
+        with concurrent.futures.ThreadPoolExecutor(1) as worker:
+            while True:
+                if spare:
+                    buffer = spare.pop()
+                else:
+                    appended, buffer = pending.popleft()
+                    appended.result()
+                size = reader.fill(buffer)
+                if not size:
+                    break
+                pending.append((worker.submit(self.append, buffer[:size]), buffer))
+            for appended, _buffer in pending:
+                appended.result()
+
+    def append(self, data: memoryview) -> None:
+        """Write and hash the next bytes behind the offset. Raises StorwareError."""
         if self._failure:
             raise self._failure  # behind a hole nothing has its place
         try:
-            written.result()
+            self.write_at(self.offset, data)
         except StorwareError as error:
             self._failure = error
             raise
-        self._count(data)
+        self._hash(data)
+
+    def write_at(self, offset: int, data: memoryview) -> None:
+        """Write bytes anywhere, from any thread; ``hash_up_to`` makes them a part of the content."""
+        self.lock.partial.write_at(offset, data)
+
+    def append_chunk(self, chunk: t.BinaryIO, checkpoint: Checkpoint) -> None:
+        """Write a chunk behind the ``unhashed`` bytes and make it durable. Raises StorwareError; they stay then.
+
+        checkpoint: of the partial with the chunk, but for its offset. The sender has hashed all of it: to read the
+        whole again for each chunk would take a time that grows with the square of the size.
+        """
+        partial, offset = self.lock.partial, self.unhashed.offset if self.unhashed else 0
+        partial.truncate(offset)
+        with translate_os_errors("read the chunk"):
+            while data := chunk.read(BUFFER):
+                self.write_at(offset, memoryview(data))
+                offset += len(data)
+        self._make_durable(dataclasses.replace(checkpoint, offset=offset))
+        self.unhashed = dataclasses.replace(checkpoint, offset=offset)
 
     def hash_up_to(self, end: int) -> None:
         """Count bytes up to end that are in the partial already."""
@@ -178,7 +222,7 @@ class PartialWriter:
                 raise StorwareError(
                     f"{self.lock.partial.path} became shorter", code="concurrent_change", retryable=True
                 )
-            self._count(memoryview(piece))
+            self._hash(memoryview(piece))
 
     def finish(self) -> None:
         """All bytes are there: wait for the record that is being written, and drop what may lie behind them."""
@@ -198,18 +242,21 @@ class PartialWriter:
             self._settle()
         lock = self.lock
         is_ours = lock.state.is_in_place() and lock.partial.is_in_place(lock.partial.name)
-        if is_ours and self._unread is not None:
-            self._write_record(dataclasses.replace(self._unread, token=lock.token, process=None))
+        if is_ours and self.unhashed is not None:
+            with contextlib.suppress(StorwareError):  # the file says the same, but for the process that is about to end
+                self._write_checkpoint(dataclasses.replace(self.unhashed, token=lock.token, process=None))
             lock.preserve()
-            return self._unread.offset
+            return self.unhashed.offset
         if not is_ours or self._is_worthless or not self.can_be_continued:
             return 0
         try:
             lock.partial.truncate(self.offset)
-            self._make_durable(dataclasses.replace(self._record(), process=None))
+            self._make_durable(dataclasses.replace(self._checkpoint(), process=None))
         except (OSError, StorwareError):
             if self._is_worthless or not self._durable:
                 return 0
+            lock.preserve()
+            return self._durable
         lock.preserve()
         return self.offset
 
@@ -225,7 +272,7 @@ class PartialWriter:
         """End the thread."""
         self._committer.shutdown()
 
-    def _count(self, data: memoryview) -> None:
+    def _hash(self, data: memoryview) -> None:
         self._digests.update(data)
         self.offset += len(data)
         self._check_growth()
@@ -238,7 +285,7 @@ class PartialWriter:
             check_space(self.lock.partial.directory)  # of what others may have filled meanwhile, too
             self._recorded, self._recorded_at = self.offset, now
             if self.can_be_continued:
-                self._commit = self._committer.submit(self._make_durable, self._record())
+                self._commit = self._committer.submit(self._make_durable, self._checkpoint())
 
     def _check_growth(self) -> None:
         """Raise StorwareError (``too_large``) for more bytes than were announced or, without that, are permitted."""
@@ -259,22 +306,18 @@ class PartialWriter:
         if commit is not None:
             commit.result()
 
-    def _make_durable(self, record: Checkpoint) -> None:
-        """The bytes, then the record. Raises StorwareError."""
-        self.lock.check()
+    def _make_durable(self, checkpoint: Checkpoint) -> None:
+        """Sync the bytes, then write the checkpoint. Raises StorwareError."""
         self.lock.partial.sync_data()
-        self._write_record(record)
-        if not self._durable:
-            with translate_os_errors(f"bring {self.lock.partial.directory.path} to the disk"):
-                self.lock.partial.directory.sync()
-        self._durable = record.offset
+        self._write_checkpoint(checkpoint)
+        self._durable = checkpoint.offset
 
-    def _write_record(self, record: Checkpoint) -> None:
+    def _write_checkpoint(self, checkpoint: Checkpoint) -> None:
         state = self.lock.state
         with translate_os_errors(f"write {state.directory.path_of(state.name)}"):
-            state.write(dataclasses.replace(record, refusal=self.lock.refusal))
+            state.write(dataclasses.replace(checkpoint, refusal=self.lock.refusal))
 
-    def _record(self) -> Checkpoint:
+    def _checkpoint(self) -> Checkpoint:
         metadata = self.metadata
         return Checkpoint(
             self.lock.token,

@@ -50,21 +50,14 @@ def opened(place: pathlib.Path, checksum: Checksum | None = None, **wishes: t.An
     ):
         made = PartialWriter(taken, checksum, **wishes)
         try:
-            made.recover()
+            made.resume()
             yield made
         finally:
             made.close()
 
 
 def put(target: PartialWriter, data: bytes) -> None:
-    """What the pump does, in one thread."""
-    written: concurrent.futures.Future[None] = concurrent.futures.Future()
-    try:
-        target.write(target.offset, memoryview(data))
-        written.set_result(None)
-    except StorwareError as error:
-        written.set_exception(error)
-    target.count(memoryview(data), written)
+    target.append(memoryview(data))
 
 
 def recorded(target: PartialWriter) -> Checkpoint:
@@ -179,7 +172,7 @@ def test_how_parts_belong_together(
     with opened(tmp_path) as target:
         target.begin("1", STRONG)
         for more in metadata:
-            target.join(more)
+            target.splice(more)
         assert target.splice_evidence == splice_evidence
 
 
@@ -199,11 +192,9 @@ def test_the_bytes_are_on_the_disk_before_they_are_recorded(
         calls.names.clear()
         put(target, BODY[1000:2000])
         target.finish()
-        record = ["fdatasync part", "pwrite state", "fdatasync state"]
-        assert first[:4] == ["pwrite part", *record]
-        assert len(first) == 5  # the first time, the names are brought to the disk, too
-        assert first[4].startswith("fsync ")
-        assert calls.names == ["pwrite part", *record]
+        # The checkpoint has its name when all of it is on the disk.
+        record = ["fdatasync part", "pwrite state", "fsync state", f"fsync {tmp_path}"]
+        assert first == calls.names == ["pwrite part", *record]
         assert recorded(target) == Checkpoint(
             target.lock.token, recorded(target).process, "1", '"1"', 5000, "a.bin", None, 2000, sha256(BODY[:2000])
         )
@@ -275,7 +266,7 @@ def test_what_was_left_is_continued(tmp_path: pathlib.Path) -> None:
     with opened(tmp_path, Checksum("sha1", "0" * 40)) as target:
         assert (target.offset, target.source, target.splice_evidence) == (3000, "1", "")
         assert target.metadata == dataclasses.replace(STRONG, digest=Checksum("md5", "0" * 32))
-        target.join(target.metadata)
+        target.splice(target.metadata)
         put(target, BODY[3000:])
         for algorithm in ("sha256", "sha1", "md5"):
             assert target.digests.hex(algorithm) == hashlib.new(algorithm, BODY).hexdigest()
@@ -355,7 +346,7 @@ def test_without_the_time_to_read_it_what_was_left_stays_for_the_next_run(
     ):
         target = PartialWriter(taken, None)
         with pytest.raises(type(end)):
-            target.recover(over)
+            target.resume(over)
         assert target.preserve() == 3000
         target.close()
     with opened(tmp_path) as target:
@@ -369,7 +360,7 @@ def test_what_is_kept_is_recorded_as_it_is_and_belongs_to_nobody(tmp_path: pathl
         target.lock.partial.write_at(4000, b"of another connection")
         calls.names.clear()
         assert target.preserve()
-        assert calls.names[:3] == ["fdatasync part", "pwrite state", "fdatasync state"]
+        assert calls.names[:3] == ["fdatasync part", "pwrite state", "fsync state"]
         record = recorded(target)
         assert (record.process, record.offset, record.sha256) == (None, 3000, sha256(BODY[:3000]))
         assert target.lock.partial.size == 3000
