@@ -316,7 +316,6 @@ def _from_controller(context: _module.FileContext, jobs: _file_content.Jobs) -> 
         raise OptionError("host", "must be given where Ansible does not run the action plugin of this module")
     with translate_os_errors(f"read {path}"):
         handed, file = _copying.receive(path)
-    chunk = pushed.Chunk(handed.offset, file, handed.chunk_sha256) if handed.chunk_sha256 else None
     whole = Receipt(handed.name, handed.guid, handed.size, handed.sha256, handed.verified)
 
     def bring(turn: Turn) -> _module.Result:
@@ -324,7 +323,7 @@ def _from_controller(context: _module.FileContext, jobs: _file_content.Jobs) -> 
         if not context.check_mode:
             with inspection.inspect(job) as inspected:
                 if inspected.needs_content:
-                    reached = pushed.receive_chunk(job, inspected, whole, chunk)
+                    reached = pushed.receive_chunk(job, inspected, whole, file, handed.offset, handed.chunk_sha256)
                     if reached < whole.size:
                         return {"changed": False, _copying.KEY: reached}
         return _file_content.ensure_file(context, job)

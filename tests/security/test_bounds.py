@@ -25,9 +25,10 @@ import pytest
 from ansible_collections.storware.backup.plugins.module_utils._api import decoding, pagination
 from ansible_collections.storware.backup.plugins.module_utils._api.client import Client
 from ansible_collections.storware.backup.plugins.module_utils._api.transport import MAX_BODY, Answer
+from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
 from ansible_collections.storware.backup.plugins.module_utils._transfer import zip_check
 from ansible_collections.storware.backup.plugins.module_utils._transfer.http import metadata
-from ansible_collections.storware.backup.plugins.module_utils._transfer.structure import Damaged, no_limit
+from ansible_collections.storware.backup.plugins.module_utils._transfer.structure import no_limit
 from ansible_collections.storware.backup.plugins.plugin_utils import _results
 from tests.security.hostile import HostileServer, Measured, endless, head, reply, run_measured, sending
 from tests.support.guids import guid
@@ -368,7 +369,7 @@ def test_entries_that_share_their_bytes_do_not_have_them_read_again_and_again(sh
     lines = [Line(number * shift, large=True) for number in range(count)]
     for order in (lines, lines[::-1]):
         started = time.process_time()
-        with pytest.raises(Damaged, match="overlaps"):
+        with pytest.raises(StorwareError, match="overlaps"):
             seconds_of_check(archive(order, bodies))
         assert time.process_time() - started < 5  # some 0.05; read each time, 15
 
@@ -393,7 +394,7 @@ def test_entries_of_any_shape_are_judged_as_by_a_slow_and_simple_reader() -> Non
         try:
             seconds_of_check(archive([Line(offset) for offset in offsets], bodies))
             found = True
-        except Damaged:
+        except StorwareError:
             found = False
         assert found == good, offsets
         seen.add(found)

@@ -17,7 +17,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._errors import StorwareError
-from . import inspection, verification
+from . import formats, inspection, verification
 from .inspection import File, Inspection, Job, TransferProgress
 from .limits import TransferLimits
 from .receive import Transfer
@@ -30,8 +30,6 @@ from .store.part_file import PartialFile
 from .store.receipt import Receipt
 from .store.writer import PartialWriter
 from .structure import Proof
-
-_UNKNOWN: t.Final = "bin"  # the extension of a file of no known format
 
 _MOST_REFUSALS: t.Final = 2  # of the same content
 
@@ -239,9 +237,10 @@ def _publish(job: Job, inspected: Inspection, writer: PartialWriter, proof: Proo
     """Give the file its name: the one that it has, or in a directory the first that is free when it gets it."""
     partial, size = writer.lock.partial, writer.offset
     sha256 = writer.digests.hex("sha256") or ""
-    format = writer.format.name if writer.format else None
+    format = writer.format
     is_chosen = inspected.name is None
-    wanted = inspected.name or filenames.safe_name(writer.metadata.name, f"{job.guid.lower()}.{format or _UNKNOWN}")
+    fallback = f"{job.guid.lower()}.{formats.extension_for(format)}"
+    wanted = inspected.name or filenames.safe_name(writer.metadata.name, fallback)
     for name in filenames.names_for(wanted, job.guid.lower()) if is_chosen else [wanted]:
         is_new = is_chosen and not _is_left(job, inspected.directory, name, size, sha256)
         if is_new and not _is_free(inspected.directory, name):
@@ -255,14 +254,16 @@ def _publish(job: Job, inspected: Inspection, writer: PartialWriter, proof: Proo
                 publish.publish(
                     partial, note_partial, name, inspected.directory, inspected.old, job.attributes, is_new=is_new
                 )
-            except publish.NameTaken:
+            except StorwareError as error:
+                if error.code != "name_conflict":
+                    raise
                 inspected.name = None
                 continue
         _check_path(inspected, partial)
         with translate_os_errors(f"set the attributes of {inspected.path}"):
             set_flags(partial.fd, inspected.path, job.attributes)  # an immutable file could not get its name
         writer.lock.refusal = None
-        return File(inspected.path, size, sha256, proof.level, format, proof.padding)
+        return File(inspected.path, size, sha256, proof.level, format.name if format else None, proof.padding)
     raise StorwareError(
         f"all names for the file are taken by others, such as {inspected.directory.path_of(wanted)}",
         code="name_conflict",

@@ -16,10 +16,10 @@ import stat
 import typing as t
 from dataclasses import dataclass, field
 
-from .._errors import OptionError
+from .._errors import OptionError, StorwareError
 from . import formats, verification
 from .http.body import Opener, Scrub
-from .limits import DeadlinePassed, LimitSettings, TransferLimits
+from .limits import LimitSettings, TransferLimits
 from .store import publish, receipt
 from .store.attributes import FileAttributes
 from .store.directory import Directory, kind_of, translate_os_errors, user_name
@@ -207,8 +207,9 @@ def inspect_again(job: Job, inspected: Inspection) -> None:
         )
         try:
             inspected.reason = decide(job, _facts(inspected, job.limits))
-        except DeadlinePassed as error:
-            error.message = f"Cannot compare {inspected.path} with the cloud download {job.guid}: {error.message}"
+        except StorwareError as error:
+            if error.code == "timeout":
+                error.message = f"Cannot compare {inspected.path} with the cloud download {job.guid}: {error.message}"
             raise
         if inspected.needs_content and inspected.name is not None:
             publish.check_replaceable(inspected.name, inspected.directory)

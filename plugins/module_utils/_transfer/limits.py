@@ -43,18 +43,6 @@ class TransferInterrupted(StorwareError):
     code = "transfer_interrupted"
 
 
-class TooSlow(TransferInterrupted):
-    """Fewer bytes came than min_rate allows."""
-
-    code = "below_min_rate"
-
-
-class DeadlinePassed(StorwareError):
-    """max_time is over."""
-
-    code = "timeout"
-
-
 class TransferLimits:
     """One transfer's clock, or that of one of its connections."""
 
@@ -96,16 +84,20 @@ class TransferLimits:
         return min(self.settings.rate_window if self.settings.min_rate > 0 else float("inf"), self.remaining)
 
     def check(self) -> None:
-        """Raise DeadlinePassed when there is no time left."""
+        """Raise StorwareError (``timeout``) when no time remains."""
         if self.deadline is not None and self.clock() >= self.deadline:
-            raise DeadlinePassed(
-                f"it is not done after max_time ({self.settings.max_time:g} seconds)",
+            raise StorwareError(
+                f"the transfer did not finish within max_time ({self.settings.max_time:g} seconds)",
+                code="timeout",
                 hint="Run the task again, or with a larger max_time.",
                 retryable=True,
             )
 
     def record(self, size: int, seconds: float) -> None:
-        """So many bytes came within so much time of waiting for them. Raises TooSlow, DeadlinePassed."""
+        """Record so many bytes within so many seconds of waiting for them.
+
+        Raises TransferInterrupted (``below_min_rate``) and StorwareError (``timeout``).
+        """
         self.check()
         self._read_bytes += size
         self._read_seconds += seconds
@@ -113,21 +105,22 @@ class TransferLimits:
             rate = self._read_bytes / self._read_seconds
             self.restart()
             if rate < self.settings.min_rate:
-                raise TooSlow(
-                    f"only {rate:.0f} bytes per second came, fewer than min_rate ({self.settings.min_rate:g})",
+                raise TransferInterrupted(
+                    f"the rate was {rate:.0f} bytes per second, below min_rate ({self.settings.min_rate:g})",
+                    code="below_min_rate",
                     retryable=True,
                 )
         if self.settings.max_rate:
             self._slow_down(size / self.settings.max_rate)
 
     def pause(self, number: int) -> None:
-        """Wait before the next try; number counts the tries that brought nothing. Raises DeadlinePassed."""
+        """Wait before the next try. number: of tries without a new byte. Raises StorwareError (``timeout``)."""
         self.check()
         ceiling = min(self.settings.longest_pause, self.settings.first_pause * 2**number)
         self.sleep(random.uniform(0, ceiling))
 
     def sleep(self, seconds: float) -> None:
-        """Sleep, but not beyond the deadline. Raises DeadlinePassed at its end."""
+        """Sleep, but not beyond the deadline. Raises StorwareError (``timeout``) at its end."""
         remaining = seconds if self.deadline is None else min(seconds, self.deadline - self.clock())
         self._sleep(max(0.0, remaining))
         self.check()

@@ -26,7 +26,7 @@ from .http.metadata import ContentMetadata
 from .http.ranges import BLOCK, BUFFER, Ranges
 from .http.resume import RangeMismatch, RangeRequest, check_beginning, check_overlap, parse_range_response
 from .inspection import Job
-from .limits import RetryBudget, TooSlow, TransferInterrupted, TransferLimits
+from .limits import RetryBudget, TransferInterrupted, TransferLimits
 from .store import filenames
 from .store.part_file import check_space
 from .store.writer import PartialWriter
@@ -96,7 +96,7 @@ class Transfer:
     def _is_progress(self, error: StorwareError, gained: int) -> bool:
         """A server that drips brings some bytes each time, and would never be given up."""
         settings = self._limits.settings
-        return gained > (settings.min_rate * settings.rate_window if isinstance(error, TooSlow) else 0)
+        return gained > (settings.min_rate * settings.rate_window if error.code == "below_min_rate" else 0)
 
     def _wait(self, error: StorwareError, *, progress: bool) -> None:
         try:
@@ -199,7 +199,7 @@ class Transfer:
         """A file whose name promises a known format must start like one, but for one that is empty and says so."""
         name = self._name or filenames.safe_name(metadata.name, "")
         promised = filenames.extension_of(name)
-        if head and promised in formats.NAMES and formats.name_of(head) != promised:
+        if head and formats.contradicts(promised, head):
             start = head[:8]
             raise UnexpectedContent(
                 f"sent something that is no {promised.upper()} file as {name} (it starts with {start!r})"

@@ -25,16 +25,6 @@ LEVELS: t.Final = ("none", "length", "structure", "full", "digest")  # from the 
 _BLOCK: t.Final = 1024 * 1024
 
 
-class Hash(t.Protocol):
-    """What hashlib makes."""
-
-    def update(self, data: bytes | memoryview) -> None:
-        """More bytes."""
-
-    def hexdigest(self) -> str:
-        """The digest of all bytes so far."""
-
-
 _SIZES: t.Final = {"md5": 32, "sha1": 40, "sha224": 56, "sha256": 64, "sha384": 96, "sha512": 128}  # hex digits
 
 
@@ -72,7 +62,7 @@ class Digests:
 
     def __init__(self, algorithms: t.Iterable[str] = ()) -> None:
         hashers = {algorithm: _hasher(algorithm) for algorithm in ("sha256", *algorithms)}
-        self._hashers: dict[str, Hash] = {name: hasher for name, hasher in hashers.items() if hasher is not None}
+        self._hashers = {name: hasher for name, hasher in hashers.items() if hasher is not None}
 
     def update(self, data: bytes | memoryview) -> None:
         """More bytes."""
@@ -82,7 +72,8 @@ class Digests:
     def hex(self, algorithm: str) -> str | None:
         """The digest so far, in lower case; None for an algorithm that this host lacks."""
         hasher = self._hashers.get(algorithm)
-        return None if hasher is None else hasher.hexdigest()
+        digest: str | None = hasher and hasher.hexdigest()
+        return digest
 
 
 def digest_of_file(fd: int, algorithm: str, check_time: CheckTime = no_limit) -> str | None:
@@ -105,7 +96,8 @@ def digest_blocks(fd: int, size: int | None, digests: Digests, check_time: Check
     return offset
 
 
-def _hasher(algorithm: str) -> Hash | None:
+def _hasher(algorithm: str) -> t.Any:
+    """What hashlib makes; None for an algorithm that this host lacks."""
     try:
         # Not for security: a host in FIPS mode may still offer MD5 against transfer errors.
         return hashlib.new(algorithm, usedforsecurity=False)

@@ -36,13 +36,6 @@ _LONGEST_FILL: t.Final = 0.5  # seconds; what a slow server sends is handed over
 _GRACE: t.Final = 2.0  # seconds that reading may take longer than the first of its bytes
 
 
-class Raw(t.Protocol):
-    """The undecoded body, as urllib3 gives it."""
-
-    def read(self, amt: int, *, decode_content: bool) -> bytes:
-        """Up to amt bytes; none at the end."""
-
-
 class Response(t.Protocol):
     """An answer with its body unread. ``requests.Response`` fits, opened with ``stream=True``."""
 
@@ -55,8 +48,8 @@ class Response(t.Protocol):
         """Header fields; names in any case."""
 
     @property
-    def raw(self) -> Raw:
-        """The body."""
+    def raw(self) -> t.Any:
+        """The undecoded body, as urllib3 gives it: ``read`` takes a size and ``decode_content``."""
 
     def close(self) -> None:
         """Give the connection back."""
@@ -128,8 +121,8 @@ class BodyReader:
     def fill(self, view: memoryview) -> int:
         """Put the next bytes there and return how many; 0 at the end.
 
-        Raises TransferInterrupted where the body breaks off or ends too early, TooSlow and DeadlinePassed; what had
-        come until then was handed over before.
+        Raises TransferInterrupted where the body breaks off, ends too early or is too slow, and StorwareError
+        (``timeout``); the bytes that came until then were handed over before.
         """
         ready = min(len(self._ahead), len(view))
         if ready:

@@ -9,8 +9,8 @@ Once all pieces are there, ``engine`` finds nothing to ask for; it reads, proves
 from __future__ import annotations
 
 import contextlib
+import types
 import typing as t
-from dataclasses import dataclass
 
 from ..._errors import StorwareError
 from .. import download
@@ -27,19 +27,11 @@ from ..store.writer import PartialWriter
 LABEL: t.Final = "controller"
 
 
-@dataclass(frozen=True)
-class Chunk:
-    """Bytes from offset on, as far as file has them; sha256 is that of everything up to their end."""
-
-    offset: int
-    file: t.BinaryIO
-    sha256: str
-
-
-def receive_chunk(job: Job, inspected: Inspection, whole: Receipt, chunk: Chunk | None) -> int:
+def receive_chunk(job: Job, inspected: Inspection, whole: Receipt, chunk: t.BinaryIO, offset: int, sha256: str) -> int:
     """Put the chunk behind the bytes that are there, if it belongs there; return how many bytes of the whole are there.
 
-    chunk: None only to ask. Raises StorwareError; what was there before is kept.
+    offset: of the chunk in the whole. sha256: of everything up to its end; empty only to ask how many bytes are there.
+    Raises StorwareError; what was there before is kept.
     """
     digest = f"sha256:{whole.sha256}"
     with translate_os_errors(f"use {inspected.directory.path}"), contextlib.ExitStack() as stack:
@@ -48,15 +40,12 @@ def receive_chunk(job: Job, inspected: Inspection, whole: Receipt, chunk: Chunk 
         writer = stack.enter_context(contextlib.closing(PartialWriter(partial_lock, None)))
         left = partial_lock.checkpoint
         writer.unhashed = left if left and left.digest == digest else None  # of this very file
-        offset = writer.unhashed.offset if writer.unhashed else 0
         try:
-            if chunk is not None and chunk.offset == offset:
+            if sha256 and offset == (writer.unhashed.offset if writer.unhashed else 0):
                 check_space(place, whole.size - offset)
                 writer.append_chunk(
-                    chunk.file,
-                    Checkpoint(
-                        partial_lock.token, None, LABEL, None, whole.size, whole.name, digest, sha256=chunk.sha256
-                    ),
+                    chunk,
+                    Checkpoint(partial_lock.token, None, LABEL, None, whole.size, whole.name, digest, sha256=sha256),
                 )
         finally:
             kept = writer.preserve()
@@ -68,7 +57,12 @@ def nothing_more_opener(whole: Receipt) -> Opener:
 
     def open_nothing(_headers: t.Mapping[str, str], _deadline: float | None) -> Response:
         if whole.size == 0:
-            return _Empty(whole)
+            headers = {
+                "Content-Length": "0",
+                "Content-Disposition": content_disposition.format_field(whole.name),
+            }
+            raw = types.SimpleNamespace(read=lambda _amount, decode_content: b"")
+            return types.SimpleNamespace(status_code=200, headers=headers, raw=raw, close=lambda: None)
         raise StorwareError(
             "what was handed over has changed on the disk",
             code="corrupt",
@@ -77,23 +71,3 @@ def nothing_more_opener(whole: Receipt) -> Opener:
         )
 
     return open_nothing
-
-
-class _Empty:
-    """The answer for a file without content, for which there are no pieces."""
-
-    status_code = 200
-
-    def __init__(self, whole: Receipt) -> None:
-        self.headers: t.Mapping[str, str] = {
-            "Content-Length": "0",
-            "Content-Disposition": content_disposition.format_field(whole.name),
-        }
-        self.raw = self
-
-    def read(self, amt: int, *, decode_content: bool) -> bytes:
-        """The end."""
-        return b""
-
-    def close(self) -> None:
-        """Nothing is open."""

@@ -162,9 +162,9 @@ def _ensure(
 ) -> bool:
     """The same for one open file; access: what it should have."""
     path = directory.path_of(name)
-    now = _State.of(fd, path, asked)
-    label = asked.label(path, now.label, False) if asked.label and now.label else now.label
-    if now == _State(access, label, flags_after(asked.flags, now.flags)):
+    before = _access, now_label, now_flags = _state(fd, path, asked)
+    label = asked.label(path, now_label, False) if asked.label and now_label else now_label
+    if before == (access, label, flags_after(asked.flags, now_flags)):
         return False
     _check_ours(fd, directory, name)
     if check_mode:
@@ -173,22 +173,14 @@ def _ensure(
     access.apply(fd, path)
     access.check(fd, directory)
     set_flags(fd, path, asked)
-    return _State.of(fd, path, asked) != now
+    return _state(fd, path, asked) != before
 
 
-@dataclass(frozen=True)
-class _State:
-    """All of a file that can be asked for. label, flags: empty and 0 for what is not asked for, or not there."""
-
-    access: Access
-    label: str
-    flags: int
-
-    @classmethod
-    def of(cls, fd: int, path: str, asked: FileAttributes) -> _State:
-        with _setting("attributes", asked.flags or "", path):
-            flags = _flags_of(fd) if asked.flags else 0
-        return cls(Access.of(fd), _label_of(fd) if asked.label else "", flags)
+def _state(fd: int, path: str, asked: FileAttributes) -> tuple[Access, str, int]:
+    """Access, label and flags of a file; empty and 0 for what is not asked for, or not there."""
+    with _setting("attributes", asked.flags or "", path):
+        flags = _flags_of(fd) if asked.flags else 0
+    return Access.of(fd), _label_of(fd) if asked.label else "", flags
 
 
 @contextlib.contextmanager

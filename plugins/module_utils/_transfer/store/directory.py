@@ -30,13 +30,6 @@ _NO_SYNC: t.Final = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 _NO_LINKS: t.Final = (errno.EPERM, errno.EACCES, errno.ENOSYS, errno.ENOTSUP, errno.EMLINK, errno.EXDEV)
 
 
-class Space(t.NamedTuple):
-    """Bytes of a file system: free for this user, and those of them that a download leaves to others."""
-
-    free: int
-    reserve: int
-
-
 class Directory:
     """An open directory. Use it as a context manager, or call ``close``. All names are single path components.
 
@@ -158,13 +151,13 @@ class Directory:
             if error.errno not in _NO_SYNC:
                 raise
 
-    def space(self) -> Space | None:
-        """The room on the file system; None when it does not say."""
+    def space(self) -> tuple[int, int] | None:
+        """Bytes that are free for this user, and those of them that a download leaves to others; None: not known."""
         found = os.statvfs(self.fd)
         if not found.f_blocks:
             return None
         reserve = min(found.f_blocks * found.f_frsize // _RESERVED_SHARE, _LARGEST_RESERVE)
-        return Space(found.f_bavail * found.f_frsize, reserve)
+        return found.f_bavail * found.f_frsize, reserve
 
 
 def write_all(fd: int, data: bytes | memoryview, offset: int) -> None:

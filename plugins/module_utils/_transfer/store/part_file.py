@@ -143,11 +143,14 @@ def check_space(directory: Directory, size: int = 0) -> None:
     """Raise StorwareError (``disk_full``) if so many more bytes do not fit, or would leave less than the reserve."""
     with translate_os_errors(f"ask for the free space of {directory.path}"):
         space = directory.space()
-    if space is not None and space.free - space.reserve < size:
+    if space is None:
+        return
+    free, reserve = space
+    if free - reserve < size:
         needs = f"the file needs {size} bytes" if size else "the file needs more"
         raise StorwareError(
-            f"{needs}, and {directory.path} has {space.free} bytes free, of which {space.reserve} are left to others",
+            f"{needs}, and {directory.path} has {free} bytes free, of which {reserve} are left to others",
             code="disk_full",
             hint="Free some space or choose another dest.",
-            details={"needed": size or None, "free": space.free, "errno": errno.errorcode[errno.ENOSPC]},
+            details={"needed": size or None, "free": free, "errno": errno.errorcode[errno.ENOSPC]},
         )

@@ -16,15 +16,11 @@ import fcntl
 import os
 import stat
 
-from ..._errors import OptionError
+from ..._errors import OptionError, StorwareError
 from .attributes import GROUP_BITS, PRIVATE, Access, FileAttributes, not_kept, set_label
 from .directory import Directory, concurrent_change, lock, translate_os_errors, user_name
 from .part_file import PartialFile
 from .receipt import receipt_name
-
-
-class NameTaken(Exception):
-    """Another run has just given the name to a file of its own."""
 
 
 def publish(
@@ -40,7 +36,8 @@ def publish(
     """Give the partial its name in the directory, and the note (its receipt, written) the name of the receipt.
 
     old: the file that is replaced. is_new: nothing is replaced. At no moment is anything readable beyond its mode, and
-    never does a half-written file have the name. Raises StorwareError; NameTaken when it is new and the name is not.
+    never does a half-written file have the name. Raises StorwareError; ``name_conflict`` when it is new and
+    another run has just given the name to a file of its own.
     """
     partial.sync_data()  # takes the most time, and a partial that is still plain can be continued by the next run
     apply_attributes(partial, name, directory, old, asked)
@@ -139,7 +136,7 @@ def _place(partial: PartialFile, name: str, directory: Directory, *, is_new: boo
             else:
                 partial.directory.rename(partial.name, name, directory)
         except FileExistsError as error:
-            raise NameTaken(name) from error
+            raise StorwareError(f"{directory.path_of(name)} is there by now", code="name_conflict") from error
     _check_in_place(partial, name, directory)
 
 

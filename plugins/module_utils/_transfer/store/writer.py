@@ -16,11 +16,10 @@ import dataclasses
 import time
 import typing as t
 
-from ..._errors import Interrupted, StorwareError
+from ..._errors import StorwareError
 from .. import formats
 from ..http.body import BodyReader
 from ..http.metadata import ContentMetadata
-from ..limits import DeadlinePassed
 from ..structure import CheckTime, no_limit
 from ..verification import Checksum, Digests, digest_blocks
 from . import filenames
@@ -124,8 +123,9 @@ class PartialWriter:
         with translate_os_errors(f"read {partial.path}"):
             try:
                 size = digest_blocks(partial.fd, left.offset, digests, check_time)
-            except (DeadlinePassed, Interrupted):
-                self.unhashed = left
+            except StorwareError as error:
+                if error.code in ("timeout", "interrupted"):
+                    self.unhashed = left
                 raise
             if size == left.offset and digests.hex("sha256") == left.sha256:
                 partial.truncate(left.offset)

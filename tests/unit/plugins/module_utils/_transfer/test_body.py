@@ -20,9 +20,7 @@ from ansible_collections.storware.backup.plugins.module_utils._transfer.http imp
 from ansible_collections.storware.backup.plugins.module_utils._transfer.http.body import BodyReader, UnexpectedContent
 from ansible_collections.storware.backup.plugins.module_utils._transfer.http.metadata import ContentMetadata
 from ansible_collections.storware.backup.plugins.module_utils._transfer.limits import (
-    DeadlinePassed,
     LimitSettings,
-    TooSlow,
     TransferInterrupted,
     TransferLimits,
 )
@@ -344,7 +342,7 @@ def test_what_a_slow_server_sends_is_handed_over_now_and_then() -> None:
 
 def test_fewer_bytes_than_the_minimum_rate_are_too_slow() -> None:
     came = received([reply(BODY)[0], BODY[:600], Sliced(BODY[600:], 1, 0.05)], min_rate=1000, rate_window=0.2)
-    assert isinstance(came.failure, TooSlow)
+    assert came.failure
     assert came.failure.code == "below_min_rate"
     assert "min_rate (1000)" in came.failure.message
     assert 600 <= len(came.body) < 5000
@@ -368,7 +366,8 @@ def test_without_a_minimum_rate_the_librarys_own_patience_counts() -> None:
 def test_the_deadline_ends_a_silence() -> None:
     started = time.monotonic()
     came = received([reply(BODY)[0], BODY[:1000], Pause(10)], timeout=10, max_time=0.5)
-    assert isinstance(came.failure, DeadlinePassed)
+    assert came.failure
+    assert came.failure.code == "timeout"
     assert came.body == BODY[:1000]
     assert time.monotonic() - started < 5
 
@@ -377,25 +376,25 @@ def test_the_deadline_ends_what_comes_all_the_time() -> None:
     with scripted([head(f"Content-Length: {2**40}"), Repeat(noise(1000), 2**30)]) as server:
         answer, metadata = body.parse_response(get(server.url()), TransferLimits(LimitSettings(max_time=0.5)), str)
         with answer:
-            assert isinstance(Received(answer, metadata).read_all(preserve=False).failure, DeadlinePassed)
+            failure = Received(answer, metadata).read_all(preserve=False).failure
+            assert failure
+            assert failure.code == "timeout"
 
 
 @pytest.mark.parametrize("drip", [b"0", b"0\r\nX: y\r\n"], ids=["size of a chunk", "trailers"])
 @pytest.mark.parametrize(
     ("limits", "failure"),
-    [({"max_time": 0.5}, DeadlinePassed), ({"rate_window": 0.3}, TransferInterrupted)],
+    [({"max_time": 0.5}, "timeout"), ({"rate_window": 0.3}, "transfer_interrupted")],
     ids=["max_time", "no content"],
 )
-def test_what_stands_between_chunks_has_an_end(
-    drip: bytes, limits: dict[str, t.Any], failure: type[StorwareError]
-) -> None:
+def test_what_stands_between_chunks_has_an_end(drip: bytes, limits: dict[str, t.Any], failure: str) -> None:
     """No time-out of a socket ever passes."""
     with scripted([head("Transfer-Encoding: chunked"), b"5\r\nhello\r\n", Sliced(drip * 1000, 1, 0.02)]) as server:
         response = get(server.url(), 10)
-        with response, pytest.raises(failure):
-            body.parse_response(
-                response, TransferLimits(LimitSettings(**limits)), str
-            )  # reads its first bytes, of which only some come
+        with response, pytest.raises(StorwareError) as caught:
+            # It reads the first bytes, of which only some come.
+            body.parse_response(response, TransferLimits(LimitSettings(**limits)), str)
+        assert caught.value.code == failure
 
 
 def test_another_thread_can_end_it_while_it_waits() -> None:

@@ -13,10 +13,8 @@ import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
 from ansible_collections.storware.backup.plugins.module_utils._transfer.limits import (
-    DeadlinePassed,
     LimitSettings,
     RetryBudget,
-    TooSlow,
     TransferInterrupted,
     TransferLimits,
 )
@@ -64,7 +62,7 @@ def test_the_deadline_is_reached(clock: Clock) -> None:
     for when in (1060, 1e9):
         clock.now = when
         for use in (limits.check, lambda: limits.record(1, 0.1), lambda: limits.pause(0), lambda: limits.sleep(0)):
-            with pytest.raises(DeadlinePassed) as caught:
+            with pytest.raises(StorwareError, match="max_time") as caught:
                 use()
             assert (caught.value.code, caught.value.retryable) == ("timeout", True)
             assert "max_time (60 seconds)" in caught.value.message
@@ -74,7 +72,7 @@ def test_the_deadline_is_reached(clock: Clock) -> None:
 def test_nobody_sleeps_beyond_the_deadline(clock: Clock) -> None:
     limits = clock.limits(max_time=10)
     limits.sleep(7)
-    with pytest.raises(DeadlinePassed):
+    with pytest.raises(StorwareError, match="max_time"):
         limits.sleep(7)
     assert clock.naps == [7, 3]
 
@@ -86,12 +84,12 @@ def test_the_minimum_rate_is_measured_over_its_window(clock: Clock) -> None:
     limits = clock.limits(min_rate=100, rate_window=10)
     for _second in range(9):
         limits.record(1, 1)
-    with pytest.raises(TooSlow) as caught:
+    with pytest.raises(TransferInterrupted, match="min_rate") as caught:
         limits.record(1, 1)
     assert caught.value.code == "below_min_rate"
     assert caught.value.retryable
     assert isinstance(caught.value, TransferInterrupted)
-    assert "only 1 bytes per second" in caught.value.message
+    assert "the rate was 1 bytes per second" in caught.value.message
     for _time in range(100):
         limits.record(1000, 10)  # exactly as fast as it has to be
 
@@ -99,7 +97,7 @@ def test_the_minimum_rate_is_measured_over_its_window(clock: Clock) -> None:
 def test_each_window_counts_for_itself(clock: Clock) -> None:
     limits = clock.limits(min_rate=100, rate_window=10)
     limits.record(10**9, 10)
-    with pytest.raises(TooSlow):
+    with pytest.raises(TransferInterrupted, match="min_rate"):
         limits.record(999, 10)
 
 
@@ -116,7 +114,7 @@ def test_a_new_connection_has_a_new_window(clock: Clock) -> None:
     limits.record(1, 9)
     limits.restart()
     limits.record(1, 9)
-    with pytest.raises(TooSlow):
+    with pytest.raises(TransferInterrupted, match="min_rate"):
         limits.record(1, 1)
 
 
@@ -175,7 +173,7 @@ def test_without_a_maximum_nobody_sleeps(clock: Clock) -> None:
 
 def test_a_pause_for_the_maximum_ends_at_the_deadline(clock: Clock) -> None:
     limits = clock.limits(max_rate=1, max_time=3)
-    with pytest.raises(DeadlinePassed):
+    with pytest.raises(StorwareError, match="max_time"):
         limits.record(1000, 0)
     assert clock.now == 1003
 
@@ -196,7 +194,7 @@ def test_a_share_measures_its_own_reading(clock: Clock) -> None:
     first, second = limits.share(2), limits.share(2)
     first.record(1, 9)
     second.record(1, 9)
-    with pytest.raises(TooSlow):
+    with pytest.raises(TransferInterrupted, match="min_rate"):
         first.record(1, 1)
 
 
@@ -249,6 +247,6 @@ def test_pauses_grow_to_their_limit_and_are_spread(clock: Clock, monkeypatch: py
 def test_a_pause_ends_at_the_deadline(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(random, "uniform", lambda low, high: high)
     tries = RetryBudget(clock.limits(first_pause=30, max_time=5))
-    with pytest.raises(DeadlinePassed):
+    with pytest.raises(StorwareError, match="max_time"):
         tries.failed(StorwareError("broken"), progress=False)
     assert clock.now == 1005

@@ -20,7 +20,6 @@ import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
 from ansible_collections.storware.backup.plugins.module_utils._transfer.limits import (
-    DeadlinePassed,
     LimitSettings,
     TransferLimits,
 )
@@ -283,7 +282,7 @@ def test_the_lock_counts_also_where_the_record_is_damaged(directory: Directory, 
 
 
 def test_the_deadline_ends_the_waiting(directory: Directory) -> None:
-    with another_run(directory), pytest.raises(DeadlinePassed):
+    with another_run(directory), pytest.raises(StorwareError, match="max_time"):
         acquire(directory, lock_timeout=60, max_time=0.3)
 
 

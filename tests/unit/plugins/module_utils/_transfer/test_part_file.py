@@ -16,7 +16,7 @@ import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
 from ansible_collections.storware.backup.plugins.module_utils._transfer.store import part_file
-from ansible_collections.storware.backup.plugins.module_utils._transfer.store.directory import Directory, Space, kind_of
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store.directory import Directory, kind_of
 from ansible_collections.storware.backup.plugins.module_utils._transfer.store.part_file import PartialFile
 from tests.unit.plugins.module_utils._transfer.planting import KINDS, plant
 
@@ -264,7 +264,7 @@ def test_a_partial_that_cannot_be_removed_is_no_further_error(
 
 
 def test_space_is_checked(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Directory, "space", lambda self: Space(1100, 100))
+    monkeypatch.setattr(Directory, "space", lambda self: (1100, 100))
     part_file.check_space(directory, 1000)
     part_file.check_space(directory, -5)
     part_file.check_space(directory)
@@ -274,7 +274,7 @@ def test_space_is_checked(directory: Directory, monkeypatch: pytest.MonkeyPatch)
     assert "needs 1001 bytes" in caught.value.message
     assert "1100 bytes free, of which 100 are left to others" in caught.value.message
     assert caught.value.details == {"needed": 1001, "free": 1100, "errno": "ENOSPC"}
-    monkeypatch.setattr(Directory, "space", lambda self: Space(99, 100))
+    monkeypatch.setattr(Directory, "space", lambda self: (99, 100))
     with pytest.raises(StorwareError) as caught:
         part_file.check_space(directory)
     assert caught.value.details == {"needed": None, "free": 99, "errno": "ENOSPC"}

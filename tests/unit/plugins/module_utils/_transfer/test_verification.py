@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError, StorwareError
 from ansible_collections.storware.backup.plugins.module_utils._transfer import formats, verification, zip_check
-from ansible_collections.storware.backup.plugins.module_utils._transfer.limits import DeadlinePassed
 from ansible_collections.storware.backup.plugins.module_utils._transfer.verification import Checksum, Digests
 from tests.unit.plugins.module_utils._transfer.material import noise, pst_bytes, sha256, zip_bytes
 
@@ -309,9 +308,9 @@ def test_a_proof_looks_at_the_time(level: str) -> None:
     """A small archive may stand for a thousand times its size."""
 
     def over() -> None:
-        raise DeadlinePassed("max_time")
+        raise StorwareError("max_time", code="timeout")
 
-    with as_file(ZIP) as fd, pytest.raises(DeadlinePassed):
+    with as_file(ZIP) as fd, pytest.raises(StorwareError, match="max_time"):
         verification.prove(
             fd,
             len(ZIP),

@@ -20,7 +20,6 @@ import pytest
 from ansible_collections.storware.backup.plugins.module_utils._errors import Interrupted, StorwareError
 from ansible_collections.storware.backup.plugins.module_utils._transfer.http.metadata import ContentMetadata
 from ansible_collections.storware.backup.plugins.module_utils._transfer.limits import (
-    DeadlinePassed,
     LimitSettings,
     TransferLimits,
 )
@@ -332,7 +331,9 @@ def test_only_what_can_be_continued_and_proved_is_kept(
         assert target.offset == (len(body) if kept else 0)
 
 
-@pytest.mark.parametrize("end", [DeadlinePassed("max_time"), Interrupted("SIGTERM")], ids=["time", "signal"])
+@pytest.mark.parametrize(
+    "end", [StorwareError("max_time", code="timeout"), Interrupted("SIGTERM")], ids=["time", "signal"]
+)
 def test_without_the_time_to_read_it_what_was_left_stays_for_the_next_run(
     tmp_path: pathlib.Path, end: StorwareError
 ) -> None:
