@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What modules share that bring content to a file: their options, and what is done and told with a job."""
+"""The options, jobs and results that the modules share which fetch content to a file."""
 
 from __future__ import annotations
 
@@ -69,9 +69,9 @@ class Jobs:
 
 
 def ensure_file(context: _module.FileContext, job: inspection.Job) -> _module.Result:
-    """Bring the content to dest, unless it is there; what is to be told of it. Raises StorwareError."""
+    """Ensure that the content is at dest; return the result. Raises StorwareError."""
     with translate_os_errors(
-        f"bring the cloud download {job.guid} to {job.dest}"
+        f"fetch the cloud download {job.guid} to {job.dest}"
     ):  # what has no better words of its own
         return context.described(_ensure(context, job))
 

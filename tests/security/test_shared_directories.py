@@ -243,7 +243,7 @@ def test_attributes_are_not_set_on_a_hard_link(
 ) -> None:
     _link(victim, unsticky / "mail.zip")
     result = fetch(simulator, unsticky / "mail.zip", guid, overwrite="never", mode="0644")
-    assert (result["error"]["code"], result["error"]["option"]) == ("option", "dest")
+    assert (result["error"]["code"], result["error"]["option"]) == ("invalid_option", "dest")
     assert mode(victim) == 0o600
 
 
@@ -261,7 +261,7 @@ def test_a_file_of_another_user_is_not_given_away(simulator: Simulator, shared: 
     """What somebody has put there would become a file of the owner who is asked for."""
     run_as_stranger('printf forged > "$1"', shared / "mail.zip")
     result = fetch(simulator, shared / "mail.zip", guid, overwrite="never", owner="daemon")
-    assert (result["error"]["code"], result["error"]["option"]) == ("option", "dest")
+    assert (result["error"]["code"], result["error"]["option"]) == ("invalid_option", "dest")
     assert (shared / "mail.zip").stat().st_uid == UID
 
 
@@ -347,7 +347,7 @@ def test_without_rights_a_planted_file_is_an_error_before_anything_is_sent() -> 
             order = {"urls": [server.url()], "dest": str(shared / "mail.zip")}
             told = copies.run(order, user=1).told
             assert told
-            assert (told["code"], told["details"]["option"]) == ("option", "dest")
+            assert (told["code"], told["details"]["option"]) == ("invalid_option", "dest")
             assert f"{shared / name} belongs to nobody" in told["message"]
             assert server.sent == []
             (shared / name).unlink()
@@ -434,7 +434,7 @@ def test_mail_is_not_for_all_because_the_file_system_has_no_permissions(
     """An error before anything is asked for; the user may accept the mode that files have there."""
     for asked in ({}, {"mode": "0640"}):
         result = fetch(simulator, tmp_path / dest, guid, **asked)
-        assert (result["error"]["code"], result["error"]["option"]) == ("option", "mode")
+        assert (result["error"]["code"], result["error"]["option"]) == ("invalid_option", "mode")
         assert "mode 0777" in result["msg"]
         assert "Set mode to '0777'" in result["error"]["hint"]
         assert simulator.counters()["calls"] == {}
@@ -450,7 +450,7 @@ def test_mail_is_not_somebody_elses_because_the_file_system_maps_owners(
     """As with root_squash, where files that root makes belong to nobody: root is the nobody here."""
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
     result = fetch(simulator, tmp_path, guid)
-    assert (result["error"]["code"], result["error"]["option"]) == ("option", "owner")
+    assert (result["error"]["code"], result["error"]["option"]) == ("invalid_option", "owner")
     assert "Set owner to '0'" in result["error"]["hint"]
     assert simulator.counters()["calls"] == {}
     good(fetch(simulator, tmp_path, guid, owner="0"))

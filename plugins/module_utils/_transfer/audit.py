@@ -32,7 +32,7 @@ class FileStatus:
     """One file. path and receipt: None for a download of which nothing lies there.
 
     actual_size and actual_sha256: of a changed file; the digest only where the size is right.
-    reason: why a file cannot be read, or is foreign. owner: whom the file belongs to.
+    reason: why a file cannot be read, or is foreign. owner: of the file.
     """
 
     guid: str
@@ -50,7 +50,7 @@ def audit_directory(path: str, guids: t.Sequence[str] | None, owner: int | None 
 
     guids: only files of these downloads; those without any file come last. owner: the number of a user whose files
     and receipts count, besides those of this user and of root. Raises OptionError for a path that cannot
-    be looked at.
+    be read.
     """
     path = os.path.abspath(path)
     is_directory = os.path.isdir(path)
@@ -58,7 +58,7 @@ def audit_directory(path: str, guids: t.Sequence[str] | None, owner: int | None 
     try:
         directory = Directory(place, owner)
     except (ValueError, OSError) as error:  # ValueError: a NUL, or characters that the host's locale does not know
-        raise OptionError("path", f"{place!r} cannot be looked into ({error})") from error
+        raise OptionError("path", f"{place!r} cannot be read ({error})") from error
     with directory:
         receipts = _receipts(directory, None if is_directory else os.path.basename(path))
         if not receipts and guids is None:

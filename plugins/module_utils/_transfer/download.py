@@ -36,7 +36,7 @@ _MOST_REFUSALS: t.Final = 2  # of the same content
 
 @dataclass(frozen=True)
 class Outcome:
-    """What has come of it.
+    """The result of ``fetch``.
 
     source: the label of the opener; None when another run has just fetched the file. received: bytes that came in this
     run. seconds: from the beginning to the last sync.
@@ -49,9 +49,9 @@ class Outcome:
 
 
 def fetch(job: Job, inspected: Inspection) -> Outcome:
-    """Fetch, prove and publish. Raises StorwareError; the file that was there is then as it was.
+    """Fetch, verify and publish. Raises StorwareError; the file that was there is then as it was.
 
-    A run that was interrupted is continued. While another run fetches the same, it is waited for, and what it brings is
+    A run that was interrupted is continued. While another run fetches the same, it is waited for, and its file is
     enough.
     """
     limits = job.limits
@@ -209,7 +209,7 @@ def _progress(job: Job, inspected: Inspection, writer: PartialWriter, stage: str
 def _prove(job: Job, writer: PartialWriter) -> Proof:
     """Check what has come."""
     partial = writer.lock.partial
-    # What was put together without a validator may be of two files: only the checksums of its entries tell.
+    # What was put together without a validator may be of two files: only the checksums of its entries show it.
     level = "full" if writer.splice_evidence == WEAK and writer.shows_mixtures else job.level
     with translate_os_errors(f"read {partial.path}"):
         return verification.prove(
@@ -272,7 +272,7 @@ def _publish(job: Job, inspected: Inspection, writer: PartialWriter, proof: Proo
 
 
 def _check_path(inspected: Inspection, partial: PartialFile) -> None:
-    """The path must lead to the file: somebody may have exchanged the directory during the run."""
+    """The path must lead to the file: another process may have exchanged the directory during the run."""
     there = None
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         there = os.lstat(inspected.path)
@@ -313,9 +313,9 @@ def _complete(error: StorwareError, job: Job, inspected: Inspection, kept: int) 
 def _state(inspected: Inspection, kept: int) -> str:
     now = inspected.directory.stat(inspected.name) if inspected.name else None
     is_old = now is not None and inspected.old is not None and os.path.samestat(now, inspected.old)
-    told = []
+    sentences = []
     if now is not None:
-        told.append("The file that was there is unchanged." if is_old else f"{inspected.path} is a new file now.")
+        sentences.append("The file that was there is unchanged." if is_old else f"{inspected.path} is a new file now.")
     if kept:
-        told.append(f"{kept} bytes are kept; the next run goes on from there.")
-    return " ".join(told) or "Nothing was kept."
+        sentences.append(f"{kept} bytes are kept; the next run resumes from there.")
+    return " ".join(sentences) or "Nothing was kept."

@@ -1,9 +1,9 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is there, and what is to be done about it. No network, and nothing is written.
+"""Inspect the destination and decide. No network, and nothing is written.
 
-The decision itself is one pure function over facts; check mode is this file without ``engine``.
+The decision itself is one pure function over facts; check mode is this file without ``download.fetch``.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ UNCHANGED: t.Final = "unchanged"
 KEPT: t.Final = "kept"
 
 # Stages.
-COMPARING: t.Final = "comparing what is there"
-READING: t.Final = "reading what an earlier run has brought"
+COMPARING: t.Final = "comparing the existing file"
+READING: t.Final = "reading the bytes of an earlier run"
 RECEIVING: t.Final = "receiving"
 VERIFYING: t.Final = "verifying"
 
@@ -50,9 +50,9 @@ _CREATE: t.Final = "Create the directory first; this module does not."
 
 
 class TransferProgress(t.NamedTuple):
-    """How far it is. name: of the file as far as it is known; stage: what is done; size: None while it is not known.
+    """The progress of a transfer.
 
-    Sizes are bytes.
+    name: of the file as far as it is known. stage: what is done. offset, size: bytes; size None while it is not known.
     """
 
     name: str
@@ -63,14 +63,15 @@ class TransferProgress(t.NamedTuple):
 
 @dataclass(frozen=True)
 class Job:
-    """One download and where it shall go.
+    """One download and its destination.
 
     dest: a file, or a directory that exists. identity: tells this download from any other (server and guid).
     openers: who can send the content, by label; tried in this order while the answer is no file.
     level: how much of the content is verified: full, structure or length. overwrite: never, different or always.
     attributes: those that the file gets. tmp_dest: where bytes lie until they are proved; the directory of dest if
     None. connections: ranges at a time. max_size: bytes that the file may have; None: as many as are announced.
-    scrub: takes secrets out of a text. tell: is given, now and then, a function that says how far it is.
+    scrub: takes secrets out of a text. report_progress: is called now and then
+    with a function that returns the progress.
     """
 
     guid: str
@@ -97,7 +98,7 @@ class Job:
 
 @dataclass(frozen=True)
 class FileFacts:
-    """What is there. digest: reads the file and gives its digest in hex, by algorithm. is_trusted: whose it is."""
+    """The existing file. digest: reads the file and gives its digest in hex, by algorithm. is_trusted: whose it is."""
 
     exists: bool
     size: int | None
@@ -119,7 +120,7 @@ class File:
 
 
 class Inspection:
-    """What ``inspect`` has found and decided; holds the directory open until ``close``.
+    """The result of ``inspect``: what was found and decided; holds the directory open until ``close``.
 
     name: of the file; None while only the directory is known. is_directory: whether dest is one. old: the file that is
     there.
@@ -159,7 +160,7 @@ class Inspection:
 
 
 def decide(job: Job, facts: FileFacts) -> str:
-    """The reason to fetch, or not to. Pure but for ``facts.digest``, which is asked only where nothing else tells."""
+    """Return the reason to fetch, or not to. Pure but for ``facts.digest``, called only where nothing else decides."""
     if not facts.exists:
         return MISSING
     if job.overwrite != DIFFERENT:
@@ -178,7 +179,7 @@ def decide(job: Job, facts: FileFacts) -> str:
 
 
 def inspect(job: Job) -> Inspection:
-    """Look at dest and decide. Sends nothing and writes nothing. The caller closes the finding.
+    """Inspect dest and decide. Sends nothing and writes nothing. The caller closes the inspection.
 
     Raises OptionError for a dest that cannot work.
     """
@@ -194,7 +195,7 @@ def inspect(job: Job) -> Inspection:
 
 
 def inspect_again(job: Job, inspected: Inspection) -> None:
-    """Look at what is there and decide, for the first time or again."""
+    """Inspect the existing file and decide, for the first time or again."""
     with translate_os_errors(f"read {inspected.path}"):
         if inspected.is_directory:
             inspected.receipt = receipt.find(inspected.directory, job.guid)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long a transfer may take and how fast it has to, or may, be.
+"""The limits of a transfer: its deadline, its minimum and maximum rate, its pauses between two tries.
 
 Every time is of the monotonic clock, in seconds: no wall clock, neither ours nor the server's, decides anything.
 """
@@ -20,9 +20,9 @@ _SLEEP_STEP: t.Final = 0.25  # the longest sleep at a time while a rate is kept
 
 @dataclass(frozen=True)
 class LimitSettings:
-    """What a transfer keeps to. Times in seconds, rates in bytes per second; None: no limit.
+    """The settings of a transfer. Times in seconds, rates in bytes per second; None: no limit.
 
-    retries: how often the content is asked for again without a new byte. first_pause, longest_pause: between two tries
+    retries: how often the content is requested again without a new byte. first_pause, longest_pause: between two tries
     (full jitter, doubled each time). max_time: for everything. min_rate: measured over rate_window. lock_timeout: how
     long another run that fetches the same is waited for.
     """
@@ -133,7 +133,7 @@ class TransferLimits:
 
 
 class RetryBudget:
-    """Counts how often in a row asking for content brought nothing."""
+    """Counts the requests in a row that gained no byte."""
 
     def __init__(self, limits: TransferLimits) -> None:
         self._limits = limits

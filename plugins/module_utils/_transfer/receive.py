@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All bytes of one download into the sink, however often the server or the network breaks off."""
+"""Receive all bytes of one download, however often the server or the network breaks off."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _GONE: t.Final = (404, 410)
 
 
 class Transfer:
-    """Asks for the content of a job until the sink has all of it.
+    """Requests the content of a job until the writer has all of it.
 
     name: that the file will have, None while only the server knows it. received: bytes that came, again or not.
     """
@@ -58,7 +58,7 @@ class Transfer:
         self._is_anew = False  # what is there does not count: the next request is for the whole
 
     def receive(self) -> None:
-        """Fetch what is missing. Raises StorwareError; what has come until then is in the sink."""
+        """Fetch the missing bytes. Raises StorwareError; the bytes that came until then are written."""
         while self._is_anew or not self._writer.is_complete:
             reached = self._writer.offset
             try:
@@ -87,14 +87,14 @@ class Transfer:
     def _may_help_again(self, error: StorwareError) -> bool:
         if isinstance(error, Interrupted):
             return False
-        # The first request was repeated by whoever sent it, as far as that helps. Once the server has shown a file, an
+        # The first request was repeated by its sender, as far as that helps. Once the server has shown a file, an
         # answer that is none is a fault that may pass.
         return isinstance(error, TransferInterrupted) or (
             bool(self._writer.source) and (error.retryable or isinstance(error, UnexpectedContent))
         )
 
     def _is_progress(self, error: StorwareError, gained: int) -> bool:
-        """A server that drips brings some bytes each time, and would never be given up."""
+        """Whether enough bytes came: a server that drips sends some each time, and would be tried for ever."""
         settings = self._limits.settings
         return gained > (settings.min_rate * settings.rate_window if error.code == "below_min_rate" else 0)
 
@@ -116,7 +116,7 @@ class Transfer:
             ) from final
 
     def _ask(self) -> None:
-        """One request, and what it brings."""
+        """Send one request and receive its response."""
         writer = self._writer
         if writer.offset and not self._is_anew:
             if not writer.can_be_continued:
@@ -136,7 +136,7 @@ class Transfer:
     # --- the whole ---
 
     def _begin(self) -> None:
-        """The first answer that is a file. Raises UnexpectedContent with what each of them was."""
+        """Receive the first response that is a file. Raises UnexpectedContent with a reason for each."""
         answers: dict[str, UnexpectedContent] = {}
         for label, opener in self._job.openers:
             try:
@@ -160,7 +160,7 @@ class Transfer:
             return
         with self._response(opener) as response:
             job = self._job
-            # Whoever knows the digest, such as a receipt, knows that the file is empty.
+            # A known digest, such as that of a receipt, says that the file is empty.
             may_be_empty = job.allow_unverified or job.checksum is not None
             source, metadata = parse_response(response, self._limits, job.scrub, may_be_empty=may_be_empty)
             self._check_format(source.head, metadata)
@@ -169,16 +169,16 @@ class Transfer:
             self._receive_from(source)
 
     def _try_probe(self, opener: Opener) -> ContentMetadata | None:
-        """What the server says of a file that it sends in parts; None if it does not, or nothing is won by it.
+        """Return the metadata of a file that the server sends in parts; None if it does not, or nothing is gained.
 
-        What it refuses is asked for without a Range, and told then.
+        A request that it refuses is sent again without a Range, and its error is raised then.
         """
         with contextlib.suppress(UnexpectedContent):
             return self._probe(opener)
         return None
 
     def _probe(self, opener: Opener) -> ContentMetadata | None:
-        """The same. Raises UnexpectedContent."""
+        """Request the first bytes. Raises UnexpectedContent."""
         nothing = ContentMetadata(None, None, None, None)
         probe = RangeRequest(0, nothing, _PROBE)
         with self._response_to(opener, probe) as response:
@@ -206,7 +206,7 @@ class Transfer:
             )
 
     def _check_provable(self, head: bytes, metadata: ContentMetadata) -> None:
-        """What nothing could prove in the end is not fetched in the first place."""
+        """Raise StorwareError (``unverified``) for content that nothing could prove in the end."""
         job = self._job
         is_provable = job.checksum or metadata.digest or metadata.length is not None or formats.detect(head)
         if not is_provable and not job.allow_unverified:

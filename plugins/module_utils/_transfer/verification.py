@@ -65,7 +65,7 @@ class Digests:
         self._hashers = {name: hasher for name, hasher in hashers.items() if hasher is not None}
 
     def update(self, data: bytes | memoryview) -> None:
-        """More bytes."""
+        """Hash the next bytes."""
         for hasher in self._hashers.values():
             hasher.update(data)
 
@@ -84,10 +84,10 @@ def digest_of_file(fd: int, algorithm: str, check_time: CheckTime = no_limit) ->
 
 
 def digest_blocks(fd: int, size: int | None, digests: Digests, check_time: CheckTime = no_limit) -> int:
-    """Hash so many bytes from the start (None: all); returns how many there were."""
+    """Hash size bytes from the start (None: all); return how many there were."""
     offset = 0
     while size is None or offset < size:
-        check_time()  # a sparse file of any size costs whoever made it nothing
+        check_time()  # a sparse file of any size costs nothing to make
         block = os.pread(fd, _BLOCK if size is None else min(_BLOCK, size - offset), offset)
         if not block:
             break
@@ -146,7 +146,7 @@ def prove(
 def unverified() -> StorwareError:
     """The error for content that nothing can prove."""
     return StorwareError(
-        "nothing can prove that the bytes which come are the whole file: "
+        "nothing can prove that the received bytes are the whole file: "
         "the server announces no length and no digest, and the format is not known",
         code="unverified",
         hint="Give a checksum, or set allow_unverified to true.",

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The answer of a server, judged: is it a file at all, and then its bytes.
+"""Read the response with a file: check that it is one at all, then read its bytes.
 
 Trust as little as possible: the versions of the HTTP libraries differ in what they notice, so bytes are counted and
 compared here, and an answer must prove that it is no login page or error.
@@ -75,7 +75,7 @@ class UnexpectedContent(StorwareError):
 
 
 class BodyReader:
-    """The bytes of one answer, with the first ones at hand.
+    """Reads the body of one response; its first bytes are at hand.
 
     length: how many there shall be, None if the end of the answer is the only sign. count: how many have come.
     """
@@ -110,7 +110,7 @@ class BodyReader:
             _deadline.shut_down(self._connection)
 
     def read(self, size: int) -> bytes:
-        """So many bytes, fewer only at the end. Raises as ``fill``."""
+        """Read size bytes, fewer only at the end. Raises as ``fill``."""
         data = bytearray(size)
         got = 0
         with memoryview(data) as view:
@@ -224,7 +224,7 @@ def check_coding(response: Response, scrub: Scrub) -> None:
 
 
 def check_framing(response: Response, scrub: Scrub) -> None:
-    """Raise UnexpectedContent for a body of which cannot be told where it ends.
+    """Raise UnexpectedContent for a body whose end is ambiguous.
 
     Transfer codings but "chunked" alone are not understood by http.client, which then takes their framing for content.
     A length that is none, or several that differ, leave no right way to read the body (RFC 9112 6.3).

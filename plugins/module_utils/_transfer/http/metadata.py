@@ -18,7 +18,7 @@ from .content_disposition import parse_file_name
 Headers = t.Mapping[str, str]  # names in any case
 
 _LARGEST: t.Final = 2**63 - 1  # what a file can hold
-_LONGEST_VALIDATOR: t.Final = 256  # characters; it has to fit into a sidecar
+_LONGEST_VALIDATOR: t.Final = 256  # characters; it has to fit into a checkpoint
 _SURELY_OLDER: t.Final = 60  # seconds (RFC 9110 8.8.2.2, and the number of RFC 7232 2.2.2)
 
 

@@ -33,7 +33,7 @@ class _Block:
 
 
 class Ranges:
-    """The blocks behind the sink's offset, fetched by several threads and counted by the one that calls ``run``."""
+    """The blocks behind the writer's offset, fetched by several threads and hashed by the one that calls ``run``."""
 
     def __init__(
         self,
@@ -58,8 +58,8 @@ class Ranges:
         self._is_over = False
 
     def run(self) -> None:
-        """Raises what ended a connection, after all that came in order before is in the sink."""
-        # Daemons: a process that is told to end does not wait for a server that is silent.
+        """Fetch all blocks. Raises the error that ended a connection, after the bytes before it are hashed."""
+        # Daemons: a process that gets a signal to end does not wait for a server that is silent.
         threads = [threading.Thread(target=self._work, args=(buffer,), daemon=True) for buffer in self._buffers]
         for thread in threads:
             thread.start()
@@ -92,7 +92,7 @@ class Ranges:
         try:
             while (block := self._take()) is not None:
                 self._fetch(block, buffer, limits)
-        except BaseException as error:  # noqa: BLE001  # told by the thread that counts
+        except BaseException as error:  # noqa: BLE001  # raised by the thread that hashes
             with self._changed:
                 self._failure = self._failure or error
                 self._changed.notify_all()

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The rest of a file: how it is asked for, and whether an answer really is the rest of the same file.
 
-With a strong validator the server is told to send the rest of that very file only (If-Range, RFC 9110 13.1.5). Since a
+With a strong validator the server is asked to send the rest of that very file only (If-Range, RFC 9110 13.1.5). Since a
 server may ignore this, and may have no validator, each answer also begins with bytes that are already there, which
 must be the same; and what it says of the whole must agree with what was said before. A status is believed only as far
 as nothing else in the answer contradicts it: otherwise the whole is asked for, without a Range.
@@ -36,14 +36,14 @@ OVERLAP: t.Final = 1024 * 1024  # bytes that are asked for again
 
 
 class RangeMismatch(TransferInterrupted):
-    """The answer cannot be put behind what is there: all has to be fetched anew. The message says why."""
+    """The response does not continue the bytes that are there: all is fetched again. The message says why."""
 
 
 @dataclass(frozen=True)
 class RangeRequest:
-    """What to ask for, behind the offset bytes that are there of content with these claims.
+    """A request for the bytes behind offset, of content with this metadata.
 
-    end: where to stop; None for all. overlap: how many bytes are asked for again, as far as there are so many.
+    end: where to stop; None for all. overlap: bytes that are requested again, as far as there are as many.
     """
 
     offset: int
@@ -76,7 +76,7 @@ class RangeRequest:
 
 @dataclass(frozen=True)
 class RangeResponse:
-    """What a source holds: the whole file, or the rest of it. source None: nothing is left to be sent."""
+    """A body: the whole file, or the rest of it. source: None when nothing is left to be sent."""
 
     source: BodyReader | None
     metadata: ContentMetadata
@@ -84,9 +84,9 @@ class RangeResponse:
 
 
 def parse_range_response(response: Response, rest: RangeRequest, limits: TransferLimits, scrub: Scrub) -> RangeResponse:
-    """What this answer to ``RangeRequest.request`` is. Raises RangeMismatch, UnexpectedContent, TransferInterrupted.
+    """Check and read the response to ``RangeRequest.request``.
 
-    The caller closes the answer when this raises.
+    Raises RangeMismatch, UnexpectedContent, TransferInterrupted; the caller closes the response then.
     """
     if response.status_code == 200:
         return _whole(response, rest, limits, scrub)
@@ -155,7 +155,7 @@ def parse_part_headers(response: Response, rest: RangeRequest, scrub: Scrub) -> 
 
 @contextlib.contextmanager
 def _as_mismatch() -> t.Iterator[None]:
-    """What is no file is no rest, either."""
+    """Turn UnexpectedContent into RangeMismatch."""
     try:
         yield
     except UnexpectedContent as error:

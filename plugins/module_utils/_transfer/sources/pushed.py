@@ -1,9 +1,9 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A file that somebody brings in pieces: each is put behind the ones before it, in the partial of an ordinary transfer.
+"""A file that the controller sends in chunks: each is appended to the partial file of an ordinary transfer.
 
-Once all pieces are there, ``engine`` finds nothing to ask for; it reads, proves and publishes what has come.
+Once all chunks are there, ``download`` finds nothing to request; it reads, verifies and publishes the file.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def receive_chunk(job: Job, inspected: Inspection, whole: Receipt, chunk: t.Bina
 
 
 def nothing_more_opener(whole: Receipt) -> Opener:
-    """For the run of the engine that proves what has come."""
+    """Return the opener for the run that verifies the chunks."""
 
     def open_nothing(_headers: t.Mapping[str, str], _deadline: float | None) -> Response:
         if whole.size == 0:
@@ -64,7 +64,7 @@ def nothing_more_opener(whole: Receipt) -> Opener:
             raw = types.SimpleNamespace(read=lambda _amount, decode_content: b"")
             return types.SimpleNamespace(status_code=200, headers=headers, raw=raw, close=lambda: None)
         raise StorwareError(
-            "what was handed over has changed on the disk",
+            "the chunks have changed on the disk",
             code="corrupt",
             hint="It was dropped. Run the task again.",
             retryable=True,

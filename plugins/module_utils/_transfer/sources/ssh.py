@@ -32,9 +32,9 @@ from ..store.receipt import Receipt
 _READ_TIMEOUT: t.Final = 60.0  # seconds without a byte after which a connection counts as lost
 _NO_CONNECTION: t.Final = 255  # how ssh ends then; any other status is that of the command on the other host
 _STOP_GRACE: t.Final = 5.0  # seconds for ssh to say why it has ended
-_POLL_INTERVAL: t.Final = 0.05  # seconds between two looks whether it has
+_POLL_INTERVAL: t.Final = 0.05  # seconds between two checks whether it has
 _READ: t.Final = 64 * 1024  # bytes
-_STDERR_LIMIT: t.Final = 4096  # bytes of what it complains about that are kept
+_STDERR_LIMIT: t.Final = 4096  # bytes of its error output that are kept
 # More than a directory of mail has; each receipt has some 300 bytes.
 MOST_RECEIPTS: t.Final = 100_000
 MOST_PRINTED: t.Final = 32 * 1024 * 1024  # bytes
@@ -188,7 +188,7 @@ class _Command:
         return lines[-1][:300] if lines else ""
 
     def read(self, size: int, until: float) -> bytes:
-        """Up to so many bytes of the output; none at its end.
+        """Read up to size bytes of the output; none at its end.
 
         until: the instant of the monotonic clock when that takes too long. Raises OSError.
         """
@@ -209,7 +209,7 @@ class _Command:
         return self._process.returncode
 
     def _is_ready(self, seconds: float, *wanted: int) -> bool:
-        """Whether there is something to read there within so many seconds; complaints are taken meanwhile."""
+        """Wait for something to read, at most so long; the error output is read meanwhile. Returns whether there is."""
         errors = [self._errors] if self._errors is not None else []
         ready = select.select([*wanted, *errors], [], [], seconds)[0]
         if self._errors in ready:

@@ -51,7 +51,7 @@ _EXTENTS: t.Final = "e"  # shown by lsattr(1), and not for users to change
 
 @dataclass(frozen=True)
 class Access:
-    """Who may do what with a file: the numbers of its owner and group, and its permission bits."""
+    """The access to a file: the numbers of its owner and group, and its permission bits."""
 
     uid: int
     gid: int
@@ -124,18 +124,18 @@ def ensure_attributes(
 
     Returns whether they differ(ed). found: the file that was found there. check_mode: nothing is changed. Raises
     StorwareError; OptionError (``dest``) for a file that differs and belongs to another user or has other names: it may
-    be anything that somebody has put there.
+    be anything that another user has put there.
     """
     beside = receipt.receipt_name(name)
     with translate_os_errors(f"set the attributes of {directory.path_of(name)}"):
         with directory.reading(name) as file:
             if not os.path.samestat(os.fstat(file), found):
-                raise concurrent_change(f"{directory.path_of(name)} was exchanged by another run or by somebody else")
+                raise concurrent_change(f"{directory.path_of(name)} was exchanged by another process")
             access = asked.access(Access.of(file))
             changed = _ensure(file, directory, name, access, asked, check_mode=check_mode)
         if asked.has_access and receipt.read(directory, name):
             with directory.reading(beside) as note:
-                # Not just any file of ours, which somebody has given this name.
+                # Not just any file of ours, to which another user has given this name.
                 known = receipt.in_file(note)
                 if known is not None and known.name == name:
                     access = _permit(access, Access.of(note), asked)
@@ -147,7 +147,7 @@ def ensure_attributes(
 def _permit(access: Access, now: Access, asked: FileAttributes) -> Access:
     """What a receipt gets that has the access now: that of its file, less an owner or group that only root could give.
 
-    Somebody else has given the file such a one; the task does not ask for it.
+    Another user has given the file such a one; the task does not ask for it.
     """
     if os.geteuid() == 0:
         return access
@@ -213,7 +213,7 @@ def _check_ours(fd: int, directory: Directory, name: str) -> None:
         raise OptionError(
             "dest",
             f"{directory.path_of(name)} has other names (hard links); its attributes are left as they are",
-            hint="Remove the file, or those names; or let nobody else write to the directory.",
+            hint="Remove the file, or those names; or let no other user write to the directory.",
         )
 
 
@@ -224,7 +224,8 @@ def _set_mode(fd: int, mode: int) -> None:
     try:
         os.fchmod(fd, mode)
     except PermissionError:
-        # A file system without permissions refuses it, too. There, what others get is all that matters: check() tells.
+        # A file system without permissions refuses it, too. All that matters there is what others get, which check()
+        # reads back.
         if os.geteuid() not in (0, found.st_uid) or mode & ~found.st_mode & _OTHERS:
             raise
 

@@ -37,7 +37,7 @@ TOKEN: t.Final = re.compile(r"[0-9a-f]{8}")
 
 
 class UntrustedFile(Exception):
-    """What has the name of a sidecar is none that this module has made; the text says what it is."""
+    """The file with the name of a checkpoint is not of this module's making; the text says what it is."""
 
     def __init__(self, what: str, found: os.stat_result) -> None:
         super().__init__(what)
@@ -48,8 +48,8 @@ class UntrustedFile(Exception):
 class Refusal:
     """Content that came whole and was refused as damaged.
 
-    stem: of the transfer; whoever may rename files in the directory could otherwise give it to another one. level: that
-    was asked for. times: that the content with this digest came in a row. is_announced: whether its length was.
+    prefix: of the transfer; a user who may rename files in the directory could otherwise give it to another one. level:
+    that was asked for. times: that the content with this digest came in a row. is_announced: whether its length was.
     """
 
     prefix: str
@@ -61,11 +61,11 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """token: of the run whose partial this is about. writer: that run's process; None once it has ended in order.
+    """token: of the run whose partial this is about. process: that run's; None once it has ended in order.
 
     What is known of the content on the server: source (which address sends it), validator (a strong one, for
     If-Range), length, name, digest (``algorithm:hex``). The first offset bytes are on the disk and have the digest
-    sha256. joined: how the parts of several answers were proved to belong together (empty, strong or weak).
+    sha256. splice_evidence: how the parts of several answers were proved to belong together (empty, strong or weak).
     refusal: of the content that an earlier run has fetched.
     """
 
@@ -112,7 +112,7 @@ class CheckpointFile:
 
     @classmethod
     def open(cls, directory: Directory, name: str) -> CheckpointFile:
-        """A sidecar that is there. Raises FileNotFoundError, UntrustedFile, OSError."""
+        """Open the file that is there. Raises FileNotFoundError, UntrustedFile, OSError."""
         there = directory.stat(name)
         if there is None:
             raise FileNotFoundError(name)
@@ -131,7 +131,7 @@ class CheckpointFile:
         return found
 
     def lock(self) -> bool:
-        """Whether nobody else holds this sidecar. Where there are no locks, nobody can."""
+        """Lock the file; return whether no other process holds it. Where there are no locks, none can."""
         return lock(self.fd)
 
     def read(self) -> Checkpoint | None:
@@ -141,7 +141,7 @@ class CheckpointFile:
     def write(self, checkpoint: Checkpoint) -> None:
         """Replace the file by a new one, which is on the disk before it gets the name.
 
-        Whoever still has the old file open cannot write into the new one. Raises FileNotFoundError when the name is
+        A run that still has the old file open cannot write into the new one. Raises FileNotFoundError when the name is
         another file's by now, and OSError.
         """
         # Random: others who read the directory cannot take the name first.

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One directory, opened once: every file in it is reached through its descriptor and never through a symbolic link.
 
-Somebody who exchanges the directory or a name in it during the run cannot redirect what is written.
+A user who exchanges the directory or a name in it during the run cannot redirect what is written.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _NO_LINKS: t.Final = (errno.EPERM, errno.EACCES, errno.ENOSYS, errno.ENOTSUP, er
 class Directory:
     """An open directory. Use it as a context manager, or call ``close``. All names are single path components.
 
-    owner: the number of the user whose files are trusted besides those of this user and of root; None: nobody's.
+    owner: the number of the user whose files are trusted besides those of this user and of root; None: no other user's.
     """
 
     def __init__(self, path: str, owner: int | None = None) -> None:
@@ -73,7 +73,7 @@ class Directory:
         return _private.is_trusted(uid, self.owner)
 
     def trusts_file(self, found: os.stat_result) -> bool:
-        """Whether a file here counts: also none that somebody else can have given a further name here."""
+        """Whether a file here counts: also none that another user can have given a further name here."""
         return self.trusts(found.st_uid) and (found.st_nlink == 1 or not self._is_shared)
 
     @property
@@ -170,13 +170,13 @@ def write_all(fd: int, data: bytes | memoryview, offset: int) -> None:
 
 
 def close(fd: int) -> None:
-    """Give a descriptor back. An error says nothing then: what matters was brought to the disk before."""
+    """Give a descriptor back. An error says nothing then: the bytes that matter were synced before."""
     with contextlib.suppress(OSError):
         os.close(fd)
 
 
 def lock(fd: int, operation: int = fcntl.LOCK_EX) -> bool:
-    """Lock a file until it is closed; whether nobody else has it locked. Where there are no locks, nobody can."""
+    """Lock a file until it is closed; return whether no other process has it. Where there are no locks, none can."""
     # Not lockf as well: both are one kind of lock on NFS, and would exclude each other.
     try:
         fcntl.flock(fd, operation | fcntl.LOCK_NB)
@@ -209,7 +209,7 @@ def _failure(error: OSError, doing: str) -> StorwareError:
 
 
 _ONE_AT_A_TIME: t.Final = "Let one task at a time fetch to a dest, and run it again."
-_GONE: t.Final = f"Another run or somebody else has removed it. {_ONE_AT_A_TIME}"
+_GONE: t.Final = f"Another process has removed it. {_ONE_AT_A_TIME}"
 _CODES: t.Final = {
     errno.ENOSPC: "disk_full",
     errno.EDQUOT: "disk_full",
@@ -256,7 +256,7 @@ def user_name(uid: int) -> str:
 
 
 def truncate_name(name: str, suffix: str, prefix: str = "") -> str:
-    """prefix + name + suffix, the name shortened and told apart by a digest where the whole would be too long."""
+    """prefix + name + suffix, the name shortened and marked with a digest where the whole would be too long."""
     whole = prefix + name + suffix
     if len(os.fsencode(whole)) <= NAME_LIMIT:
         return whole

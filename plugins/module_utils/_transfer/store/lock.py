@@ -5,8 +5,8 @@
 
 What is right never rests on locks, which do nothing on some file systems. Names are made exclusively and exchanged at
 once, each run writes into a file of its own, and what a run has left is only continued when its process is surely
-gone or has ended in order. A lock and the process number merely tell whom to wait for. Whoever is overtaken all the
-same notices it at the next record (``PartialLock.check``) and stops.
+gone or has ended in order. A lock and the process number merely say which run to wait for. A run that is
+overtaken all the same notices it at the next checkpoint (``PartialLock.check``) and stops.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from .process import ProcessIdentity
 SCRATCH: t.Final = "test"
 NOTE: t.Final = "note"
 _KINDS: t.Final = (SCRATCH, NOTE)
-_LOOK_AGAIN: t.Final = 0.2  # seconds between two looks at another run
+_POLL_INTERVAL: t.Final = 0.2  # seconds between two checks of another run
 _RACES: t.Final = 100  # lost in a row before that
 
 
 class PartialLock:
-    """A sidecar that is ours and, in the ``with`` block, the partial that it is about.
+    """A locked checkpoint file and, in the ``with`` block, its partial file.
 
-    left: what an earlier run has recorded about the bytes in the partial; None when it is new. waited: whether another
-    run had the claim before, and may have changed everything. refusal: what is to be remembered for the next run about
+    checkpoint: of an earlier run, about the bytes in the partial; None when it is new. waited: whether another
+    run had the lock before, and may have changed everything. refusal: what is to be remembered for the next run about
     content that is damaged.
     """
 
@@ -72,16 +72,16 @@ class PartialLock:
             self.state.close()
 
     def name_of(self, kind: str) -> str:
-        """The name of a further file of this run, which is removed with the claim at the latest."""
+        """The name of a further file of this run, which is removed with the lock at the latest."""
         return f"{self.prefix}{self.token}.{kind}"
 
     def preserve(self) -> None:
-        """Leave the partial and its sidecar for the next run."""
+        """Leave the partial and its checkpoint for the next run."""
         self._kept = True
         self.partial.preserve()
 
     def check(self) -> None:
-        """Raise StorwareError (``concurrent_change``) when another run has taken the claim."""
+        """Raise StorwareError (``concurrent_change``) when another run has taken over."""
         if not self.state.is_in_place():
             raise concurrent_change(f"another run has taken over {self.state.directory.path_of(self.state.name)}")
 
@@ -92,7 +92,7 @@ def private_prefix(guid: str, identity: str) -> str:
 
 
 def acquire(directory: Directory, prefix: str, limits: TransferLimits) -> PartialLock:
-    """The claim, after waiting for a run that has it. Raises StorwareError (``locked``, ``timeout``)."""
+    """Return the lock, after waiting for a run that has it. Raises StorwareError (``locked``, ``timeout``)."""
     token = secrets.token_hex(4)
     give_up = limits.clock() + limits.settings.lock_timeout
     waited = False
@@ -105,11 +105,11 @@ def acquire(directory: Directory, prefix: str, limits: TransferLimits) -> Partia
         if limits.clock() >= give_up:
             raise _busy(directory, holder)
         waited = True
-        limits.sleep(_LOOK_AGAIN)
+        limits.sleep(_POLL_INTERVAL)
 
 
 def refusal_in(directory: Directory, prefix: str) -> Refusal | None:
-    """What earlier runs remember about damaged content, without taking anything."""
+    """Return the refusal that earlier runs have recorded, without taking the lock."""
     with contextlib.suppress(OSError, UntrustedFile):
         found = CheckpointFile.open(directory, prefix + STATE)
         try:
@@ -124,7 +124,7 @@ def _refusal_of(record: Checkpoint | None, prefix: str) -> Refusal | None:
 
 
 def remove_stale(directory: Directory, prefix: str) -> None:
-    """Remove what a run has left that ended just before it could do so itself."""
+    """Remove the files of a run that ended just before it could do so itself."""
     if directory.stat(prefix + STATE) is None and not _others(directory, prefix, ""):
         return
     with translate_os_errors(f"use {directory.path_of(prefix + STATE)}"):
@@ -135,10 +135,10 @@ def remove_stale(directory: Directory, prefix: str) -> None:
 
 
 def _take(directory: Directory, prefix: str, token: str) -> PartialLock | Checkpoint | None:
-    """The claim or, when another run has it, what that run says of itself; None as well where others always win."""
+    """Return the lock or, when another run has it, that run's checkpoint; None as well where others always win."""
     for _try in range(_RACES):
         fresh = Checkpoint(token, ProcessIdentity.current())
-        # Listed before the claim is ours: whoever takes it from us, where locks do nothing, makes files later.
+        # Listed before the lock is ours: a run that takes it from us, where locks do nothing, makes files later.
         others = _others(directory, prefix, token)
         try:
             return _begin(CheckpointFile.create(directory, prefix + STATE, fresh), prefix, fresh, others)
@@ -171,7 +171,7 @@ def _take(directory: Directory, prefix: str, token: str) -> PartialLock | Checkp
 
 
 def _begin(state: CheckpointFile, prefix: str, record: Checkpoint, others: t.Sequence[str]) -> PartialLock:
-    """The claim with its partial: one of the others, the likeliest first, if it may be continued, or a new one."""
+    """Return the lock with its partial: one of the others, likeliest first, if it may be continued, or a new one."""
     directory, name = state.directory, prefix + record.token + SUFFIX
     adopted = None
     try:
@@ -192,7 +192,7 @@ def _begin(state: CheckpointFile, prefix: str, record: Checkpoint, others: t.Seq
 
 
 def _give_up(state: CheckpointFile, record: Checkpoint) -> None:
-    """Leave the sidecar of what can be continued to whoever comes next, in this process or in another one."""
+    """Leave the checkpoint of bytes that can be continued to the next run, in this process or in another one."""
     try:
         _put_down(state, dataclasses.replace(record, process=None))
     finally:
@@ -200,7 +200,7 @@ def _give_up(state: CheckpointFile, record: Checkpoint) -> None:
 
 
 def _put_down(state: CheckpointFile, record: Checkpoint) -> None:
-    """Leave the record where the next run can use it, and no sidecar otherwise."""
+    """Leave the checkpoint where the next run can use it, and no file otherwise."""
     if not record.can_be_continued and record.refusal is None:
         state.remove()
     elif state.is_in_place():
@@ -209,7 +209,7 @@ def _put_down(state: CheckpointFile, record: Checkpoint) -> None:
 
 
 def remove_leftovers(directory: Directory, prefix: str) -> None:
-    """Remove what runs have left in a directory in which they hold no claim."""
+    """Remove what runs have left in a directory in which they hold no lock."""
     for name in _others(directory, prefix, ""):
         directory.remove(name)
 
@@ -238,8 +238,8 @@ def _remove_planted(directory: Directory, name: str, what: UntrustedFile) -> Non
 def _busy(directory: Directory, holder: Checkpoint | None) -> StorwareError:
     who = f"process {holder.process.pid}" if holder and holder.process else "another process"
     return StorwareError(
-        f"{who} is fetching this download to {directory.path}, also at the end of lock_timeout",
+        f"{who} is still fetching this download to {directory.path} after lock_timeout expired",
         code="locked",
-        hint="Wait for it or end it; then run the task again, which goes on where it stopped.",
+        hint="Wait for that process or end it; then run the task again, which resumes the transfer.",
         retryable=True,
     )

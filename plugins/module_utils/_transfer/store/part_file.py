@@ -30,7 +30,7 @@ class PartialFile:
         self.name = name
         self.path = directory.path_of(name)
         self.fd = fd
-        self.is_doubtful = False  # after a failed sync nobody knows which bytes the disk has
+        self.is_doubtful = False  # after a failed sync it is unknown which bytes the disk has
         self._kept = False
 
     @classmethod
@@ -88,7 +88,7 @@ class PartialFile:
         return b"".join(pieces)
 
     def truncate(self, size: int) -> None:
-        """Drop all behind so many bytes."""
+        """Drop all bytes behind size."""
         with translate_os_errors(f"truncate {self.path}"):
             os.ftruncate(self.fd, size)
 
@@ -101,7 +101,7 @@ class PartialFile:
         self._sync_by(os.fsync)
 
     def _sync_by(self, call: t.Callable[[int], None]) -> None:
-        with translate_os_errors(f"bring {self.path} to the disk"):
+        with translate_os_errors(f"sync {self.path}"):
             try:
                 call(self.fd)
             except OSError:

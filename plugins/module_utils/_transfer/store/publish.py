@@ -50,10 +50,10 @@ def publish(
             directory.remove(receipt_name(name))
             directory.sync()
     _place(partial, name, directory, is_new=is_new)
-    with translate_os_errors(f"bring {directory.path} to the disk"):
+    with translate_os_errors(f"sync {directory.path}"):
         directory.sync()  # not every file system keeps the order of two renames
     _place(note, receipt_name(name), directory)
-    with translate_os_errors(f"bring {directory.path} to the disk"):
+    with translate_os_errors(f"sync {directory.path}"):
         if not partial.is_in_place(name, directory):  # another run came in between; its file stays, without our receipt
             directory.remove(receipt_name(name))
         directory.sync()
@@ -117,7 +117,7 @@ def check_replaceable(name: str, directory: Directory) -> None:
         if there is not None and there.st_uid != os.geteuid():
             raise OptionError(
                 "dest",
-                f"{directory.path_of(one)} belongs to {user_name(there.st_uid)}, and nobody else may replace it there",
+                f"{directory.path_of(one)} belongs to {user_name(there.st_uid)}; no other user may replace it there",
                 hint="Remove the file as its owner or as root, or choose another dest.",
             )
 
@@ -142,6 +142,4 @@ def _place(partial: PartialFile, name: str, directory: Directory, *, is_new: boo
 
 def _check_in_place(partial: PartialFile, name: str, directory: Directory) -> None:
     if not partial.is_in_place(name, directory):
-        raise concurrent_change(
-            f"{directory.path_of(name)} was exchanged or removed, by another run or by somebody else"
-        )
+        raise concurrent_change(f"{directory.path_of(name)} was exchanged or removed by another process")

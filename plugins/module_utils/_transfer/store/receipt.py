@@ -33,8 +33,8 @@ _UNESCAPES: t.Final = {escape: character for character, escape in _ESCAPES.items
 class Receipt:
     """name: of the file. guid: of the download, in lower case. verified: the level reached when it came.
 
-    time: when it came, ISO 8601 in UTC, as far as the receipt tells; the same file may have come at any time.
-    uid: the number of the user whom the receipt belongs to; None while it was not read from a directory.
+    time: when it came, ISO 8601 in UTC, as far as the receipt says; the same file may have come at any time.
+    uid: the number of its owner; None while it was not read from a directory.
     """
 
     name: str
@@ -94,13 +94,13 @@ def find(directory: Directory, guid: str) -> Receipt | None:
 
 
 def beside(directory: Directory, name: str) -> Receipt | None:
-    """The good receipt of the file with this name, whoever has written it."""
+    """The good receipt of the file with this name, of any owner."""
     receipt = _read(directory, receipt_name(name))
     return receipt if receipt and receipt.name == name else None
 
 
 def all_in(directory: Directory) -> t.Iterator[Receipt]:
-    """The good receipts in the directory, by their names, whoever has written them; each beside its file."""
+    """The good receipts in the directory, by their names, of any owner; each beside its file."""
     for entry in directory.names():
         receipt = _read(directory, entry) if entry.endswith(_SUFFIX) else None
         if receipt and receipt_name(receipt.name) == entry:

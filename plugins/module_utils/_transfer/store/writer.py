@@ -44,10 +44,10 @@ _NOTHING: t.Final = ContentMetadata(None, None, None, None)
 class PartialWriter:
     """Writes, syncs and checkpoints the partial file of a lock.
 
-    offset: how many bytes are written and hashed. claims: what is known of the content; source: which address sends
-    it. joined: how the parts of several answers were proved to belong together (empty, STRONG or WEAK). max_size: bytes
-    that the file may have. on_growth: is called whenever bytes were hashed. unhashed: a checkpoint that the next run
-    gets as it is, of bytes that this run has not hashed.
+    offset: how many bytes are written and hashed. metadata: what is known of the content; source: which address sends
+    it. splice_evidence: how the parts of several answers were proved to belong together (empty, STRONG or WEAK).
+    max_size: bytes that the file may have. on_growth: is called whenever bytes were hashed.
+    unhashed: a checkpoint that the next run gets as it is, of bytes that this run has not hashed.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class PartialWriter:
         return formats.detect(self.lock.partial.read_at(0, formats.HEAD))
 
     def resume(self, check_time: CheckTime = no_limit) -> None:
-        """Go on with what an earlier run has left, if it still has the digest that was recorded."""
+        """Go on with the bytes of an earlier run, if they still have the digest of its checkpoint."""
         left = self.lock.checkpoint
         if left is None:
             return
@@ -135,7 +135,7 @@ class PartialWriter:
                 self._digests = digests
 
     def begin(self, source: str, metadata: ContentMetadata) -> None:
-        """A new answer with all of the content: what is there counts no more."""
+        """Begin a response with all of the content: the bytes that are there count no more."""
         self.source, self.metadata, self.splice_evidence, self._failure = source, metadata, "", None
         self.unhashed = None
         self._digests = self._new_digests(metadata.digest)
@@ -155,7 +155,7 @@ class PartialWriter:
             )
 
     def splice(self, metadata: ContentMetadata) -> None:
-        """A new answer with the rest of the content."""
+        """Begin a response with the rest of the content."""
         self.metadata = metadata
         is_weak = metadata.validator is None or self.splice_evidence == WEAK
         self.splice_evidence = WEAK if is_weak else STRONG
@@ -215,7 +215,7 @@ class PartialWriter:
         self.unhashed = dataclasses.replace(checkpoint, offset=offset)
 
     def hash_up_to(self, end: int) -> None:
-        """Count bytes up to end that are in the partial already."""
+        """Hash the bytes up to end, which are in the partial already."""
         while self.offset < end:
             piece = self.lock.partial.read_at(self.offset, min(_READ, end - self.offset))
             if not piece:
@@ -225,13 +225,13 @@ class PartialWriter:
             self._hash(memoryview(piece))
 
     def finish(self) -> None:
-        """All bytes are there: wait for the record that is being written, and drop what may lie behind them."""
+        """Wait for the checkpoint that is being written, and drop what may lie behind the bytes."""
         self._settle()
         self.lock.check()
         self.lock.partial.truncate(self.offset)
 
     def preserve(self) -> int:
-        """Leave the bytes for the next run, recorded as they are now; returns how many, 0 when they are no use."""
+        """Leave the bytes and a checkpoint for the next run; return how many bytes, 0 when they are no use."""
         try:
             return self._preserve()
         except (OSError, StorwareError):
@@ -265,11 +265,11 @@ class PartialWriter:
         return self._is_discarded or self.lock.partial.is_doubtful
 
     def discard(self, is_spoiled: bool = True) -> None:
-        """What is there is worth nothing: it is not kept."""
+        """Do not preserve the bytes: they are worth nothing."""
         self._is_discarded = self._is_discarded or is_spoiled
 
     def close(self) -> None:
-        """End the thread."""
+        """End the thread that writes checkpoints."""
         self._committer.shutdown()
 
     def _hash(self, data: memoryview) -> None:
@@ -293,9 +293,9 @@ class PartialWriter:
         limits = [limit for limit in (length, self._max_size) if limit is not None] or [MAX_UNANNOUNCED]
         if self.offset > min(limits):
             self.discard()  # nothing says where it ends: the next run must not add to it
-            told = "no length" if length is None else f"{length} bytes"
+            announced = "no length" if length is None else f"{length} bytes"
             raise StorwareError(
-                f"more than {min(limits)} bytes came, and the server announces {told}",
+                f"more than {min(limits)} bytes came, and the server announces {announced}",
                 code="too_large",
                 hint="Set max_size to a larger value if the file may be that large." if length is None else "",
             )

@@ -523,7 +523,7 @@ def test_a_fault_leaves_everything_as_it_was(tmp_path: pathlib.Path, fault: str,
     assert left_in(tmp_path) == (["part", "state"] if kept else ["state"] if code == "corrupt" else [])
     assert ("Nothing was kept." in error.hint) == (old == "nothing" and not kept)
     assert ("The file that was there is unchanged." in error.hint) == (old != "nothing")
-    assert (f"{kept} bytes are kept; the next run goes on from there." in error.hint) == bool(kept)
+    assert (f"{kept} bytes are kept; the next run resumes from there." in error.hint) == bool(kept)
     assert (error.details["path"], error.details["bytes_kept"]) == (str(path), kept)
     # With the fault gone, one more run is enough.
     assert fetch(path, reply(NEWER), overwrite="always")[1].sha256 == sha256(NEWER)

@@ -74,7 +74,7 @@ def kept(dest: pathlib.Path, file: Resource, at: int = CUT, **wishes: t.Any) -> 
     """A run that breaks off, and leaves so many bytes."""
     error = failed(dest, cut(file, at), serve(file, broken(0)), **wishes)
     assert (error.code, error.details["bytes_kept"]) == ("transfer_interrupted", at)
-    assert f"{at} bytes are kept; the next run goes on from there." in error.hint
+    assert f"{at} bytes are kept; the next run resumes from there." in error.hint
     assert not dest.exists()
     left = list(dest.parent.iterdir())
     assert sorted(path.suffix for path in left) == [".part", ".state"]

@@ -256,7 +256,7 @@ def test_a_live_run_is_waited_for_and_then_named(directory: Directory, tmp_path:
             acquire(directory, lock_timeout=0.5)
         assert time.monotonic() - started >= 0.5
         assert (caught.value.code, caught.value.retryable) == ("locked", True)
-        assert f"process {process.pid} is fetching this download to {tmp_path}" in caught.value.message
+        assert f"process {process.pid} is still fetching this download to {tmp_path}" in caught.value.message
         assert caught.value.hint
         assert files_in(tmp_path) == before
         partial_lock.remove_stale(directory, PREFIX)
@@ -276,7 +276,7 @@ def test_what_a_live_run_leaves_when_it_dies_is_continued(directory: Directory, 
 def test_the_lock_counts_also_where_the_record_is_damaged(directory: Directory, tmp_path: pathlib.Path) -> None:
     with another_run(directory):
         (tmp_path / STATE).write_bytes(b"damaged")
-        with pytest.raises(StorwareError, match=r"^another process is fetching") as caught:
+        with pytest.raises(StorwareError, match=r"^another process is still fetching") as caught:
             acquire(directory)
     assert caught.value.code == "locked"
 
