@@ -19,7 +19,7 @@ from ansible.module_utils.common.text.formatters import human_to_bytes
 
 from ..module_utils import _argspec, _copying
 from ..module_utils._batch import Turn, dest_for, in_turn
-from ..module_utils._copying import Handover
+from ..module_utils._copying import ChunkTransfer
 from ..module_utils._errors import OptionError, StorwareError
 from ..module_utils._progress import Meter
 from ..plugin_utils import _detached_poll, _file_chunks
@@ -100,13 +100,13 @@ class ActionModule(VisitingActionModule):
     ) -> Result:
         """The module's result for one file, as far as it can be believed. Raises StorwareError."""
         path, whole = _file_chunks.found(str(given["src"]), turn.guid)
-        handover = Handover(whole.name, whole.guid, whole.size, whole.sha256, whole.verified)
+        handover = ChunkTransfer(whole.name, whole.guid, whole.size, whole.sha256, whole.verified)
         arguments = {**given, "guid": [turn.guid], "src": path, "dest": dest_for(str(given["dest"]), turn.of)}
         pieces = _file_chunks.Pieces(path)
         meter = Meter()
         failed = 0  # deliveries, one after the other
 
-        def deliver(piece: Handover, size: int) -> tuple[Result, int | None]:
+        def deliver(piece: ChunkTransfer, size: int) -> tuple[Result, int | None]:
             remote = self._delivered(piece, size, pieces, task_vars)
             result = self._run_visited(arguments, task_vars, {_copying.ENVIRONMENT: remote})
             return result, _reached(result, whole.size)
@@ -129,7 +129,7 @@ class ActionModule(VisitingActionModule):
         return self._checked(result, arguments)
 
     def _delivered(
-        self, piece: Handover, size: int, pieces: _file_chunks.Pieces, task_vars: dict[str, t.Any] | None
+        self, piece: ChunkTransfer, size: int, pieces: _file_chunks.Pieces, task_vars: dict[str, t.Any] | None
     ) -> str:
         """Bring up to size bytes from the offset on to the host, in a file whose path is returned."""
         if self._connection._shell.tmpdir is None:
@@ -141,7 +141,7 @@ class ActionModule(VisitingActionModule):
                 local.seek(_copying.HEAD)
                 if size:
                     sha256 = pieces.cut(piece.offset, size, t.cast(t.BinaryIO, local))
-                    piece = dataclasses.replace(piece, piece_sha256=sha256)
+                    piece = dataclasses.replace(piece, chunk_sha256=sha256)
                 local.seek(0)
                 local.write(piece.as_head())
                 local.flush()

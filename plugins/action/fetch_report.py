@@ -10,7 +10,7 @@ import typing as t
 
 from ..module_utils import _private
 from ..module_utils._errors import OptionError
-from ..module_utils._transfer.store.directory import explaining
+from ..module_utils._transfer.store.directory import translate_os_errors
 from ..plugin_utils import _report
 from ..plugin_utils._action import ControllerActionModule
 
@@ -47,7 +47,7 @@ def _write(path: str, text: str) -> None:
     except OSError as error:
         raise OptionError("path", f"has no directory that can be used: {path!r} ({error.strerror})") from error
     try:
-        with explaining(f"write {path}"):
+        with translate_os_errors(f"write {path}"):
             _private.replace_file(name, place, text.encode("utf-8"))
     finally:
         os.close(place)

@@ -22,7 +22,7 @@ KEY: t.Final = "storware_backup_reached"  # how many bytes are there, as long as
 
 
 @dataclass(frozen=True)
-class Handover:
+class ChunkTransfer:
     """The file as its receipt describes it, and the next piece of it.
 
     offset: of the piece. piece_sha256: of everything up to the end of the piece; empty to ask how many bytes are there.
@@ -34,14 +34,14 @@ class Handover:
     sha256: str
     verified: str
     offset: int = 0
-    piece_sha256: str = ""
+    chunk_sha256: str = ""
 
     def as_head(self) -> bytes:
         """For the beginning of the file with the piece."""
         return json.dumps(vars(self)).encode("ascii").ljust(HEAD)
 
 
-def receive(path: str) -> tuple[Handover, t.BinaryIO]:
+def receive(path: str) -> tuple[ChunkTransfer, t.BinaryIO]:
     """The description of a piece, and the file from its first byte on. Raises OSError, ValueError.
 
     With become, the file can belong to a third user: the one that has made the directory of the task.
@@ -52,4 +52,4 @@ def receive(path: str) -> tuple[Handover, t.BinaryIO]:
         file = open(_private.open_file(name, place, os.fstat(place).st_uid), "rb")  # noqa: SIM115  # for the caller
     finally:
         os.close(place)
-    return Handover(**json.loads(file.read(HEAD))), file
+    return ChunkTransfer(**json.loads(file.read(HEAD))), file

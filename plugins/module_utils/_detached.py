@@ -26,7 +26,7 @@ import time
 import typing as t
 
 from . import _private
-from ._transfer.store.process import Writer
+from ._transfer.store.process import ProcessIdentity
 
 ENVIRONMENT: t.Final = "STORWARE_BACKUP_VISIT"  # a Visit in JSON
 KEY: t.Final = "storware_backup_visit"  # of what a visitor prints that has no result yet
@@ -152,7 +152,7 @@ def _divide(state: _State, visit: Visit) -> Tell:
         os._exit(status)
     os.setsid()
     with open(state.create("worker"), "w", encoding="utf-8") as file:
-        json.dump(dataclasses.asdict(Writer.me()), file)
+        json.dump(dataclasses.asdict(ProcessIdentity.current()), file)
     for descriptor in (ready, begun):
         os.close(descriptor)
     _replace(0, os.open(os.devnull, os.O_RDONLY))
@@ -225,14 +225,14 @@ def _say(standing: dict[str, t.Any]) -> None:
     sys.stdout.write(json.dumps({KEY: standing}) + "\n")
 
 
-def _worker(state: _State) -> Writer | None:
+def _worker(state: _State) -> ProcessIdentity | None:
     """The process that does the work; None when it was killed before it could say so."""
     with contextlib.suppress(ValueError, TypeError):
-        return Writer(**json.loads(state.read("worker", 4096)))
+        return ProcessIdentity(**json.loads(state.read("worker", 4096)))
     return None
 
 
-def _works(worker: Writer) -> bool:
+def _works(worker: ProcessIdentity) -> bool:
     """Whether this very process is still there, and no other one with its number."""
     with contextlib.suppress(ChildProcessError):
         os.waitpid(worker.pid, os.WNOHANG)  # the first visitor's own: not every system tells a zombie from a process
@@ -246,7 +246,7 @@ def _nobody_listens() -> bool:
     return bool(poll.poll(0))
 
 
-def _stop(worker: Writer) -> None:
+def _stop(worker: ProcessIdentity) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(worker.pid, signal.SIGTERM)
     end = time.monotonic() + _LAST_WORDS

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What modules share that bring content to a file: their options, and what is done and told with a job."""
+"""The options, jobs and results that the modules share which fetch content to a file."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ._argspec import in_range
 from ._batch import Turn, dest_for, guids_of
 from ._progress import Meter
 from ._transfer import download, inspection
-from ._transfer.limits import Limits
+from ._transfer.limits import LimitSettings
 from ._transfer.store.attributes import ensure_attributes
-from ._transfer.store.directory import explaining
+from ._transfer.store.directory import translate_os_errors
 from ._transfer.store.receipt import receipt_name
 
 _LEAST_TIME: t.Final = 0.1  # seconds
@@ -46,12 +46,12 @@ class Jobs:
         self._context = context
         self.guids = guids_of(params["guid"])
         self._dest = dest_for(params["dest"], len(self.guids))
-        self._limits = _limits(params, retries)
+        self._limit_settings = _limit_settings(params, retries)
         self._attributes = context.file_attributes()
 
     def job(self, turn: Turn, **settings: t.Any) -> inspection.Job:
         """The one whose turn it is. settings: the job's, besides those of SPEC."""
-        context, params, limits = self._context, self._context.params, self._limits
+        context, params, limits = self._context, self._context.params, self._limit_settings
         if limits.max_time is not None:
             left = limits.max_time - (time.monotonic() - turn.since)
             limits = dataclasses.replace(limits, max_time=max(left, _LEAST_TIME))
@@ -61,40 +61,42 @@ class Jobs:
             attributes=self._attributes,
             overwrite=params["overwrite"],
             tmp_dest=params["tmp_dest"],
-            limits=limits,
+            limit_settings=limits,
             scrub=context.scrub,
-            tell=_teller(context, turn),
+            report_progress=_progress_reporter(context, turn),
             **settings,
         )
 
 
-def bring(context: _module.FileContext, job: inspection.Job) -> _module.Result:
-    """Bring the content to dest, unless it is there; what is to be told of it. Raises StorwareError."""
-    with explaining(f"bring the cloud download {job.guid} to {job.dest}"):  # what has no better words of its own
-        return context.described(_brought(context, job))
+def ensure_file(context: _module.FileContext, job: inspection.Job) -> _module.Result:
+    """Ensure that the content is at dest; return the result. Raises StorwareError."""
+    with translate_os_errors(
+        f"fetch the cloud download {job.guid} to {job.dest}"
+    ):  # what has no better words of its own
+        return context.described(_ensure(context, job))
 
 
-def _brought(context: _module.FileContext, job: inspection.Job) -> _module.Result:
-    with inspection.inspect(job) as finding:
-        if not finding.needs_content:
+def _ensure(context: _module.FileContext, job: inspection.Job) -> _module.Result:
+    with inspection.inspect(job) as inspected:
+        if not inspected.needs_content:
             if not context.check_mode:
-                download.tidy(job, finding)
-            return _unchanged(context, job, finding, inspection.describe(job, finding))
-        result: _module.Result = {"changed": True, "diff": _diff(context, job, finding, True)}
+                download.remove_stale(job, inspected)
+            return _unchanged(context, job, inspected, inspection.describe(job, inspected))
+        result: _module.Result = {"changed": True, "diff": _diff(context, job, inspected, True)}
         if context.check_mode:
-            download.predict(job, finding)
+            download.predict(job, inspected)
             return {
                 **result,
                 "guid": job.guid,
-                "reason": finding.reason,
-                "path": finding.path if finding.name else None,
+                "reason": inspected.reason,
+                "path": inspected.path if inspected.name else None,
             }
-        outcome = download.fetch(job, finding)
+        outcome = download.fetch(job, inspected)
         if outcome.source is None:  # another task has just fetched it
-            return _unchanged(context, job, finding, outcome.file)
+            return _unchanged(context, job, inspected, outcome.file)
         return {
             **result,
-            **_result(job, finding, outcome.file),
+            **_result(job, inspected, outcome.file),
             "seconds": round(outcome.seconds, 3),
             "source": outcome.source,
             "bytes_received": outcome.received,
@@ -103,19 +105,19 @@ def _brought(context: _module.FileContext, job: inspection.Job) -> _module.Resul
 
 
 def _unchanged(
-    context: _module.FileContext, job: inspection.Job, finding: inspection.Finding, file: inspection.File
+    context: _module.FileContext, job: inspection.Job, inspected: inspection.Inspection, file: inspection.File
 ) -> _module.Result:
     changed = False
-    if finding.name is not None and finding.old is not None:
+    if inspected.name is not None and inspected.old is not None:
         changed = ensure_attributes(
-            finding.directory, finding.name, finding.old, job.attributes, check_mode=context.check_mode
+            inspected.directory, inspected.name, inspected.old, job.attributes, check_mode=context.check_mode
         )
-    return {"changed": changed, "diff": _diff(context, job, finding, changed), **_result(job, finding, file)}
+    return {"changed": changed, "diff": _diff(context, job, inspected, changed), **_result(job, inspected, file)}
 
 
-def _limits(params: t.Mapping[str, t.Any], retries: int) -> Limits:
+def _limit_settings(params: t.Mapping[str, t.Any], retries: int) -> LimitSettings:
     max_rate, max_time = params["max_rate"], params["max_time"]
-    return Limits(
+    return LimitSettings(
         retries=retries,
         max_time=None if max_time is None else in_range("max_time", max_time, _LEAST_TIME, MAX_TIME),
         min_rate=in_range("min_rate", params["min_rate"], 0, MAX_RATE),
@@ -124,40 +126,42 @@ def _limits(params: t.Mapping[str, t.Any], retries: int) -> Limits:
     )
 
 
-def _teller(context: _module.FileContext, turn: Turn) -> t.Callable[[t.Callable[[], inspection.Standing]], None]:
+def _progress_reporter(
+    context: _module.FileContext, turn: Turn
+) -> t.Callable[[t.Callable[[], inspection.TransferProgress]], None]:
     meter = Meter()
 
-    def line(standing: inspection.Standing) -> str:
-        if standing.stage == inspection.RECEIVING:
-            return turn.mark + meter.line(standing.name, standing.offset, standing.size)
-        return f"{turn.mark}{standing.name}: {standing.stage}"
+    def line(progress: inspection.TransferProgress) -> str:
+        if progress.stage == inspection.RECEIVING:
+            return turn.mark + meter.line(progress.name, progress.offset, progress.size)
+        return f"{turn.mark}{progress.name}: {progress.stage}"
 
-    return lambda standing: context.tell(lambda: line(standing()))
+    return lambda progress: context.tell(lambda: line(progress()))
 
 
 def _diff(
-    context: _module.FileContext, job: inspection.Job, finding: inspection.Finding, changed: bool
+    context: _module.FileContext, job: inspection.Job, inspected: inspection.Inspection, changed: bool
 ) -> dict[str, t.Any]:
     """Only what is known before anything is fetched, so that check mode shows the same."""
     dest = context.params["dest"]
-    guid = finding.receipt.guid if finding.receipt and finding.old else None
-    state = "absent" if finding.old is None else "different" if finding.needs_content else "present"
+    guid = inspected.receipt.guid if inspected.receipt and inspected.old else None
+    state = "absent" if inspected.old is None else "different" if inspected.needs_content else "present"
     asked = {name: context.params[name] for name in _ATTRIBUTES if context.params[name] is not None and changed}
     return {
         "before": {"dest": dest, "guid": guid, "state": state},
-        "after": {"dest": dest, "guid": job.guid if finding.needs_content else guid, "state": "present", **asked},
+        "after": {"dest": dest, "guid": job.guid if inspected.needs_content else guid, "state": "present", **asked},
     }
 
 
-def _result(job: inspection.Job, finding: inspection.Finding, file: inspection.File) -> _module.Result:
+def _result(job: inspection.Job, inspected: inspection.Inspection, file: inspection.File) -> _module.Result:
     return {
         "guid": job.guid,
-        "reason": finding.reason,
+        "reason": inspected.reason,
         "path": file.path,
         "size": file.size,
         "sha256": file.sha256,
         "verified": file.verified,
         "format": file.format,
-        "receipt": finding.directory.path_of(receipt_name(finding.name or "")),
+        "receipt": inspected.directory.path_of(receipt_name(inspected.name or "")),
         **({"checksum": str(job.checksum)} if job.checksum else {}),
     }

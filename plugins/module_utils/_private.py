@@ -4,7 +4,7 @@
 """Files and directories that no other user of the machine can have planted, on hosts and on the controller.
 
 Trusted are this process's user, root, and a group that the owner of a directory lets write there. Everything is opened
-first and checked through its descriptor, so that nobody can exchange it in between.
+first and checked through its descriptor, so that it cannot be exchanged in between.
 """
 
 from __future__ import annotations

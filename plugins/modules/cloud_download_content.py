@@ -379,7 +379,11 @@ from ansible_collections.storware.backup.plugins.module_utils._api.errors import
 from ansible_collections.storware.backup.plugins.module_utils._argspec import in_range
 from ansible_collections.storware.backup.plugins.module_utils._batch import Turn, in_turn
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError
-from ansible_collections.storware.backup.plugins.module_utils._transfer.http.body import NotAFile, Opener, Response
+from ansible_collections.storware.backup.plugins.module_utils._transfer.http.body import (
+    Opener,
+    Response,
+    UnexpectedContent,
+)
 from ansible_collections.storware.backup.plugins.module_utils._transfer.verification import Checksum
 
 _LARGEST = 2**63 - 1  # what a file can hold
@@ -400,13 +404,13 @@ def fetch(context: _module.Context) -> _module.Result:
         "max_size": None if max_size is None else int(in_range("max_size", max_size, 1, _LARGEST)),
     }
 
-    def bring(turn: Turn) -> _module.Result:
+    def ensure_file(turn: Turn) -> _module.Result:
         guid = turn.guid
         openers = [(source, _opener(context, _PATHS[source].format(guid), guid)) for source in sources]
         job = jobs.job(turn, identity=f"{context.connection.url} {guid}", openers=openers, **settings)
-        return _file_content.bring(context, job)
+        return _file_content.ensure_file(context, job)
 
-    return in_turn(jobs.guids, bring)
+    return in_turn(jobs.guids, ensure_file)
 
 
 def _checksum(text: str | None, files: int) -> Checksum | None:
@@ -424,7 +428,9 @@ def _opener(context: _module.Context, path: str, guid: str) -> Opener:
             if not is_ours or not _is_about_content(error.status or 0, is_part="Range" in headers):
                 raise
             words = error.details["server_message"]
-            raise NotAFile(f"answered {error.status}{': ' + words if words else ''}", status=error.status) from error
+            raise UnexpectedContent(
+                f"answered {error.status}{': ' + words if words else ''}", status=error.status
+            ) from error
 
     return open_content
 

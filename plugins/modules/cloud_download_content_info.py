@@ -152,24 +152,26 @@ def compare(context: _module.FileContext) -> _module.Result:
     """The files and their states."""
     params = context.params
     check_guids("guid", params["guid"] or ())
-    files = [_told(held) for held in audit.survey(params["path"], params["guid"], context.user_id("owner"))]
+    files = [
+        _to_result(status) for status in audit.audit_directory(params["path"], params["guid"], context.user_id("owner"))
+    ]
     return {"changed": False, "intact": all(file["state"] == audit.INTACT for file in files), "files": files}
 
 
-def _told(held: audit.Held) -> dict[str, t.Any]:
-    receipt = held.receipt
+def _to_result(status: audit.FileStatus) -> dict[str, t.Any]:
+    receipt = status.receipt
     return {
-        "path": held.path,
-        "guid": held.guid,
-        "state": held.state,
+        "path": status.path,
+        "guid": status.guid,
+        "state": status.state,
         "size": receipt.size if receipt else None,
         "sha256": receipt.sha256 if receipt else None,
         "verified": receipt.verified if receipt else None,
         "time": receipt.time if receipt else None,
-        "actual_size": held.actual_size,
-        "actual_sha256": held.actual_sha256,
-        "reason": held.reason,
-        "owner": held.owner,
+        "actual_size": status.actual_size,
+        "actual_sha256": status.actual_sha256,
+        "reason": status.reason,
+        "owner": status.owner,
     }
 
 

@@ -281,7 +281,7 @@ from ansible_collections.storware.backup.plugins.module_utils._errors import Opt
 from ansible_collections.storware.backup.plugins.module_utils._transfer import inspection
 from ansible_collections.storware.backup.plugins.module_utils._transfer.http.body import Opener
 from ansible_collections.storware.backup.plugins.module_utils._transfer.sources import pushed, ssh
-from ansible_collections.storware.backup.plugins.module_utils._transfer.store.directory import explaining
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store.directory import translate_os_errors
 from ansible_collections.storware.backup.plugins.module_utils._transfer.store.receipt import Receipt
 from ansible_collections.storware.backup.plugins.module_utils._transfer.verification import Checksum
 
@@ -291,20 +291,20 @@ _RETRIES = 5
 def copy(context: _module.FileContext) -> _module.Result:
     """Bring the file of each download to dest, unless it is there."""
     jobs = _file_content.Jobs(context, _RETRIES)
-    return _from_controller(context, jobs) if context.params["host"] is None else _from_peer(context, jobs)
+    return _from_controller(context, jobs) if context.params["host"] is None else _from_host(context, jobs)
 
 
-def _from_peer(context: _module.FileContext, jobs: _file_content.Jobs) -> _module.Result:
+def _from_host(context: _module.FileContext, jobs: _file_content.Jobs) -> _module.Result:
     params = context.params
     port = None if params["port"] is None else int(in_range("port", params["port"], 1, 65535))
-    there = ssh.Peer(params["host"], port, params["user"], params["private_key_file"])
+    there = ssh.SshHost(params["host"], port, params["user"], params["private_key_file"])
     there.check()
-    with there.connected() as shared:
-        found = ssh.Found(shared, params["src"])
+    with there.share_connection() as shared:
+        found = ssh.RemoteFiles(shared, params["src"])
 
         def bring(turn: Turn) -> _module.Result:
-            path, whole = found.of(turn.guid)
-            return _file_content.bring(context, _job(jobs, turn, whole, "peer", ssh.opener(shared, path, whole)))
+            path, whole = found.find(turn.guid)
+            return _file_content.ensure_file(context, _job(jobs, turn, whole, "peer", ssh.opener(shared, path, whole)))
 
         return in_turn(jobs.guids, bring)
 
@@ -314,20 +314,19 @@ def _from_controller(context: _module.FileContext, jobs: _file_content.Jobs) -> 
     path = os.environ.get(_copying.ENVIRONMENT)
     if path is None:
         raise OptionError("host", "must be given where Ansible does not run the action plugin of this module")
-    with explaining(f"read {path}"):
+    with translate_os_errors(f"read {path}"):
         handed, file = _copying.receive(path)
-    piece = pushed.Piece(handed.offset, file, handed.piece_sha256) if handed.piece_sha256 else None
     whole = Receipt(handed.name, handed.guid, handed.size, handed.sha256, handed.verified)
 
     def bring(turn: Turn) -> _module.Result:
-        job = _job(jobs, turn, whole, pushed.LABEL, pushed.nothing_more(whole))
+        job = _job(jobs, turn, whole, pushed.LABEL, pushed.nothing_more_opener(whole))
         if not context.check_mode:
-            with inspection.inspect(job) as finding:
-                if finding.needs_content:
-                    reached = pushed.take(job, finding, whole, piece)
+            with inspection.inspect(job) as inspected:
+                if inspected.needs_content:
+                    reached = pushed.receive_chunk(job, inspected, whole, file, handed.offset, handed.chunk_sha256)
                     if reached < whole.size:
                         return {"changed": False, _copying.KEY: reached}
-        return _file_content.bring(context, job)
+        return _file_content.ensure_file(context, job)
 
     with file:
         return in_turn(jobs.guids, bring)

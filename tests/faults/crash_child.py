@@ -96,13 +96,13 @@ def _set_up(
     umask: int | None = None,
     host: str = "",
 ) -> None:
-    """constants: of the engine, as ``{"partial.NAME": value}``. lying_locks: all locks are given, none is there.
+    """constants: of the engine, as ``{"store.writer.NAME": value}``. lying_locks: all locks are given, none is there.
 
     short_writes: the system takes no more than so many bytes at a time. user: to be, with the group of that number.
     host: the name that this computer has for the copy.
     """
     for name, value in (constants or {}).items():
-        module, _dot, constant = name.partition(".")
+        module, _dot, constant = name.rpartition(".")
         loaded = importlib.import_module(_TRANSFER + module)
         assert hasattr(loaded, constant), name
         setattr(loaded, constant, value)

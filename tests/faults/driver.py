@@ -28,11 +28,11 @@ from ansible_collections.storware.backup.plugins.module_utils._errors import Sto
 from ansible_collections.storware.backup.plugins.module_utils._signals import Interrupts  # noqa: E402
 from ansible_collections.storware.backup.plugins.module_utils._transfer import download, inspection  # noqa: E402
 from ansible_collections.storware.backup.plugins.module_utils._transfer.http.body import (  # noqa: E402
-    NotAFile,
     Opener,
     Response,
+    UnexpectedContent,
 )
-from ansible_collections.storware.backup.plugins.module_utils._transfer.limits import Limits  # noqa: E402
+from ansible_collections.storware.backup.plugins.module_utils._transfer.limits import LimitSettings  # noqa: E402
 from ansible_collections.storware.backup.plugins.module_utils._transfer.verification import Checksum  # noqa: E402
 
 GUID: t.Final = "f8f73bf9-2445-4bce-a7dd-753be3b40a67"
@@ -42,16 +42,16 @@ def fetch(order: dict[str, t.Any]) -> dict[str, t.Any]:
     """Do what an order says and tell how it went.
 
     order: urls and dest; optional: guid, ca_path, use_proxy, timeout (seconds), tries (of one request), limits (fields
-    of ``Limits``), checksum, and the fields of ``Job`` that are plain values.
+    of ``LimitSettings``), checksum, and the fields of ``Job`` that are plain values.
     """
     clients = [_client(url, order) for url in order["urls"]]
     try:
         job = _job(order, clients)
         with inspection.inspect(job) as finding:
             if not finding.needs_content:
-                download.tidy(job, finding)
+                download.remove_stale(job, finding)
                 file = inspection.describe(job, finding)
-                download.tidy(job, finding)
+                download.remove_stale(job, finding)
                 return {"ok": True, "reason": finding.reason, **dataclasses.asdict(file)}
             outcome = download.fetch(job, finding)
             return {
@@ -81,7 +81,7 @@ def _job(order: dict[str, t.Any], clients: t.Sequence[Client]) -> inspection.Job
             for number, (client, url) in enumerate(zip(clients, order["urls"]), 1)  # also for Python 3.9
         ],
         checksum=Checksum.parse(order["checksum"]) if order.get("checksum") else None,
-        limits=Limits(**order.get("limits", {})),
+        limit_settings=LimitSettings(**order.get("limits", {})),
         **{name: order[name] for name in plain if name in order},
     )
 
@@ -112,7 +112,7 @@ def _opener(client: Client, path: str) -> Opener:
         except ApiError as error:
             if not 400 <= (error.status or 0) < 500 or error.status in (401, 403, 408, 429):
                 raise
-            raise NotAFile(f"answered {error.status}", status=error.status) from error
+            raise UnexpectedContent(f"answered {error.status}", status=error.status) from error
 
     return open_content
 

@@ -15,7 +15,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.storware.backup.plugins.module_utils._transfer.store.lock import stem_of
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store.lock import private_prefix
 from ansible_collections.storware.backup.plugins.module_utils._transfer.store.receipt import receipt_name
 from tests.faults import crash_runs, driver
 from tests.faults.crash_runs import NOBODY, Copies, Program, partial_size, wait_until
@@ -25,7 +25,7 @@ from tests.faults.invariants import Run, Truth, check, violations
 NAME = "mailbox.zip"
 CONTENT = Content(4 * MIB)
 VICTIM = b"somebody's most valued bytes"
-STEM = stem_of(driver.GUID, f"server {driver.GUID}")
+PREFIX = private_prefix(driver.GUID, f"server {driver.GUID}")
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="other users' files need root")
 
@@ -93,7 +93,7 @@ def test_f12_what_is_planted_is_never_followed_nor_used(
     dest.mkdir()
     victim = tmp_path / "victim"
     victim.write_bytes(VICTIM)
-    state, partial = dest / f"{STEM}state", dest / f"{STEM}00000000.part"
+    state, partial = dest / f"{PREFIX}state", dest / f"{PREFIX}00000000.part"
     if begun:
         crash_runs.interrupt_after(2 * MIB, server, order(server, dest / NAME), dest)
         partial = crash_runs.partial_in(dest) or partial
@@ -107,7 +107,7 @@ def test_f12_what_is_planted_is_never_followed_nor_used(
     assert run.told
     if not run.ok:
         assert run.told["code"] == "file_system", run.told
-        assert f"{STEM}" in run.told["message"], run.told
+        assert f"{PREFIX}" in run.told["message"], run.told
         if what == "directory":  # a hand put it there, and only a hand takes it away
             for path in (state, partial):
                 if path.is_dir():
@@ -124,7 +124,7 @@ def test_f15_another_user_s_sidecar_in_a_sticky_directory_is_named(
 ) -> None:
     """It can be neither used nor removed: the failure says which file is in the way, and of whom it is."""
     for mode in (0o600, 0o666):
-        planted = shared / f"{STEM}state"
+        planted = shared / f"{PREFIX}state"
         planted.write_bytes(b"x" * 8192)
         planted.chmod(mode)
         run = copies.run(order(server, shared / NAME), user=NOBODY)

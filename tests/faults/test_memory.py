@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import pathlib
@@ -103,13 +102,5 @@ def _extend(directory: pathlib.Path, size: int) -> None:
     assert partial
     os.truncate(partial, size)
     truth = {"offset": size, "sha256": ZEROS, "length": HUGE}
-    state = next(directory.glob(".*.state"))
-    data = state.read_bytes()
-    slots = [data[:4096], data[4096:8192]]
-    for number, slot in enumerate(slots):
-        text = slot.strip(b"\0 \n").partition(b" ")[2]
-        if text:
-            changed = json.dumps({**json.loads(text), **truth}).encode()
-            line = hashlib.sha256(changed).hexdigest().encode() + b" " + changed
-            slots[number] = line.ljust(4095) + b"\n"
-    state.write_bytes(b"".join(slots))
+    state = next(directory.glob(".*.????????????????.state"))
+    state.write_bytes(json.dumps({**json.loads(state.read_bytes()), **truth}).encode())

@@ -198,12 +198,12 @@ def test_p8_the_successor_of_a_killed_writer_goes_on(
     copies: Copies, server: Server, tmp_path: pathlib.Path, locks: str
 ) -> None:
     """P8, P3: no lock is left, and what the killed one had recorded is not sent again."""
-    setup = {**setup_of(locks, 1), "constants": {"sink.COMMIT_BYTES": MIB}}
+    setup = {**setup_of(locks, 1), "constants": {"store.writer.COMMIT_BYTES": MIB}}
     server.hold_at = 3 * MIB + MIB // 2
     first = copies.start(order(server, tmp_path, 1), **setup)
     first.go()
     wait_until(lambda: partial_size(tmp_path) >= 3 * MIB)
-    state = next(tmp_path.glob(".*.state"))
+    state = next(tmp_path.glob(".*.????????????????.state"))
     wait_until(lambda: b'"offset": 0' not in state.read_bytes())
     os.kill(first.pid, signal.SIGKILL)
     assert first.end().told is None
@@ -221,7 +221,7 @@ def test_p9_a_sidecar_that_is_removed_and_made_anew_all_the_time(
 ) -> None:
     """What somebody does to the sidecar costs a run at the worst, and never a wrong byte."""
     first = _hold(copies, server, tmp_path, 1, locks)
-    next(tmp_path.glob(".*.state")).unlink()
+    next(tmp_path.glob(".*.????????????????.state")).unlink()
     server.hold_at = None
     second = copies.run(order(server, tmp_path, 2), **setup_of(locks, 2))
     check(second, TRUTH, tmp_path)

@@ -195,9 +195,9 @@ def _piece(source: Source, here: pathlib.Path, offset: int, size: int, piece: pa
         "sha256": hashlib.sha256(content).hexdigest(),
         "verified": "structure",
         "offset": offset,
-        "piece_sha256": hashlib.sha256(content[: offset + size]).hexdigest() if size else "",
+        "chunk_sha256": hashlib.sha256(content[: offset + size]).hexdigest() if size else "",
     }
-    piece.write_bytes(_copying.Handover(**handed).as_head() + content[offset : offset + size])
+    piece.write_bytes(_copying.ChunkTransfer(**handed).as_head() + content[offset : offset + size])
     options = {"guid": guid, "src": str(there), "dest": str(here)}
     return run_module(COPY, options, environment={_copying.ENVIRONMENT: str(piece)})
 

@@ -254,7 +254,7 @@ def test_two_tasks_at_once_move_the_bytes_once(simulator: Simulator, tmp_path: p
         time.sleep(0.02)
     busy = fetch(simulator, tmp_path, guid, lock_timeout=0)
     assert busy["error"]["code"] == "locked"
-    assert f"process {first.pid} is fetching" in busy["msg"]
+    assert f"process {first.pid} is still fetching" in busy["msg"]
     second = good(fetch(simulator, tmp_path, guid))
     assert (second["changed"], second["reason"]) == (False, "unchanged")
     assert good(json.loads(first.communicate()[0]))["sha256"] == second["sha256"]

@@ -25,9 +25,10 @@ import pytest
 from ansible_collections.storware.backup.plugins.module_utils._api import decoding, pagination
 from ansible_collections.storware.backup.plugins.module_utils._api.client import Client
 from ansible_collections.storware.backup.plugins.module_utils._api.transport import MAX_BODY, Answer
+from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
 from ansible_collections.storware.backup.plugins.module_utils._transfer import zip_check
 from ansible_collections.storware.backup.plugins.module_utils._transfer.http import metadata
-from ansible_collections.storware.backup.plugins.module_utils._transfer.structure import Damaged, no_limit
+from ansible_collections.storware.backup.plugins.module_utils._transfer.structure import no_limit
 from ansible_collections.storware.backup.plugins.plugin_utils import _results
 from tests.security.hostile import HostileServer, Measured, endless, head, reply, run_measured, sending
 from tests.support.guids import guid
@@ -203,7 +204,7 @@ def test_cookies_do_not_cost_a_search_for_megabytes_of_secrets() -> None:
 def test_header_fields_are_read_in_time() -> None:
     """Six MB of letters took minutes of a search for a digest in them."""
     started = time.process_time()
-    assert metadata.claims({"Repr-Digest": "a" * (6 * MIB), "Content-Disposition": ";a" * MIB}).digest is None
+    assert metadata.parse_metadata({"Repr-Digest": "a" * (6 * MIB), "Content-Disposition": ";a" * MIB}).digest is None
     assert time.process_time() - started < 20  # some 0.2
 
 
@@ -368,7 +369,7 @@ def test_entries_that_share_their_bytes_do_not_have_them_read_again_and_again(sh
     lines = [Line(number * shift, large=True) for number in range(count)]
     for order in (lines, lines[::-1]):
         started = time.process_time()
-        with pytest.raises(Damaged, match="overlaps"):
+        with pytest.raises(StorwareError, match="overlaps"):
             seconds_of_check(archive(order, bodies))
         assert time.process_time() - started < 5  # some 0.05; read each time, 15
 
@@ -393,7 +394,7 @@ def test_entries_of_any_shape_are_judged_as_by_a_slow_and_simple_reader() -> Non
         try:
             seconds_of_check(archive([Line(offset) for offset in offsets], bodies))
             found = True
-        except Damaged:
+        except StorwareError:
             found = False
         assert found == good, offsets
         seen.add(found)

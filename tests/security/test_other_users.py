@@ -30,7 +30,7 @@ import pytest
 from ansible_collections.storware.backup.plugins.module_utils import _copying, _detached
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError
 from ansible_collections.storware.backup.plugins.module_utils._transfer.store import receipt
-from ansible_collections.storware.backup.plugins.module_utils._transfer.store.process import Writer
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store.process import ProcessIdentity
 from ansible_collections.storware.backup.plugins.plugin_utils import _change_feed, _file_chunks
 from tests.harness import tree
 from tests.simulator.process import Simulator
@@ -134,7 +134,12 @@ def test_no_process_gets_a_signal_but_the_one_that_does_the_work(tmp_path: pathl
     work, other = uuid.uuid4().hex, subprocess.Popen(["sleep", "60"])
     state = tmp_path / f"storware-backup-{work}"
     state.mkdir(0o700)
-    worker = {"pid": other.pid, "started": "1", "machine": Writer.me().machine, "boot": Writer.me().boot}
+    worker = {
+        "pid": other.pid,
+        "started": "1",
+        "machine": ProcessIdentity.current().machine,
+        "boot": ProcessIdentity.current().boot,
+    }
     (state / "worker").write_text(json.dumps(worker))
     visitor = start_module(HELD, {"path": str(tmp_path)}, _visit(tmp_path, work, 30.0))
     assert visitor.stdout
@@ -252,7 +257,7 @@ def test_what_is_copied_from_another_host_is_in_no_list_of_processes(
 # --- On the controller ---
 
 
-def _receive(path: pathlib.Path) -> _copying.Handover:
+def _receive(path: pathlib.Path) -> _copying.ChunkTransfer:
     handover, file = _copying.receive(str(path))
     file.close()
     return handover
@@ -261,7 +266,7 @@ def _receive(path: pathlib.Path) -> _copying.Handover:
 @pytest.mark.parametrize("way", ["a link", "a FIFO", "a file"])
 def test_a_piece_that_another_user_has_planted_is_not_taken(shared: pathlib.Path, way: str) -> None:
     ours = shared / "ours"
-    ours.write_bytes(_copying.Handover("mail.zip", GUID, 4000, "0" * 64, "structure").as_head())
+    ours.write_bytes(_copying.ChunkTransfer("mail.zip", GUID, 4000, "0" * 64, "structure").as_head())
     scripts = {"a link": 'ln -s "$1" "$2"', "a FIFO": 'mkfifo "$2"', "a file": 'cp "$1" "$2"'}
     run_as_stranger(scripts[way], ours, shared / "piece")
     assert _receive(ours).name == "mail.zip"

@@ -112,7 +112,7 @@ def file_name(field: bytes) -> str:
     with talking(saying(answer)) as server, requests.Session() as session:
         session.trust_env = False
         received = session.get(server.url, timeout=60).headers
-    return filenames.safe_name(metadata.claims(received).name, FALLBACK)
+    return filenames.safe_name(metadata.parse_metadata(received).name, FALLBACK)
 
 
 @pytest.mark.fault("A13")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from .._errors import OptionError
 from . import verification
 from .store import receipt
-from .store.directory import Directory, explaining, kind_of, user_name
+from .store.directory import Directory, kind_of, translate_os_errors, user_name
 from .store.receipt import Receipt
 
 INTACT: t.Final = "intact"
@@ -28,11 +28,11 @@ _BESIDE: t.Final = "The receipt of a file lies beside it, as NAME.sha256."
 
 
 @dataclass(frozen=True)
-class Held:
+class FileStatus:
     """One file. path and receipt: None for a download of which nothing lies there.
 
     actual_size and actual_sha256: of a changed file; the digest only where the size is right.
-    reason: why a file cannot be read, or is foreign. owner: whom the file belongs to.
+    reason: why a file cannot be read, or is foreign. owner: of the file.
     """
 
     guid: str
@@ -45,12 +45,12 @@ class Held:
     owner: str | None = None
 
 
-def survey(path: str, guids: t.Sequence[str] | None, owner: int | None = None) -> list[Held]:
+def audit_directory(path: str, guids: t.Sequence[str] | None, owner: int | None = None) -> list[FileStatus]:
     """The files with receipts at path, a directory or one file, each read and compared; sorted by path.
 
     guids: only files of these downloads; those without any file come last. owner: the number of a user whose files
     and receipts count, besides those of this user and of root. Raises OptionError for a path that cannot
-    be looked at.
+    be read.
     """
     path = os.path.abspath(path)
     is_directory = os.path.isdir(path)
@@ -58,22 +58,22 @@ def survey(path: str, guids: t.Sequence[str] | None, owner: int | None = None) -
     try:
         directory = Directory(place, owner)
     except (ValueError, OSError) as error:  # ValueError: a NUL, or characters that the host's locale does not know
-        raise OptionError("path", f"{place!r} cannot be looked into ({error})") from error
+        raise OptionError("path", f"{place!r} cannot be read ({error})") from error
     with directory:
         receipts = _receipts(directory, None if is_directory else os.path.basename(path))
         if not receipts and guids is None:
             raise OptionError("path", f"no file with a receipt is there: {path!r}", hint=_BESIDE)
         wanted = None if guids is None else list(dict.fromkeys(guid.lower() for guid in guids))
         chosen = [found for found in receipts if wanted is None or found.guid in wanted]
-        held = [_compare(directory, found) for found in sorted(chosen, key=lambda found: found.name)]
+        statuses = [_compare(directory, found) for found in sorted(chosen, key=lambda found: found.name)]
     present = {found.guid for found in chosen}
-    return held + [Held(guid, MISSING) for guid in wanted or () if guid not in present]
+    return statuses + [FileStatus(guid, MISSING) for guid in wanted or () if guid not in present]
 
 
 def _receipts(directory: Directory, name: str | None) -> list[Receipt]:
     """Those of all files in the directory, or of the one with this name."""
     if name is None:
-        with explaining(f"read {directory.path}"):
+        with translate_os_errors(f"read {directory.path}"):
             return list(receipt.all_in(directory))
     with contextlib.suppress(ValueError):  # a NUL in the name
         found = receipt.beside(directory, name)
@@ -81,27 +81,27 @@ def _receipts(directory: Directory, name: str | None) -> list[Receipt]:
     return []
 
 
-def _compare(directory: Directory, said: Receipt) -> Held:
-    held = Held(said.guid, MISSING, directory.path_of(said.name), said)
+def _compare(directory: Directory, said: Receipt) -> FileStatus:
+    status = FileStatus(said.guid, MISSING, directory.path_of(said.name), said)
     try:
         there = directory.stat(said.name)
         if there is None:
-            return held
-        held = dataclasses.replace(held, owner=user_name(there.st_uid))
+            return status
+        status = dataclasses.replace(status, owner=user_name(there.st_uid))
         if not stat.S_ISREG(there.st_mode):
-            return dataclasses.replace(held, state=UNREADABLE, reason=f"it is {kind_of(there.st_mode)}")
+            return dataclasses.replace(status, state=UNREADABLE, reason=f"it is {kind_of(there.st_mode)}")
         with directory.reading(said.name) as fd:
-            return _compare_content(directory, said, held, fd)
+            return _compare_content(directory, said, status, fd)
     except OSError as error:
-        return dataclasses.replace(held, state=UNREADABLE, reason=error.strerror or str(error))
+        return dataclasses.replace(status, state=UNREADABLE, reason=error.strerror or str(error))
 
 
-def _compare_content(directory: Directory, said: Receipt, held: Held, fd: int) -> Held:
+def _compare_content(directory: Directory, said: Receipt, status: FileStatus, fd: int) -> FileStatus:
     found = os.fstat(fd)
     for what, uid in (("the file", found.st_uid), ("the receipt", said.uid)):
         if uid is not None and not directory.trusts(uid):
-            return dataclasses.replace(held, state=FOREIGN, reason=f"{what} belongs to {user_name(uid)}")
+            return dataclasses.replace(status, state=FOREIGN, reason=f"{what} belongs to {user_name(uid)}")
     sha256 = verification.digest_of_file(fd, "sha256") if found.st_size == said.size else None
     if sha256 == said.sha256:
-        return dataclasses.replace(held, state=INTACT)
-    return dataclasses.replace(held, state=CHANGED, actual_size=found.st_size, actual_sha256=sha256)
+        return dataclasses.replace(status, state=INTACT)
+    return dataclasses.replace(status, state=CHANGED, actual_size=found.st_size, actual_sha256=sha256)

@@ -8,11 +8,14 @@ from __future__ import annotations
 import os
 import typing as t
 
-from .structure import CheckTime, Damaged
+from .structure import CheckTime, corrupt
 
 
 class BlockReader:
-    """Reads through one buffer of a block, so that neighbours cost no further system call. Raises Damaged."""
+    """Reads through one buffer of a block, so that neighbours cost no further system call.
+
+    Raises StorwareError (``corrupt``) for bytes that are not there.
+    """
 
     def __init__(self, fd: int, size: int, block: int) -> None:
         self.size = size
@@ -24,7 +27,7 @@ class BlockReader:
     def read(self, offset: int, length: int) -> bytes:
         """Exactly these bytes."""
         if offset < 0 or offset + length > self.size:
-            raise Damaged(f"its records point to byte {offset + length}, but it is {self.size} bytes long")
+            raise corrupt(f"its records point to byte {offset + length}, but it is {self.size} bytes long")
         if not self._start <= offset or offset + length > self._start + len(self._buffer):
             self._start, self._buffer = offset, self._pread(max(length, self._block), offset)
         begin = offset - self._start
@@ -35,7 +38,7 @@ class BlockReader:
         while length:
             piece = self._pread(min(length, self._block), offset)
             if not piece:
-                raise Damaged("it became shorter while it was read")
+                raise corrupt("it became shorter while it was read")
             yield piece
             offset += len(piece)
             length -= len(piece)

@@ -17,28 +17,26 @@ import typing as t
 from dataclasses import dataclass
 
 from .._errors import StorwareError
-from . import inspection, verification
-from .inspection import File, Finding, Job, Standing
-from .limits import Pace
+from . import formats, inspection, verification
+from .inspection import File, Inspection, Job, TransferProgress
+from .limits import TransferLimits
 from .receive import Transfer
-from .store import filenames, lock, publish, receipt, writer
+from .store import filenames, lock, publish, receipt
 from .store.attributes import set_flags
-from .store.checkpoint import Refusal
-from .store.directory import Directory, explaining
-from .store.lock import Claim
-from .store.part_file import Partial
+from .store.checkpoint import WEAK, Refusal
+from .store.directory import Directory, translate_os_errors
+from .store.lock import PartialLock
+from .store.part_file import PartialFile
 from .store.receipt import Receipt
-from .store.writer import Sink
+from .store.writer import PartialWriter
 from .structure import Proof
-
-_UNKNOWN: t.Final = "bin"  # the extension of a file of no known format
 
 _MOST_REFUSALS: t.Final = 2  # of the same content
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What has come of it.
+    """The result of ``fetch``.
 
     source: the label of the opener; None when another run has just fetched the file. received: bytes that came in this
     run. seconds: from the beginning to the last sync.
@@ -50,111 +48,115 @@ class Outcome:
     seconds: float
 
 
-def fetch(job: Job, finding: Finding) -> Outcome:
-    """Fetch, prove and publish. Raises StorwareError; the file that was there is then as it was.
+def fetch(job: Job, inspected: Inspection) -> Outcome:
+    """Fetch, verify and publish. Raises StorwareError; the file that was there is then as it was.
 
-    A run that was interrupted is continued. While another run fetches the same, it is waited for, and what it brings is
+    A run that was interrupted is continued. While another run fetches the same, it is waited for, and its file is
     enough.
     """
-    pace = job.pace
-    started = pace.clock()
+    limits = job.limits
+    started = limits.clock()
     kept = 0
     try:
         # What has no better words of its own, such as a directory that cannot be read any more
-        with explaining(f"use {finding.directory.path}"), contextlib.ExitStack() as stack:
-            place = stack.enter_context(workplace(job, finding))
-            claimed = stack.enter_context(lock.acquire(place, stem_of(job), pace))
-            if claimed.waited:
-                inspection.look(job, finding)
-                if not finding.needs_content:
-                    return Outcome(inspection.describe(job, finding), None, 0, pace.clock() - started)
-            _check_refusal(job, claimed.refusal)
-            _rehearse(job, finding, claimed)
-            target = Sink(
-                claimed,
+        with translate_os_errors(f"use {inspected.directory.path}"), contextlib.ExitStack() as stack:
+            place = stack.enter_context(workplace(job, inspected))
+            partial_lock = stack.enter_context(lock.acquire(place, private_prefix(job), limits))
+            if partial_lock.waited:
+                inspection.inspect_again(job, inspected)
+                if not inspected.needs_content:
+                    return Outcome(inspection.describe(job, inspected), None, 0, limits.clock() - started)
+            _check_refusal(job, partial_lock.refusal)
+            _preflight(job, inspected, partial_lock)
+            writer = PartialWriter(
+                partial_lock,
                 job.checksum,
                 allow_unverified=job.allow_unverified,
                 max_size=job.max_size,
-                on_growth=lambda grown: job.tell(lambda: _standing(job, finding, grown, inspection.RECEIVING)),
+                on_growth=lambda grown: job.report_progress(
+                    lambda: _progress(job, inspected, grown, inspection.RECEIVING)
+                ),
             )
-            stack.callback(target.close)
+            stack.callback(writer.close)
             try:
-                file, received = _fetch(job, finding, target, pace)
+                file, received = _fetch(job, inspected, writer, limits)
             except BaseException:
-                kept = target.keep()
+                kept = writer.preserve()
                 raise
     except StorwareError as error:
-        _complete(error, job, finding, kept)
+        _complete(error, job, inspected, kept)
         raise
-    return Outcome(file, target.source, received, pace.clock() - started)
+    return Outcome(file, writer.source, received, limits.clock() - started)
 
 
-def tidy(job: Job, finding: Finding) -> None:
+def remove_stale(job: Job, inspected: Inspection) -> None:
     """When there is nothing to fetch: remove what a run has left that was killed after it had published."""
-    with explaining(f"use {finding.directory.path}"), workplace(job, finding) as place:
-        lock.tidy(place, stem_of(job))
-        if place is not finding.directory:
-            lock.remove_left(finding.directory, stem_of(job))
+    with translate_os_errors(f"use {inspected.directory.path}"), workplace(job, inspected) as place:
+        lock.remove_stale(place, private_prefix(job))
+        if place is not inspected.directory:
+            lock.remove_leftovers(inspected.directory, private_prefix(job))
 
 
-def predict(job: Job, finding: Finding) -> None:
+def predict(job: Job, inspected: Inspection) -> None:
     """In check mode, in the place of ``fetch``: raise what it is certain to raise.
 
     OptionError where no file can be created; StorwareError (``corrupt``) for content that is not fetched again.
     """
-    inspection.check_writable(finding.directory, "dest")
-    with workplace(job, finding) as place:
+    inspection.check_writable(inspected.directory, "dest")
+    with workplace(job, inspected) as place:
         inspection.check_writable(place, "tmp_dest" if job.tmp_dest else "dest")
         try:
-            _check_refusal(job, lock.refusal_in(place, stem_of(job)))
+            _check_refusal(job, lock.refusal_in(place, private_prefix(job)))
         except StorwareError as error:
-            _complete(error, job, finding, 0)
+            _complete(error, job, inspected, 0)
             raise
 
 
-def stem_of(job: Job) -> str:
+def private_prefix(job: Job) -> str:
     """What the names of all private files of this job start with."""
     # Not by the name of the file: in a directory that comes only with the answer.
-    return lock.stem_of(job.guid.lower(), job.identity)
+    return lock.private_prefix(job.guid.lower(), job.identity)
 
 
 @contextlib.contextmanager
-def workplace(job: Job, finding: Finding) -> t.Iterator[Directory]:
+def workplace(job: Job, inspected: Inspection) -> t.Iterator[Directory]:
     """Where the partial lies: beside its final place, or in tmp_dest."""
     if job.tmp_dest is None:
-        yield finding.directory
+        yield inspected.directory
     else:
-        with inspection.open_tmp_dest(job.tmp_dest, finding.directory) as place:
+        with inspection.open_tmp_dest(job.tmp_dest, inspected.directory) as place:
             yield place
 
 
-def _rehearse(job: Job, finding: Finding, claimed: Claim) -> None:
+def _preflight(job: Job, inspected: Inspection, partial_lock: PartialLock) -> None:
     """Make an empty file with all attributes: what cannot be written or owned is found before anything is sent."""
     if job.tmp_dest is not None:
-        lock.remove_left(finding.directory, stem_of(job))
-    with Partial.create(finding.directory, claimed.name_of(lock.SCRATCH)) as scratch:
-        publish.put_on(scratch, finding.name or job.guid, finding.directory, finding.old, job.attributes)
+        lock.remove_leftovers(inspected.directory, private_prefix(job))
+    with PartialFile.create(inspected.directory, partial_lock.name_of(lock.SCRATCH)) as scratch:
+        publish.apply_attributes(
+            scratch, inspected.name or job.guid, inspected.directory, inspected.old, job.attributes
+        )
 
 
-def _fetch(job: Job, finding: Finding, target: Sink, pace: Pace) -> tuple[File, int]:
+def _fetch(job: Job, inspected: Inspection, writer: PartialWriter, limits: TransferLimits) -> tuple[File, int]:
     """The published file, and how many bytes came."""
-    transfer = Transfer(job, finding.name, target, pace)
-    job.tell(lambda: _standing(job, finding, target, inspection.READING))
-    target.recover(pace.check)
+    transfer = Transfer(job, inspected.name, writer, limits)
+    job.report_progress(lambda: _progress(job, inspected, writer, inspection.READING))
+    writer.resume(limits.check)
     while True:
         transfer.receive()
-        target.finish()
-        job.tell(lambda: _standing(job, finding, target, inspection.VERIFYING))
+        writer.finish()
+        job.report_progress(lambda: _progress(job, inspected, writer, inspection.VERIFYING))
         try:
-            proof = _prove(job, target)
+            proof = _prove(job, writer)
         except StorwareError as error:
-            if not _may_be_mixed(error, job, target):
-                target.spoil(error.code != "cannot_verify")
-                _note_refusal(error, job, target)
+            if not _may_be_mixed(error, job, writer):
+                writer.discard(error.code != "cannot_verify")
+                _note_refusal(error, job, writer)
                 raise
             transfer.start_over(error)
         else:
-            return _publish(job, finding, target, proof), transfer.received
+            return _publish(job, inspected, writer, proof), transfer.received
 
 
 def _check_refusal(job: Job, refusal: Refusal | None) -> None:
@@ -172,15 +174,15 @@ def _check_refusal(job: Job, refusal: Refusal | None) -> None:
         )
 
 
-def _note_refusal(error: StorwareError, job: Job, target: Sink) -> None:
+def _note_refusal(error: StorwareError, job: Job, writer: PartialWriter) -> None:
     """Remember damaged content, which may be all that the server will ever send, and say what can be done."""
-    if error.code != "corrupt" or target.joined:
+    if error.code != "corrupt" or writer.splice_evidence:
         return  # parts that were put together may be damaged by that
-    sha256, before = target.digests.hex("sha256") or "", target.claim.refusal
+    sha256, before = writer.digests.hex("sha256") or "", writer.lock.refusal
     is_again = before is not None and (before.sha256, before.level) == (sha256, job.level)
     times = before.times + 1 if before and is_again else 1
-    is_announced = target.claims.length is not None
-    target.claim.refusal = Refusal(target.claim.stem, sha256, job.level, times, is_announced)
+    is_announced = writer.metadata.length is not None
+    writer.lock.refusal = Refusal(writer.lock.prefix, sha256, job.level, times, is_announced)
     first = "" if is_again else "Run the task again. If the same content comes: "
     error.hint = first + _advice(sha256, is_announced=is_announced)
     error.details = {**_digest_of(sha256), **error.details}
@@ -199,79 +201,84 @@ def _digest_of(sha256: str) -> dict[str, str]:
     return {"algorithm": "sha256", "got": sha256}
 
 
-def _standing(job: Job, finding: Finding, target: Sink, stage: str) -> Standing:
-    name = finding.name or filenames.safe_name(target.claims.name, job.guid)
-    return Standing(name, stage, target.offset, target.claims.length)
+def _progress(job: Job, inspected: Inspection, writer: PartialWriter, stage: str) -> TransferProgress:
+    name = inspected.name or filenames.safe_name(writer.metadata.name, job.guid)
+    return TransferProgress(name, stage, writer.offset, writer.metadata.length)
 
 
-def _prove(job: Job, target: Sink) -> Proof:
+def _prove(job: Job, writer: PartialWriter) -> Proof:
     """Check what has come."""
-    partial = target.claim.partial
-    # What was put together without a validator may be of two files: only the checksums of its entries tell.
-    level = "full" if target.joined == writer.WEAK and target.shows_mixtures else job.level
-    with explaining(f"read {partial.path}"):
+    partial = writer.lock.partial
+    # What was put together without a validator may be of two files: only the checksums of its entries show it.
+    level = "full" if writer.splice_evidence == WEAK and writer.shows_mixtures else job.level
+    with translate_os_errors(f"read {partial.path}"):
         return verification.prove(
             partial.fd,
-            target.offset,
-            verification.Wanted(level, job.checksum, job.allow_unverified),
-            announced=target.claims.length,
-            digests=target.digests,
-            claimed=target.claims.digest,
-            format=target.format,
-            check_time=job.pace.check,
+            writer.offset,
+            level=level,
+            checksum=job.checksum,
+            allow_unverified=job.allow_unverified,
+            announced=writer.metadata.length,
+            digests=writer.digests,
+            claimed=writer.metadata.digest,
+            format=writer.format,
+            check_time=job.limits.check,
         )
 
 
-def _may_be_mixed(error: StorwareError, job: Job, target: Sink) -> bool:
+def _may_be_mixed(error: StorwareError, job: Job, writer: PartialWriter) -> bool:
     """Whether the content failed its proof for being put together, so that fetching it in one piece may help."""
     if error.code == "checksum_mismatch" or (error.code == "cannot_verify" and job.level != "full"):
-        return target.joined == writer.WEAK
-    return bool(target.joined) and error.code in ("corrupt", "digest_mismatch")
+        return writer.splice_evidence == WEAK
+    return bool(writer.splice_evidence) and error.code in ("corrupt", "digest_mismatch")
 
 
-def _publish(job: Job, finding: Finding, target: Sink, proof: Proof) -> File:
+def _publish(job: Job, inspected: Inspection, writer: PartialWriter, proof: Proof) -> File:
     """Give the file its name: the one that it has, or in a directory the first that is free when it gets it."""
-    partial, size = target.claim.partial, target.offset
-    sha256 = target.digests.hex("sha256") or ""
-    format = target.format.name if target.format else None
-    is_chosen = finding.name is None
-    wanted = finding.name or filenames.safe_name(target.claims.name, f"{job.guid.lower()}.{format or _UNKNOWN}")
+    partial, size = writer.lock.partial, writer.offset
+    sha256 = writer.digests.hex("sha256") or ""
+    format = writer.format
+    is_chosen = inspected.name is None
+    fallback = f"{job.guid.lower()}.{formats.extension_for(format)}"
+    wanted = inspected.name or filenames.safe_name(writer.metadata.name, fallback)
     for name in filenames.names_for(wanted, job.guid.lower()) if is_chosen else [wanted]:
-        is_new = is_chosen and not _is_left(job, finding.directory, name, size, sha256)
-        if is_new and not _is_free(finding.directory, name):
+        is_new = is_chosen and not _is_left(job, inspected.directory, name, size, sha256)
+        if is_new and not _is_free(inspected.directory, name):
             continue
-        finding.name = name
+        inspected.name = name
         note = Receipt(name, job.guid.lower(), size, sha256, proof.level)
-        with Partial.create(partial.directory, target.claim.name_of(lock.NOTE)) as note_partial:
+        with PartialFile.create(partial.directory, writer.lock.name_of(lock.NOTE)) as note_partial:
             note_partial.write_at(0, receipt.render(note, datetime.datetime.now(datetime.timezone.utc)))
-            target.claim.check()
+            writer.lock.check()
             try:
                 publish.publish(
-                    partial, note_partial, name, finding.directory, finding.old, job.attributes, is_new=is_new
+                    partial, note_partial, name, inspected.directory, inspected.old, job.attributes, is_new=is_new
                 )
-            except publish.NameTaken:
-                finding.name = None
+            except StorwareError as error:
+                if error.code != "name_conflict":
+                    raise
+                inspected.name = None
                 continue
-        _check_path(finding, partial)
-        with explaining(f"set the attributes of {finding.path}"):
-            set_flags(partial.fd, finding.path, job.attributes)  # an immutable file could not get its name
-        target.claim.refusal = None
-        return File(finding.path, size, sha256, proof.level, format, proof.padding)
+        _check_path(inspected, partial)
+        with translate_os_errors(f"set the attributes of {inspected.path}"):
+            set_flags(partial.fd, inspected.path, job.attributes)  # an immutable file could not get its name
+        writer.lock.refusal = None
+        return File(inspected.path, size, sha256, proof.level, format.name if format else None, proof.padding)
     raise StorwareError(
-        f"all names for the file are taken by others, such as {finding.directory.path_of(wanted)}",
+        f"all names for the file are taken by others, such as {inspected.directory.path_of(wanted)}",
         code="name_conflict",
         hint="Give a file as dest.",
     )
 
 
-def _check_path(finding: Finding, partial: Partial) -> None:
-    """The path must lead to the file: somebody may have exchanged the directory during the run."""
+def _check_path(inspected: Inspection, partial: PartialFile) -> None:
+    """The path must lead to the file: another process may have exchanged the directory during the run."""
     there = None
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        there = os.lstat(finding.path)
+        there = os.lstat(inspected.path)
     if there is None or not os.path.samestat(there, os.fstat(partial.fd)):
         raise StorwareError(
-            f"{finding.directory.path} is another directory now; the file is in the one that had this name before",
+            f"{inspected.directory.path} is another directory now; the file is in the one that had this name before",
             code="concurrent_change",
             retryable=True,
         )
@@ -290,24 +297,25 @@ def _is_left(job: Job, directory: Directory, name: str, size: int, sha256: str) 
         return False
     with contextlib.suppress(OSError), directory.reading(name) as fd:
         return (
-            publish.is_abandoned(fd, directory) and verification.digest_of_file(fd, "sha256", job.pace.check) == sha256
+            publish.is_abandoned(fd, directory)
+            and verification.digest_of_file(fd, "sha256", job.limits.check) == sha256
         )
     return False
 
 
-def _complete(error: StorwareError, job: Job, finding: Finding, kept: int) -> None:
+def _complete(error: StorwareError, job: Job, inspected: Inspection, kept: int) -> None:
     """Say what was tried, what is there now and what to do next."""
-    error.message = f"Cannot fetch the cloud download {job.guid} to {finding.path}: {error.message}"
-    error.hint = f"{_state(finding, kept)} {error.hint or 'Run the task again.'}"
-    error.details = {"path": finding.path, "bytes_kept": kept, **error.details}
+    error.message = f"Cannot fetch the cloud download {job.guid} to {inspected.path}: {error.message}"
+    error.hint = f"{_state(inspected, kept)} {error.hint or 'Run the task again.'}"
+    error.details = {"path": inspected.path, "bytes_kept": kept, **error.details}
 
 
-def _state(finding: Finding, kept: int) -> str:
-    now = finding.directory.stat(finding.name) if finding.name else None
-    is_old = now is not None and finding.old is not None and os.path.samestat(now, finding.old)
-    told = []
+def _state(inspected: Inspection, kept: int) -> str:
+    now = inspected.directory.stat(inspected.name) if inspected.name else None
+    is_old = now is not None and inspected.old is not None and os.path.samestat(now, inspected.old)
+    sentences = []
     if now is not None:
-        told.append("The file that was there is unchanged." if is_old else f"{finding.path} is a new file now.")
+        sentences.append("The file that was there is unchanged." if is_old else f"{inspected.path} is a new file now.")
     if kept:
-        told.append(f"{kept} bytes are kept; the next run goes on from there.")
-    return " ".join(told) or "Nothing was kept."
+        sentences.append(f"{kept} bytes are kept; the next run resumes from there.")
+    return " ".join(sentences) or "Nothing was kept."

@@ -1,9 +1,9 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is there, and what is to be done about it. No network, and nothing is written.
+"""Inspect the destination and decide. No network, and nothing is written.
 
-The decision itself is one pure function over facts; check mode is this file without ``engine``.
+The decision itself is one pure function over facts; check mode is this file without ``download.fetch``.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import stat
 import typing as t
 from dataclasses import dataclass, field
 
-from .._errors import OptionError
+from .._errors import OptionError, StorwareError
 from . import formats, verification
 from .http.body import Opener, Scrub
-from .limits import DeadlinePassed, Limits, Pace
+from .limits import LimitSettings, TransferLimits
 from .store import publish, receipt
 from .store.attributes import FileAttributes
-from .store.directory import Directory, explaining, kind_of, user_name
+from .store.directory import Directory, kind_of, translate_os_errors, user_name
 from .store.receipt import Receipt
 from .verification import Checksum
 
@@ -36,8 +36,8 @@ UNCHANGED: t.Final = "unchanged"
 KEPT: t.Final = "kept"
 
 # Stages.
-COMPARING: t.Final = "comparing what is there"
-READING: t.Final = "reading what an earlier run has brought"
+COMPARING: t.Final = "comparing the existing file"
+READING: t.Final = "reading the bytes of an earlier run"
 RECEIVING: t.Final = "receiving"
 VERIFYING: t.Final = "verifying"
 
@@ -49,10 +49,10 @@ _PSEUDO: t.Final = re.compile(r"/(proc|sys|dev(?!/shm/))/")  # /dev/shm is the o
 _CREATE: t.Final = "Create the directory first; this module does not."
 
 
-class Standing(t.NamedTuple):
-    """How far it is. name: of the file as far as it is known; stage: what is done; size: None while it is not known.
+class TransferProgress(t.NamedTuple):
+    """The progress of a transfer.
 
-    Sizes are bytes.
+    name: of the file as far as it is known. stage: what is done. offset, size: bytes; size None while it is not known.
     """
 
     name: str
@@ -63,14 +63,15 @@ class Standing(t.NamedTuple):
 
 @dataclass(frozen=True)
 class Job:
-    """One download and where it shall go.
+    """One download and its destination.
 
     dest: a file, or a directory that exists. identity: tells this download from any other (server and guid).
     openers: who can send the content, by label; tried in this order while the answer is no file.
     level: how much of the content is verified: full, structure or length. overwrite: never, different or always.
     attributes: those that the file gets. tmp_dest: where bytes lie until they are proved; the directory of dest if
     None. connections: ranges at a time. max_size: bytes that the file may have; None: as many as are announced.
-    scrub: takes secrets out of a text. tell: is given, now and then, a function that says how far it is.
+    scrub: takes secrets out of a text. report_progress: is called now and then
+    with a function that returns the progress.
     """
 
     guid: str
@@ -85,19 +86,19 @@ class Job:
     tmp_dest: str | None = None
     connections: int = 1
     max_size: int | None = None
-    limits: Limits = field(default_factory=Limits)
+    limit_settings: LimitSettings = field(default_factory=LimitSettings)
     scrub: Scrub = str
-    tell: t.Callable[[t.Callable[[], Standing]], None] = lambda _standing: None
+    report_progress: t.Callable[[t.Callable[[], TransferProgress]], None] = lambda _progress: None
 
     @functools.cached_property
-    def pace(self) -> Pace:
+    def limits(self) -> TransferLimits:
         """The one clock of the whole job, which starts when it is asked for first: by ``inspect``."""
-        return Pace(self.limits)
+        return TransferLimits(self.limit_settings)
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What is there. digest: reads the file and gives its digest in hex, by algorithm. is_trusted: whose it is."""
+class FileFacts:
+    """The existing file. digest: reads the file and gives its digest in hex, by algorithm. is_trusted: whose it is."""
 
     exists: bool
     size: int | None
@@ -118,8 +119,8 @@ class File:
     padding: int = 0
 
 
-class Finding:
-    """What ``inspect`` has found and decided; holds the directory open until ``close``.
+class Inspection:
+    """The result of ``inspect``: what was found and decided; holds the directory open until ``close``.
 
     name: of the file; None while only the directory is known. is_directory: whether dest is one. old: the file that is
     there.
@@ -133,7 +134,7 @@ class Finding:
         self.receipt: Receipt | None = None
         self.reason = MISSING
 
-    def __enter__(self) -> Finding:
+    def __enter__(self) -> Inspection:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -158,8 +159,8 @@ class Finding:
         return self.directory.path if self.name is None else self.directory.path_of(self.name)
 
 
-def decide(job: Job, facts: Facts) -> str:
-    """The reason to fetch, or not to. Pure but for ``facts.digest``, which is asked only where nothing else tells."""
+def decide(job: Job, facts: FileFacts) -> str:
+    """Return the reason to fetch, or not to. Pure but for ``facts.digest``, called only where nothing else decides."""
     if not facts.exists:
         return MISSING
     if job.overwrite != DIFFERENT:
@@ -177,39 +178,42 @@ def decide(job: Job, facts: Facts) -> str:
     return CHECKSUM
 
 
-def inspect(job: Job) -> Finding:
-    """Look at dest and decide. Sends nothing and writes nothing. The caller closes the finding.
+def inspect(job: Job) -> Inspection:
+    """Inspect dest and decide. Sends nothing and writes nothing. The caller closes the inspection.
 
     Raises OptionError for a dest that cannot work.
     """
-    finding = _locate(job)
+    inspected = _locate(job)
     try:
         if job.tmp_dest is not None:
-            open_tmp_dest(job.tmp_dest, finding.directory).close()
-        look(job, finding)
+            open_tmp_dest(job.tmp_dest, inspected.directory).close()
+        inspect_again(job, inspected)
     except BaseException:
-        finding.close()
+        inspected.close()
         raise
-    return finding
+    return inspected
 
 
-def look(job: Job, finding: Finding) -> None:
-    """Look at what is there and decide, for the first time or again."""
-    with explaining(f"read {finding.path}"):
-        if finding.is_directory:
-            finding.receipt = receipt.find(finding.directory, job.guid)
-            finding.name = finding.receipt.name if finding.receipt else None
-        if finding.name is not None:
-            _look_at(finding, finding.name)
-        name = finding.name or job.guid
-        job.tell(lambda: Standing(name, COMPARING, 0, finding.old.st_size if finding.old else None))
+def inspect_again(job: Job, inspected: Inspection) -> None:
+    """Inspect the existing file and decide, for the first time or again."""
+    with translate_os_errors(f"read {inspected.path}"):
+        if inspected.is_directory:
+            inspected.receipt = receipt.find(inspected.directory, job.guid)
+            inspected.name = inspected.receipt.name if inspected.receipt else None
+        if inspected.name is not None:
+            _inspect_file(inspected, inspected.name)
+        name = inspected.name or job.guid
+        job.report_progress(
+            lambda: TransferProgress(name, COMPARING, 0, inspected.old.st_size if inspected.old else None)
+        )
         try:
-            finding.reason = decide(job, _facts(finding, job.pace))
-        except DeadlinePassed as error:
-            error.message = f"Cannot compare {finding.path} with the cloud download {job.guid}: {error.message}"
+            inspected.reason = decide(job, _facts(inspected, job.limits))
+        except StorwareError as error:
+            if error.code == "timeout":
+                error.message = f"Cannot compare {inspected.path} with the cloud download {job.guid}: {error.message}"
             raise
-        if finding.needs_content and finding.name is not None:
-            publish.check_replaceable(finding.name, finding.directory)
+        if inspected.needs_content and inspected.name is not None:
+            publish.check_replaceable(inspected.name, inspected.directory)
 
 
 def open_tmp_dest(path: str, directory: Directory) -> Directory:
@@ -221,7 +225,7 @@ def open_tmp_dest(path: str, directory: Directory) -> Directory:
     except OSError as error:
         raise OptionError("tmp_dest", f"the directory {real} cannot be used: {error.strerror}") from error
     try:
-        with explaining(f"compare {real} with {directory.path}"):
+        with translate_os_errors(f"compare {real} with {directory.path}"):
             is_apart = os.fstat(place.fd).st_dev != os.fstat(directory.fd).st_dev
         if is_apart:
             raise OptionError(
@@ -245,22 +249,22 @@ def check_writable(directory: Directory, option: str) -> None:
         )
 
 
-def describe(job: Job, finding: Finding) -> File:
+def describe(job: Job, inspected: Inspection) -> File:
     """The file that stays as it is, after ``inspect`` has found nothing to fetch."""
-    known = finding.receipt if finding.reason == UNCHANGED else None
+    known = inspected.receipt if inspected.reason == UNCHANGED else None
     sha256, verified = (known.sha256, known.verified) if known else (None, "none")
-    if finding.reason == UNCHANGED and job.checksum:
+    if inspected.reason == UNCHANGED and job.checksum:
         verified = "digest"
         sha256 = job.checksum.digest if job.checksum.algorithm == "sha256" else None
     elif known and known.verified != "none" and job.level == "length":
         verified = "length"
-    with explaining(f"read {finding.path}"), finding.reading() as fd:
+    with translate_os_errors(f"read {inspected.path}"), inspected.reading() as fd:
         format = formats.name_of(os.pread(fd, formats.HEAD, 0))
         size = os.fstat(fd).st_size
-    return File(finding.path, size, sha256, verified, format)
+    return File(inspected.path, size, sha256, verified, format)
 
 
-def _locate(job: Job) -> Finding:
+def _locate(job: Job) -> Inspection:
     """Which directory and, for a dest that is a file, which name."""
     if not job.dest:
         raise OptionError("dest", "must not be empty")
@@ -274,7 +278,7 @@ def _locate(job: Job) -> Finding:
         directory = Directory(parent, job.attributes.owner)
     except OSError as error:
         raise OptionError("dest", f"the directory {parent} cannot be used: {error.strerror}") from error
-    return Finding(directory, None if is_directory else os.path.basename(path))
+    return Inspection(directory, None if is_directory else os.path.basename(path))
 
 
 def _check_file(path: str, dest: str) -> None:
@@ -299,23 +303,25 @@ def _check_parent(parent: str, option: str) -> None:
         raise OptionError(option, f"{parent} is a directory of the kernel, not for files")
 
 
-def _look_at(finding: Finding, name: str) -> None:
-    finding.old = finding.directory.stat(name)
-    if finding.old and not stat.S_ISREG(finding.old.st_mode):
-        raise OptionError("dest", f"{finding.path} is {kind_of(finding.old.st_mode)}; it must be a regular file")
-    beside = finding.directory.stat(receipt.receipt_name(name))
+def _inspect_file(inspected: Inspection, name: str) -> None:
+    inspected.old = inspected.directory.stat(name)
+    if inspected.old and not stat.S_ISREG(inspected.old.st_mode):
+        raise OptionError("dest", f"{inspected.path} is {kind_of(inspected.old.st_mode)}; it must be a regular file")
+    beside = inspected.directory.stat(receipt.receipt_name(name))
     if beside and stat.S_ISDIR(beside.st_mode):
-        raise OptionError("dest", f"{finding.directory.path_of(receipt.receipt_name(name))} is a directory in the way")
-    finding.receipt = receipt.read(finding.directory, name)
+        raise OptionError(
+            "dest", f"{inspected.directory.path_of(receipt.receipt_name(name))} is a directory in the way"
+        )
+    inspected.receipt = receipt.read(inspected.directory, name)
 
 
-def _facts(finding: Finding, pace: Pace) -> Facts:
-    old = finding.old
+def _facts(inspected: Inspection, limits: TransferLimits) -> FileFacts:
+    old = inspected.old
 
     def digest(algorithm: str) -> str | None:
-        with finding.reading() as fd:
+        with inspected.reading() as fd:
             is_old = old is not None and os.path.samestat(os.fstat(fd), old)  # it may have been exchanged just now
-            return verification.digest_of_file(fd, algorithm, pace.check) if is_old else None
+            return verification.digest_of_file(fd, algorithm, limits.check) if is_old else None
 
-    is_trusted = old is None or finding.directory.trusts(old.st_uid)
-    return Facts(old is not None, old.st_size if old else None, finding.receipt, digest, is_trusted)
+    is_trusted = old is None or inspected.directory.trusts(old.st_uid)
+    return FileFacts(old is not None, old.st_size if old else None, inspected.receipt, digest, is_trusted)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All bytes of one download into the sink, however often the server or the network breaks off."""
+"""Receive all bytes of one download, however often the server or the network breaks off."""
 
 from __future__ import annotations
 
@@ -13,24 +13,23 @@ from . import formats, verification
 from .http import metadata as fields
 from .http.body import (
     REQUEST_HEADERS,
-    NotAFile,
+    BodyReader,
     Opener,
     Response,
-    Source,
+    UnexpectedContent,
     check_coding,
     check_content,
     check_framing,
-    judge,
+    parse_response,
 )
-from .http.metadata import Claims
+from .http.metadata import ContentMetadata
 from .http.ranges import BLOCK, BUFFER, Ranges
-from .http.resume import NotTheRest, Rest, check_beginning, check_overlap, judge_rest
+from .http.resume import RangeMismatch, RangeRequest, check_beginning, check_overlap, parse_range_response
 from .inspection import Job
-from .limits import Pace, TooSlow, TransferInterrupted, Tries
+from .limits import RetryBudget, TransferInterrupted, TransferLimits
 from .store import filenames
 from .store.part_file import check_space
-from .store.pump import Pump
-from .store.writer import Sink
+from .store.writer import PartialWriter
 
 MAX_RESTARTS: t.Final = 2  # in one run
 
@@ -39,20 +38,19 @@ _GONE: t.Final = (404, 410)
 
 
 class Transfer:
-    """Asks for the content of a job until the sink has all of it.
+    """Requests the content of a job until the writer has all of it.
 
     name: that the file will have, None while only the server knows it. received: bytes that came, again or not.
     """
 
-    def __init__(self, job: Job, name: str | None, sink: Sink, pace: Pace) -> None:
+    def __init__(self, job: Job, name: str | None, writer: PartialWriter, limits: TransferLimits) -> None:
         self.received = 0
         self._job = job
         self._name = name
-        self._sink = sink
-        self._pace = pace
-        self._tries = Tries(pace)
-        self._pump = Pump(sink)
-        # Made once for all tries, as those of the pump.
+        self._writer = writer
+        self._limits = limits
+        self._tries = RetryBudget(limits)
+        # Allocated once for all tries, as those of the writer.
         self._buffers = [
             memoryview(bytearray(BUFFER)) for _number in range(job.connections if job.connections > 1 else 0)
         ]
@@ -60,24 +58,24 @@ class Transfer:
         self._is_anew = False  # what is there does not count: the next request is for the whole
 
     def receive(self) -> None:
-        """Fetch what is missing. Raises StorwareError; what has come until then is in the sink."""
-        while self._is_anew or not self._sink.is_complete:
-            reached = self._sink.offset
+        """Fetch the missing bytes. Raises StorwareError; the bytes that came until then are written."""
+        while self._is_anew or not self._writer.is_complete:
+            reached = self._writer.offset
             try:
                 self._ask()
-                if self._sink.claims.length is None:
+                if self._writer.metadata.length is None:
                     return  # the answer came to its end in order, which is all there is to know
-                progress = self._sink.offset > reached
-                if not self._sink.is_complete and not progress:
+                progress = self._writer.offset > reached
+                if not self._writer.is_complete and not progress:
                     raise TransferInterrupted("the server sends no more bytes", retryable=True)
-            except NotTheRest as error:
+            except RangeMismatch as error:
                 self.start_over(error)
             except StorwareError as error:
-                if error.code == "disk_full" and self._sink.claims.length is None:
-                    self._sink.spoil()  # it may have no end, and what is kept would keep the disk full
+                if error.code == "disk_full" and self._writer.metadata.length is None:
+                    self._writer.discard()  # it may have no end, and what is kept would keep the disk full
                 if not self._may_help_again(error):
                     raise
-                self._wait(error, progress=self._is_progress(error, self._sink.offset - reached))
+                self._wait(error, progress=self._is_progress(error, self._writer.offset - reached))
 
     def start_over(self, error: StorwareError) -> None:
         """Let the next request be for the whole. Raises the error when that was done often enough."""
@@ -89,28 +87,28 @@ class Transfer:
     def _may_help_again(self, error: StorwareError) -> bool:
         if isinstance(error, Interrupted):
             return False
-        # The first request was repeated by whoever sent it, as far as that helps. Once the server has shown a file, an
+        # The first request was repeated by its sender, as far as that helps. Once the server has shown a file, an
         # answer that is none is a fault that may pass.
         return isinstance(error, TransferInterrupted) or (
-            bool(self._sink.source) and (error.retryable or isinstance(error, NotAFile))
+            bool(self._writer.source) and (error.retryable or isinstance(error, UnexpectedContent))
         )
 
     def _is_progress(self, error: StorwareError, gained: int) -> bool:
-        """A server that drips brings some bytes each time, and would never be given up."""
-        limits = self._pace.limits
-        return gained > (limits.min_rate * limits.rate_window if isinstance(error, TooSlow) else 0)
+        """Whether enough bytes came: a server that drips sends some each time, and would be tried for ever."""
+        settings = self._limits.settings
+        return gained > (settings.min_rate * settings.rate_window if error.code == "below_min_rate" else 0)
 
     def _wait(self, error: StorwareError, *, progress: bool) -> None:
         try:
             self._tries.failed(error, progress=progress)
-        except NotAFile as final:
+        except UnexpectedContent as final:
             if not self._is_anew:
                 # What lies between may refuse every Range: only a request without one shows what is the matter.
                 self.start_over(final)
                 return
             if final.status not in _GONE:
                 raise
-            self._sink.spoil()
+            self._writer.discard()
             raise StorwareError(
                 f"the server has the download no more ({final.message})",
                 code="deleted_on_server",
@@ -118,15 +116,15 @@ class Transfer:
             ) from final
 
     def _ask(self) -> None:
-        """One request, and what it brings."""
-        sink = self._sink
-        if sink.offset and not self._is_anew:
-            if not sink.can_be_continued:
-                raise NotTheRest(
+        """Send one request and receive its response."""
+        writer = self._writer
+        if writer.offset and not self._is_anew:
+            if not writer.can_be_continued:
+                raise RangeMismatch(
                     "the transfer broke off, and nothing would prove that the rest belongs to what is there",
                     hint="A checksum would prove it; with allow_unverified it is taken for granted.",
                 )
-            self._continue(self._opener(sink.source))
+            self._continue(self._opener(writer.source))
         else:
             self._begin()
 
@@ -138,16 +136,16 @@ class Transfer:
     # --- the whole ---
 
     def _begin(self) -> None:
-        """The first answer that is a file. Raises NotAFile with what each of them was."""
-        answers: dict[str, NotAFile] = {}
+        """Receive the first response that is a file. Raises UnexpectedContent with a reason for each."""
+        answers: dict[str, UnexpectedContent] = {}
         for label, opener in self._job.openers:
             try:
                 self._begin_from(label, opener)
-            except NotAFile as error:
+            except UnexpectedContent as error:
                 answers[label] = error
             else:
                 return
-        raise NotAFile(
+        raise UnexpectedContent(
             "; ".join(f"{label} {error.message}" for label, error in answers.items()),
             hint="See whether storware.backup.cloud_download_info lists the download with finished_mount=true.",
             details={"answers": {label: error.message for label, error in answers.items()}},
@@ -156,129 +154,131 @@ class Transfer:
 
     def _begin_from(self, label: str, opener: Opener) -> None:
         # A server whose parts did not fit is asked without a Range.
-        if self._job.connections > 1 and not self._restarts and (claims := self._probed(opener)):
-            self._accept(label, claims)
+        if self._job.connections > 1 and not self._restarts and (metadata := self._try_probe(opener)):
+            self._accept(label, metadata)
             self._fetch_ranges(opener)
             return
         with self._response(opener) as response:
             job = self._job
-            # Whoever knows the digest, such as a receipt, knows that the file is empty.
+            # A known digest, such as that of a receipt, says that the file is empty.
             may_be_empty = job.allow_unverified or job.checksum is not None
-            source, claims = judge(response, self._pace, job.scrub, may_be_empty=may_be_empty)
-            self._check_format(source.head, claims)
-            self._check_provable(source.head, claims)
-            self._accept(label, claims)
+            source, metadata = parse_response(response, self._limits, job.scrub, may_be_empty=may_be_empty)
+            self._check_format(source.head, metadata)
+            self._check_provable(source.head, metadata)
+            self._accept(label, metadata)
             self._receive_from(source)
 
-    def _probed(self, opener: Opener) -> Claims | None:
-        """What the server says of a file that it sends in parts; None if it does not, or nothing is won by it.
+    def _try_probe(self, opener: Opener) -> ContentMetadata | None:
+        """Return the metadata of a file that the server sends in parts; None if it does not, or nothing is gained.
 
-        What it refuses is asked for without a Range, and told then.
+        A request that it refuses is sent again without a Range, and its error is raised then.
         """
-        with contextlib.suppress(NotAFile):
+        with contextlib.suppress(UnexpectedContent):
             return self._probe(opener)
         return None
 
-    def _probe(self, opener: Opener) -> Claims | None:
-        """The same. Raises NotAFile."""
-        nothing = Claims(None, None, None, None)
-        probe = Rest(0, nothing, _PROBE)
+    def _probe(self, opener: Opener) -> ContentMetadata | None:
+        """Request the first bytes. Raises UnexpectedContent."""
+        nothing = ContentMetadata(None, None, None, None)
+        probe = RangeRequest(0, nothing, _PROBE)
         with self._response_to(opener, probe) as response:
             found = fields.content_range(response.headers)
             if response.status_code != 206 or not found or found.start != 0 or found.total is None:
                 return None
-            claims = fields.claims_of_range(response.headers, found.total)
-            if found.total <= BLOCK or not (claims.validator or "").startswith('"'):
+            metadata = fields.parse_range_metadata(response.headers, found.total)
+            if found.total <= BLOCK or not (metadata.validator or "").startswith('"'):
                 return None
             check_coding(response, self._job.scrub)
             check_framing(response, self._job.scrub)
-            source = Source(response, found.end + 1, self._pace)
+            source = BodyReader(response, found.end + 1, self._limits)
             check_content(response, source, self._job.scrub)
-            self._check_format(source.head, claims)
-        return claims
+            self._check_format(source.head, metadata)
+        return metadata
 
-    def _check_format(self, head: bytes, claims: Claims) -> None:
+    def _check_format(self, head: bytes, metadata: ContentMetadata) -> None:
         """A file whose name promises a known format must start like one, but for one that is empty and says so."""
-        name = self._name or filenames.safe_name(claims.name, "")
+        name = self._name or filenames.safe_name(metadata.name, "")
         promised = filenames.extension_of(name)
-        if head and promised in formats.NAMES and formats.name_of(head) != promised:
+        if head and formats.contradicts(promised, head):
             start = head[:8]
-            raise NotAFile(f"sent something that is no {promised.upper()} file as {name} (it starts with {start!r})")
+            raise UnexpectedContent(
+                f"sent something that is no {promised.upper()} file as {name} (it starts with {start!r})"
+            )
 
-    def _check_provable(self, head: bytes, claims: Claims) -> None:
-        """What nothing could prove in the end is not fetched in the first place."""
+    def _check_provable(self, head: bytes, metadata: ContentMetadata) -> None:
+        """Raise StorwareError (``unverified``) for content that nothing could prove in the end."""
         job = self._job
-        is_provable = job.checksum or claims.digest or claims.length is not None or formats.detect(head)
+        is_provable = job.checksum or metadata.digest or metadata.length is not None or formats.detect(head)
         if not is_provable and not job.allow_unverified:
             raise verification.unverified()
 
-    def _accept(self, label: str, claims: Claims) -> None:
-        self._sink.check_size(claims.length)
-        if claims.length is not None:
-            check_space(self._sink.claim.partial.directory, claims.length - self._sink.claim.partial.size)
-        self._sink.begin(label, claims)
+    def _accept(self, label: str, metadata: ContentMetadata) -> None:
+        self._writer.check_size(metadata.length)
+        if metadata.length is not None:
+            check_space(self._writer.lock.partial.directory, metadata.length - self._writer.lock.partial.size)
+        self._writer.begin(label, metadata)
         self._is_anew = False
 
     # --- the rest ---
 
     def _continue(self, opener: Opener) -> None:
-        sink = self._sink
-        sink.check_size(sink.claims.length)
-        if sink.claims.length is not None:
-            check_space(sink.claim.partial.directory, sink.claims.length - sink.claim.partial.size)
-        rest = Rest(sink.offset, sink.claims)
-        if self._job.connections > 1 and sink.claims.length is not None and _has_tag(sink.claims):
+        writer = self._writer
+        writer.check_size(writer.metadata.length)
+        if writer.metadata.length is not None:
+            check_space(writer.lock.partial.directory, writer.metadata.length - writer.lock.partial.size)
+        rest = RangeRequest(writer.offset, writer.metadata)
+        if self._job.connections > 1 and writer.metadata.length is not None and _has_tag(writer.metadata):
             # The bytes that are there must still be the server's; the rest is asked for in blocks.
-            rest = Rest(sink.offset, sink.claims, sink.offset)
+            rest = RangeRequest(writer.offset, writer.metadata, writer.offset)
         with self._response_to(opener, rest) as response:
-            answer = judge_rest(response, rest, self._pace, self._job.scrub)
+            answer = parse_range_response(response, rest, self._limits, self._job.scrub)
             if answer.source is None:
-                sink.claims = answer.claims
+                writer.metadata = answer.metadata
                 return
             if answer.is_whole:
-                check_beginning(answer.source, sink.claim.partial.read_at(0, min(sink.offset, _PROBE)))
-                self._restart_with(answer.source, answer.claims)
+                check_beginning(answer.source, writer.lock.partial.read_at(0, min(writer.offset, _PROBE)))
+                self._restart_with(answer.source, answer.metadata)
                 return
-            check_overlap(answer.source, sink.claim.partial.read_at(rest.start, rest.offset - rest.start))
+            check_overlap(answer.source, writer.lock.partial.read_at(rest.start, rest.offset - rest.start))
             self.received += rest.offset - rest.start
-            sink.join(answer.claims)
+            writer.splice(answer.metadata)
             if rest.end is None:
                 self._receive_from(answer.source)
         if rest.end is not None:
             self._fetch_ranges(opener)
 
-    def _restart_with(self, source: Source, claims: Claims) -> None:
+    def _restart_with(self, source: BodyReader, metadata: ContentMetadata) -> None:
         """The server sends the whole instead of the rest: it is taken as it comes."""
-        self.start_over(NotTheRest("the server sent the whole file from its beginning too often"))
-        self._check_format(source.head, claims)
-        self._check_provable(source.head, claims)
-        self._accept(self._sink.source, claims)
+        self.start_over(RangeMismatch("the server sent the whole file from its beginning too often"))
+        self._check_format(source.head, metadata)
+        self._check_provable(source.head, metadata)
+        self._accept(self._writer.source, metadata)
         self._receive_from(source)
 
     # --- bytes ---
 
     def _fetch_ranges(self, opener: Opener) -> None:
-        before = self._sink.offset
+        before = self._writer.offset
         try:
-            Ranges(opener, self._sink, self._pace, self._buffers, self._job.scrub).run()
+            Ranges(opener, self._writer, self._limits, self._buffers, self._job.scrub).run()
         finally:
-            self.received += self._sink.offset - before
+            self.received += self._writer.offset - before
 
-    def _receive_from(self, source: Source) -> None:
-        before = self._sink.offset
+    def _receive_from(self, source: BodyReader) -> None:
+        before = self._writer.offset
         try:
-            self._pump.run(source)
+            self._writer.receive(source)
         finally:
-            self.received += self._sink.offset - before
+            self.received += self._writer.offset - before
 
     def _response(self, opener: Opener) -> t.ContextManager[Response]:
-        self._pace.check()
-        return contextlib.closing(opener(REQUEST_HEADERS, self._pace.deadline))
+        self._limits.check()
+        return contextlib.closing(opener(REQUEST_HEADERS, self._limits.deadline))
 
-    def _response_to(self, opener: Opener, rest: Rest) -> t.ContextManager[Response]:
-        self._pace.check()
-        return contextlib.closing(rest.ask(opener, self._pace.deadline))
+    def _response_to(self, opener: Opener, rest: RangeRequest) -> t.ContextManager[Response]:
+        self._limits.check()
+        return contextlib.closing(rest.ask(opener, self._limits.deadline))
 
 
-def _has_tag(claims: Claims) -> bool:
-    return claims.validator is not None and claims.validator.startswith('"')
+def _has_tag(metadata: ContentMetadata) -> bool:
+    return metadata.validator is not None and metadata.validator.startswith('"')

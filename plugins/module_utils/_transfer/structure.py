@@ -16,13 +16,9 @@ def no_limit() -> None:
     """For work that may take any time."""
 
 
-class Damaged(StorwareError):
-    """The content is not what its own structure says; why is a sentence about the file."""
-
-    code = "corrupt"
-
-    def __init__(self, why: str) -> None:
-        super().__init__(f"the content is damaged: {why}")
+def corrupt(why: str) -> StorwareError:
+    """The error for content that contradicts its own structure; why is a sentence about the file."""
+    return StorwareError(f"the content is damaged: {why}", code="corrupt")
 
 
 class Proof(t.NamedTuple):

@@ -25,16 +25,6 @@ LEVELS: t.Final = ("none", "length", "structure", "full", "digest")  # from the 
 _BLOCK: t.Final = 1024 * 1024
 
 
-class Hash(t.Protocol):
-    """What hashlib makes."""
-
-    def update(self, data: bytes | memoryview) -> None:
-        """More bytes."""
-
-    def hexdigest(self) -> str:
-        """The digest of all bytes so far."""
-
-
 _SIZES: t.Final = {"md5": 32, "sha1": 40, "sha224": 56, "sha256": 64, "sha384": 96, "sha512": 128}  # hex digits
 
 
@@ -72,17 +62,18 @@ class Digests:
 
     def __init__(self, algorithms: t.Iterable[str] = ()) -> None:
         hashers = {algorithm: _hasher(algorithm) for algorithm in ("sha256", *algorithms)}
-        self._hashers: dict[str, Hash] = {name: hasher for name, hasher in hashers.items() if hasher is not None}
+        self._hashers = {name: hasher for name, hasher in hashers.items() if hasher is not None}
 
     def update(self, data: bytes | memoryview) -> None:
-        """More bytes."""
+        """Hash the next bytes."""
         for hasher in self._hashers.values():
             hasher.update(data)
 
     def hex(self, algorithm: str) -> str | None:
         """The digest so far, in lower case; None for an algorithm that this host lacks."""
         hasher = self._hashers.get(algorithm)
-        return None if hasher is None else hasher.hexdigest()
+        digest: str | None = hasher and hasher.hexdigest()
+        return digest
 
 
 def digest_of_file(fd: int, algorithm: str, check_time: CheckTime = no_limit) -> str | None:
@@ -93,10 +84,10 @@ def digest_of_file(fd: int, algorithm: str, check_time: CheckTime = no_limit) ->
 
 
 def digest_blocks(fd: int, size: int | None, digests: Digests, check_time: CheckTime = no_limit) -> int:
-    """Hash so many bytes from the start (None: all); returns how many there were."""
+    """Hash size bytes from the start (None: all); return how many there were."""
     offset = 0
     while size is None or offset < size:
-        check_time()  # a sparse file of any size costs whoever made it nothing
+        check_time()  # a sparse file of any size costs nothing to make
         block = os.pread(fd, _BLOCK if size is None else min(_BLOCK, size - offset), offset)
         if not block:
             break
@@ -105,7 +96,8 @@ def digest_blocks(fd: int, size: int | None, digests: Digests, check_time: Check
     return offset
 
 
-def _hasher(algorithm: str) -> Hash | None:
+def _hasher(algorithm: str) -> t.Any:
+    """What hashlib makes; None for an algorithm that this host lacks."""
     try:
         # Not for security: a host in FIPS mode may still offer MD5 against transfer errors.
         return hashlib.new(algorithm, usedforsecurity=False)
@@ -113,20 +105,13 @@ def _hasher(algorithm: str) -> Hash | None:
         return None
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """How much proof is asked for. level: full, structure or length."""
-
-    level: str
-    checksum: Checksum | None
-    allow_unverified: bool
-
-
 def prove(
     fd: int,
     size: int,
-    wanted: Wanted,
     *,
+    level: str,
+    checksum: Checksum | None,
+    allow_unverified: bool,
     announced: int | None,
     digests: Digests,
     claimed: Checksum | None,
@@ -135,24 +120,25 @@ def prove(
 ) -> Proof:
     """Check the file with everything there is to check it by; returns the level that was reached, and what was found.
 
-    announced: the length the server gave, equal to size by now. claimed: the digest the server gave.
+    level: how much is asked for (full, structure or length). announced: the length the server gave, equal
+    to size by now. claimed: the digest the server gave.
     Raises StorwareError: ``checksum_mismatch``, ``digest_mismatch``, ``corrupt``, ``cannot_verify``, ``unverified``.
     """
-    if wanted.checksum:
-        _compare(wanted.checksum, digests, "checksum_mismatch", "the option checksum asks for")
+    if checksum:
+        _compare(checksum, digests, "checksum_mismatch", "the option checksum asks for")
         return Proof("digest")  # these are the bytes the user wants, whatever they hold
     has_digest = claimed is not None and digests.hex(claimed.algorithm) is not None
     if claimed and has_digest:
         _compare(claimed, digests, "digest_mismatch", "the server announced")
-    if not size and wanted.allow_unverified:
+    if not size and allow_unverified:
         return Proof("none")  # a server whose file is not ready sends nothing, with the length and digest of nothing
     reached = Proof("none" if announced is None else "length")
     # With no length to compare, the structure is the only proof there is, also when less was asked for.
-    if format and (wanted.level != "length" or announced is None):
-        reached = format.check(fd, size, wanted.level == "full", check_time)
+    if format and (level != "length" or announced is None):
+        reached = format.check(fd, size, level == "full", check_time)
     if has_digest:
         return reached._replace(level="digest")
-    if reached.level == "none" and not wanted.allow_unverified:
+    if reached.level == "none" and not allow_unverified:
         raise unverified()
     return reached
 
@@ -160,7 +146,7 @@ def prove(
 def unverified() -> StorwareError:
     """The error for content that nothing can prove."""
     return StorwareError(
-        "nothing can prove that the bytes which come are the whole file: "
+        "nothing can prove that the received bytes are the whole file: "
         "the server announces no length and no digest, and the format is not known",
         code="unverified",
         hint="Give a checksum, or set allow_unverified to true.",

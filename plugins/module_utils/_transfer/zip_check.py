@@ -20,11 +20,10 @@ from dataclasses import dataclass
 
 from .._errors import StorwareError
 from .blocks import BlockReader
-from .structure import CheckTime, Damaged, Proof
+from .structure import CheckTime, Proof, corrupt
 
 # What a split archive begins with, and also one that was to be split and fitted into a single volume (8.5.4, 8.5.5).
-_MARKERS: t.Final = (b"PK\7\x08", b"PK00")
-STARTS: t.Final = tuple(marker + start for marker in (b"", *_MARKERS) for start in (b"PK\3\4", b"PK\5\6"))
+MARKERS: t.Final = (b"PK\7\x08", b"PK00")
 
 _MAX16: t.Final = 0xFFFF  # in a field: the value is in the ZIP64 record
 _MAX32: t.Final = 0xFFFFFFFF
@@ -61,7 +60,7 @@ class _Entry:
     @property
     def shown(self) -> str:
         """The name for messages."""
-        return _shown(self.name)
+        return _show(self.name)
 
 
 @dataclass(frozen=True)
@@ -77,8 +76,8 @@ class _Directory:
 def check(fd: int, size: int, contents: bool, check_time: CheckTime) -> Proof:
     """Check the structure and, if contents is set, the CRC of every entry.
 
-    Raises Damaged, or StorwareError (``cannot_verify``) for contents that cannot be checked: encrypted, or packed with
-    a method that is not known here.
+    Raises StorwareError: ``corrupt``, or ``cannot_verify`` for contents that cannot be checked: encrypted, or
+    packed with a method that is not known here.
     """
     file = BlockReader(fd, size, _BLOCK)
     directory = _find_directory(file)
@@ -96,21 +95,21 @@ def check(fd: int, size: int, contents: bool, check_time: CheckTime) -> Proof:
         padding += _check_gap(headers, entry, start + entry.packed, end, check_time)
         if contents:
             _check_content(file, entry, start, check_time)
-    if first and not (first == 4 and file.read(0, first) in _MARKERS):
+    if first and not (first == 4 and file.read(0, first) in MARKERS):
         raise _stray_bytes()
     return Proof("full" if contents else "structure", padding)
 
 
-def _shown(name: bytes) -> str:
+def _show(name: bytes) -> str:
     return ascii(name[:80].decode("utf-8", "replace"))
 
 
-def _part() -> Damaged:
-    return Damaged("it is one part of a split archive")
+def _part() -> StorwareError:
+    return corrupt("it is one part of a split archive")
 
 
-def _stray_bytes() -> Damaged:
-    return Damaged("it has bytes that belong to no entry")
+def _stray_bytes() -> StorwareError:
+    return corrupt("it has bytes that belong to no entry")
 
 
 def _find_directory(file: BlockReader) -> _Directory:
@@ -126,7 +125,7 @@ def _find_directory(file: BlockReader) -> _Directory:
         return _find_directory64(file, locator, classic)
     if disk or first_disk or here != entries:
         raise _part()
-    return _checked(classic, position)
+    return _check_end(classic, position)
 
 
 def _find_end(file: BlockReader) -> tuple[int, tuple[t.Any, ...], int]:
@@ -151,7 +150,7 @@ def _find_end(file: BlockReader) -> tuple[int, tuple[t.Any, ...], int]:
                 found = found or (tail_start + position, fields, padding)
         position = tail.rfind(b"PK\5\6", 0, position)
     if found is None:
-        raise Damaged(f"it is a ZIP archive {what}")
+        raise corrupt(f"it is a ZIP archive {what}")
     return found
 
 
@@ -160,18 +159,18 @@ def _find_directory64(file: BlockReader, locator: int, classic: _Directory) -> _
     fields = _END64.unpack(file.read(position, _END64.size))
     signature, length, _by, _needs, this_disk, first_disk, here, entries, size, offset = fields
     if signature != b"PK\6\6" or position + 12 + length != locator:
-        raise Damaged("its ZIP64 end record is not where it should be")
+        raise corrupt("its ZIP64 end record is not where it should be")
     if disk or this_disk or first_disk or disks > 1 or here != entries:
         raise _part()
     pairs = ((classic.entries, entries, _MAX16), (classic.size, size, _MAX32), (classic.offset, offset, _MAX32))
     if any(small not in (large, maximum) for small, large, maximum in pairs):
-        raise Damaged("its two end records contradict each other")
-    return _checked(_Directory(offset, size, entries, classic.padding), position)
+        raise corrupt("its two end records contradict each other")
+    return _check_end(_Directory(offset, size, entries, classic.padding), position)
 
 
-def _checked(directory: _Directory, end: int) -> _Directory:
+def _check_end(directory: _Directory, end: int) -> _Directory:
     if directory.offset + directory.size != end:
-        raise Damaged("its directory is not where its end record says; bytes are missing or were added")
+        raise corrupt("its directory is not where its end record says; bytes are missing or were added")
     return directory
 
 
@@ -179,23 +178,23 @@ def _entries(file: BlockReader, directory: _Directory) -> t.Iterator[_Entry]:
     position, end = directory.offset, directory.offset + directory.size
     for _number in range(directory.entries):
         if position + _CENTRAL.size > end:
-            raise Damaged(f"its directory has fewer entries than the {directory.entries} announced")
+            raise corrupt(f"its directory has fewer entries than the {directory.entries} announced")
         fields = _CENTRAL.unpack(file.read(position, _CENTRAL.size))
         (signature, _by, needs, flags, method, _time, _date, crc, packed, unpacked) = fields[:10]
         (name_length, extra_length, comment_length, disk, _internal, _external, offset) = fields[10:]
         if signature != b"PK\1\2":
-            raise Damaged("its directory is damaged")
+            raise corrupt("its directory is damaged")
         if disk not in (0, _MAX16):
             raise _part()
         name = file.read(position + _CENTRAL.size, name_length)
         extra = file.read(position + _CENTRAL.size + name_length, extra_length)
         unpacked, packed, offset = _large(_zip64_field(extra), (unpacked, packed, offset))
         if needs & 0xFF > _NEWEST:
-            raise Damaged(f"its directory says that {_shown(name)} needs a version of the format that there is not")
+            raise corrupt(f"its directory says that {_show(name)} needs a version of the format that there is not")
         yield _Entry(name, flags, method, crc, packed, unpacked, offset)
         position += _CENTRAL.size + name_length + extra_length + comment_length
     if position != end:
-        raise Damaged("its directory is longer than its entries")
+        raise corrupt("its directory is longer than its entries")
 
 
 def _large(field: bytes, values: tuple[int, ...]) -> tuple[int, ...]:
@@ -207,19 +206,19 @@ def _large(field: bytes, values: tuple[int, ...]) -> tuple[int, ...]:
     if not field:
         return values
     if len(field) < 8 * missing:
-        raise Damaged("its ZIP64 fields are incomplete")
+        raise corrupt("its ZIP64 fields are incomplete")
     large = iter(struct.unpack_from(f"<{missing}Q", field))
     return tuple(next(large) if value == _MAX32 else value for value in values)
 
 
 def _zip64_field(extra: bytes) -> bytes:
-    """The content of the ZIP64 field among the extra fields; empty if there is none. Raises Damaged."""
+    """Return the content of the ZIP64 field among the extra fields; empty if there is none."""
     position, found = 0, b""
     while position + 4 <= len(extra):
         kind, length = struct.unpack_from("<2H", extra, position)
         position += 4 + length
         if position > len(extra):
-            raise Damaged("its extra fields are damaged")
+            raise corrupt("its extra fields are damaged")
         if kind == 1 and not found:
             found = extra[position - length : position]
     return found
@@ -234,10 +233,10 @@ def _check_local_header(file: BlockReader, entry: _Entry, end: int, contents: bo
     fields = _LOCAL.unpack(file.read(entry.offset, _LOCAL.size))
     (signature, _needs, flags, method, _time, _date, crc, packed, unpacked, name_length, extra_length) = fields
     if signature != b"PK\3\4":
-        raise Damaged(f"the header of its entry {entry.shown} is not where the directory says")
+        raise corrupt(f"the header of its entry {entry.shown} is not where the directory says")
     start: int = entry.offset + _LOCAL.size + name_length + extra_length
     if start + entry.packed > end:
-        raise Damaged(f"its entry {entry.shown} overlaps with another one or with the directory")
+        raise corrupt(f"its entry {entry.shown} overlaps with another one or with the directory")
     name = file.read(entry.offset + _LOCAL.size, name_length)
     extra = file.read(entry.offset + _LOCAL.size + name_length, extra_length)
     compared = _DECIDING | (_UTF8 if contents and not name.isascii() else 0)
@@ -247,7 +246,7 @@ def _check_local_header(file: BlockReader, entry: _Entry, end: int, contents: bo
             unpacked, packed = _large(_zip64_field(extra), (unpacked, packed))
         same = (crc, packed, unpacked) == (entry.crc, entry.packed, entry.unpacked)
     if not same:
-        raise Damaged(f"the header of its entry {entry.shown} contradicts the directory")
+        raise corrupt(f"the header of its entry {entry.shown} contradicts the directory")
     return start
 
 
@@ -275,7 +274,7 @@ def _descriptor_length(entry: _Entry, data: bytes, gap: int) -> int:
 def _starts(entries: t.Callable[[], t.Iterator[_Entry]]) -> array[int] | None:
     """Where the entries begin, sorted; None for a directory in that order, as writers leave it.
 
-    entries: reads the directory from its beginning. Raises Damaged, and StorwareError (``cannot_verify``) where
+    entries: reads the directory from its beginning. Raises StorwareError: ``corrupt``, and ``cannot_verify`` where
     sorting would take too much memory.
     """
     last = -1
@@ -323,9 +322,9 @@ def _check_content(file: BlockReader, entry: _Entry, start: int, check_time: Che
             if size > entry.unpacked:
                 break
     except zlib.error:
-        raise Damaged(f"its entry {entry.shown} cannot be unpacked") from None
+        raise corrupt(f"its entry {entry.shown} cannot be unpacked") from None
     if (crc, size) != (entry.crc, entry.unpacked):
-        raise Damaged(f"its entry {entry.shown} is damaged (its checksum or size differs)")
+        raise corrupt(f"its entry {entry.shown} is damaged (its checksum or size differs)")
 
 
 def _inflated(pieces: t.Iterator[bytes]) -> t.Iterator[bytes]:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The answer of a server, judged: is it a file at all, and then its bytes.
+"""Read the response with a file: check that it is one at all, then read its bytes.
 
 Trust as little as possible: the versions of the HTTP libraries differ in what they notice, so bytes are counted and
 compared here, and an answer must prove that it is no login page or error.
@@ -17,9 +17,9 @@ import typing as t
 from ... import _deadline, _markup
 from ..._errors import StorwareError
 from ..formats import detect
-from ..limits import Pace, TransferInterrupted
+from ..limits import TransferInterrupted, TransferLimits
 from . import metadata as fields
-from .metadata import Claims
+from .metadata import ContentMetadata
 
 try:
     from urllib3.exceptions import HTTPError
@@ -36,13 +36,6 @@ _LONGEST_FILL: t.Final = 0.5  # seconds; what a slow server sends is handed over
 _GRACE: t.Final = 2.0  # seconds that reading may take longer than the first of its bytes
 
 
-class Raw(t.Protocol):
-    """The undecoded body, as urllib3 gives it."""
-
-    def read(self, amt: int, *, decode_content: bool) -> bytes:
-        """Up to amt bytes; none at the end."""
-
-
 class Response(t.Protocol):
     """An answer with its body unread. ``requests.Response`` fits, opened with ``stream=True``."""
 
@@ -55,8 +48,8 @@ class Response(t.Protocol):
         """Header fields; names in any case."""
 
     @property
-    def raw(self) -> Raw:
-        """The body."""
+    def raw(self) -> t.Any:
+        """The undecoded body, as urllib3 gives it: ``read`` takes a size and ``decode_content``."""
 
     def close(self) -> None:
         """Give the connection back."""
@@ -68,7 +61,7 @@ Scrub = t.Callable[[str], str]
 Opener = t.Callable[[t.Mapping[str, str], t.Optional[float]], Response]
 
 
-class NotAFile(StorwareError):
+class UnexpectedContent(StorwareError):
     """The answer is no file. The message is the rest of a sentence that starts with who answered.
 
     status: the HTTP status.
@@ -81,27 +74,27 @@ class NotAFile(StorwareError):
         self.status = status
 
 
-class Source:
-    """The bytes of one answer, with the first ones at hand.
+class BodyReader:
+    """Reads the body of one response; its first bytes are at hand.
 
     length: how many there shall be, None if the end of the answer is the only sign. count: how many have come.
     """
 
-    def __init__(self, response: Response, length: int | None, pace: Pace) -> None:
-        pace.restart()
+    def __init__(self, response: Response, length: int | None, limits: TransferLimits) -> None:
+        limits.restart()
         self.length = length
         self.count = 0
         self._response = response
-        self._pace = pace
+        self._limits = limits
         self._receive = _receiver(response)
         self._connection = _deadline.connection_of(response)
-        self._patience = self._connection.gettimeout() if self._connection else None
+        self._socket_timeout = self._connection.gettimeout() if self._connection else None
         self._failure: StorwareError | None = None
         self._ended = False
         self._ahead = b""
         self.head = self._ahead = self.read(_ENOUGH)  # enough to judge by; empty for an empty file
 
-    def __enter__(self) -> Source:
+    def __enter__(self) -> BodyReader:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -117,7 +110,7 @@ class Source:
             _deadline.shut_down(self._connection)
 
     def read(self, size: int) -> bytes:
-        """So many bytes, fewer only at the end. Raises as ``fill``."""
+        """Read size bytes, fewer only at the end. Raises as ``fill``."""
         data = bytearray(size)
         got = 0
         with memoryview(data) as view:
@@ -128,8 +121,8 @@ class Source:
     def fill(self, view: memoryview) -> int:
         """Put the next bytes there and return how many; 0 at the end.
 
-        Raises TransferInterrupted where the body breaks off or ends too early, TooSlow and DeadlinePassed; what had
-        come until then was handed over before.
+        Raises TransferInterrupted where the body breaks off, ends too early or is too slow, and StorwareError
+        (``timeout``); the bytes that came until then were handed over before.
         """
         ready = min(len(self._ahead), len(view))
         if ready:
@@ -145,15 +138,15 @@ class Source:
         """What comes until the view is full or it has taken long; what goes wrong is raised by the next call."""
         size = len(view) if self.length is None else min(len(view), self.length - self.count)
         filled = 0
-        clock, receive = self._pace.clock, self._receive
+        clock, receive = self._limits.clock, self._receive
         started = clock()
         until = started + _LONGEST_FILL
         if self._failure or self._ended:
             return 0
         try:
-            self._be_patient()
+            self._set_read_timeout()
             # What stands between chunks may drip for ever, and none of it is content.
-            with _deadline.limit(min(self._pace.longest_silence + _GRACE, self._pace.left)):
+            with _deadline.limit(min(self._limits.read_timeout + _GRACE, self._limits.remaining)):
                 _deadline.watch(self._connection)
                 # As little as possible in here: over TLS each round brings no more than 16 KiB.
                 while filled < size:
@@ -165,7 +158,7 @@ class Source:
                         break
                     if clock() >= until:
                         break
-            self._pace.note(filled, clock() - started)
+            self._limits.record(filled, clock() - started)
         # ValueError: http.client takes the size of a chunk as it comes, also a negative one.
         except (HTTPError, http.client.HTTPException, OSError, ValueError, _deadline.Expired) as error:
             self._failure = self._broken(error, clock() - started)
@@ -175,16 +168,16 @@ class Source:
             self._failure = self._interrupted("the connection was closed early")
         return filled
 
-    def _be_patient(self) -> None:
+    def _set_read_timeout(self) -> None:
         if self._connection:
-            longest = self._pace.longest_silence
-            if self._patience is None or longest < self._patience:
+            longest = self._limits.read_timeout
+            if self._socket_timeout is None or longest < self._socket_timeout:
                 self._connection.settimeout(longest)
 
     def _broken(self, error: BaseException, seconds: float) -> StorwareError:
         if isinstance(error, (socket.timeout, _deadline.Expired)):
             try:
-                self._pace.check()
+                self._limits.check()
             except StorwareError as passed:
                 return passed
             return self._interrupted(f"nothing came for {seconds:.0f} seconds")
@@ -199,37 +192,39 @@ class Source:
         )
 
 
-def judge(response: Response, pace: Pace, scrub: Scrub, *, may_be_empty: bool = False) -> tuple[Source, Claims]:
-    """The whole file in this answer. Raises NotAFile, or TransferInterrupted at its first bytes.
+def parse_response(
+    response: Response, limits: TransferLimits, scrub: Scrub, *, may_be_empty: bool = False
+) -> tuple[BodyReader, ContentMetadata]:
+    """The whole file in this answer. Raises UnexpectedContent, or TransferInterrupted at its first bytes.
 
     The caller closes the answer when this raises. scrub: takes secrets out of what is shown. may_be_empty: whether a
     file of 0 bytes is one.
     """
     status = response.status_code
     if status != 200:
-        raise NotAFile(f"answered {status} where a file comes with 200", status=status)
+        raise UnexpectedContent(f"answered {status} where a file comes with 200", status=status)
     check_coding(response, scrub)
     check_framing(response, scrub)
     check_extent(response)
-    claims = fields.claims(response.headers)
-    source = Source(response, claims.length, pace)
+    metadata = fields.parse_metadata(response.headers)
+    source = BodyReader(response, metadata.length, limits)
     check_content(response, source, scrub)
     # A server whose file is not ready answers just so.
-    if not source.head and not (may_be_empty and claims.length == 0):
-        raise NotAFile(f"answered {status} without any content", status=status)
-    return source, claims
+    if not source.head and not (may_be_empty and metadata.length == 0):
+        raise UnexpectedContent(f"answered {status} without any content", status=status)
+    return source, metadata
 
 
 def check_coding(response: Response, scrub: Scrub) -> None:
-    """Raise NotAFile for a body that would have to be decoded."""
+    """Raise UnexpectedContent for a body that would have to be decoded."""
     coding = response.headers.get("Content-Encoding", "")
     if not {word.strip() for word in coding.lower().split(",")} <= _NO_CODINGS:
-        message = f"answered with the content coding {_shown(coding, scrub)}, which was not asked for"
-        raise NotAFile(message, status=response.status_code)
+        message = f"answered with the content coding {_show(coding, scrub)}, which was not asked for"
+        raise UnexpectedContent(message, status=response.status_code)
 
 
 def check_framing(response: Response, scrub: Scrub) -> None:
-    """Raise NotAFile for a body of which cannot be told where it ends.
+    """Raise UnexpectedContent for a body whose end is ambiguous.
 
     Transfer codings but "chunked" alone are not understood by http.client, which then takes their framing for content.
     A length that is none, or several that differ, leave no right way to read the body (RFC 9112 6.3).
@@ -237,39 +232,39 @@ def check_framing(response: Response, scrub: Scrub) -> None:
     headers, status = response.headers, response.status_code
     coding = fields.transfer_coding(headers)
     if coding not in ("", "chunked"):
-        raise NotAFile(
-            f"answered with the transfer coding {_shown(coding, scrub)}, which is not understood", status=status
+        raise UnexpectedContent(
+            f"answered with the transfer coding {_show(coding, scrub)}, which is not understood", status=status
         )
     length = headers.get("Content-Length", "").strip()
     if length and not coding and fields.body_length(headers) is None:
-        raise NotAFile(
-            f"answered with the length {_shown(length, scrub)}, which does not say where the content ends",
+        raise UnexpectedContent(
+            f"answered with the length {_show(length, scrub)}, which does not say where the content ends",
             status=status,
         )
 
 
 def check_extent(response: Response) -> None:
-    """Raise NotAFile for a 200 that says itself to be a part only."""
+    """Raise UnexpectedContent for a 200 that says itself to be a part only."""
     found = fields.content_range(response.headers)
     if not found:
         return
     size = found.end + 1
     if found.start > 0 or found.total not in (None, size) or fields.body_length(response.headers) not in (None, size):
         message = f"answered 200, as with a whole file, but with bytes {found.start} to {found.end} of it"
-        raise NotAFile(message, status=response.status_code)
+        raise UnexpectedContent(message, status=response.status_code)
 
 
-def check_content(response: Response, source: Source, scrub: Scrub) -> None:
-    """Raise NotAFile for an answer whose beginning is that of a web page or JSON."""
+def check_content(response: Response, source: BodyReader, scrub: Scrub) -> None:
+    """Raise UnexpectedContent for an answer whose beginning is that of a web page or JSON."""
     # Known first bytes decide: the vendor's page prints JSON as the media type of an address that may send a file.
     if detect(source.head) is not None:
         return
     content_type = response.headers.get("Content-Type", "").strip()
     kind = _MEDIA_TYPES.get(content_type.partition(";")[0].strip().lower()) or _kind_of_text(source.head)
     if kind:
-        shown = _shown(content_type, scrub) if content_type else "no media type"
-        text = _shown(_text(source.head, scrub), scrub)
-        raise NotAFile(f"answered with {kind} ({shown}): {text}", status=response.status_code)
+        shown = _show(content_type, scrub) if content_type else "no media type"
+        text = _show(_text(source.head, scrub), scrub)
+        raise UnexpectedContent(f"answered with {kind} ({shown}): {text}", status=response.status_code)
 
 
 def _receiver(response: Response) -> t.Callable[[memoryview], int]:
@@ -317,7 +312,7 @@ def _text(data: bytes, scrub: Scrub) -> str:
     return _markup.without_markup(text)
 
 
-def _shown(text: str, scrub: Scrub) -> str:
+def _show(text: str, scrub: Scrub) -> str:
     clean = " ".join("".join(c if c.isprintable() else " " for c in scrub(text)).split())
     return (clean if len(clean) <= _EXCERPT else clean[:_EXCERPT] + "...") or "nothing readable"
 

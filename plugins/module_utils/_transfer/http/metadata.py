@@ -18,12 +18,12 @@ from .content_disposition import parse_file_name
 Headers = t.Mapping[str, str]  # names in any case
 
 _LARGEST: t.Final = 2**63 - 1  # what a file can hold
-_LONGEST_VALIDATOR: t.Final = 256  # characters; it has to fit into a sidecar
+_LONGEST_VALIDATOR: t.Final = 256  # characters; it has to fit into a checkpoint
 _SURELY_OLDER: t.Final = 60  # seconds (RFC 9110 8.8.2.2, and the number of RFC 7232 2.2.2)
 
 
 @dataclass(frozen=True)
-class Claims:
+class ContentMetadata:
     """What the server says about the whole file. None: nothing, or nothing usable.
 
     length: in bytes. name: as sent, so it may be hostile. validator: a strong one, as If-Range wants it.
@@ -44,9 +44,9 @@ class ContentRange:
     total: int | None
 
 
-def claims(headers: Headers) -> Claims:
+def parse_metadata(headers: Headers) -> ContentMetadata:
     """What the answer with the whole file says about it."""
-    return Claims(
+    return ContentMetadata(
         length=_length(headers),
         name=parse_file_name(headers.get("Content-Disposition", "")),
         digest=digest(headers, "Content-MD5", "Content-Digest", "Repr-Digest"),
@@ -54,9 +54,9 @@ def claims(headers: Headers) -> Claims:
     )
 
 
-def claims_of_range(headers: Headers, total: int | None) -> Claims:
+def parse_range_metadata(headers: Headers, total: int | None) -> ContentMetadata:
     """What an answer with a part of the file says about the whole: Content-Digest and its like are of the part."""
-    return Claims(
+    return ContentMetadata(
         length=total,
         name=parse_file_name(headers.get("Content-Disposition", "")),
         digest=digest(headers, "Repr-Digest"),

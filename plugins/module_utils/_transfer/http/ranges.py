@@ -14,10 +14,10 @@ import threading
 import typing as t
 from dataclasses import dataclass
 
-from ..limits import Pace, TransferInterrupted, Tries
-from ..store.writer import Sink
-from .body import Opener, Scrub, Source
-from .resume import NotTheRest, Rest, claims_of_rest, refusal
+from ..limits import RetryBudget, TransferInterrupted, TransferLimits
+from ..store.writer import PartialWriter
+from .body import BodyReader, Opener, Scrub
+from .resume import RangeMismatch, RangeRequest, parse_part_headers, range_error
 
 BLOCK: t.Final = 16 * 1024 * 1024  # bytes
 BUFFER: t.Final = 256 * 1024  # bytes, for each connection
@@ -33,26 +33,33 @@ class _Block:
 
 
 class Ranges:
-    """The blocks behind the sink's offset, fetched by several threads and counted by the one that calls ``run``."""
+    """The blocks behind the writer's offset, fetched by several threads and hashed by the one that calls ``run``."""
 
-    def __init__(self, opener: Opener, sink: Sink, pace: Pace, buffers: t.Sequence[memoryview], scrub: Scrub) -> None:
-        length = sink.claims.length or 0
-        self._blocks = [_Block(start, min(start + BLOCK, length)) for start in range(sink.offset, length, BLOCK)]
+    def __init__(
+        self,
+        opener: Opener,
+        writer: PartialWriter,
+        limits: TransferLimits,
+        buffers: t.Sequence[memoryview],
+        scrub: Scrub,
+    ) -> None:
+        length = writer.metadata.length or 0
+        self._blocks = [_Block(start, min(start + BLOCK, length)) for start in range(writer.offset, length, BLOCK)]
         self._opener = opener
-        self._sink = sink
-        self._pace = pace
+        self._writer = writer
+        self._limits = limits
         self._scrub = scrub
         self._buffers = buffers[: len(self._blocks)]  # one for each connection
         self._changed = threading.Condition()
         self._opening = threading.Lock()  # a session asks one thing at a time
         self._next = 0  # the block that is handed out next
-        self._open: set[Source] = set()
+        self._open: set[BodyReader] = set()
         self._failure: BaseException | None = None
         self._is_over = False
 
     def run(self) -> None:
-        """Raises what ended a connection, after all that came in order before is in the sink."""
-        # Daemons: a process that is told to end does not wait for a server that is silent.
+        """Fetch all blocks. Raises the error that ended a connection, after the bytes before it are hashed."""
+        # Daemons: a process that gets a signal to end does not wait for a server that is silent.
         threads = [threading.Thread(target=self._work, args=(buffer,), daemon=True) for buffer in self._buffers]
         for thread in threads:
             thread.start()
@@ -60,9 +67,9 @@ class Ranges:
             self._count_blocks()
         finally:
             self._stop()
-            until = self._pace.clock() + _LAST_WAIT
+            until = self._limits.clock() + _LAST_WAIT
             for thread in threads:
-                thread.join(max(0.0, until - self._pace.clock()))
+                thread.join(max(0.0, until - self._limits.clock()))
 
     def _count_blocks(self) -> None:
         for block in self._blocks:
@@ -71,7 +78,7 @@ class Ranges:
                     self._changed.wait()
                 if block.start < block.end and self._failure:
                     raise self._failure
-            self._sink.absorb(block.end)
+            self._writer.hash_up_to(block.end)
 
     def _stop(self) -> None:
         """From now on nothing is written."""
@@ -81,11 +88,11 @@ class Ranges:
                 source.abort()
 
     def _work(self, buffer: memoryview) -> None:
-        pace = self._pace.share(len(self._buffers))
+        limits = self._limits.share(len(self._buffers))
         try:
             while (block := self._take()) is not None:
-                self._fetch(block, buffer, pace)
-        except BaseException as error:  # noqa: BLE001  # told by the thread that counts
+                self._fetch(block, buffer, limits)
+        except BaseException as error:  # noqa: BLE001  # raised by the thread that hashes
             with self._changed:
                 self._failure = self._failure or error
                 self._changed.notify_all()
@@ -98,31 +105,31 @@ class Ranges:
             self._next += 1
             return self._blocks[self._next - 1]
 
-    def _fetch(self, block: _Block, buffer: memoryview, pace: Pace) -> None:
-        tries = Tries(pace)
+    def _fetch(self, block: _Block, buffer: memoryview, limits: TransferLimits) -> None:
+        tries = RetryBudget(limits)
         while block.start < block.end:
             reached = block.start
             try:
-                self._fetch_once(block, buffer, pace)
-            except NotTheRest:
+                self._fetch_once(block, buffer, limits)
+            except RangeMismatch:
                 raise
             except TransferInterrupted as error:
                 if self._is_over:
                     return
                 tries.failed(error, progress=block.start > reached)
 
-    def _fetch_once(self, block: _Block, buffer: memoryview, pace: Pace) -> None:
-        rest = Rest(block.start, self._sink.claims, block.end, overlap=0)
+    def _fetch_once(self, block: _Block, buffer: memoryview, limits: TransferLimits) -> None:
+        rest = RangeRequest(block.start, self._writer.metadata, block.end, overlap=0)
         with self._opening:
-            response = rest.ask(self._opener, pace.deadline)
+            response = rest.ask(self._opener, limits.deadline)
         with contextlib.closing(response):
             if response.status_code != 206:
-                raise refusal(response, rest)
-            if response.headers.get("ETag") != rest.claims.validator:
-                raise NotTheRest("the file on the server is another one now")
-            _claims, size = claims_of_rest(response, rest, self._scrub)
-            source = Source(response, size, pace)
-            with self._listed(source):
+                raise range_error(response, rest)
+            if response.headers.get("ETag") != rest.metadata.validator:
+                raise RangeMismatch("the file on the server is another one now")
+            _claims, size = parse_part_headers(response, rest, self._scrub)
+            source = BodyReader(response, size, limits)
+            with self._list(source):
                 while got := source.fill(buffer):
                     self._put(block, buffer[:got])
 
@@ -130,13 +137,13 @@ class Ranges:
         with self._changed:
             if self._is_over:
                 return
-            self._sink.claim.partial.write_at(block.start, data)
+            self._writer.write_at(block.start, data)
             block.start += len(data)
             if block.start == block.end:
                 self._changed.notify_all()
 
     @contextlib.contextmanager
-    def _listed(self, source: Source) -> t.Iterator[None]:
+    def _list(self, source: BodyReader) -> t.Iterator[None]:
         """While its bytes are read, ``_stop`` can end it."""
         with self._changed:
             self._open.add(source)

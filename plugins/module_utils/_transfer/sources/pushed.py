@@ -1,128 +1,73 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A file that somebody brings in pieces: each is put behind the ones before it, in the partial of an ordinary transfer.
+"""A file that the controller sends in chunks: each is appended to the partial file of an ordinary transfer.
 
-Once all pieces are there, ``engine`` finds nothing to ask for; it reads, proves and publishes what has come.
+Once all chunks are there, ``download`` finds nothing to request; it reads, verifies and publishes the file.
 """
 
 from __future__ import annotations
 
 import contextlib
+import types
 import typing as t
-from dataclasses import dataclass, replace
 
 from ..._errors import StorwareError
 from .. import download
 from ..http import content_disposition
 from ..http.body import Opener, Response
-from ..inspection import Finding, Job
+from ..inspection import Inspection, Job
 from ..store import lock
-from ..store.checkpoint import Record
-from ..store.directory import explaining
-from ..store.lock import Claim
+from ..store.checkpoint import Checkpoint
+from ..store.directory import translate_os_errors
 from ..store.part_file import check_space
 from ..store.receipt import Receipt
+from ..store.writer import PartialWriter
 
 LABEL: t.Final = "controller"
 
-_BLOCK: t.Final = 1024 * 1024
 
+def receive_chunk(job: Job, inspected: Inspection, whole: Receipt, chunk: t.BinaryIO, offset: int, sha256: str) -> int:
+    """Put the chunk behind the bytes that are there, if it belongs there; return how many bytes of the whole are there.
 
-@dataclass(frozen=True)
-class Piece:
-    """Bytes from offset on, as far as file has them; sha256 is that of everything up to their end."""
-
-    offset: int
-    file: t.BinaryIO
-    sha256: str
-
-
-def take(job: Job, finding: Finding, whole: Receipt, piece: Piece | None) -> int:
-    """Put the piece behind what is there, if it belongs there; returns how many bytes of the whole are there then.
-
-    piece: None only to ask. Raises StorwareError; what was there before is kept.
+    offset: of the chunk in the whole. sha256: of everything up to its end; empty only to ask how many bytes are there.
+    Raises StorwareError; what was there before is kept.
     """
-    with _claimed(job, finding, whole) as (claimed, kept):
-        offset = kept.offset if kept else 0
+    digest = f"sha256:{whole.sha256}"
+    with translate_os_errors(f"use {inspected.directory.path}"), contextlib.ExitStack() as stack:
+        place = stack.enter_context(download.workplace(job, inspected))
+        partial_lock = stack.enter_context(lock.acquire(place, download.private_prefix(job), job.limits))
+        writer = stack.enter_context(contextlib.closing(PartialWriter(partial_lock, None)))
+        left = partial_lock.checkpoint
+        writer.unhashed = left if left and left.digest == digest else None  # of this very file
         try:
-            if piece is not None and piece.offset == offset:
-                check_space(claimed.partial.directory, whole.size - offset)
-                kept = _written(claimed, whole, piece)
+            if sha256 and offset == (writer.unhashed.offset if writer.unhashed else 0):
+                check_space(place, whole.size - offset)
+                writer.append_chunk(
+                    chunk,
+                    Checkpoint(partial_lock.token, None, LABEL, None, whole.size, whole.name, digest, sha256=sha256),
+                )
         finally:
-            if kept is not None:
-                _keep(claimed, kept)
-        return kept.offset if kept else 0
+            kept = writer.preserve()
+        return kept
 
 
-def nothing_more(whole: Receipt) -> Opener:
-    """For the run of the engine that proves what has come."""
+def nothing_more_opener(whole: Receipt) -> Opener:
+    """Return the opener for the run that verifies the chunks."""
 
     def open_nothing(_headers: t.Mapping[str, str], _deadline: float | None) -> Response:
         if whole.size == 0:
-            return _Empty(whole)
+            headers = {
+                "Content-Length": "0",
+                "Content-Disposition": content_disposition.format_field(whole.name),
+            }
+            raw = types.SimpleNamespace(read=lambda _amount, decode_content: b"")
+            return types.SimpleNamespace(status_code=200, headers=headers, raw=raw, close=lambda: None)
         raise StorwareError(
-            "what was handed over has changed on the disk",
+            "the chunks have changed on the disk",
             code="corrupt",
             hint="It was dropped. Run the task again.",
             retryable=True,
         )
 
     return open_nothing
-
-
-class _Empty:
-    """The answer for a file without content, for which there are no pieces."""
-
-    status_code = 200
-
-    def __init__(self, whole: Receipt) -> None:
-        self.headers: t.Mapping[str, str] = {
-            "Content-Length": "0",
-            "Content-Disposition": content_disposition.format_field(whole.name),
-        }
-        self.raw = self
-
-    def read(self, amt: int, *, decode_content: bool) -> bytes:
-        """The end."""
-        return b""
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
-@contextlib.contextmanager
-def _claimed(job: Job, finding: Finding, whole: Receipt) -> t.Iterator[tuple[Claim, Record | None]]:
-    """The partial, and what is recorded about it if it is of this very file."""
-    with explaining(f"use {finding.directory.path}"), contextlib.ExitStack() as stack:
-        place = stack.enter_context(download.workplace(job, finding))
-        claimed = stack.enter_context(lock.acquire(place, download.stem_of(job), job.pace))
-        left = claimed.left
-        yield claimed, left if left and left.digest == f"sha256:{whole.sha256}" else None
-
-
-def _written(claimed: Claim, whole: Receipt, piece: Piece) -> Record:
-    partial, offset = claimed.partial, piece.offset
-    partial.truncate(offset)
-    with explaining("read what was handed over"):
-        while data := piece.file.read(_BLOCK):
-            partial.write_at(offset, data)
-            offset += len(data)
-    partial.sync_data()
-    return Record(
-        claimed.token,
-        None,
-        source=LABEL,
-        length=whole.size,
-        name=whole.name,
-        digest=f"sha256:{whole.sha256}",
-        offset=offset,
-        sha256=piece.sha256,
-    )
-
-
-def _keep(claimed: Claim, record: Record) -> None:
-    """Leave it to the next run, which no writer has any more."""
-    with explaining(f"write {claimed.state.directory.path_of(claimed.state.name)}"):
-        claimed.state.write(replace(record, token=claimed.token, writer=None))
-    claimed.keep()

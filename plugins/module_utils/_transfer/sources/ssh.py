@@ -29,12 +29,12 @@ from ..http.body import Opener
 from ..store import receipt
 from ..store.receipt import Receipt
 
-_SILENCE: t.Final = 60.0  # seconds without a byte after which a connection counts as lost
+_READ_TIMEOUT: t.Final = 60.0  # seconds without a byte after which a connection counts as lost
 _NO_CONNECTION: t.Final = 255  # how ssh ends then; any other status is that of the command on the other host
-_LAST_WORDS: t.Final = 5.0  # seconds for ssh to say why it has ended
-_NAP: t.Final = 0.05  # seconds between two looks whether it has
+_STOP_GRACE: t.Final = 5.0  # seconds for ssh to say why it has ended
+_POLL_INTERVAL: t.Final = 0.05  # seconds between two checks whether it has
 _READ: t.Final = 64 * 1024  # bytes
-_COMPLAINT: t.Final = 4096  # bytes of what it complains about that are kept
+_STDERR_LIMIT: t.Final = 4096  # bytes of its error output that are kept
 # More than a directory of mail has; each receipt has some 300 bytes.
 MOST_RECEIPTS: t.Final = 100_000
 MOST_PRINTED: t.Final = 32 * 1024 * 1024  # bytes
@@ -54,10 +54,10 @@ _OPTIONS: t.Final = ("BatchMode=yes", "ConnectTimeout=30", "ServerAliveInterval=
 
 
 @dataclass(frozen=True)
-class Peer:
+class SshHost:
     """How to reach another host. None: as ssh is configured on this one."""
 
-    host: str
+    name: str
     port: int | None = None
     user: str | None = None
     key_file: str | None = None
@@ -65,7 +65,7 @@ class Peer:
 
     def check(self) -> None:
         """Raise OptionError for what ssh would take for something else."""
-        for option, value in (("host", self.host), ("user", self.user)):
+        for option, value in (("host", self.name), ("user", self.user)):
             if value is not None and not re.fullmatch(r"[\w.:%][\w.:%@-]*", value):
                 raise OptionError(option, f"is no name or address that ssh could use: {value!r}")
 
@@ -77,10 +77,10 @@ class Peer:
         options += ["-i", self.key_file] if self.key_file is not None else []
         if self.socket is not None:
             options += ["-o", "ControlMaster=auto", "-o", f"ControlPath={self.socket}", "-o", "ControlPersist=60"]
-        return ["ssh", *options, "--", self.host, "sh"]
+        return ["ssh", *options, "--", self.name, "sh"]
 
     @contextlib.contextmanager
-    def connected(self) -> t.Iterator[Peer]:
+    def share_connection(self) -> t.Iterator[SshHost]:
         """The same with one connection for all commands: a new one takes longer than many a file, and a busy host
         refuses some. It is opened by the first command.
         """
@@ -95,30 +95,30 @@ class Peer:
                         _run(["ssh", "-O", "exit", *shared.command()[1:-1]], "")
 
 
-class Found:
+class RemoteFiles:
     """What lies at path on another host: a file with its receipt, or a directory of such."""
 
-    def __init__(self, peer: Peer, path: str) -> None:
+    def __init__(self, host: SshHost, path: str) -> None:
         """Raises StorwareError when nothing can be found out, or a file has no good receipt."""
-        self._peer, self._path = peer, path
+        self._host, self._path = host, path
         place, name = os.path.split(path)
         beside = os.path.join(place, receipt.receipt_name(name))
         script = _RECEIPTS.format(path=shlex.quote(path), receipt=shlex.quote(beside))
-        said, why = _receipts_of(peer, script)
+        said, why = _receipts_of(host, script)
         self._is_directory = said.startswith(_DIRECTORY)
         self._place = path if self._is_directory else place
         known = [known for known in map(receipt.parse, said.split(_END)) if known]
         self._receipts = [one for one in known if self._is_directory or one.name == name]
         if not self._is_directory and not self._receipts:
             what = f"cannot be read: {why}" if why else f"is no receipt of {name}"
-            raise _no_receipt(f"{beside} on {peer.host} {what}")
+            raise _no_receipt(f"{beside} on {host.name} {what}")
 
-    def of(self, guid: str) -> tuple[str, Receipt]:
+    def find(self, guid: str) -> tuple[str, Receipt]:
         """Path and receipt of the file of this download; a file that was named may be of any. Raises StorwareError."""
         for known in self._receipts:
             if known.guid == guid or not self._is_directory:
                 return os.path.join(self._place, known.name), known
-        raise _no_receipt(f"{self._path} on {self._peer.host} has no file of {guid} with a receipt")
+        raise _no_receipt(f"{self._path} on {self._host.name} has no file of {guid} with a receipt")
 
 
 def _no_receipt(message: str) -> StorwareError:
@@ -126,21 +126,21 @@ def _no_receipt(message: str) -> StorwareError:
     return StorwareError(message, code="no_receipt", hint=hint)
 
 
-def _receipts_of(peer: Peer, script: str) -> tuple[bytes, str]:
+def _receipts_of(host: SshHost, script: str) -> tuple[bytes, str]:
     """The receipts that the script prints on the other host, and its last complaint. Raises StorwareError."""
     try:
-        status, printed, complaint = _run(peer.command(), script)
+        status, printed, last_error = _run(host.command(), script)
     except OSError as error:
-        raise _lost(peer, str(error)) from error
+        raise _lost(host, str(error)) from error
     if len(printed) > MOST_PRINTED or printed.count(_END) > MOST_RECEIPTS:
         raise StorwareError(
-            f"{peer.host} answers with more than {MOST_RECEIPTS} receipts or {MOST_PRINTED} bytes",
+            f"{host.name} answers with more than {MOST_RECEIPTS} receipts or {MOST_PRINTED} bytes",
             code="invalid_response",
             hint="Check that host; if its directory has so many receipts, name a file of it as src.",
         )
     if status == _NO_CONNECTION:
-        raise _lost(peer, complaint)
-    return printed, complaint
+        raise _lost(host, last_error)
+    return printed, last_error
 
 
 def _run(command: t.Sequence[str], script: str) -> tuple[int | None, bytes, str]:
@@ -150,13 +150,13 @@ def _run(command: t.Sequence[str], script: str) -> tuple[int | None, bytes, str]
     """
     pieces: list[bytes] = []
     size = 0
-    until = time.monotonic() + _SILENCE
+    until = time.monotonic() + _READ_TIMEOUT
     with contextlib.closing(_Command(command, script)) as running:
         while size <= MOST_PRINTED and (piece := running.read(_READ, until)):
             pieces.append(piece)
             size += len(piece)
         status = running.status() if size <= MOST_PRINTED else None  # who prints for ever does not end
-        return status, b"".join(pieces), running.complaint
+        return status, b"".join(pieces), running.last_error
 
 
 class _Command:
@@ -179,43 +179,43 @@ class _Command:
             )
         self._output = t.cast("t.IO[bytes]", self._process.stdout).fileno()
         self._errors: int | None = t.cast("t.IO[bytes]", self._process.stderr).fileno()
-        self._complaints = b""
+        self._stderr = b""
 
     @property
-    def complaint(self) -> str:
+    def last_error(self) -> str:
         """The last line of the complaints that came until now."""
-        lines = self._complaints.decode("utf-8", "replace").strip().splitlines()
+        lines = self._stderr.decode("utf-8", "replace").strip().splitlines()
         return lines[-1][:300] if lines else ""
 
     def read(self, size: int, until: float) -> bytes:
-        """Up to so many bytes of the output; none at its end.
+        """Read up to size bytes of the output; none at its end.
 
         until: the instant of the monotonic clock when that takes too long. Raises OSError.
         """
         while (left := until - time.monotonic()) > 0:
             is_over = self._process.poll() is not None
-            if self._is_ready(0 if is_over else min(left, _NAP), self._output):
+            if self._is_ready(0 if is_over else min(left, _POLL_INTERVAL), self._output):
                 return os.read(self._output, size)
             if is_over:
                 return b""  # a connection that stays open for others may hold the pipes
-        raise socket.timeout(f"nothing more came within {_SILENCE:.0f} seconds")
+        raise socket.timeout(f"nothing more came within {_READ_TIMEOUT:.0f} seconds")
 
     def status(self) -> int | None:
         """The exit status of a command whose output has ended; None if the command does not end soon."""
-        until = time.monotonic() + _LAST_WORDS
+        until = time.monotonic() + _STOP_GRACE
         while self._process.poll() is None and time.monotonic() < until:
-            self._is_ready(_NAP)
+            self._is_ready(_POLL_INTERVAL)
         self._is_ready(0)  # its last words
         return self._process.returncode
 
     def _is_ready(self, seconds: float, *wanted: int) -> bool:
-        """Whether there is something to read there within so many seconds; complaints are taken meanwhile."""
+        """Wait for something to read, at most so long; the error output is read meanwhile. Returns whether there is."""
         errors = [self._errors] if self._errors is not None else []
         ready = select.select([*wanted, *errors], [], [], seconds)[0]
         if self._errors in ready:
-            complaints = os.read(ready[-1], _READ)
-            self._complaints = (self._complaints + complaints)[-_COMPLAINT:]
-            self._errors = self._errors if complaints else None
+            stderr = os.read(ready[-1], _READ)
+            self._stderr = (self._stderr + stderr)[-_STDERR_LIMIT:]
+            self._errors = self._errors if stderr else None
         return ready[:1] == list(wanted)
 
     def close(self) -> None:
@@ -226,26 +226,26 @@ class _Command:
             t.cast("t.IO[bytes]", pipe).close()
 
 
-def opener(peer: Peer, path: str, known: Receipt) -> Opener:
+def opener(host: SshHost, path: str, known: Receipt) -> Opener:
     """Reads the file with this path and receipt. A range is sent only of the file that was asked for before."""
 
-    def open_file(fields: t.Mapping[str, str], deadline: float | None) -> _Answer:
+    def open_file(fields: t.Mapping[str, str], deadline: float | None) -> SshResponse:
         asked = _RANGE.fullmatch(fields.get("Range", ""))
         tag = f'"{known.sha256}"'
         if not asked or fields.get("If-Range", tag) != tag:
-            return _Answer(peer, path, known, 0, known.size, deadline)
+            return SshResponse(host, path, known, 0, known.size, deadline)
         end = min(int(asked.group(2)) + 1 if asked.group(2) else known.size, known.size)
-        return _Answer(peer, path, known, int(asked.group(1)), end, deadline, is_range=True)
+        return SshResponse(host, path, known, int(asked.group(1)), end, deadline, is_range=True)
 
     return open_file
 
 
-class _Answer:
+class SshResponse:
     """As an HTTP response: bytes start to end (excluded) of the file."""
 
     def __init__(
         self,
-        peer: Peer,
+        host: SshHost,
         path: str,
         known: Receipt,
         start: int,
@@ -267,19 +267,19 @@ class _Answer:
         self._left = end - start
         self._deadline = float("inf") if deadline is None else deadline
         try:
-            self._command = _Command(peer.command(), _REST.format(first=start + 1, path=shlex.quote(path)))
+            self._command = _Command(host.command(), _REST.format(first=start + 1, path=shlex.quote(path)))
         except OSError as error:
-            raise _lost(peer, str(error)) from error
+            raise _lost(host, str(error)) from error
 
     def read(self, amt: int, *, decode_content: bool) -> bytes:
         """Up to amt bytes; none at the end. Raises OSError when the connection is lost."""
         size = min(amt, self._left)
-        until = min(time.monotonic() + _SILENCE, self._deadline)
+        until = min(time.monotonic() + _READ_TIMEOUT, self._deadline)
         data = self._command.read(size, until) if size else b""
         self._left -= len(data)
         if size and not data:
             self._command.status()
-            raise OSError(errno.EPIPE, self._command.complaint or "the file is shorter than its receipt says")
+            raise OSError(errno.EPIPE, self._command.last_error or "the file is shorter than its receipt says")
         return data
 
     def close(self) -> None:
@@ -292,9 +292,9 @@ def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("STORWARE_")}
 
 
-def _lost(peer: Peer, why: str) -> StorwareError:
+def _lost(host: SshHost, why: str) -> StorwareError:
     return StorwareError(
-        f"{peer.host} cannot be asked over SSH: {why or 'no reason given'}",
+        f"{host.name} cannot be asked over SSH: {why or 'no reason given'}",
         code="unreachable",
         hint="The user of this task must be able to log in there with ssh, without a question.",
         retryable=True,

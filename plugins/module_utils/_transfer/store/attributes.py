@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from ..._errors import OptionError
 from . import receipt
-from .directory import HINTS, Directory, concurrent_change, explaining, user_name
+from .directory import HINTS, Directory, concurrent_change, translate_os_errors, user_name
 
 PRIVATE: t.Final = 0o600
 
@@ -51,7 +51,7 @@ _EXTENTS: t.Final = "e"  # shown by lsattr(1), and not for users to change
 
 @dataclass(frozen=True)
 class Access:
-    """Who may do what with a file: the numbers of its owner and group, and its permission bits."""
+    """The access to a file: the numbers of its owner and group, and its permission bits."""
 
     uid: int
     gid: int
@@ -63,7 +63,7 @@ class Access:
         found = os.fstat(fd)
         return cls(found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode))
 
-    def put_on(self, fd: int, path: str) -> None:
+    def apply(self, fd: int, path: str) -> None:
         """Set it where it differs. At no moment does anybody get more than before or after.
 
         path: for messages. Raises OptionError, for the attribute that the system refuses, and OSError.
@@ -124,30 +124,30 @@ def ensure_attributes(
 
     Returns whether they differ(ed). found: the file that was found there. check_mode: nothing is changed. Raises
     StorwareError; OptionError (``dest``) for a file that differs and belongs to another user or has other names: it may
-    be anything that somebody has put there.
+    be anything that another user has put there.
     """
     beside = receipt.receipt_name(name)
-    with explaining(f"set the attributes of {directory.path_of(name)}"):
+    with translate_os_errors(f"set the attributes of {directory.path_of(name)}"):
         with directory.reading(name) as file:
             if not os.path.samestat(os.fstat(file), found):
-                raise concurrent_change(f"{directory.path_of(name)} was exchanged by another run or by somebody else")
+                raise concurrent_change(f"{directory.path_of(name)} was exchanged by another process")
             access = asked.access(Access.of(file))
             changed = _ensure(file, directory, name, access, asked, check_mode=check_mode)
         if asked.has_access and receipt.read(directory, name):
             with directory.reading(beside) as note:
-                # Not just any file of ours, which somebody has given this name.
+                # Not just any file of ours, to which another user has given this name.
                 known = receipt.in_file(note)
                 if known is not None and known.name == name:
-                    access = _permitted(access, Access.of(note), asked)
+                    access = _permit(access, Access.of(note), asked)
                     rest = dataclasses.replace(asked, flags=None)
                     changed = _ensure(note, directory, beside, access, rest, check_mode=check_mode) or changed
         return changed
 
 
-def _permitted(access: Access, now: Access, asked: FileAttributes) -> Access:
+def _permit(access: Access, now: Access, asked: FileAttributes) -> Access:
     """What a receipt gets that has the access now: that of its file, less an owner or group that only root could give.
 
-    Somebody else has given the file such a one; the task does not ask for it.
+    Another user has given the file such a one; the task does not ask for it.
     """
     if os.geteuid() == 0:
         return access
@@ -162,33 +162,25 @@ def _ensure(
 ) -> bool:
     """The same for one open file; access: what it should have."""
     path = directory.path_of(name)
-    now = _State.of(fd, path, asked)
-    label = asked.label(path, now.label, False) if asked.label and now.label else now.label
-    if now == _State(access, label, flags_after(asked.flags, now.flags)):
+    before = _access, now_label, now_flags = _state(fd, path, asked)
+    label = asked.label(path, now_label, False) if asked.label and now_label else now_label
+    if before == (access, label, flags_after(asked.flags, now_flags)):
         return False
     _check_ours(fd, directory, name)
     if check_mode:
         return True
     set_label(fd, path, asked, is_new=False)
-    access.put_on(fd, path)
+    access.apply(fd, path)
     access.check(fd, directory)
     set_flags(fd, path, asked)
-    return _State.of(fd, path, asked) != now
+    return _state(fd, path, asked) != before
 
 
-@dataclass(frozen=True)
-class _State:
-    """All of a file that can be asked for. label, flags: empty and 0 for what is not asked for, or not there."""
-
-    access: Access
-    label: str
-    flags: int
-
-    @classmethod
-    def of(cls, fd: int, path: str, asked: FileAttributes) -> _State:
-        with _setting("attributes", asked.flags or "", path):
-            flags = _flags_of(fd) if asked.flags else 0
-        return cls(Access.of(fd), _label_of(fd) if asked.label else "", flags)
+def _state(fd: int, path: str, asked: FileAttributes) -> tuple[Access, str, int]:
+    """Access, label and flags of a file; empty and 0 for what is not asked for, or not there."""
+    with _setting("attributes", asked.flags or "", path):
+        flags = _flags_of(fd) if asked.flags else 0
+    return Access.of(fd), _label_of(fd) if asked.label else "", flags
 
 
 @contextlib.contextmanager
@@ -221,7 +213,7 @@ def _check_ours(fd: int, directory: Directory, name: str) -> None:
         raise OptionError(
             "dest",
             f"{directory.path_of(name)} has other names (hard links); its attributes are left as they are",
-            hint="Remove the file, or those names; or let nobody else write to the directory.",
+            hint="Remove the file, or those names; or let no other user write to the directory.",
         )
 
 
@@ -232,7 +224,8 @@ def _set_mode(fd: int, mode: int) -> None:
     try:
         os.fchmod(fd, mode)
     except PermissionError:
-        # A file system without permissions refuses it, too. There, what others get is all that matters: check() tells.
+        # A file system without permissions refuses it, too. All that matters there is what others get, which check()
+        # reads back.
         if os.geteuid() not in (0, found.st_uid) or mode & ~found.st_mode & _OTHERS:
             raise
 

@@ -1,20 +1,21 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sidecar of a partial: whose it is, what it is a part of, and how far it can be trusted.
+"""The checkpoint of a partial file: whose it is, what it is a part of, and how far it can be trusted.
 
-Two records in turn, each with its own checksum: one that was torn by a crash leaves the other one. Both have their
-place on the disk from the beginning, so that a record can be written on a disk that is full.
+Each checkpoint is a new file that replaces the one before: a crash or power loss leaves one or the other, whole. The
+lock of the transfer lies on this file and goes over to the new one.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
+import errno
 import json
 import os
 import re
+import secrets
 import stat
 import typing as t
 from dataclasses import dataclass
@@ -22,9 +23,12 @@ from dataclasses import dataclass
 from ..._errors import OptionError
 from ..verification import LEVELS, Checksum
 from .directory import Directory, close, kind_of, lock, write_all
-from .process import Writer
+from .process import ProcessIdentity
 
-_SLOT: t.Final = 4096  # bytes; written in one piece by the usual file systems
+STATE: t.Final = "state"  # what the name of every such file ends with
+STRONG: t.Final = "strong"
+WEAK: t.Final = "weak"
+_LARGEST: t.Final = 16 * 1024  # bytes; the longest of all fields make some 3,000
 _SCHEMA: t.Final = 1
 _DIGEST: t.Final = re.compile(r"[0-9a-f]{64}")
 _MOST_TIMES: t.Final = 2**31
@@ -32,8 +36,8 @@ _FIELD: t.Final = re.compile(r"[\x20-\x7e\x80-\xff]*")  # what a header field ma
 TOKEN: t.Final = re.compile(r"[0-9a-f]{8}")
 
 
-class Planted(Exception):
-    """What has the name of a sidecar is none that this module has made; the text says what it is."""
+class UntrustedFile(Exception):
+    """The file with the name of a checkpoint is not of this module's making; the text says what it is."""
 
     def __init__(self, what: str, found: os.stat_result) -> None:
         super().__init__(what)
@@ -44,11 +48,11 @@ class Planted(Exception):
 class Refusal:
     """Content that came whole and was refused as damaged.
 
-    stem: of the transfer; whoever may rename files in the directory could otherwise give it to another one. level: that
-    was asked for. times: that the content with this digest came in a row. is_announced: whether its length was.
+    prefix: of the transfer; a user who may rename files in the directory could otherwise give it to another one. level:
+    that was asked for. times: that the content with this digest came in a row. is_announced: whether its length was.
     """
 
-    stem: str
+    prefix: str
     sha256: str
     level: str
     times: int
@@ -56,17 +60,17 @@ class Refusal:
 
 
 @dataclass(frozen=True)
-class Record:
-    """token: of the run whose partial this is about. writer: that run's process; None once it has ended in order.
+class Checkpoint:
+    """token: of the run whose partial this is about. process: that run's; None once it has ended in order.
 
     What is known of the content on the server: source (which address sends it), validator (a strong one, for
     If-Range), length, name, digest (``algorithm:hex``). The first offset bytes are on the disk and have the digest
-    sha256. joined: how the parts of several answers were proved to belong together (empty, strong or weak).
+    sha256. splice_evidence: how the parts of several answers were proved to belong together (empty, strong or weak).
     refusal: of the content that an earlier run has fetched.
     """
 
     token: str
-    writer: Writer | None
+    process: ProcessIdentity | None
     source: str = ""
     validator: str | None = None
     length: int | None = None
@@ -74,7 +78,7 @@ class Record:
     digest: str | None = None
     offset: int = 0
     sha256: str = ""
-    joined: str = ""
+    splice_evidence: str = ""
     refusal: Refusal | None = None
 
     @property
@@ -83,75 +87,78 @@ class Record:
         return self.offset > 0 and (self.length is not None or self.validator is not None)
 
 
-class StateFile:
-    """An open sidecar. Made by ``create`` or ``open``; the caller closes it."""
+class CheckpointFile:
+    """An open checkpoint file. Opened by ``create`` or ``open``; the caller closes it."""
 
     def __init__(self, directory: Directory, name: str, fd: int) -> None:
         self.directory = directory
         self.name = name
         self.fd = fd
-        self._sequence = 0
 
     @classmethod
-    def create(cls, directory: Directory, name: str, record: Record) -> StateFile:
-        """A new sidecar, locked. Raises FileExistsError, also when another run takes it before it is locked."""
-        made = cls(directory, name, directory.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        if not made.lock() or not made.is_in_place():
-            made.close()
+    def create(cls, directory: Directory, name: str, checkpoint: Checkpoint) -> CheckpointFile:
+        """Create a locked file. Raises FileExistsError, also when another run takes it before it is locked."""
+        created = cls(directory, name, directory.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        if not created.lock() or not created.is_in_place():
+            created.close()
             raise FileExistsError(name)
         try:
-            os.pwrite(made.fd, bytes(2 * _SLOT), 0)
-            made.write(record, durable=False)
+            write_all(created.fd, _render(checkpoint), 0)
         except BaseException:
-            made.close()
+            created.close()
             directory.remove(name)
             raise
-        return made
+        return created
 
     @classmethod
-    def open(cls, directory: Directory, name: str) -> StateFile:
-        """A sidecar that is there. Raises FileNotFoundError, Planted, OSError."""
+    def open(cls, directory: Directory, name: str) -> CheckpointFile:
+        """Open the file that is there. Raises FileNotFoundError, UntrustedFile, OSError."""
         there = directory.stat(name)
         if there is None:
             raise FileNotFoundError(name)
         if not stat.S_ISREG(there.st_mode):
-            raise Planted(kind_of(there.st_mode), there)
+            raise UntrustedFile(kind_of(there.st_mode), there)
         try:
             fd = directory.open(name, os.O_RDWR)
         except PermissionError as error:
-            raise Planted("a file of another user", there) from error
+            raise UntrustedFile("a file of another user", there) from error
         found = cls(directory, name, fd)
         try:
             _check_own(os.fstat(fd))
-        except (Planted, FileNotFoundError):
+        except (UntrustedFile, FileNotFoundError):
             found.close()
             raise
         return found
 
     def lock(self) -> bool:
-        """Whether nobody else holds this sidecar. Where there are no locks, nobody can."""
+        """Lock the file; return whether no other process holds it. Where there are no locks, none can."""
         return lock(self.fd)
 
-    def read(self) -> Record | None:
-        """The newest good record; None if there is none."""
-        found = [_parse(os.pread(self.fd, _SLOT, place * _SLOT)) for place in (0, 1)]
-        numbered = [pair for pair in found if pair is not None]
-        if not numbered:
-            return None
-        self._sequence, record = max(numbered, key=lambda pair: pair[0])
-        return record
+    def read(self) -> Checkpoint | None:
+        """The checkpoint; None if the file holds no good one."""
+        return _parse(os.pread(self.fd, _LARGEST, 0))
 
-    def write(self, record: Record, *, durable: bool = True) -> None:
-        """Make this the newest record, in the place of the older one of the two."""
-        self._sequence += 1
-        write_all(self.fd, _render(self._sequence, record), self._sequence % 2 * _SLOT)
-        if durable:
-            os.fdatasync(self.fd)
+    def write(self, checkpoint: Checkpoint) -> None:
+        """Replace the file by a new one, which is on the disk before it gets the name.
 
-    def rename(self, name: str) -> None:
-        """Give it another name, in place of what has that name."""
-        self.directory.rename(self.name, name)
-        self.name = name
+        A run that still has the old file open cannot write into the new one. Raises FileNotFoundError when the name is
+        another file's by now, and OSError.
+        """
+        # Random: others who read the directory cannot take the name first.
+        name = f"{self.name.removesuffix(STATE)}{secrets.token_hex(4)}.{STATE}"
+        new = CheckpointFile.create(self.directory, name, checkpoint)
+        try:
+            os.fsync(new.fd)
+            if not self.is_in_place():
+                raise FileNotFoundError(errno.ENOENT, "another run has taken it over", self.name)
+            self.directory.rename(name, self.name)
+        except BaseException:
+            new.remove()
+            new.close()
+            raise
+        self.fd, new.fd = new.fd, self.fd
+        new.close()
+        self.directory.sync()
 
     def is_in_place(self) -> bool:
         """Whether the name is still this file's."""
@@ -170,63 +177,64 @@ class StateFile:
 
 
 def _check_own(found: os.stat_result) -> None:
-    """Raise Planted for a file that others can change, too."""
+    """Raise UntrustedFile for a file that others can change, too."""
     if found.st_nlink == 0:
         raise FileNotFoundError("another run has just exchanged it")
     if found.st_uid != os.geteuid():
-        raise Planted("a file of another user", found)
+        raise UntrustedFile("a file of another user", found)
     if found.st_nlink > 1:
-        raise Planted("a file with other names", found)
+        raise UntrustedFile("a file with other names", found)
 
 
-def _render(sequence: int, record: Record) -> bytes:
-    fields = {"schema": _SCHEMA, "sequence": sequence, **dataclasses.asdict(record)}
-    text = json.dumps(fields).encode("ascii")
-    line = hashlib.sha256(text).hexdigest().encode() + b" " + text
-    if len(line) >= _SLOT:
-        raise ValueError("a record is too long")
-    return line.ljust(_SLOT - 1) + b"\n"
+def _render(checkpoint: Checkpoint) -> bytes:
+    return json.dumps({"schema": _SCHEMA, **dataclasses.asdict(checkpoint)}).encode("ascii")
 
 
-def _parse(slot: bytes) -> tuple[int, Record] | None:
-    checksum, _space, text = slot.strip().partition(b" ")
-    if hashlib.sha256(text).hexdigest().encode() != checksum:
-        return None
+def _parse(text: bytes) -> Checkpoint | None:
     with contextlib.suppress(AttributeError, ValueError, TypeError, KeyError, RecursionError, OptionError):
         fields = json.loads(text)
         if fields.pop("schema") == _SCHEMA:
-            return _typed(fields.pop("sequence"), int), _record(fields)
+            return _checkpoint(fields)
     return None
 
 
-def _record(fields: dict[str, t.Any]) -> Record:
+def _checkpoint(fields: dict[str, t.Any]) -> Checkpoint:
     """Raises ValueError, TypeError, KeyError or OptionError for what no run of this version has written."""
-    writer, refusal = fields.pop("writer"), fields.pop("refusal", None)
-    record = Record(
-        writer=_writer(**writer) if writer else None, refusal=None if refusal is None else _refusal(**refusal), **fields
+    process, refusal = fields.pop("process"), fields.pop("refusal", None)
+    checkpoint = Checkpoint(
+        process=_process(**process) if process else None,
+        refusal=None if refusal is None else _refusal(**refusal),
+        **fields,
     )
-    for name in ("token", "source", "sha256", "joined"):
-        _typed(getattr(record, name), str)
+    for name in ("token", "source", "sha256", "splice_evidence"):
+        _typed(getattr(checkpoint, name), str)
     for name in ("validator", "name", "digest"):
-        _typed(getattr(record, name), str, type(None))
-    if record.digest is not None:
-        Checksum.parse(record.digest)
-    has_digest = _typed(record.offset, int) == 0 or _DIGEST.fullmatch(record.sha256)
-    fits = record.offset >= 0 and (_typed(record.length, int, type(None)) or 0) >= 0
-    if not TOKEN.fullmatch(record.token) or not _FIELD.fullmatch(record.validator or "") or not has_digest or not fits:
-        raise ValueError("no record")
-    return record
+        _typed(getattr(checkpoint, name), str, type(None))
+    if checkpoint.digest is not None:
+        Checksum.parse(checkpoint.digest)
+    has_digest = _typed(checkpoint.offset, int) == 0 or _DIGEST.fullmatch(checkpoint.sha256)
+    if checkpoint.splice_evidence not in ("", WEAK, STRONG):
+        raise ValueError("no evidence")
+    fits = checkpoint.offset >= 0 and (_typed(checkpoint.length, int, type(None)) or 0) >= 0
+    if (
+        not TOKEN.fullmatch(checkpoint.token)
+        or not _FIELD.fullmatch(checkpoint.validator or "")
+        or not has_digest
+        or not fits
+    ):
+        raise ValueError("no checkpoint")
+    return checkpoint
 
 
-def _writer(pid: t.Any, **names: t.Any) -> Writer:
+def _process(pid: t.Any, **names: t.Any) -> ProcessIdentity:
     if not 0 < _typed(pid, int) < 2**31:  # others mean several processes, or none
         raise ValueError("no process")
-    return Writer(pid, **{name: _typed(value, str) for name, value in names.items()})
+    return ProcessIdentity(pid, **{name: _typed(value, str) for name, value in names.items()})
 
 
 def _refusal(**fields: t.Any) -> Refusal:
     refusal = Refusal(**fields)
-    _typed(refusal.stem, str)
+    _typed(refusal.prefix, str)
     _typed(refusal.is_announced, bool)
     is_digest = _DIGEST.fullmatch(_typed(refusal.sha256, str))
     if not is_digest or _typed(refusal.level, str) not in LEVELS or not 0 < _typed(refusal.times, int) < _MOST_TIMES:

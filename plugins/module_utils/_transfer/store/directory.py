@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One directory, opened once: every file in it is reached through its descriptor and never through a symbolic link.
 
-Somebody who exchanges the directory or a name in it during the run cannot redirect what is written.
+A user who exchanges the directory or a name in it during the run cannot redirect what is written.
 """
 
 from __future__ import annotations
@@ -30,17 +30,10 @@ _NO_SYNC: t.Final = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 _NO_LINKS: t.Final = (errno.EPERM, errno.EACCES, errno.ENOSYS, errno.ENOTSUP, errno.EMLINK, errno.EXDEV)
 
 
-class Space(t.NamedTuple):
-    """Bytes of a file system: free for this user, and those of them that a download leaves to others."""
-
-    free: int
-    reserve: int
-
-
 class Directory:
     """An open directory. Use it as a context manager, or call ``close``. All names are single path components.
 
-    owner: the number of the user whose files are trusted besides those of this user and of root; None: nobody's.
+    owner: the number of the user whose files are trusted besides those of this user and of root; None: no other user's.
     """
 
     def __init__(self, path: str, owner: int | None = None) -> None:
@@ -80,7 +73,7 @@ class Directory:
         return _private.is_trusted(uid, self.owner)
 
     def trusts_file(self, found: os.stat_result) -> bool:
-        """Whether a file here counts: also none that somebody else can have given a further name here."""
+        """Whether a file here counts: also none that another user can have given a further name here."""
         return self.trusts(found.st_uid) and (found.st_nlink == 1 or not self._is_shared)
 
     @property
@@ -158,13 +151,13 @@ class Directory:
             if error.errno not in _NO_SYNC:
                 raise
 
-    def space(self) -> Space | None:
-        """The room on the file system; None when it does not say."""
+    def space(self) -> tuple[int, int] | None:
+        """Bytes that are free for this user, and those of them that a download leaves to others; None: not known."""
         found = os.statvfs(self.fd)
         if not found.f_blocks:
             return None
         reserve = min(found.f_blocks * found.f_frsize // _RESERVED_SHARE, _LARGEST_RESERVE)
-        return Space(found.f_bavail * found.f_frsize, reserve)
+        return found.f_bavail * found.f_frsize, reserve
 
 
 def write_all(fd: int, data: bytes | memoryview, offset: int) -> None:
@@ -177,13 +170,13 @@ def write_all(fd: int, data: bytes | memoryview, offset: int) -> None:
 
 
 def close(fd: int) -> None:
-    """Give a descriptor back. An error says nothing then: what matters was brought to the disk before."""
+    """Give a descriptor back. An error says nothing then: the bytes that matter were synced before."""
     with contextlib.suppress(OSError):
         os.close(fd)
 
 
 def lock(fd: int, operation: int = fcntl.LOCK_EX) -> bool:
-    """Lock a file until it is closed; whether nobody else has it locked. Where there are no locks, nobody can."""
+    """Lock a file until it is closed; return whether no other process has it. Where there are no locks, none can."""
     # Not lockf as well: both are one kind of lock on NFS, and would exclude each other.
     try:
         fcntl.flock(fd, operation | fcntl.LOCK_NB)
@@ -195,7 +188,7 @@ def lock(fd: int, operation: int = fcntl.LOCK_EX) -> bool:
 
 
 @contextlib.contextmanager
-def explaining(doing: str) -> t.Iterator[None]:
+def translate_os_errors(doing: str) -> t.Iterator[None]:
     """Turn an error of the operating system into one that users understand; doing completes "Cannot ..."."""
     try:
         yield
@@ -216,7 +209,7 @@ def _failure(error: OSError, doing: str) -> StorwareError:
 
 
 _ONE_AT_A_TIME: t.Final = "Let one task at a time fetch to a dest, and run it again."
-_GONE: t.Final = f"Another run or somebody else has removed it. {_ONE_AT_A_TIME}"
+_GONE: t.Final = f"Another process has removed it. {_ONE_AT_A_TIME}"
 _CODES: t.Final = {
     errno.ENOSPC: "disk_full",
     errno.EDQUOT: "disk_full",
@@ -262,8 +255,8 @@ def user_name(uid: int) -> str:
         return str(uid)
 
 
-def fitted(name: str, suffix: str, prefix: str = "") -> str:
-    """prefix + name + suffix, the name shortened and told apart by a digest where the whole would be too long."""
+def truncate_name(name: str, suffix: str, prefix: str = "") -> str:
+    """prefix + name + suffix, the name shortened and marked with a digest where the whole would be too long."""
     whole = prefix + name + suffix
     if len(os.fsencode(whole)) <= NAME_LIMIT:
         return whole

@@ -31,8 +31,8 @@ def safe_name(name: str | None, fallback: str) -> str:
     encoding = sys.getfilesystemencoding()
     clean = clean.encode(encoding, "ignore").decode(encoding)  # a host's locale need not know all characters
     clean = re.split(r"[/\\]", clean)[-1]
-    clean = _stripped(_FORBIDDEN.sub("_", clean))
-    clean = _stripped(_shortened(clean))
+    clean = _strip(_FORBIDDEN.sub("_", clean))
+    clean = _strip(_shorten(clean))
     if clean.lower().endswith(_RECEIPT_SUFFIX):
         clean += ".bin"  # or it could pass for the receipt of another file
     return fallback if not clean or _DEVICE.fullmatch(clean) else clean
@@ -49,12 +49,12 @@ def extension_of(name: str) -> str:
     return _split(name)[1][1:].lower()
 
 
-def _stripped(name: str) -> str:
+def _strip(name: str) -> str:
     """Without what hides a file, makes it look like an option, or is dropped elsewhere."""
     return name.lstrip(_AROUND + ".-~").rstrip(_AROUND + ".")
 
 
-def _shortened(name: str) -> str:
+def _shorten(name: str) -> str:
     stem, extension = _split(name)
     room = _LONGEST - len(os.fsencode(extension))
     return os.fsencode(stem)[:room].decode("utf-8", "ignore") + extension

@@ -5,8 +5,8 @@
 
 What is right never rests on locks, which do nothing on some file systems. Names are made exclusively and exchanged at
 once, each run writes into a file of its own, and what a run has left is only continued when its process is surely
-gone or has ended in order. A lock and the process number merely tell whom to wait for. Whoever is overtaken all the
-same notices it at the next record (``Claim.check``) and stops.
+gone or has ended in order. A lock and the process number merely say which run to wait for. A run that is
+overtaken all the same notices it at the next checkpoint (``PartialLock.check``) and stops.
 """
 
 from __future__ import annotations
@@ -19,41 +19,45 @@ import secrets
 import typing as t
 
 from ..._errors import StorwareError
-from ..limits import Pace
-from .checkpoint import TOKEN, Planted, Record, Refusal, StateFile
-from .directory import Directory, concurrent_change, digest_of, explaining
-from .part_file import SUFFIX, Partial
-from .process import Writer
+from ..limits import TransferLimits
+from .checkpoint import STATE, TOKEN, Checkpoint, CheckpointFile, Refusal, UntrustedFile
+from .directory import Directory, concurrent_change, digest_of, translate_os_errors
+from .part_file import SUFFIX, PartialFile
+from .process import ProcessIdentity
 
-_STATE: t.Final = "state"
 SCRATCH: t.Final = "test"
 NOTE: t.Final = "note"
 _KINDS: t.Final = (SCRATCH, NOTE)
-_LOOK_AGAIN: t.Final = 0.2  # seconds between two looks at another run
+_POLL_INTERVAL: t.Final = 0.2  # seconds between two checks of another run
 _RACES: t.Final = 100  # lost in a row before that
 
 
-class Claim:
-    """A sidecar that is ours and, in the ``with`` block, the partial that it is about.
+class PartialLock:
+    """A locked checkpoint file and, in the ``with`` block, its partial file.
 
-    left: what an earlier run has recorded about the bytes in the partial; None when it is new. waited: whether another
-    run had the claim before, and may have changed everything. refusal: what is to be remembered for the next run about
+    checkpoint: of an earlier run, about the bytes in the partial; None when it is new. waited: whether another
+    run had the lock before, and may have changed everything. refusal: what is to be remembered for the next run about
     content that is damaged.
     """
 
     def __init__(
-        self, stem: str, state: StateFile, partial: Partial, left: Record | None, refusal: Refusal | None
+        self,
+        prefix: str,
+        state: CheckpointFile,
+        partial: PartialFile,
+        checkpoint: Checkpoint | None,
+        refusal: Refusal | None,
     ) -> None:
-        self.stem = stem
+        self.prefix = prefix
         self.state = state
         self.partial = partial
-        self.left = left
+        self.checkpoint = checkpoint
         self.refusal = refusal
         self.waited = False
         self.token = partial.name.removesuffix(SUFFIX).rpartition(".")[2]
         self._kept = False
 
-    def __enter__(self) -> Claim:
+    def __enter__(self) -> PartialLock:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -63,152 +67,140 @@ class Claim:
             if not self._kept:
                 for kind in _KINDS:
                     self.state.directory.remove(self.name_of(kind))
-                _put_down(self.state, Record(self.token, None, refusal=self.refusal))
+                _put_down(self.state, Checkpoint(self.token, None, refusal=self.refusal))
         finally:
             self.state.close()
 
     def name_of(self, kind: str) -> str:
-        """The name of a further file of this run, which is removed with the claim at the latest."""
-        return f"{self.stem}{self.token}.{kind}"
+        """The name of a further file of this run, which is removed with the lock at the latest."""
+        return f"{self.prefix}{self.token}.{kind}"
 
-    def keep(self) -> None:
-        """Leave the partial and its sidecar for the next run."""
+    def preserve(self) -> None:
+        """Leave the partial and its checkpoint for the next run."""
         self._kept = True
-        self.partial.keep()
+        self.partial.preserve()
 
     def check(self) -> None:
-        """Raise StorwareError (``concurrent_change``) when another run has taken the claim."""
+        """Raise StorwareError (``concurrent_change``) when another run has taken over."""
         if not self.state.is_in_place():
             raise concurrent_change(f"another run has taken over {self.state.directory.path_of(self.state.name)}")
 
 
-def stem_of(guid: str, identity: str) -> str:
+def private_prefix(guid: str, identity: str) -> str:
     """``.GUID.HASH.``: what the names of all files of a transfer start with. identity: server and guid."""
     return f".{guid}.{digest_of(identity, 16)}."
 
 
-def acquire(directory: Directory, stem: str, pace: Pace) -> Claim:
-    """The claim, after waiting for a run that has it. Raises StorwareError (``locked``, ``timeout``)."""
+def acquire(directory: Directory, prefix: str, limits: TransferLimits) -> PartialLock:
+    """Return the lock, after waiting for a run that has it. Raises StorwareError (``locked``, ``timeout``)."""
     token = secrets.token_hex(4)
-    give_up = pace.clock() + pace.limits.lock_timeout
+    give_up = limits.clock() + limits.settings.lock_timeout
     waited = False
     while True:
-        with explaining(f"use {directory.path_of(stem + _STATE)}"):
-            holder = _take(directory, stem, token)
-        if isinstance(holder, Claim):
+        with translate_os_errors(f"use {directory.path_of(prefix + STATE)}"):
+            holder = _take(directory, prefix, token)
+        if isinstance(holder, PartialLock):
             holder.waited = waited
             return holder
-        if pace.clock() >= give_up:
+        if limits.clock() >= give_up:
             raise _busy(directory, holder)
         waited = True
-        pace.sleep(_LOOK_AGAIN)
+        limits.sleep(_POLL_INTERVAL)
 
 
-def refusal_in(directory: Directory, stem: str) -> Refusal | None:
-    """What earlier runs remember about damaged content, without taking anything."""
-    with contextlib.suppress(OSError, Planted):
-        found = StateFile.open(directory, stem + _STATE)
+def refusal_in(directory: Directory, prefix: str) -> Refusal | None:
+    """Return the refusal that earlier runs have recorded, without taking the lock."""
+    with contextlib.suppress(OSError, UntrustedFile):
+        found = CheckpointFile.open(directory, prefix + STATE)
         try:
-            return _refusal_of(found.read(), stem)
+            return _refusal_of(found.read(), prefix)
         finally:
             found.close()
     return None
 
 
-def _refusal_of(record: Record | None, stem: str) -> Refusal | None:
-    return record.refusal if record and record.refusal and record.refusal.stem == stem else None
+def _refusal_of(record: Checkpoint | None, prefix: str) -> Refusal | None:
+    return record.refusal if record and record.refusal and record.refusal.prefix == prefix else None
 
 
-def tidy(directory: Directory, stem: str) -> None:
-    """Remove what a run has left that ended just before it could do so itself."""
-    if directory.stat(stem + _STATE) is None and not _others(directory, stem, ""):
+def remove_stale(directory: Directory, prefix: str) -> None:
+    """Remove the files of a run that ended just before it could do so itself."""
+    if directory.stat(prefix + STATE) is None and not _others(directory, prefix, ""):
         return
-    with explaining(f"use {directory.path_of(stem + _STATE)}"):
-        claim = _take(directory, stem, secrets.token_hex(4))
-    if isinstance(claim, Claim):
-        with claim:
-            claim.refusal = None  # the file is there
+    with translate_os_errors(f"use {directory.path_of(prefix + STATE)}"):
+        lock = _take(directory, prefix, secrets.token_hex(4))
+    if isinstance(lock, PartialLock):
+        with lock:
+            lock.refusal = None  # the file is there
 
 
-def _take(directory: Directory, stem: str, token: str) -> Claim | Record | None:
-    """The claim or, when another run has it, what that run says of itself; None as well where others always win."""
+def _take(directory: Directory, prefix: str, token: str) -> PartialLock | Checkpoint | None:
+    """Return the lock or, when another run has it, that run's checkpoint; None as well where others always win."""
     for _try in range(_RACES):
-        fresh = Record(token, Writer.me())
-        # Listed before the claim is ours: whoever takes it from us, where locks do nothing, makes files later.
-        others = _others(directory, stem, token)
+        fresh = Checkpoint(token, ProcessIdentity.current())
+        # Listed before the lock is ours: a run that takes it from us, where locks do nothing, makes files later.
+        others = _others(directory, prefix, token)
         try:
-            return _begun(StateFile.create(directory, stem + _STATE, fresh), stem, fresh, others)
+            return _begin(CheckpointFile.create(directory, prefix + STATE, fresh), prefix, fresh, others)
         except FileExistsError:
             pass
         try:
-            found = StateFile.open(directory, stem + _STATE)
+            found = CheckpointFile.open(directory, prefix + STATE)
         except FileNotFoundError:
             continue  # its run has just ended
-        except Planted as what:
-            _remove_planted(directory, stem + _STATE, what)
+        except UntrustedFile as what:
+            _remove_planted(directory, prefix + STATE, what)
             continue
-        try:
+        with contextlib.suppress(FileNotFoundError, FileExistsError), contextlib.ExitStack() as stack:
+            stack.callback(found.close)
             has_lock, record = found.lock(), found.read()
             if not found.is_in_place():
-                continue  # it was exchanged before it was locked
-            if not has_lock or (record and record.writer and record.writer.is_alive):
+                continue  # it was replaced before it was locked
+            if not has_lock or (record and record.process and record.process.is_alive):
                 return record
-            fresh = dataclasses.replace(fresh, refusal=_refusal_of(record, stem))
-            if record and (record.writer is None or record.writer.is_gone):
-                fresh = dataclasses.replace(record, token=token, writer=fresh.writer, refusal=fresh.refusal)
+            fresh = dataclasses.replace(fresh, refusal=_refusal_of(record, prefix))
+            if record and (record.process is None or record.process.is_gone):
+                fresh = dataclasses.replace(record, token=token, process=fresh.process, refusal=fresh.refusal)
             if record:
                 others.sort(key=lambda name: record.token not in name)
-            return _begun(_exchanged(found, stem, fresh), stem, fresh, others)
-        except (FileNotFoundError, FileExistsError):
-            continue  # where locks do nothing, another run was faster and has taken what we made
-        finally:
-            found.close()
+            found.write(fresh)
+            stack.pop_all()
+            return _begin(found, prefix, fresh, others)
+        # Where locks do nothing, another run was faster and has taken the file over.
     return None
 
 
-def _exchanged(old: StateFile, stem: str, record: Record) -> StateFile:
-    """A new sidecar in place of the old one: whoever still has the old one open cannot write into ours."""
-    made = StateFile.create(old.directory, f"{stem}{record.token}.{_STATE}", record)
-    try:
-        made.rename(old.name)
-    except BaseException:
-        made.remove()
-        made.close()
-        raise
-    return made
-
-
-def _begun(state: StateFile, stem: str, record: Record, others: t.Sequence[str]) -> Claim:
-    """The claim with its partial: one of the others, the likeliest first, if it may be continued, or a new one."""
-    directory, name = state.directory, stem + record.token + SUFFIX
+def _begin(state: CheckpointFile, prefix: str, record: Checkpoint, others: t.Sequence[str]) -> PartialLock:
+    """Return the lock with its partial: one of the others, likeliest first, if it may be continued, or a new one."""
+    directory, name = state.directory, prefix + record.token + SUFFIX
     adopted = None
     try:
         if record.can_be_continued:
             # A run that ended while it took over from another may have left the partial under that one's name.
             theirs = (other for other in others if other.endswith(SUFFIX))
-            adopted = next((p for p in (Partial.adopt(directory, other, name) for other in theirs) if p), None)
+            adopted = next((p for p in (PartialFile.adopt(directory, other, name) for other in theirs) if p), None)
         for other in others:
             directory.remove(other)
-        partial = adopted or Partial.create(directory, name)
-        return Claim(stem, state, partial, record if adopted else None, record.refusal)
+        partial = adopted or PartialFile.create(directory, name)
+        return PartialLock(prefix, state, partial, record if adopted else None, record.refusal)
     except BaseException:
         if adopted:
-            adopted.keep()
+            adopted.preserve()
             adopted.close()
-        _given_up(state, record)
+        _give_up(state, record)
         raise
 
 
-def _given_up(state: StateFile, record: Record) -> None:
-    """Leave the sidecar of what can be continued to whoever comes next, in this process or in another one."""
+def _give_up(state: CheckpointFile, record: Checkpoint) -> None:
+    """Leave the checkpoint of bytes that can be continued to the next run, in this process or in another one."""
     try:
-        _put_down(state, dataclasses.replace(record, writer=None))
+        _put_down(state, dataclasses.replace(record, process=None))
     finally:
         state.close()
 
 
-def _put_down(state: StateFile, record: Record) -> None:
-    """Leave the record where the next run can use it, and no sidecar otherwise."""
+def _put_down(state: CheckpointFile, record: Checkpoint) -> None:
+    """Leave the checkpoint where the next run can use it, and no file otherwise."""
     if not record.can_be_continued and record.refusal is None:
         state.remove()
     elif state.is_in_place():
@@ -216,20 +208,20 @@ def _put_down(state: StateFile, record: Record) -> None:
             state.write(record)
 
 
-def remove_left(directory: Directory, stem: str) -> None:
-    """Remove what runs have left in a directory in which they hold no claim."""
-    for name in _others(directory, stem, ""):
+def remove_leftovers(directory: Directory, prefix: str) -> None:
+    """Remove what runs have left in a directory in which they hold no lock."""
+    for name in _others(directory, prefix, ""):
         directory.remove(name)
 
 
-def _others(directory: Directory, stem: str, token: str) -> list[str]:
+def _others(directory: Directory, prefix: str, token: str) -> list[str]:
     """The names of what runs other than the one with this token have left."""
-    pattern = re.compile(rf"{re.escape(stem)}({TOKEN.pattern})\.({SUFFIX[1:]}|{_STATE}|{'|'.join(_KINDS)})")
+    pattern = re.compile(rf"{re.escape(prefix)}({TOKEN.pattern})\.({SUFFIX[1:]}|{STATE}|{'|'.join(_KINDS)})")
     matches = (pattern.fullmatch(name) for name in directory.names())
     return [match.group() for match in matches if match and match.group(1) != token]
 
 
-def _remove_planted(directory: Directory, name: str, what: Planted) -> None:
+def _remove_planted(directory: Directory, name: str, what: UntrustedFile) -> None:
     there = directory.stat(name)
     if there is None or not os.path.samestat(there, what.found):
         return  # it is something else by now
@@ -243,11 +235,11 @@ def _remove_planted(directory: Directory, name: str, what: Planted) -> None:
         ) from error
 
 
-def _busy(directory: Directory, holder: Record | None) -> StorwareError:
-    who = f"process {holder.writer.pid}" if holder and holder.writer else "another process"
+def _busy(directory: Directory, holder: Checkpoint | None) -> StorwareError:
+    who = f"process {holder.process.pid}" if holder and holder.process else "another process"
     return StorwareError(
-        f"{who} is fetching this download to {directory.path}, also at the end of lock_timeout",
+        f"{who} is still fetching this download to {directory.path} after lock_timeout expired",
         code="locked",
-        hint="Wait for it or end it; then run the task again, which goes on where it stopped.",
+        hint="Wait for that process or end it; then run the task again, which resumes the transfer.",
         retryable=True,
     )

@@ -17,12 +17,12 @@ import stat
 import typing as t
 
 from ..._errors import StorwareError
-from .directory import Directory, close, explaining, write_all
+from .directory import Directory, close, translate_os_errors, write_all
 
 SUFFIX: t.Final = ".part"
 
 
-class Partial:
+class PartialFile:
     """A private file that is removed at the end of the ``with`` block, unless it got its final name or is kept."""
 
     def __init__(self, directory: Directory, name: str, fd: int) -> None:
@@ -30,13 +30,13 @@ class Partial:
         self.name = name
         self.path = directory.path_of(name)
         self.fd = fd
-        self.is_doubtful = False  # after a failed sync nobody knows which bytes the disk has
+        self.is_doubtful = False  # after a failed sync it is unknown which bytes the disk has
         self._kept = False
 
     @classmethod
-    def create(cls, directory: Directory, name: str) -> Partial:
+    def create(cls, directory: Directory, name: str) -> PartialFile:
         """A new and empty file."""
-        with explaining(f"create {directory.path_of(name)}"):
+        with translate_os_errors(f"create {directory.path_of(name)}"):
             created = cls(directory, name, directory.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
             try:
                 created._make_private()
@@ -46,7 +46,7 @@ class Partial:
             return created
 
     @classmethod
-    def adopt(cls, directory: Directory, old: str, name: str) -> Partial | None:
+    def adopt(cls, directory: Directory, old: str, name: str) -> PartialFile | None:
         """The file that an earlier run has left as old, renamed; None if it is not there or not such a file."""
         with contextlib.suppress(OSError):
             adopted = cls(directory, old, directory.open(old, os.O_RDWR))
@@ -61,7 +61,7 @@ class Partial:
             close(adopted.fd)
         return None
 
-    def __enter__(self) -> Partial:
+    def __enter__(self) -> PartialFile:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -74,13 +74,13 @@ class Partial:
 
     def write_at(self, offset: int, data: bytes | memoryview) -> None:
         """Write all of it there."""
-        with explaining(f"write {self.path}"):
+        with translate_os_errors(f"write {self.path}"):
             write_all(self.fd, data, offset)
 
     def read_at(self, offset: int, size: int) -> bytes:
         """Up to size bytes; fewer only at the end of the file."""
         pieces = []
-        with explaining(f"read {self.path}"):
+        with translate_os_errors(f"read {self.path}"):
             while size and (piece := os.pread(self.fd, size, offset)):
                 pieces.append(piece)
                 offset += len(piece)
@@ -88,8 +88,8 @@ class Partial:
         return b"".join(pieces)
 
     def truncate(self, size: int) -> None:
-        """Drop all behind so many bytes."""
-        with explaining(f"truncate {self.path}"):
+        """Drop all bytes behind size."""
+        with translate_os_errors(f"truncate {self.path}"):
             os.ftruncate(self.fd, size)
 
     def sync_data(self) -> None:
@@ -101,7 +101,7 @@ class Partial:
         self._sync_by(os.fsync)
 
     def _sync_by(self, call: t.Callable[[int], None]) -> None:
-        with explaining(f"bring {self.path} to the disk"):
+        with translate_os_errors(f"sync {self.path}"):
             try:
                 call(self.fd)
             except OSError:
@@ -112,7 +112,7 @@ class Partial:
         """Whether this very file has that name. Another run may have put its own there."""
         return (directory or self.directory).has(name, self.fd)
 
-    def keep(self) -> None:
+    def preserve(self) -> None:
         """Leave it where it is at the end, as private as it was made."""
         self._kept = True
         with contextlib.suppress(OSError):
@@ -141,13 +141,16 @@ class Partial:
 
 def check_space(directory: Directory, size: int = 0) -> None:
     """Raise StorwareError (``disk_full``) if so many more bytes do not fit, or would leave less than the reserve."""
-    with explaining(f"ask for the free space of {directory.path}"):
+    with translate_os_errors(f"ask for the free space of {directory.path}"):
         space = directory.space()
-    if space is not None and space.free - space.reserve < size:
+    if space is None:
+        return
+    free, reserve = space
+    if free - reserve < size:
         needs = f"the file needs {size} bytes" if size else "the file needs more"
         raise StorwareError(
-            f"{needs}, and {directory.path} has {space.free} bytes free, of which {space.reserve} are left to others",
+            f"{needs}, and {directory.path} has {free} bytes free, of which {reserve} are left to others",
             code="disk_full",
             hint="Free some space or choose another dest.",
-            details={"needed": size or None, "free": space.free, "errno": errno.errorcode[errno.ENOSPC]},
+            details={"needed": size or None, "free": free, "errno": errno.errorcode[errno.ENOSPC]},
         )

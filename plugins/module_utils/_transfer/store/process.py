@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who writes, and whether that process is still there.
+"""The process that writes, and whether it is still there.
 
 Locks do nothing on some file systems, so a process is asked for by its number. Numbers are given out again, and mean
 something only within one boot and one namespace of process numbers: what cannot be known counts as neither.
@@ -19,7 +19,7 @@ _DEAD_STATES: t.Final = ("Z", "X", "x")  # proc(5); a zombie writes no more
 
 
 @dataclass(frozen=True)
-class Writer:
+class ProcessIdentity:
     """A process. machine: which computer. boot: which start of it, and which namespace. started: clock ticks."""
 
     pid: int
@@ -28,7 +28,7 @@ class Writer:
     boot: str
 
     @classmethod
-    def me(cls) -> Writer:
+    def current(cls) -> ProcessIdentity:
         """This process."""
         pid = os.getpid()
         return cls(pid, _stat(pid)[1], _machine(), _boot())
@@ -57,14 +57,14 @@ class Writer:
         except ProcessLookupError:
             return False
         except PermissionError:
-            pass  # somebody else's process; /proc tells which
+            pass  # another user's process; /proc says which
         state, started = _stat(self.pid)
         # Where other users' processes are hidden, their number alone has to do.
         return state not in _DEAD_STATES and started in ("", self.started)
 
 
 def _stat(pid: int) -> tuple[str, str]:
-    """State and start time of a process; empty where the system does not tell."""
+    """State and start time of a process; empty where the system does not say."""
     text = _read(f"/proc/{pid}/stat")
     fields = text.rpartition(")")[2].split()  # the name before it may hold anything
     return (fields[0], fields[19]) if len(fields) > 19 else ("", "")

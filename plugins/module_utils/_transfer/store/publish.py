@@ -16,20 +16,16 @@ import fcntl
 import os
 import stat
 
-from ..._errors import OptionError
+from ..._errors import OptionError, StorwareError
 from .attributes import GROUP_BITS, PRIVATE, Access, FileAttributes, not_kept, set_label
-from .directory import Directory, concurrent_change, explaining, lock, user_name
-from .part_file import Partial
+from .directory import Directory, concurrent_change, lock, translate_os_errors, user_name
+from .part_file import PartialFile
 from .receipt import receipt_name
 
 
-class NameTaken(Exception):
-    """Another run has just given the name to a file of its own."""
-
-
 def publish(
-    partial: Partial,
-    note: Partial,
+    partial: PartialFile,
+    note: PartialFile,
     name: str,
     directory: Directory,
     old: os.stat_result | None,
@@ -40,51 +36,52 @@ def publish(
     """Give the partial its name in the directory, and the note (its receipt, written) the name of the receipt.
 
     old: the file that is replaced. is_new: nothing is replaced. At no moment is anything readable beyond its mode, and
-    never does a half-written file have the name. Raises StorwareError; NameTaken when it is new and the name is not.
+    never does a half-written file have the name. Raises StorwareError; ``name_conflict`` when it is new and
+    another run has just given the name to a file of its own.
     """
     partial.sync_data()  # takes the most time, and a partial that is still plain can be continued by the next run
-    put_on(partial, name, directory, old, asked)
-    put_on(note, receipt_name(name), directory, old, asked)
+    apply_attributes(partial, name, directory, old, asked)
+    apply_attributes(note, receipt_name(name), directory, old, asked)
     partial.sync()
     note.sync()
     lock(partial.fd)  # as long as it has no receipt: is_abandoned() asks
     if not is_new and directory.stat(receipt_name(name)) is not None:  # of a new name, it would be another run's
-        with explaining(f"remove {directory.path_of(receipt_name(name))}"):
+        with translate_os_errors(f"remove {directory.path_of(receipt_name(name))}"):
             directory.remove(receipt_name(name))
             directory.sync()
     _place(partial, name, directory, is_new=is_new)
-    with explaining(f"bring {directory.path} to the disk"):
+    with translate_os_errors(f"sync {directory.path}"):
         directory.sync()  # not every file system keeps the order of two renames
     _place(note, receipt_name(name), directory)
-    with explaining(f"bring {directory.path} to the disk"):
+    with translate_os_errors(f"sync {directory.path}"):
         if not partial.is_in_place(name, directory):  # another run came in between; its file stays, without our receipt
             directory.remove(receipt_name(name))
         directory.sync()
     _check_in_place(partial, name, directory)
 
 
-def put_on(
-    partial: Partial, name: str, directory: Directory, old: os.stat_result | None, asked: FileAttributes
+def apply_attributes(
+    partial: PartialFile, name: str, directory: Directory, old: os.stat_result | None, asked: FileAttributes
 ) -> None:
     """Give the partial the attributes of its final name in the directory: owner and group before any mode.
 
     What is not asked for comes from the file that is replaced, but from none that others may have put there. Raises
     OptionError for a file system that does not keep what was set.
     """
-    with explaining(f"set the attributes of {partial.path}"):
+    with translate_os_errors(f"set the attributes of {partial.path}"):
         made = Access.of(partial.fd)
         if asked.owner is None and made.uid != os.geteuid():
             raise not_kept(directory, "owner", str(made.uid), str(os.geteuid()))
         wanted = asked.access(Access(made.uid, made.gid, PRIVATE))
         if old and directory.trusts_file(old):
-            wanted = _inherited(partial, name, directory, old, asked, wanted)
+            wanted = _inherit(partial, name, directory, old, asked, wanted)
         set_label(partial.fd, directory.path_of(name), asked, is_new=True)
-        wanted.put_on(partial.fd, directory.path_of(name))
+        wanted.apply(partial.fd, directory.path_of(name))
         wanted.check(partial.fd, directory)
 
 
-def _inherited(
-    partial: Partial, name: str, directory: Directory, old: os.stat_result, asked: FileAttributes, wanted: Access
+def _inherit(
+    partial: PartialFile, name: str, directory: Directory, old: os.stat_result, asked: FileAttributes, wanted: Access
 ) -> Access:
     """What is wanted with group and mode of the old file, where they are not asked for."""
     gid, mode = wanted.gid, wanted.mode
@@ -120,7 +117,7 @@ def check_replaceable(name: str, directory: Directory) -> None:
         if there is not None and there.st_uid != os.geteuid():
             raise OptionError(
                 "dest",
-                f"{directory.path_of(one)} belongs to {user_name(there.st_uid)}, and nobody else may replace it there",
+                f"{directory.path_of(one)} belongs to {user_name(there.st_uid)}; no other user may replace it there",
                 hint="Remove the file as its owner or as root, or choose another dest.",
             )
 
@@ -130,21 +127,19 @@ def is_abandoned(fd: int, directory: Directory) -> bool:
     return directory.trusts_file(os.fstat(fd)) and lock(fd, fcntl.LOCK_SH)
 
 
-def _place(partial: Partial, name: str, directory: Directory, *, is_new: bool = False) -> None:
+def _place(partial: PartialFile, name: str, directory: Directory, *, is_new: bool = False) -> None:
     _check_in_place(partial, partial.name, partial.directory)
-    with explaining(f"put {directory.path_of(name)} in its place"):
+    with translate_os_errors(f"put {directory.path_of(name)} in its place"):
         try:
             if is_new:
                 partial.directory.rename_new(partial.name, name, directory)
             else:
                 partial.directory.rename(partial.name, name, directory)
         except FileExistsError as error:
-            raise NameTaken(name) from error
+            raise StorwareError(f"{directory.path_of(name)} is there by now", code="name_conflict") from error
     _check_in_place(partial, name, directory)
 
 
-def _check_in_place(partial: Partial, name: str, directory: Directory) -> None:
+def _check_in_place(partial: PartialFile, name: str, directory: Directory) -> None:
     if not partial.is_in_place(name, directory):
-        raise concurrent_change(
-            f"{directory.path_of(name)} was exchanged or removed, by another run or by somebody else"
-        )
+        raise concurrent_change(f"{directory.path_of(name)} was exchanged or removed by another process")

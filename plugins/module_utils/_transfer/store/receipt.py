@@ -17,7 +17,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ..verification import LEVELS
-from .directory import NAME_LIMIT, Directory, fitted
+from .directory import NAME_LIMIT, Directory, truncate_name
 
 _SUFFIX: t.Final = ".sha256"
 _LARGEST: t.Final = 16 * 1024  # bytes; a receipt has some 300
@@ -33,8 +33,8 @@ _UNESCAPES: t.Final = {escape: character for character, escape in _ESCAPES.items
 class Receipt:
     """name: of the file. guid: of the download, in lower case. verified: the level reached when it came.
 
-    time: when it came, ISO 8601 in UTC, as far as the receipt tells; the same file may have come at any time.
-    uid: the number of the user whom the receipt belongs to; None while it was not read from a directory.
+    time: when it came, ISO 8601 in UTC, as far as the receipt says; the same file may have come at any time.
+    uid: the number of its owner; None while it was not read from a directory.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Receipt:
 
 def receipt_name(name: str) -> str:
     """The name of the receipt for the file with this name."""
-    return fitted(name, _SUFFIX)
+    return truncate_name(name, _SUFFIX)
 
 
 def render(receipt: Receipt, now: datetime.datetime) -> bytes:
@@ -69,7 +69,7 @@ def parse(data: bytes) -> Receipt | None:
     comments = {m.group(1): m.group(2).decode() for m in map(_COMMENT.fullmatch, lines) if m}
     digests = [m for m in map(_LINE.fullmatch, lines) if m]
     size = comments.get(b"size", "")
-    name = _unescaped(digests[0]) if len(digests) == 1 else b""
+    name = _unescape(digests[0]) if len(digests) == 1 else b""
     if not _is_component(name) or b"guid" not in comments or not re.fullmatch(r"[0-9]{1,19}", size):
         return None
     return Receipt(
@@ -94,13 +94,13 @@ def find(directory: Directory, guid: str) -> Receipt | None:
 
 
 def beside(directory: Directory, name: str) -> Receipt | None:
-    """The good receipt of the file with this name, whoever has written it."""
+    """The good receipt of the file with this name, of any owner."""
     receipt = _read(directory, receipt_name(name))
     return receipt if receipt and receipt.name == name else None
 
 
 def all_in(directory: Directory) -> t.Iterator[Receipt]:
-    """The good receipts in the directory, by their names, whoever has written them; each beside its file."""
+    """The good receipts in the directory, by their names, of any owner; each beside its file."""
     for entry in directory.names():
         receipt = _read(directory, entry) if entry.endswith(_SUFFIX) else None
         if receipt and receipt_name(receipt.name) == entry:
@@ -126,7 +126,7 @@ def _read(directory: Directory, entry: str) -> Receipt | None:
         return None
 
 
-def _unescaped(line: re.Match[bytes]) -> bytes:
+def _unescape(line: re.Match[bytes]) -> bytes:
     """The name in a digest line; empty when it is written in a way that coreutils would not write."""
     name: bytes = line.group(3)
     if not line.group(1):

@@ -3,65 +3,67 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where the bytes of a transfer go: written and hashed in their order, and recorded now and then.
 
-The order of a record is what a crash or power loss cannot break: first the bytes are brought to the disk, then the
-sidecar says how many they are and which digest they have.
+A crash or power loss cannot break the order: first the bytes are synced, then the checkpoint says how many they are and
+which digest they have.
 """
 
 from __future__ import annotations
 
+import collections
 import concurrent.futures
 import contextlib
 import dataclasses
 import time
 import typing as t
 
-from ..._errors import Interrupted, StorwareError
+from ..._errors import StorwareError
 from .. import formats
-from ..http.metadata import Claims
-from ..limits import DeadlinePassed
+from ..http.body import BodyReader
+from ..http.metadata import ContentMetadata
 from ..structure import CheckTime, no_limit
 from ..verification import Checksum, Digests, digest_blocks
 from . import filenames
-from .checkpoint import Record
-from .directory import explaining
-from .lock import Claim
+from .checkpoint import STRONG, WEAK, Checkpoint
+from .directory import translate_os_errors
+from .lock import PartialLock
 from .part_file import check_space
-from .process import Writer
+from .process import ProcessIdentity
 
-COMMIT_BYTES: t.Final = 24 * 1024 * 1024  # a record at the latest after so many bytes,
+COMMIT_BYTES: t.Final = 24 * 1024 * 1024  # a checkpoint at the latest after so many bytes,
 COMMIT_SECONDS: t.Final = 5.0  # or after so long
+
+BUFFER: t.Final = 1024 * 1024  # bytes
+_BUFFERS: t.Final = 6  # read ahead of the disk
 
 MAX_UNANNOUNCED: t.Final = 2**40  # bytes of content whose length is not announced, unless the user sets a limit
 
 _READ: t.Final = 256 * 1024  # bytes
-STRONG: t.Final = "strong"
-WEAK: t.Final = "weak"
-
-_NOTHING: t.Final = Claims(None, None, None, None)
+_NOTHING: t.Final = ContentMetadata(None, None, None, None)
 
 
-class Sink:
-    """The partial of a claim as it grows.
+class PartialWriter:
+    """Writes, syncs and checkpoints the partial file of a lock.
 
-    offset: how many bytes are written and hashed. claims: what is known of the content; source: which address sends
-    it. joined: how the parts of several answers were proved to belong together (empty, STRONG or WEAK). max_size: bytes
-    that the file may have. on_growth: is called whenever bytes were counted.
+    offset: how many bytes are written and hashed. metadata: what is known of the content; source: which address sends
+    it. splice_evidence: how the parts of several answers were proved to belong together (empty, STRONG or WEAK).
+    max_size: bytes that the file may have. on_growth: is called whenever bytes were hashed.
+    unhashed: a checkpoint that the next run gets as it is, of bytes that this run has not hashed.
     """
 
     def __init__(
         self,
-        claim: Claim,
+        lock: PartialLock,
         checksum: Checksum | None,
         *,
         allow_unverified: bool = False,
         max_size: int | None = None,
-        on_growth: t.Callable[[Sink], None] = lambda _sink: None,
+        on_growth: t.Callable[[PartialWriter], None] = lambda _writer: None,
     ) -> None:
-        self.claim = claim
+        self.lock = lock
         self._on_growth = on_growth
-        self.claims = _NOTHING
+        self.metadata = _NOTHING
         self.source = ""
-        self.joined = ""
+        self.splice_evidence = ""
         self.offset = 0
         self._checksum = checksum
         self._allow_unverified = allow_unverified
@@ -73,8 +75,9 @@ class Sink:
         self._recorded = 0  # the offset of the newest record that was asked for
         self._recorded_at = time.monotonic()
         self._durable = 0  # the offset of the newest record that is on the disk
-        self._is_spoiled = False
-        self._unread: Record | None = None  # what an earlier run has left, if there was no time to hash it
+        self._is_discarded = False
+        self.unhashed: Checkpoint | None = None
+        self._buffers: list[memoryview] = []
 
     @property
     def digests(self) -> Digests:
@@ -84,16 +87,16 @@ class Sink:
     @property
     def is_complete(self) -> bool:
         """Whether all bytes that the server has announced are there."""
-        return self.claims.length is not None and self.offset == self.claims.length
+        return self.metadata.length is not None and self.offset == self.metadata.length
 
     @property
     def can_be_continued(self) -> bool:
         """Whether a later request or run can go on from here, and its result be proved."""
-        return self._record().can_be_continued and (
-            self.claims.validator is not None
+        return self._checkpoint().can_be_continued and (
+            self.metadata.validator is not None
             # Otherwise the parts may be of two files, and only a proof of the whole would show it.
             or self._checksum is not None
-            or self.claims.digest is not None
+            or self.metadata.digest is not None
             or self.shows_mixtures
             or self._allow_unverified
         )
@@ -107,38 +110,40 @@ class Sink:
     @property
     def format(self) -> formats.Format | None:
         """The format that the content has."""
-        return formats.detect(self.claim.partial.read_at(0, formats.HEAD))
+        return formats.detect(self.lock.partial.read_at(0, formats.HEAD))
 
-    def recover(self, check_time: CheckTime = no_limit) -> None:
-        """Go on with what an earlier run has left, if it still has the digest that was recorded."""
-        left = self.claim.left
+    def resume(self, check_time: CheckTime = no_limit) -> None:
+        """Go on with the bytes of an earlier run, if they still have the digest of its checkpoint."""
+        left = self.lock.checkpoint
         if left is None:
             return
         digest = Checksum.parse(left.digest) if left.digest else None
         digests = self._new_digests(digest)
-        partial = self.claim.partial
-        with explaining(f"read {partial.path}"):
+        partial = self.lock.partial
+        with translate_os_errors(f"read {partial.path}"):
             try:
                 size = digest_blocks(partial.fd, left.offset, digests, check_time)
-            except (DeadlinePassed, Interrupted):
-                self._unread = left
+            except StorwareError as error:
+                if error.code in ("timeout", "interrupted"):
+                    self.unhashed = left
                 raise
             if size == left.offset and digests.hex("sha256") == left.sha256:
                 partial.truncate(left.offset)
-                self.claims = Claims(left.length, left.name, digest, left.validator)
-                self.source, self.joined = left.source, left.joined
+                self.metadata = ContentMetadata(left.length, left.name, digest, left.validator)
+                self.source, self.splice_evidence = left.source, left.splice_evidence
                 self.offset = self._recorded = self._durable = left.offset
                 self._digests = digests
 
-    def begin(self, source: str, claims: Claims) -> None:
-        """A new answer with all of the content: what is there counts no more."""
-        self.source, self.claims, self.joined, self._failure = source, claims, "", None
-        self._digests = self._new_digests(claims.digest)
-        if self.offset or self.claim.left:
+    def begin(self, source: str, metadata: ContentMetadata) -> None:
+        """Begin a response with all of the content: the bytes that are there count no more."""
+        self.source, self.metadata, self.splice_evidence, self._failure = source, metadata, "", None
+        self.unhashed = None
+        self._digests = self._new_digests(metadata.digest)
+        if self.offset or self.lock.checkpoint:
             self._settle()
             self.offset = self._recorded = self._durable = 0
-            self._write_record(Record(self.claim.token, Writer.me()))
-        self.claim.partial.truncate(0)
+            self._write_checkpoint(Checkpoint(self.lock.token, ProcessIdentity.current()))
+        self.lock.partial.truncate(0)
 
     def check_size(self, length: int | None) -> None:
         """Raise StorwareError (``too_large``) for content that is announced as longer than the user permits."""
@@ -149,83 +154,125 @@ class Sink:
                 hint="Set max_size to a larger value if the file may be that large.",
             )
 
-    def join(self, claims: Claims) -> None:
-        """A new answer with the rest of the content."""
-        self.claims = claims
-        is_weak = claims.validator is None or self.joined == WEAK
-        self.joined = WEAK if is_weak else STRONG
+    def splice(self, metadata: ContentMetadata) -> None:
+        """Begin a response with the rest of the content."""
+        self.metadata = metadata
+        is_weak = metadata.validator is None or self.splice_evidence == WEAK
+        self.splice_evidence = WEAK if is_weak else STRONG
 
-    def write(self, offset: int, data: memoryview) -> None:
-        """Put these bytes there, behind those that are under way; ``count`` makes them a part of the content."""
-        self.claim.partial.write_at(offset, data)
+    def receive(self, reader: BodyReader) -> None:
+        """Append all bytes of the reader: this thread reads, another one writes and hashes.
 
-    def count(self, data: memoryview, written: concurrent.futures.Future[None]) -> None:
-        """Take these bytes, once they are written, as the next ones behind the offset."""
+        What was read before a failure is appended, too. Raises as the reader and ``append``.
+        """
+        # The same for all readers: a transfer that breaks off often allocates them once.
+        self._buffers = self._buffers or [memoryview(bytearray(BUFFER)) for _number in range(_BUFFERS)]
+        spare = list(self._buffers)
+        pending: collections.deque[tuple[concurrent.futures.Future[None], memoryview]] = collections.deque()
+        # The end of the block waits for what is pending, also after an interruption: nothing that was read is lost.
+        with concurrent.futures.ThreadPoolExecutor(1) as worker:
+            while True:
+                if spare:
+                    buffer = spare.pop()
+                else:
+                    appended, buffer = pending.popleft()
+                    appended.result()
+                size = reader.fill(buffer)
+                if not size:
+                    break
+                pending.append((worker.submit(self.append, buffer[:size]), buffer))
+            for appended, _buffer in pending:
+                appended.result()
+
+    def append(self, data: memoryview) -> None:
+        """Write and hash the next bytes behind the offset. Raises StorwareError."""
         if self._failure:
             raise self._failure  # behind a hole nothing has its place
         try:
-            written.result()
+            self.write_at(self.offset, data)
         except StorwareError as error:
             self._failure = error
             raise
-        self._count(data)
+        self._hash(data)
 
-    def absorb(self, end: int) -> None:
-        """Count bytes up to end that are in the partial already."""
+    def write_at(self, offset: int, data: memoryview) -> None:
+        """Write bytes anywhere, from any thread; ``hash_up_to`` makes them a part of the content."""
+        self.lock.partial.write_at(offset, data)
+
+    def append_chunk(self, chunk: t.BinaryIO, checkpoint: Checkpoint) -> None:
+        """Write a chunk behind the ``unhashed`` bytes and make it durable. Raises StorwareError; they stay then.
+
+        checkpoint: of the partial with the chunk, but for its offset. The sender has hashed all of it: to read the
+        whole again for each chunk would take a time that grows with the square of the size.
+        """
+        partial, offset = self.lock.partial, self.unhashed.offset if self.unhashed else 0
+        partial.truncate(offset)
+        with translate_os_errors("read the chunk"):
+            while data := chunk.read(BUFFER):
+                self.write_at(offset, memoryview(data))
+                offset += len(data)
+        self._make_durable(dataclasses.replace(checkpoint, offset=offset))
+        self.unhashed = dataclasses.replace(checkpoint, offset=offset)
+
+    def hash_up_to(self, end: int) -> None:
+        """Hash the bytes up to end, which are in the partial already."""
         while self.offset < end:
-            piece = self.claim.partial.read_at(self.offset, min(_READ, end - self.offset))
+            piece = self.lock.partial.read_at(self.offset, min(_READ, end - self.offset))
             if not piece:
                 raise StorwareError(
-                    f"{self.claim.partial.path} became shorter", code="concurrent_change", retryable=True
+                    f"{self.lock.partial.path} became shorter", code="concurrent_change", retryable=True
                 )
-            self._count(memoryview(piece))
+            self._hash(memoryview(piece))
 
     def finish(self) -> None:
-        """All bytes are there: wait for the record that is being written, and drop what may lie behind them."""
+        """Wait for the checkpoint that is being written, and drop what may lie behind the bytes."""
         self._settle()
-        self.claim.check()
-        self.claim.partial.truncate(self.offset)
+        self.lock.check()
+        self.lock.partial.truncate(self.offset)
 
-    def keep(self) -> int:
-        """Leave the bytes for the next run, recorded as they are now; returns how many, 0 when they are no use."""
+    def preserve(self) -> int:
+        """Leave the bytes and a checkpoint for the next run; return how many bytes, 0 when they are no use."""
         try:
-            return self._keep()
+            return self._preserve()
         except (OSError, StorwareError):
             return 0
 
-    def _keep(self) -> int:
+    def _preserve(self) -> int:
         with contextlib.suppress(StorwareError):
             self._settle()
-        claim = self.claim
-        is_ours = claim.state.is_in_place() and claim.partial.is_in_place(claim.partial.name)
-        if is_ours and self._unread is not None:
-            self._write_record(dataclasses.replace(self._unread, token=claim.token, writer=None))
-            claim.keep()
-            return self._unread.offset
+        lock = self.lock
+        is_ours = lock.state.is_in_place() and lock.partial.is_in_place(lock.partial.name)
+        if is_ours and self.unhashed is not None:
+            with contextlib.suppress(StorwareError):  # the file says the same, but for the process that is about to end
+                self._write_checkpoint(dataclasses.replace(self.unhashed, token=lock.token, process=None))
+            lock.preserve()
+            return self.unhashed.offset
         if not is_ours or self._is_worthless or not self.can_be_continued:
             return 0
         try:
-            claim.partial.truncate(self.offset)
-            self._make_durable(dataclasses.replace(self._record(), writer=None))
+            lock.partial.truncate(self.offset)
+            self._make_durable(dataclasses.replace(self._checkpoint(), process=None))
         except (OSError, StorwareError):
             if self._is_worthless or not self._durable:
                 return 0
-        claim.keep()
+            lock.preserve()
+            return self._durable
+        lock.preserve()
         return self.offset
 
     @property
     def _is_worthless(self) -> bool:
-        return self._is_spoiled or self.claim.partial.is_doubtful
+        return self._is_discarded or self.lock.partial.is_doubtful
 
-    def spoil(self, is_spoiled: bool = True) -> None:
-        """What is there is worth nothing: it is not kept."""
-        self._is_spoiled = self._is_spoiled or is_spoiled
+    def discard(self, is_spoiled: bool = True) -> None:
+        """Do not preserve the bytes: they are worth nothing."""
+        self._is_discarded = self._is_discarded or is_spoiled
 
     def close(self) -> None:
-        """End the thread."""
+        """End the thread that writes checkpoints."""
         self._committer.shutdown()
 
-    def _count(self, data: memoryview) -> None:
+    def _hash(self, data: memoryview) -> None:
         self._digests.update(data)
         self.offset += len(data)
         self._check_growth()
@@ -235,20 +282,20 @@ class Sink:
             # A disk that is slower than the network is waited for now and not at the end: what lies behind the newest
             # record is what a kill costs.
             self._settle()
-            check_space(self.claim.partial.directory)  # of what others may have filled meanwhile, too
+            check_space(self.lock.partial.directory)  # of what others may have filled meanwhile, too
             self._recorded, self._recorded_at = self.offset, now
             if self.can_be_continued:
-                self._commit = self._committer.submit(self._make_durable, self._record())
+                self._commit = self._committer.submit(self._make_durable, self._checkpoint())
 
     def _check_growth(self) -> None:
         """Raise StorwareError (``too_large``) for more bytes than were announced or, without that, are permitted."""
-        length = self.claims.length
+        length = self.metadata.length
         limits = [limit for limit in (length, self._max_size) if limit is not None] or [MAX_UNANNOUNCED]
         if self.offset > min(limits):
-            self.spoil()  # nothing says where it ends: the next run must not add to it
-            told = "no length" if length is None else f"{length} bytes"
+            self.discard()  # nothing says where it ends: the next run must not add to it
+            announced = "no length" if length is None else f"{length} bytes"
             raise StorwareError(
-                f"more than {min(limits)} bytes came, and the server announces {told}",
+                f"more than {min(limits)} bytes came, and the server announces {announced}",
                 code="too_large",
                 hint="Set max_size to a larger value if the file may be that large." if length is None else "",
             )
@@ -259,34 +306,30 @@ class Sink:
         if commit is not None:
             commit.result()
 
-    def _make_durable(self, record: Record) -> None:
-        """The bytes, then the record. Raises StorwareError."""
-        self.claim.check()
-        self.claim.partial.sync_data()
-        self._write_record(record)
-        if not self._durable:
-            with explaining(f"bring {self.claim.partial.directory.path} to the disk"):
-                self.claim.partial.directory.sync()
-        self._durable = record.offset
+    def _make_durable(self, checkpoint: Checkpoint) -> None:
+        """Sync the bytes, then write the checkpoint. Raises StorwareError."""
+        self.lock.partial.sync_data()
+        self._write_checkpoint(checkpoint)
+        self._durable = checkpoint.offset
 
-    def _write_record(self, record: Record) -> None:
-        state = self.claim.state
-        with explaining(f"write {state.directory.path_of(state.name)}"):
-            state.write(dataclasses.replace(record, refusal=self.claim.refusal))
+    def _write_checkpoint(self, checkpoint: Checkpoint) -> None:
+        state = self.lock.state
+        with translate_os_errors(f"write {state.directory.path_of(state.name)}"):
+            state.write(dataclasses.replace(checkpoint, refusal=self.lock.refusal))
 
-    def _record(self) -> Record:
-        claims = self.claims
-        return Record(
-            self.claim.token,
-            Writer.me(),
+    def _checkpoint(self) -> Checkpoint:
+        metadata = self.metadata
+        return Checkpoint(
+            self.lock.token,
+            ProcessIdentity.current(),
             source=self.source,
-            validator=claims.validator,
-            length=claims.length,
-            name=filenames.safe_name(claims.name, "") or None,
-            digest=str(claims.digest) if claims.digest else None,
+            validator=metadata.validator,
+            length=metadata.length,
+            name=filenames.safe_name(metadata.name, "") or None,
+            digest=str(metadata.digest) if metadata.digest else None,
             offset=self.offset,
             sha256=self._digests.hex("sha256") or "",
-            joined=self.joined,
+            splice_evidence=self.splice_evidence,
         )
 
     def _new_digests(self, claimed: Checksum | None) -> Digests:

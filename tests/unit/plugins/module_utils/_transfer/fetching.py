@@ -17,11 +17,11 @@ from ansible_collections.storware.backup.plugins.module_utils._transfer import d
 from ansible_collections.storware.backup.plugins.module_utils._transfer.download import Outcome
 from ansible_collections.storware.backup.plugins.module_utils._transfer.http.body import Opener, Response
 from ansible_collections.storware.backup.plugins.module_utils._transfer.inspection import File, Job
-from ansible_collections.storware.backup.plugins.module_utils._transfer.limits import Limits
+from ansible_collections.storware.backup.plugins.module_utils._transfer.limits import LimitSettings
 from tests.unit.plugins.module_utils._transfer.material import GUID
 
-ONCE = Limits(retries=0, lock_timeout=30)
-AGAIN = Limits(retries=2, first_pause=0.01, longest_pause=0.02, lock_timeout=30)
+ONCE = LimitSettings(retries=0, lock_timeout=30)
+AGAIN = LimitSettings(retries=2, first_pause=0.01, longest_pause=0.02, lock_timeout=30)
 
 
 def opener(url: str, *, timeout: float = 5.0) -> Opener:
@@ -39,25 +39,25 @@ def opener(url: str, *, timeout: float = 5.0) -> Opener:
 def job(dest: object, *urls: str, **wishes: t.Any) -> Job:
     """A job whose openers are these addresses, under the labels 1, 2 ...; without retries unless they are wished."""
     guid = wishes.pop("guid", GUID)
-    wishes.setdefault("limits", ONCE)
+    wishes.setdefault("limit_settings", ONCE)
     openers = [(str(number), opener(url)) for number, url in enumerate(urls, 1)]
     return Job(guid=guid, dest=str(dest), identity=f"server {guid}", openers=openers, **wishes)
 
 
 def reason(wanted: Job) -> str:
     """What would be done."""
-    with inspection.inspect(wanted) as finding:
-        return finding.reason
+    with inspection.inspect(wanted) as inspected:
+        return inspected.reason
 
 
 def run(wanted: Job) -> tuple[str, File, Outcome | None]:
     """What a module does: the reason, the file in the end, and what was fetched, if anything."""
-    with inspection.inspect(wanted) as finding:
-        if not finding.needs_content:
-            download.tidy(wanted, finding)
-            return finding.reason, inspection.describe(wanted, finding), None
-        outcome = download.fetch(wanted, finding)
-        return finding.reason, outcome.file, outcome
+    with inspection.inspect(wanted) as inspected:
+        if not inspected.needs_content:
+            download.remove_stale(wanted, inspected)
+            return inspected.reason, inspection.describe(wanted, inspected), None
+        outcome = download.fetch(wanted, inspected)
+        return inspected.reason, outcome.file, outcome
 
 
 def main(url: str, dest: str) -> None:

@@ -92,7 +92,7 @@ def test_neither_the_old_group_nor_the_new_one_gets_the_rights_of_the_other(
 
         monkeypatch.setattr(os, name, call)
     with path.open() as file:
-        Access(5, 7, after).put_on(file.fileno(), "file")
+        Access(5, 7, after).apply(file.fileno(), "file")
     assert seen[-1] == (7, after)
     assert all(bits & ~(before if gid == 0 else after) & 0o077 == 0 for gid, bits in seen)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import fcntl
-import hashlib
 import json
 import os
 import pathlib
@@ -19,23 +18,22 @@ from hypothesis import strategies as st
 
 from ansible_collections.storware.backup.plugins.module_utils._transfer.store import checkpoint
 from ansible_collections.storware.backup.plugins.module_utils._transfer.store.checkpoint import (
-    Planted,
-    Record,
+    Checkpoint,
+    CheckpointFile,
     Refusal,
-    StateFile,
+    UntrustedFile,
 )
 from ansible_collections.storware.backup.plugins.module_utils._transfer.store.directory import Directory
-from ansible_collections.storware.backup.plugins.module_utils._transfer.store.process import Writer
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store.process import ProcessIdentity
 from tests.unit.plugins.module_utils._transfer.material import sha256
 from tests.unit.plugins.module_utils._transfer.planting import KINDS, plant
 
 NAME = ".mail.state"
-SLOT = 4096
-WRITER = Writer(1234, "5678", "machine", "boot")
-NEW = Record("0123abcd", WRITER)
-FULL = Record(
-    "0123abcd", WRITER, source="download", validator='"tag"', length=5000, name="Grüße €.zip",
-    digest="sha256:" + "0" * 64, offset=4096, sha256=sha256(b"x"), joined="strong",
+PROCESS = ProcessIdentity(1234, "5678", "machine", "boot")
+NEW = Checkpoint("0123abcd", PROCESS)
+FULL = Checkpoint(
+    "0123abcd", PROCESS, source="download", validator='"tag"', length=5000, name="Grüße €.zip",
+    digest="sha256:" + "0" * 64, offset=4096, sha256=sha256(b"x"), splice_evidence="strong",
     refusal=Refusal(".guid.hash.", sha256(b"y"), "full", 2, True),
 )  # fmt: skip
 
@@ -46,22 +44,22 @@ def directory(tmp_path: pathlib.Path) -> t.Iterator[Directory]:
         yield opened
 
 
-def at(offset: int) -> Record:
+def at(offset: int) -> Checkpoint:
     return dataclasses.replace(FULL, offset=offset, sha256=sha256(str(offset).encode()))
 
 
-def written(directory: Directory, *records: Record) -> pathlib.Path:
+def written(directory: Directory, *records: Checkpoint) -> pathlib.Path:
     """A sidecar with these records, one after the other."""
-    made = StateFile.create(directory, NAME, NEW)
+    made = CheckpointFile.create(directory, NAME, NEW)
     for record in records:
         made.write(record)
     made.close()
     return pathlib.Path(directory.path_of(NAME))
 
 
-def read(directory: Directory) -> Record | None:
+def read(directory: Directory) -> Checkpoint | None:
     """What the next run finds."""
-    found = StateFile.open(directory, NAME)
+    found = CheckpointFile.open(directory, NAME)
     try:
         return found.read()
     finally:
@@ -71,108 +69,116 @@ def read(directory: Directory) -> Record | None:
 # --- what is written is read ---
 
 
-@pytest.mark.parametrize("record", [NEW, FULL, dataclasses.replace(FULL, writer=None), at(0)])
-def test_a_record_comes_back_as_it_was(directory: Directory, record: Record) -> None:
+@pytest.mark.parametrize("record", [NEW, FULL, dataclasses.replace(FULL, process=None), at(0)])
+def test_a_record_comes_back_as_it_was(directory: Directory, record: Checkpoint) -> None:
     written(directory, record)
     assert read(directory) == record
 
 
-def test_it_has_all_its_room_from_the_beginning_and_is_private(directory: Directory) -> None:
-    """On a disk that is full a record must still find its place."""
+def test_it_is_private(directory: Directory) -> None:
     before = os.umask(0)
     try:
-        path = written(directory)
+        path = written(directory, at(1))
     finally:
         os.umask(before)
     assert path.stat().st_mode & 0o777 == 0o600
-    size = path.stat().st_size
-    assert size == 2 * SLOT
-    written_later = StateFile.open(directory, NAME)
-    written_later.read()
-    for offset in range(1, 6):
-        written_later.write(at(offset))
-    written_later.close()
-    assert path.stat().st_size == size
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, 4, 7])
-def test_the_newest_of_two_counts_and_only_the_older_one_is_written_over(directory: Directory, count: int) -> None:
-    path = written(directory, *(at(offset) for offset in range(1, count)))
-    before = path.read_bytes()
-    found = StateFile.open(directory, NAME)
-    assert found.read() == (at(count - 1) if count > 1 else NEW)
-    found.write(at(count))
-    found.close()
-    after = path.read_bytes()
-    assert read(directory) == at(count)
-    kept = [place for place in (0, SLOT) if before[place : place + SLOT] == after[place : place + SLOT]]
-    assert len(kept) == 1
-    # Torn while it was written: the one before it still counts.
-    path.write_bytes(after[: SLOT - 100 if kept == [SLOT] else 2 * SLOT - 4000])
-    torn = bytearray(after)
-    start = 0 if kept == [SLOT] else SLOT
-    torn[start + 100 : start + SLOT] = bytes(SLOT - 100)
-    path.write_bytes(torn)
-    assert read(directory) == (at(count - 1) if count > 1 else NEW)
-
-
-@pytest.mark.parametrize("place", [0, 64, 65, 80, 300])
-def test_a_single_wrong_byte_makes_a_record_void(directory: Directory, place: int) -> None:
-    path = written(directory, at(1), at(2))  # at(2) stands in the second place
-    data = bytearray(path.read_bytes())
-    data[SLOT + place] ^= 1
-    path.write_bytes(data)
-    assert read(directory) == at(1)
-    data[place] ^= 1
-    path.write_bytes(data)
-    assert read(directory) is None
-
-
-def test_a_record_is_on_the_disk_when_it_is_written(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_file_takes_the_place_of_the_old_one_when_it_is_on_the_disk(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crash leaves one or the other; whoever has the old one open sees it as it was."""
     calls: list[str] = []
-    made = StateFile.create(directory, NAME, NEW)
+    made = CheckpointFile.create(directory, NAME, NEW)
+    old = CheckpointFile.open(directory, NAME)
     with monkeypatch.context() as patched:
-        for name in ("pwrite", "fdatasync"):
+        for name in ("pwrite", "fsync", "rename"):
             patched.setattr(os, name, _noting(calls, name))
         made.write(at(1))
+    assert calls == ["pwrite", "fsync", "rename", "fsync"]  # of the directory at last
+    assert (made.read(), made.is_in_place(), directory.names()) == (at(1), True, [NAME])
+    assert (old.read(), old.is_in_place()) == (NEW, False)
+    old.close()
     made.close()
-    assert calls == ["pwrite", "fdatasync"]
 
 
 def _noting(calls: list[str], name: str) -> t.Callable[..., t.Any]:
     real = getattr(os, name)
 
-    def call(*arguments: t.Any) -> t.Any:
+    def call(*arguments: t.Any, **named: t.Any) -> t.Any:
         calls.append(name)
-        return real(*arguments)
+        return real(*arguments, **named)
 
     return call
 
 
-def test_a_record_that_is_written_in_parts_is_written_on(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = StateFile.create(directory, NAME, NEW)
+def test_the_lock_goes_over_to_the_new_file(directory: Directory) -> None:
+    made = CheckpointFile.create(directory, NAME, NEW)
+    old = CheckpointFile.open(directory, NAME)
+    assert not old.lock()
+    made.write(at(1))
+    new = CheckpointFile.open(directory, NAME)
+    assert not new.lock()
+    # The old one may be locked, and says itself that this is worth nothing.
+    assert (old.lock(), old.is_in_place()) == (True, False)
+    made.close()
+    assert new.lock()
+    old.close()
+    new.close()
+
+
+@pytest.mark.parametrize("call", ["pwrite", "fsync", "rename"])
+def test_what_cannot_be_written_leaves_the_old_one(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    def fail(*_arguments: object, **_named: object) -> t.NoReturn:
+        raise OSError(28, "No space left on device")
+
+    made = CheckpointFile.create(directory, NAME, at(1))
+    descriptors = os.listdir("/proc/self/fd")
+    with monkeypatch.context() as patched:
+        patched.setattr(os, call, fail)
+        with pytest.raises(OSError, match="No space"):
+            made.write(at(2))
+    assert (made.read(), made.is_in_place(), directory.names()) == (at(1), True, [NAME])
+    assert os.listdir("/proc/self/fd") == descriptors
+    made.write(at(3))
+    assert made.read() == at(3)
+    made.close()
+
+
+def test_the_file_of_another_run_is_not_replaced(directory: Directory, tmp_path: pathlib.Path) -> None:
+    made = CheckpointFile.create(directory, NAME, NEW)
+    (tmp_path / "theirs").write_bytes(b"theirs")
+    (tmp_path / "theirs").rename(tmp_path / NAME)
+    with pytest.raises(FileNotFoundError, match="another run"):
+        made.write(at(1))
+    made.close()
+    assert (directory.names(), (tmp_path / NAME).read_bytes()) == ([NAME], b"theirs")
+
+
+def test_a_name_that_others_take_before_is_no_way_to_stop_it(directory: Directory, tmp_path: pathlib.Path) -> None:
+    """Whoever may add files to the directory knows the token of the run from the names that it has there."""
+    made = CheckpointFile.create(directory, NAME, NEW)
+    (tmp_path / f".mail.{FULL.token}.state").mkdir()
+    made.write(FULL)
+    assert made.read() == FULL
+    made.close()
+
+
+def test_a_checkpoint_that_is_written_in_parts_is_whole(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
     pwrite = os.pwrite
     with monkeypatch.context() as patched:
-        patched.setattr(os, "pwrite", lambda fd, data, offset: pwrite(fd, data[:1000], offset))
-        made.write(at(1))
-    assert made.read() == at(1)
-    made.close()
-
-
-def test_a_record_that_does_not_fit_is_an_error_and_leaves_the_others(directory: Directory) -> None:
-    made = StateFile.create(directory, NAME, NEW)
-    made.write(at(1))
-    with pytest.raises(ValueError, match="too long"):
-        made.write(dataclasses.replace(FULL, name="x" * SLOT))
-    assert made.read() == at(1)
-    made.close()
+        patched.setattr(os, "pwrite", lambda fd, data, offset: pwrite(fd, data[:100], offset))
+        written(directory, at(1))
+    assert read(directory) == at(1)
 
 
 def test_the_longest_of_all_fields_fit(directory: Directory) -> None:
     """A file name of 200 bytes, each written as six characters; a tag of 256; every number as long as it can be."""
     record = dataclasses.replace(
         FULL, name="\x7f" * 200, validator='"' + "\xff" * 254 + '"', source="content_download", length=2**63 - 1,
-        offset=2**63 - 1, digest="sha512:" + "f" * 128, writer=Writer(2**22, "9" * 20, "m" * 100, "b" * 80),
+        offset=2**63 - 1, digest="sha512:" + "f" * 128, process=ProcessIdentity(2**22, "9" * 20, "m" * 100, "b" * 80),
         refusal=Refusal("." * 56, "f" * 64, "structure", 2**31 - 1, False),
     )  # fmt: skip
     written(directory, record)
@@ -182,14 +188,13 @@ def test_the_longest_of_all_fields_fit(directory: Directory) -> None:
 # --- what others have written ---
 
 
-def forged(directory: Directory, text: bytes, *, checksum: bool = True) -> None:
-    """A sidecar whose only record is this text."""
-    line = hashlib.sha256(text).hexdigest().encode() + b" " + text if checksum else text
-    pathlib.Path(directory.path_of(NAME)).write_bytes(line.ljust(SLOT - 1)[: SLOT - 1] + b"\n" + bytes(SLOT))
+def forged(directory: Directory, text: bytes) -> None:
+    """A file with this text."""
+    pathlib.Path(directory.path_of(NAME)).write_bytes(text)
 
 
 def fields(**changes: t.Any) -> bytes:
-    good = {"schema": 1, "sequence": 1, **dataclasses.asdict(FULL)}
+    good = {"schema": 1, **dataclasses.asdict(FULL)}
     left = {name: value for name, value in {**good, **changes}.items() if value is not Ellipsis}
     return json.dumps(left).encode()
 
@@ -205,28 +210,31 @@ def test_a_record_of_a_version_that_remembered_no_refusals(directory: Directory)
     assert read(directory) == dataclasses.replace(FULL, refusal=None)
 
 
-_WRITER = dataclasses.asdict(WRITER)
+_PROCESS = dataclasses.asdict(PROCESS)
 _REFUSAL = dataclasses.asdict(FULL)["refusal"]
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"schema": 2}, {"schema": "1"}, {"schema": None}, {"schema": ...}, {"sequence": "1"}, {"sequence": None},
-        {"sequence": 1.5}, {"sequence": ...}, {"more": 1}, {"token": ...}, {"token": 1}, {"token": ""},
+        {"schema": 2}, {"schema": "1"}, {"schema": None}, {"schema": ...},
+        {"more": 1}, {"token": ...}, {"token": 1}, {"token": ""},
         {"token": "../../x"}, {"token": "0123ABCD"}, {"token": "0123abcd\n"}, {"token": ["0123abcd"]},
-        {"writer": 5}, {"writer": "me"}, {"writer": ["a"]}, {"writer": {"pid": 5}}, {"writer": {**_WRITER, "more": 1}},
-        {"writer": {**_WRITER, "pid": "5"}}, {"writer": {**_WRITER, "pid": 0}}, {"writer": {**_WRITER, "pid": -1}},
-        {"writer": {**_WRITER, "pid": 2**40}}, {"writer": {**_WRITER, "pid": True}},
-        {"writer": {**_WRITER, "started": 5}}, {"writer": {**_WRITER, "boot": None}},
+        {"process": 5}, {"process": "me"}, {"process": ["a"]}, {"process": {"pid": 5}}, {"process": {**_PROCESS,
+        "more": 1}},
+        {"process": {**_PROCESS, "pid": "5"}}, {"process": {**_PROCESS, "pid": 0}}, {"process": {**_PROCESS,
+        "pid": -1}},
+        {"process": {**_PROCESS, "pid": 2**40}}, {"process": {**_PROCESS, "pid": True}},
+        {"process": {**_PROCESS, "started": 5}}, {"process": {**_PROCESS, "boot": None}},
         {"source": 5}, {"source": None}, {"validator": 5}, {"validator": '"x"\r\nX-Evil: 1'}, {"validator": '"€"'},
         {"length": "5000"}, {"length": -1}, {"length": 5000.0}, {"length": True}, {"length": {}},
         {"name": 5}, {"name": ["x"]}, {"digest": 5}, {"digest": "sha256"}, {"digest": "sha256:12"},
         {"digest": "rot13:0"},
         {"offset": "4096"}, {"offset": -1}, {"offset": 1.5}, {"offset": None}, {"offset": True},
-        {"sha256": ""}, {"sha256": "0" * 63}, {"sha256": "G" * 64}, {"sha256": None}, {"sha256": 0}, {"joined": None},
+        {"sha256": ""}, {"sha256": "0" * 63}, {"sha256": "G" * 64}, {"sha256": None}, {"sha256": 0},
+        {"splice_evidence": None}, {"splice_evidence": "stronger"},
         {"refusal": 5}, {"refusal": ""}, {"refusal": {}}, {"refusal": {**_REFUSAL, "more": 1}},
-        {"refusal": {**_REFUSAL, "stem": 5}}, {"refusal": {**_REFUSAL, "sha256": "0" * 63}},
+        {"refusal": {**_REFUSAL, "prefix": 5}}, {"refusal": {**_REFUSAL, "sha256": "0" * 63}},
         {"refusal": {**_REFUSAL, "sha256": None}}, {"refusal": {**_REFUSAL, "level": "all"}},
         {"refusal": {**_REFUSAL, "level": ["full"]}}, {"refusal": {**_REFUSAL, "times": 0}},
         {"refusal": {**_REFUSAL, "times": True}}, {"refusal": {**_REFUSAL, "times": "2"}},
@@ -240,14 +248,14 @@ def test_what_no_run_has_written_is_no_record(directory: Directory, changes: dic
 
 
 @pytest.mark.parametrize(
-    "text", [b"", b"null", b"[]", b"5", b'"x"', b"{", b"\xff", b"[" * 3000, b"{}", b'{"schema": 1}', b"1" * 3900]
+    "text", [b"", b"null", b"[]", b"5", b'"x"', b"{", b"\xff", b"[" * 16_000, b"{}", b'{"schema": 1}', b"1" * 3900]
 )
 def test_what_is_no_object_is_no_record(directory: Directory, text: bytes) -> None:
     forged(directory, text)
     assert read(directory) is None
 
 
-@pytest.mark.parametrize("size", [0, 1, SLOT - 1, SLOT, SLOT + 1, 2 * SLOT, 3 * SLOT])
+@pytest.mark.parametrize("size", [0, 1, 4096, 10**6])
 @pytest.mark.parametrize("byte", [b"\0", b" ", b"\xff"])
 def test_a_sidecar_of_any_size_without_a_record(directory: Directory, size: int, byte: bytes) -> None:
     pathlib.Path(directory.path_of(NAME)).write_bytes(byte * size)
@@ -258,7 +266,6 @@ def test_a_sidecar_of_any_size_without_a_record(directory: Directory, size: int,
 def test_nothing_can_break_the_reader(slot: bytes | str) -> None:
     text = slot if isinstance(slot, bytes) else slot.encode("utf-8", "surrogatepass")
     assert checkpoint._parse(text) is None
-    assert checkpoint._parse(hashlib.sha256(text).hexdigest().encode() + b" " + text) is None
 
 
 # --- whose it is ---
@@ -268,10 +275,10 @@ def test_a_name_that_is_taken_is_told(directory: Directory, tmp_path: pathlib.Pa
     for kind in KINDS:
         plant(kind, tmp_path / NAME)
         with pytest.raises(FileExistsError):
-            StateFile.create(directory, NAME, NEW)
+            CheckpointFile.create(directory, NAME, NEW)
         (tmp_path / NAME).rmdir() if kind == "a directory" else (tmp_path / NAME).unlink()
     with pytest.raises(FileNotFoundError):
-        StateFile.open(directory, NAME)
+        CheckpointFile.open(directory, NAME)
 
 
 @pytest.mark.parametrize(
@@ -282,8 +289,8 @@ def test_what_was_planted_is_named_and_not_touched(
 ) -> None:
     plant(kind, tmp_path / NAME)
     descriptors = os.listdir("/proc/self/fd")
-    with pytest.raises(Planted, match=f"^{words}$"):
-        StateFile.open(directory, NAME)
+    with pytest.raises(UntrustedFile, match=f"^{words}$"):
+        CheckpointFile.open(directory, NAME)
     assert os.listdir("/proc/self/fd") == descriptors
     assert directory.stat(NAME) is not None
 
@@ -291,8 +298,8 @@ def test_what_was_planted_is_named_and_not_touched(
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 def test_a_sidecar_of_somebody_else_is_planted(directory: Directory) -> None:
     os.chown(written(directory), 12345, -1)
-    with pytest.raises(Planted, match="another user"):
-        StateFile.open(directory, NAME)
+    with pytest.raises(UntrustedFile, match="another user"):
+        CheckpointFile.open(directory, NAME)
 
 
 def test_one_that_may_not_be_opened_is_of_somebody_else(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -302,13 +309,13 @@ def test_one_that_may_not_be_opened_is_of_somebody_else(directory: Directory, mo
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Directory, "open", refuse)
-    with pytest.raises(Planted, match="another user"):
-        StateFile.open(directory, NAME)
+    with pytest.raises(UntrustedFile, match="another user"):
+        CheckpointFile.open(directory, NAME)
 
 
 def test_only_one_has_the_lock(directory: Directory) -> None:
-    made = StateFile.create(directory, NAME, NEW)
-    other = StateFile.open(directory, NAME)
+    made = CheckpointFile.create(directory, NAME, NEW)
+    other = CheckpointFile.open(directory, NAME)
     assert (made.lock(), other.lock()) == (True, False)
     made.close()
     assert other.lock()
@@ -324,7 +331,7 @@ def test_where_there_are_no_locks_nobody_has_one(
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(fcntl, "flock", fail)
-    made, other = StateFile.create(directory, NAME, NEW), StateFile.open(directory, NAME)
+    made, other = CheckpointFile.create(directory, NAME, NEW), CheckpointFile.open(directory, NAME)
     assert (made.lock(), other.lock()) == (True, True)
     made.close()
     other.close()
@@ -333,14 +340,14 @@ def test_where_there_are_no_locks_nobody_has_one(
 def test_one_that_was_exchanged_while_it_was_made_is_not_ours(
     directory: Directory, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def exchange(self: StateFile) -> bool:
+    def exchange(self: CheckpointFile) -> bool:
         (tmp_path / "theirs").write_bytes(b"theirs")
         (tmp_path / "theirs").rename(tmp_path / NAME)
         return True
 
-    monkeypatch.setattr(StateFile, "lock", exchange)
+    monkeypatch.setattr(CheckpointFile, "lock", exchange)
     with pytest.raises(FileExistsError):
-        StateFile.create(directory, NAME, NEW)
+        CheckpointFile.create(directory, NAME, NEW)
     assert (tmp_path / NAME).read_bytes() == b"theirs"
 
 
@@ -351,12 +358,12 @@ def test_a_sidecar_that_cannot_be_written_is_none(directory: Directory, monkeypa
     monkeypatch.setattr(os, "pwrite", fail)
     descriptors = os.listdir("/proc/self/fd")
     with pytest.raises(OSError, match="No space"):
-        StateFile.create(directory, NAME, NEW)
+        CheckpointFile.create(directory, NAME, NEW)
     assert (directory.names(), os.listdir("/proc/self/fd")) == ([], descriptors)
 
 
 def test_what_is_closed_twice_closes_nothing_of_others(directory: Directory) -> None:
-    made = StateFile.create(directory, NAME, NEW)
+    made = CheckpointFile.create(directory, NAME, NEW)
     made.close()
     with open("/dev/zero", "rb") as other:  # gets the number that has become free
         made.close()
@@ -364,7 +371,7 @@ def test_what_is_closed_twice_closes_nothing_of_others(directory: Directory) -> 
 
 
 def test_only_its_own_file_is_removed(directory: Directory, tmp_path: pathlib.Path) -> None:
-    made = StateFile.create(directory, NAME, NEW)
+    made = CheckpointFile.create(directory, NAME, NEW)
     (tmp_path / "theirs").write_bytes(b"theirs")
     (tmp_path / "theirs").rename(tmp_path / NAME)
     assert not made.is_in_place()
@@ -372,9 +379,7 @@ def test_only_its_own_file_is_removed(directory: Directory, tmp_path: pathlib.Pa
     made.close()
     assert directory.names() == [NAME]
     (tmp_path / NAME).unlink()
-    made = StateFile.create(directory, NAME, NEW)
-    made.rename(".other.state")
-    assert (made.is_in_place(), directory.names()) == (True, [".other.state"])
+    made = CheckpointFile.create(directory, NAME, NEW)
     made.remove()
     made.remove()
     made.close()

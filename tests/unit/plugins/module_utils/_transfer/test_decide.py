@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.storware.backup.plugins.module_utils._transfer.inspection import Facts, Job, decide
+from ansible_collections.storware.backup.plugins.module_utils._transfer.inspection import FileFacts, Job, decide
 from ansible_collections.storware.backup.plugins.module_utils._transfer.store.receipt import Receipt
 from ansible_collections.storware.backup.plugins.module_utils._transfer.verification import Checksum
 from tests.unit.plugins.module_utils._transfer.material import GUID, OTHER_GUID, sha256
@@ -44,7 +44,7 @@ def decided(
     """The reason, and the digests that were computed for it."""
     reader = Reader(content)
     job = Job(guid=wishes.pop("guid", GUID), dest="/x", identity="", openers=(), **wishes)
-    facts = Facts(exists, size if exists else None, receipt, reader)
+    facts = FileFacts(exists, size if exists else None, receipt, reader)
     return decide(job, facts), reader.asked
 
 

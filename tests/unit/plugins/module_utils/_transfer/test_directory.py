@@ -17,9 +17,9 @@ import pytest
 from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
 from ansible_collections.storware.backup.plugins.module_utils._transfer.store.directory import (
     Directory,
-    explaining,
-    fitted,
     kind_of,
+    translate_os_errors,
+    truncate_name,
 )
 
 
@@ -122,8 +122,9 @@ def test_free_space_is_what_a_user_may_write(tmp_path: pathlib.Path) -> None:
     with Directory(str(tmp_path)) as directory:
         found = directory.space()
     assert found is not None
-    assert found.reserve == min(space.f_blocks * space.f_frsize // 100, 2**28)
-    assert abs(found.free - space.f_bavail * space.f_frsize) < 2**30  # others write, too
+    free, reserve = found
+    assert reserve == min(space.f_blocks * space.f_frsize // 100, 2**28)
+    assert abs(free - space.f_bavail * space.f_frsize) < 2**30  # others write, too
 
 
 def test_a_file_system_without_a_size_tells_no_free_space() -> None:
@@ -144,7 +145,7 @@ def test_a_file_system_without_a_size_tells_no_free_space() -> None:
     ],
 )
 def test_an_error_of_the_system_is_explained(number: int, code: str, words: str) -> None:
-    with pytest.raises(StorwareError) as caught, explaining("write x"):
+    with pytest.raises(StorwareError) as caught, translate_os_errors("write x"):
         raise OSError(number, os.strerror(number))
     assert caught.value.message == f"Cannot write x: {os.strerror(number)}"
     assert caught.value.code == code
@@ -154,7 +155,7 @@ def test_an_error_of_the_system_is_explained(number: int, code: str, words: str)
 
 
 def test_an_error_without_a_number_is_explained_by_its_words() -> None:
-    with pytest.raises(StorwareError) as caught, explaining("write x"):
+    with pytest.raises(StorwareError) as caught, translate_os_errors("write x"):
         raise OSError("cannot read from timed out object")
     assert caught.value.message == "Cannot write x: cannot read from timed out object"
     assert caught.value.details == {"errno": ""}
@@ -172,14 +173,14 @@ def test_kinds_of_files_are_told_in_words(tmp_path: pathlib.Path) -> None:
 
 
 def test_a_name_that_is_too_long_with_its_suffix_is_told_apart_by_a_digest() -> None:
-    assert fitted("a" * 248, ".sha256") == "a" * 248 + ".sha256"
-    first, second = fitted("a" * 249, ".sha256", "."), fitted("a" * 248 + "b", ".sha256", ".")
+    assert truncate_name("a" * 248, ".sha256") == "a" * 248 + ".sha256"
+    first, second = truncate_name("a" * 249, ".sha256", "."), truncate_name("a" * 248 + "b", ".sha256", ".")
     assert first != second
     for name in (first, second):
         assert len(name) == 255
         assert name.startswith("." + "a" * 238 + "~")
         assert name.endswith(".sha256")
-    assert len(os.fsencode(fitted("ü" * 200, ".sha256"))) in (254, 255)
+    assert len(os.fsencode(truncate_name("ü" * 200, ".sha256"))) in (254, 255)
 
 
 @pytest.mark.parametrize("refusal", [0, errno.EPERM, errno.ENOSYS, errno.EXDEV])

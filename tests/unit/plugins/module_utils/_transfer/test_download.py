@@ -26,7 +26,7 @@ from ansible_collections.storware.backup.plugins.module_utils._transfer import d
 from ansible_collections.storware.backup.plugins.module_utils._transfer.store import receipt
 from ansible_collections.storware.backup.plugins.module_utils._transfer.store.attributes import FileAttributes
 from ansible_collections.storware.backup.plugins.module_utils._transfer.store.directory import Directory
-from ansible_collections.storware.backup.plugins.module_utils._transfer.store.lock import stem_of
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store.lock import private_prefix
 from ansible_collections.storware.backup.plugins.module_utils._transfer.verification import Checksum
 from tests.faults.script_server import Pause, Reset, Script, chunked, head, reply, scripted, until_close
 from tests.unit.plugins.module_utils._transfer.fetching import job, opener, reason, run
@@ -523,7 +523,7 @@ def test_a_fault_leaves_everything_as_it_was(tmp_path: pathlib.Path, fault: str,
     assert left_in(tmp_path) == (["part", "state"] if kept else ["state"] if code == "corrupt" else [])
     assert ("Nothing was kept." in error.hint) == (old == "nothing" and not kept)
     assert ("The file that was there is unchanged." in error.hint) == (old != "nothing")
-    assert (f"{kept} bytes are kept; the next run goes on from there." in error.hint) == bool(kept)
+    assert (f"{kept} bytes are kept; the next run resumes from there." in error.hint) == bool(kept)
     assert (error.details["path"], error.details["bytes_kept"]) == (str(path), kept)
     # With the fault gone, one more run is enough.
     assert fetch(path, reply(NEWER), overwrite="always")[1].sha256 == sha256(NEWER)
@@ -625,7 +625,7 @@ def test_what_is_remembered_of_one_download_counts_for_no_other(tmp_path: pathli
     """Whoever may rename files in the directory could give it to another one."""
     refused(tmp_path / "x", *[reply(DAMAGED)] * 2)
     (state,) = tmp_path.glob(".*.state")
-    state.rename(tmp_path / f"{stem_of(OTHER_GUID, f'server {OTHER_GUID}')}state")
+    state.rename(tmp_path / f"{private_prefix(OTHER_GUID, f'server {OTHER_GUID}')}state")
     assert fetch(tmp_path / "y", reply(ZIP), guid=OTHER_GUID, level="full")[1].verified == "full"
     assert not list(tmp_path.glob(".*"))
 
@@ -744,7 +744,7 @@ def test_an_interruption_at_the_last_moment_keeps_all_that_came(tmp_path: pathli
 
 @pytest.mark.parametrize("dest", ["x", "."])
 def test_what_a_killed_run_has_left_is_removed_by_the_next_one(tmp_path: pathlib.Path, dest: str) -> None:
-    stem = stem_of(GUID, f"server {GUID}")
+    stem = private_prefix(GUID, f"server {GUID}")
     (tmp_path / f"{stem}0123abcd.part").write_bytes(b"half a file")
     (tmp_path / f"{stem}89abcdef.part").symlink_to("precious")
     (tmp_path / f"{stem}89abcdef.state").write_bytes(b"half a sidecar")
@@ -758,7 +758,7 @@ def test_what_a_killed_run_has_left_is_removed_by_the_next_one(tmp_path: pathlib
 def test_what_was_killed_after_it_had_published_is_removed_when_nothing_is_to_be_done(tmp_path: pathlib.Path) -> None:
     fetch(tmp_path / "x", reply(ZIP))
     before = files_in(tmp_path)
-    stem = stem_of(GUID, f"server {GUID}")
+    stem = private_prefix(GUID, f"server {GUID}")
     for left in (f"{stem}state", f"{stem}0123abcd.part", f"{stem}0123abcd.state"):
         (tmp_path / left).write_bytes(b"left")
     others = {f".{GUID}.0123456789abcdef.state": b"of another server", ".x.part": b"of somebody else"}

@@ -21,10 +21,10 @@ from ansible_collections.storware.backup.plugins.module_utils._errors import Opt
 from ansible_collections.storware.backup.plugins.module_utils._transfer import inspection, receive
 from ansible_collections.storware.backup.plugins.module_utils._transfer.download import Outcome
 from ansible_collections.storware.backup.plugins.module_utils._transfer.http import ranges
-from ansible_collections.storware.backup.plugins.module_utils._transfer.limits import Limits
+from ansible_collections.storware.backup.plugins.module_utils._transfer.limits import LimitSettings
 from ansible_collections.storware.backup.plugins.module_utils._transfer.store import writer
 from ansible_collections.storware.backup.plugins.module_utils._transfer.store.attributes import FileAttributes
-from ansible_collections.storware.backup.plugins.module_utils._transfer.store.lock import stem_of
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store.lock import private_prefix
 from tests.faults.replies import Resource, broken, serve
 from tests.faults.script_server import (
     HangUp,
@@ -46,7 +46,7 @@ BLOCK = 200_000
 FILE = Resource(zip_bytes({"a": noise(3 * BLOCK), "b": noise(3 * BLOCK, 2)}, method=zipfile.ZIP_STORED))
 LENGTH = len(FILE.body)
 OVERLAP = 2**20
-STEM = stem_of(GUID, f"server {GUID}")
+STEM = private_prefix(GUID, f"server {GUID}")
 
 
 def asked(server: ScriptServer) -> list[tuple[int, int | None] | None]:
@@ -54,7 +54,7 @@ def asked(server: ScriptServer) -> list[tuple[int, int | None] | None]:
 
 
 def fetched(dest: pathlib.Path, *replies: Reply, **wishes: t.Any) -> tuple[Outcome, ScriptServer]:
-    wishes.setdefault("limits", AGAIN)
+    wishes.setdefault("limit_settings", AGAIN)
     with scripted(*replies) as server:
         outcome = run(job(dest, server.url(), **wishes))[2]
     assert outcome is not None
@@ -359,7 +359,7 @@ def test_a_second_run_goes_on_where_the_first_one_failed(tmp_path: pathlib.Path)
     done = threading.Event()
     first: Script = [head(f"Content-Length: {LENGTH}", 'ETag: "1"'), FILE.body[:-10], done]
     with scripted(first, serve(FILE, broken(0)), serve(FILE)) as server:
-        with slow_run(tmp_path / "x", server, limits=Limits(retries=0)) as errors:
+        with slow_run(tmp_path / "x", server, limit_settings=LimitSettings(retries=0)) as errors:
             threading.Timer(0.5, done.set).start()
             outcome = run(job(tmp_path / "x", server.url()))[2]
         assert asked(server) == [None, (LENGTH - 10 - OVERLAP, None), (LENGTH - 10 - OVERLAP, None)]
@@ -373,7 +373,7 @@ def test_a_run_that_is_waited_for_in_vain_is_told(tmp_path: pathlib.Path) -> Non
     with scripted([reply(FILE.body)[0], FILE.body[:1000], done, FILE.body[1000:]]) as server:
         with slow_run(tmp_path / "x", server):
             with pytest.raises(StorwareError) as caught:
-                run(job(tmp_path / "x", server.url(), limits=Limits(lock_timeout=0.3)))
+                run(job(tmp_path / "x", server.url(), limit_settings=LimitSettings(lock_timeout=0.3)))
             done.set()
         assert len(server.requests) == 1
     assert (caught.value.code, caught.value.retryable, caught.value.details["bytes_kept"]) == ("locked", True, 0)
@@ -414,7 +414,7 @@ def _dripping(body: bytes, size: int = 10) -> Script:
 
 def test_after_max_time_it_ends_and_keeps_what_came(tmp_path: pathlib.Path) -> None:
     started = time.monotonic()
-    error = failed(tmp_path / "x", _dripping(FILE.body), limits=Limits(max_time=1.0))
+    error = failed(tmp_path / "x", _dripping(FILE.body), limit_settings=LimitSettings(max_time=1.0))
     assert time.monotonic() - started < 15
     assert (error.code, error.retryable) == ("timeout", True)
     assert error.details["bytes_kept"] >= 100_000
@@ -425,16 +425,18 @@ def test_max_time_ends_a_silence_and_the_pauses_between_tries(tmp_path: pathlib.
     silent: Script = [head(f"Content-Length: {LENGTH}", 'ETag: "1"'), FILE.body[:100_000], Pause(30)]
     for script in (silent, silent[:2]):
         started = time.monotonic()
-        error = failed(tmp_path / "x", script, limits=Limits(max_time=0.5, first_pause=60, longest_pause=60))
+        error = failed(
+            tmp_path / "x", script, limit_settings=LimitSettings(max_time=0.5, first_pause=60, longest_pause=60)
+        )
         assert error.code == "timeout"
         assert time.monotonic() - started < 15
 
 
 def test_a_server_that_is_too_slow_is_asked_again_and_then_told(tmp_path: pathlib.Path) -> None:
-    limits = dataclasses.replace(AGAIN, retries=1, min_rate=100_000, rate_window=0.3)
+    settings = dataclasses.replace(AGAIN, retries=1, min_rate=100_000, rate_window=0.3)
     with scripted(_dripping(FILE.body)) as server:
         with pytest.raises(StorwareError) as caught:
-            run(job(tmp_path / "x", server.url(), limits=limits))
+            run(job(tmp_path / "x", server.url(), limit_settings=settings))
         assert len(server.requests) >= 2
     assert caught.value.code == "below_min_rate"
     assert "min_rate" in caught.value.message
@@ -442,13 +444,15 @@ def test_a_server_that_is_too_slow_is_asked_again_and_then_told(tmp_path: pathli
 
 
 def test_another_try_that_is_faster_goes_on(tmp_path: pathlib.Path) -> None:
-    limits = dataclasses.replace(AGAIN, min_rate=100_000, rate_window=0.3)
-    outcome, server = fetched(tmp_path / "x", _dripping(FILE.body), serve(FILE), limits=limits)
+    settings = dataclasses.replace(AGAIN, min_rate=100_000, rate_window=0.3)
+    outcome, server = fetched(tmp_path / "x", _dripping(FILE.body), serve(FILE), limit_settings=settings)
     assert (len(server.requests), outcome.file.sha256) == (2, sha256(FILE.body))
 
 
 def test_the_maximum_rate_is_kept(tmp_path: pathlib.Path) -> None:
-    outcome, _server = fetched(tmp_path / "x", serve(FILE), limits=dataclasses.replace(AGAIN, max_rate=1_500_000))
+    outcome, _server = fetched(
+        tmp_path / "x", serve(FILE), limit_settings=dataclasses.replace(AGAIN, max_rate=1_500_000)
+    )
     assert outcome.seconds > LENGTH / 1_500_000 - 0.3
 
 

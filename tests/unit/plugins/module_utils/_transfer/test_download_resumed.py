@@ -17,7 +17,7 @@ from ansible_collections.storware.backup.plugins.module_utils._errors import Sto
 from ansible_collections.storware.backup.plugins.module_utils._transfer import receive
 from ansible_collections.storware.backup.plugins.module_utils._transfer.download import Outcome
 from ansible_collections.storware.backup.plugins.module_utils._transfer.http import ranges
-from ansible_collections.storware.backup.plugins.module_utils._transfer.limits import Limits
+from ansible_collections.storware.backup.plugins.module_utils._transfer.limits import LimitSettings
 from ansible_collections.storware.backup.plugins.module_utils._transfer.verification import Checksum
 from tests.faults.replies import JUST_NOW, LONG_AGO, Resource, broken, closing, in_pieces, part, serve
 from tests.faults.script_server import Reply, Request, Script, ScriptServer, head, reply, scripted
@@ -53,7 +53,7 @@ def cut(file: Resource, at: float = CUT) -> Reply:
 
 def fetched(dest: pathlib.Path, *replies: Reply, **wishes: t.Any) -> tuple[Outcome, ScriptServer]:
     """A run that succeeds, and what the server has sent."""
-    wishes.setdefault("limits", AGAIN)
+    wishes.setdefault("limit_settings", AGAIN)
     with scripted(*replies) as server:
         outcome = run(job(dest, server.url(), **wishes))[2]
     assert outcome is not None
@@ -64,7 +64,7 @@ def fetched(dest: pathlib.Path, *replies: Reply, **wishes: t.Any) -> tuple[Outco
 
 def failed(dest: pathlib.Path, *replies: Reply, **wishes: t.Any) -> StorwareError:
     """A run that fails; the last reply is given for ever."""
-    wishes.setdefault("limits", Limits(retries=0))
+    wishes.setdefault("limit_settings", LimitSettings(retries=0))
     with scripted(*replies) as server, pytest.raises(StorwareError) as caught:
         run(job(dest, server.url(), **wishes))
     return caught.value
@@ -74,7 +74,7 @@ def kept(dest: pathlib.Path, file: Resource, at: int = CUT, **wishes: t.Any) -> 
     """A run that breaks off, and leaves so many bytes."""
     error = failed(dest, cut(file, at), serve(file, broken(0)), **wishes)
     assert (error.code, error.details["bytes_kept"]) == ("transfer_interrupted", at)
-    assert f"{at} bytes are kept; the next run goes on from there." in error.hint
+    assert f"{at} bytes are kept; the next run resumes from there." in error.hint
     assert not dest.exists()
     left = list(dest.parent.iterdir())
     assert sorted(path.suffix for path in left) == [".part", ".state"]
@@ -139,7 +139,7 @@ def test_what_nothing_would_prove_is_fetched_anew_and_not_kept(
     assert asked(server) == [(None, None), (None, None)]
     assert outcome.file.sha256 == sha256(file.body)
     (tmp_path / "next").mkdir()
-    error = failed(tmp_path / "next" / "x", cut(file), limits=AGAIN)
+    error = failed(tmp_path / "next" / "x", cut(file), limit_settings=AGAIN)
     assert error.code == "transfer_interrupted"
     assert error.details["bytes_kept"] == 0
     assert error.hint.startswith("Nothing was kept. A checksum would prove it")
@@ -187,8 +187,8 @@ def test_wherever_it_breaks_off(tmp_path: pathlib.Path, at: int) -> None:
 def test_many_cuts_in_one_run(tmp_path: pathlib.Path) -> None:
     """Each brings something, so the number of retries is not used up."""
     wire = broken(OVERLAP + 200_000)
-    limits = dataclasses.replace(AGAIN, retries=1)
-    outcome, server = fetched(tmp_path / "x", serve(BIN, wire), limits=limits)
+    settings = dataclasses.replace(AGAIN, retries=1)
+    outcome, server = fetched(tmp_path / "x", serve(BIN, wire), limit_settings=settings)
     assert outcome.file.sha256 == sha256(BIN.body)
     assert len(server.requests) == 8
 
@@ -248,7 +248,7 @@ def test_a_200_that_begins_like_the_file_and_is_shorter_is_not_it(tmp_path: path
 
     dest = tmp_path / "x"
     with scripted(cut(zeros), rest) as server, pytest.raises(StorwareError) as caught:
-        run(job(dest, server.url(), limits=AGAIN))
+        run(job(dest, server.url(), limit_settings=AGAIN))
     assert caught.value.code == "transfer_interrupted"
     assert not dest.exists()
 
@@ -311,7 +311,7 @@ def test_a_server_without_ranges_that_always_breaks_off_is_given_up(tmp_path: pa
     file = dataclasses.replace(BIN, ranges=False)
     with scripted(cut(file)) as server:
         with pytest.raises(StorwareError) as caught:
-            run(job(tmp_path / "x", server.url(), limits=dataclasses.replace(AGAIN, retries=100)))
+            run(job(tmp_path / "x", server.url(), limit_settings=dataclasses.replace(AGAIN, retries=100)))
         assert server.sent <= 4 * (CUT + 1000)
     assert caught.value.code == "transfer_interrupted"
     assert caught.value.details["bytes_kept"] in (0, CUT)
@@ -345,7 +345,7 @@ def test_with_a_checksum_a_mixture_is_fetched_anew_once(tmp_path: pathlib.Path) 
     (tmp_path / "next").mkdir()
     with scripted(cut(old), serve(old)) as server:
         with pytest.raises(StorwareError) as caught:
-            run(job(tmp_path / "next" / "x", server.url(), checksum=wanted, limits=AGAIN))
+            run(job(tmp_path / "next" / "x", server.url(), checksum=wanted, limit_settings=AGAIN))
         assert len(server.requests) == 3
     assert caught.value.code == "checksum_mismatch"
     assert files_in(tmp_path / "next") == {}
@@ -396,7 +396,7 @@ def test_in_the_middle_an_answer_that_is_no_file_may_pass(tmp_path: pathlib.Path
 
 
 def test_an_answer_that_is_no_file_for_ever_keeps_what_came(tmp_path: pathlib.Path) -> None:
-    error = failed(tmp_path / "x", cut(BIN), reply(b"<html>Log in</html>"), limits=AGAIN)
+    error = failed(tmp_path / "x", cut(BIN), reply(b"<html>Log in</html>"), limit_settings=AGAIN)
     assert (error.code, error.details["bytes_kept"]) == ("unexpected_content", CUT)
     assert fetched(tmp_path / "x", serve(BIN))[0].file.sha256 == sha256(BIN.body)
 
@@ -446,7 +446,7 @@ def test_where_only_the_first_range_is_answered_the_whole_comes_in_one(
 def test_a_first_answer_that_is_no_file_is_told_at_once(tmp_path: pathlib.Path) -> None:
     with scripted(reply(b"{}")) as server:
         with pytest.raises(StorwareError):
-            run(job(tmp_path / "x", server.url(), limits=AGAIN))
+            run(job(tmp_path / "x", server.url(), limit_settings=AGAIN))
         assert len(server.requests) == 1
 
 
@@ -454,7 +454,7 @@ def test_a_first_answer_that_is_no_file_is_told_at_once(tmp_path: pathlib.Path) 
 def test_so_many_tries_bring_nothing_and_it_is_told(tmp_path: pathlib.Path, retries: int) -> None:
     with scripted(cut(BIN), serve(BIN, broken(0))) as server:
         with pytest.raises(StorwareError) as caught:
-            run(job(tmp_path / "x", server.url(), limits=dataclasses.replace(AGAIN, retries=retries)))
+            run(job(tmp_path / "x", server.url(), limit_settings=dataclasses.replace(AGAIN, retries=retries)))
         assert len(server.requests) == 2 + retries
     assert caught.value.details["bytes_kept"] == CUT
     assert caught.value.retryable
@@ -472,6 +472,6 @@ def test_a_server_that_sends_nothing_more_is_no_success(tmp_path: pathlib.Path) 
         fields = (f"Content-Range: bytes {first}-{CUT - 1}/{SIZE}", 'ETag: "1"')
         return reply(body, *fields, status="206 Partial Content")
 
-    error = failed(tmp_path / "x", short, limits=AGAIN)
+    error = failed(tmp_path / "x", short, limit_settings=AGAIN)
     assert "sends no more bytes" in error.message
     assert error.details["bytes_kept"] == CUT

@@ -13,12 +13,10 @@ import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
 from ansible_collections.storware.backup.plugins.module_utils._transfer.limits import (
-    DeadlinePassed,
-    Limits,
-    Pace,
-    TooSlow,
+    LimitSettings,
+    RetryBudget,
     TransferInterrupted,
-    Tries,
+    TransferLimits,
 )
 
 
@@ -37,8 +35,8 @@ class Clock:
         self.naps.append(seconds)
         self.now += seconds
 
-    def pace(self, **limits: t.Any) -> Pace:
-        return Pace(dataclasses.replace(Limits(), **limits), clock=self, sleep=self.sleep)
+    def limits(self, **limits: t.Any) -> TransferLimits:
+        return TransferLimits(dataclasses.replace(LimitSettings(), **limits), clock=self, sleep=self.sleep)
 
 
 @pytest.fixture
@@ -50,21 +48,21 @@ def clock() -> Clock:
 
 
 def test_without_a_limit_there_is_no_deadline(clock: Clock) -> None:
-    pace = clock.pace()
+    limits = clock.limits()
     clock.now += 1e9
-    pace.check()
-    assert pace.deadline is None
+    limits.check()
+    assert limits.deadline is None
 
 
 def test_the_deadline_is_reached(clock: Clock) -> None:
-    pace = clock.pace(max_time=60)
-    assert pace.deadline == 1060
+    limits = clock.limits(max_time=60)
+    assert limits.deadline == 1060
     clock.now = 1059.9
-    pace.check()
+    limits.check()
     for when in (1060, 1e9):
         clock.now = when
-        for use in (pace.check, lambda: pace.note(1, 0.1), lambda: pace.pause(0), lambda: pace.sleep(0)):
-            with pytest.raises(DeadlinePassed) as caught:
+        for use in (limits.check, lambda: limits.record(1, 0.1), lambda: limits.pause(0), lambda: limits.sleep(0)):
+            with pytest.raises(StorwareError, match="max_time") as caught:
                 use()
             assert (caught.value.code, caught.value.retryable) == ("timeout", True)
             assert "max_time (60 seconds)" in caught.value.message
@@ -72,10 +70,10 @@ def test_the_deadline_is_reached(clock: Clock) -> None:
 
 
 def test_nobody_sleeps_beyond_the_deadline(clock: Clock) -> None:
-    pace = clock.pace(max_time=10)
-    pace.sleep(7)
-    with pytest.raises(DeadlinePassed):
-        pace.sleep(7)
+    limits = clock.limits(max_time=10)
+    limits.sleep(7)
+    with pytest.raises(StorwareError, match="max_time"):
+        limits.sleep(7)
     assert clock.naps == [7, 3]
 
 
@@ -83,45 +81,45 @@ def test_nobody_sleeps_beyond_the_deadline(clock: Clock) -> None:
 
 
 def test_the_minimum_rate_is_measured_over_its_window(clock: Clock) -> None:
-    pace = clock.pace(min_rate=100, rate_window=10)
+    limits = clock.limits(min_rate=100, rate_window=10)
     for _second in range(9):
-        pace.note(1, 1)
-    with pytest.raises(TooSlow) as caught:
-        pace.note(1, 1)
+        limits.record(1, 1)
+    with pytest.raises(TransferInterrupted, match="min_rate") as caught:
+        limits.record(1, 1)
     assert caught.value.code == "below_min_rate"
     assert caught.value.retryable
     assert isinstance(caught.value, TransferInterrupted)
-    assert "only 1 bytes per second" in caught.value.message
+    assert "the rate was 1 bytes per second" in caught.value.message
     for _time in range(100):
-        pace.note(1000, 10)  # exactly as fast as it has to be
+        limits.record(1000, 10)  # exactly as fast as it has to be
 
 
 def test_each_window_counts_for_itself(clock: Clock) -> None:
-    pace = clock.pace(min_rate=100, rate_window=10)
-    pace.note(10**9, 10)
-    with pytest.raises(TooSlow):
-        pace.note(999, 10)
+    limits = clock.limits(min_rate=100, rate_window=10)
+    limits.record(10**9, 10)
+    with pytest.raises(TransferInterrupted, match="min_rate"):
+        limits.record(999, 10)
 
 
 def test_only_the_time_of_reading_counts(clock: Clock) -> None:
     """A slow disk, or a pause because of the maximum rate, is not the server's fault."""
-    pace = clock.pace(min_rate=100, rate_window=10)
+    limits = clock.limits(min_rate=100, rate_window=10)
     for _time in range(1000):
         clock.now += 100
-        pace.note(1, 0.001)
+        limits.record(1, 0.001)
 
 
 def test_a_new_connection_has_a_new_window(clock: Clock) -> None:
-    pace = clock.pace(min_rate=100, rate_window=10)
-    pace.note(1, 9)
-    pace.restart()
-    pace.note(1, 9)
-    with pytest.raises(TooSlow):
-        pace.note(1, 1)
+    limits = clock.limits(min_rate=100, rate_window=10)
+    limits.record(1, 9)
+    limits.restart()
+    limits.record(1, 9)
+    with pytest.raises(TransferInterrupted, match="min_rate"):
+        limits.record(1, 1)
 
 
 def test_without_a_minimum_nothing_is_too_slow(clock: Clock) -> None:
-    clock.pace(min_rate=0, rate_window=1).note(0, 1e6)
+    clock.limits(min_rate=0, rate_window=1).record(0, 1e6)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +130,7 @@ def test_without_a_minimum_nothing_is_too_slow(clock: Clock) -> None:
     ],
 )  # fmt: skip
 def test_how_long_a_silence_may_be(clock: Clock, limits: dict[str, float], silence: float) -> None:
-    assert clock.pace(**limits).longest_silence == silence
+    assert clock.limits(**limits).read_timeout == silence
 
 
 # --- the maximum ---
@@ -140,10 +138,10 @@ def test_how_long_a_silence_may_be(clock: Clock, limits: dict[str, float], silen
 
 @pytest.mark.parametrize("piece", [100, 1000, 64 * 1024, 2**20])
 def test_the_maximum_rate_is_kept(clock: Clock, piece: int) -> None:
-    pace = clock.pace(max_rate=100_000)
+    limits = clock.limits(max_rate=100_000)
     total = 0
     while total < 5_000_000:
-        pace.note(piece, 0)
+        limits.record(piece, 0)
         total += piece
     rate = total / (clock.now - 1000)
     assert 99_000 < rate < 101_000
@@ -151,53 +149,53 @@ def test_the_maximum_rate_is_kept(clock: Clock, piece: int) -> None:
 
 
 def test_reading_takes_its_share_of_the_time(clock: Clock) -> None:
-    pace = clock.pace(max_rate=100_000)
+    limits = clock.limits(max_rate=100_000)
     for _time in range(100):
         clock.now += 0.05
-        pace.note(10_000, 0.05)
+        limits.record(10_000, 0.05)
     assert clock.now - 1000 == pytest.approx(10, rel=0.05)
 
 
 def test_who_was_slow_does_not_make_up_for_it(clock: Clock) -> None:
-    pace = clock.pace(max_rate=1000)
-    pace.note(1000, 0)
+    limits = clock.limits(max_rate=1000)
+    limits.record(1000, 0)
     clock.now += 3600
     began = clock.now
     for _time in range(10):
-        pace.note(1000, 0)
+        limits.record(1000, 0)
     assert clock.now - began == pytest.approx(10, abs=0.3)
 
 
 def test_without_a_maximum_nobody_sleeps(clock: Clock) -> None:
-    clock.pace().note(10**12, 0)
+    clock.limits().record(10**12, 0)
     assert clock.naps == []
 
 
 def test_a_pause_for_the_maximum_ends_at_the_deadline(clock: Clock) -> None:
-    pace = clock.pace(max_rate=1, max_time=3)
-    with pytest.raises(DeadlinePassed):
-        pace.note(1000, 0)
+    limits = clock.limits(max_rate=1, max_time=3)
+    with pytest.raises(StorwareError, match="max_time"):
+        limits.record(1000, 0)
     assert clock.now == 1003
 
 
 def test_connections_share_the_maximum_and_the_deadline(clock: Clock) -> None:
-    pace = clock.pace(max_rate=100_000, max_time=50)
+    limits = clock.limits(max_rate=100_000, max_time=50)
     clock.now += 10
-    shared = pace.share(4)
-    assert shared.deadline == pace.deadline == 1050
-    assert shared.limits == dataclasses.replace(pace.limits, max_rate=25_000)
-    shared.note(25_000, 0)
+    shared = limits.share(4)
+    assert shared.deadline == limits.deadline == 1050
+    assert shared.settings == dataclasses.replace(limits.settings, max_rate=25_000)
+    shared.record(25_000, 0)
     assert clock.now == pytest.approx(1010.75, abs=0.1)
-    assert clock.pace().share(4).limits.max_rate is None
+    assert clock.limits().share(4).settings.max_rate is None
 
 
 def test_a_share_measures_its_own_reading(clock: Clock) -> None:
-    pace = clock.pace(min_rate=100, rate_window=10)
-    first, second = pace.share(2), pace.share(2)
-    first.note(1, 9)
-    second.note(1, 9)
-    with pytest.raises(TooSlow):
-        first.note(1, 1)
+    limits = clock.limits(min_rate=100, rate_window=10)
+    first, second = limits.share(2), limits.share(2)
+    first.record(1, 9)
+    second.record(1, 9)
+    with pytest.raises(TransferInterrupted, match="min_rate"):
+        first.record(1, 1)
 
 
 # --- tries ---
@@ -205,7 +203,7 @@ def test_a_share_measures_its_own_reading(clock: Clock) -> None:
 
 @pytest.mark.parametrize("retries", [0, 1, 5])
 def test_so_many_tries_may_bring_nothing(clock: Clock, retries: int) -> None:
-    tries = Tries(clock.pace(retries=retries))
+    tries = RetryBudget(clock.limits(retries=retries))
     error = StorwareError("broken")
     for _time in range(retries):
         tries.failed(error, progress=False)
@@ -216,7 +214,7 @@ def test_so_many_tries_may_bring_nothing(clock: Clock, retries: int) -> None:
 
 
 def test_a_try_that_brought_something_counts_anew(clock: Clock) -> None:
-    tries = Tries(clock.pace(retries=2))
+    tries = RetryBudget(clock.limits(retries=2))
     error = StorwareError("broken")
     for _time in range(20):
         tries.failed(error, progress=False)
@@ -237,7 +235,7 @@ def test_pauses_grow_to_their_limit_and_are_spread(clock: Clock, monkeypatch: py
         return high
 
     monkeypatch.setattr(random, "uniform", uniform)
-    tries = Tries(clock.pace(retries=7, first_pause=1, longest_pause=30))
+    tries = RetryBudget(clock.limits(retries=7, first_pause=1, longest_pause=30))
     for _time in range(7):
         tries.failed(StorwareError("broken"), progress=False)
     assert distributed == [(0, pause) for pause in (1, 2, 4, 8, 16, 30, 30)]
@@ -248,7 +246,7 @@ def test_pauses_grow_to_their_limit_and_are_spread(clock: Clock, monkeypatch: py
 
 def test_a_pause_ends_at_the_deadline(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(random, "uniform", lambda low, high: high)
-    tries = Tries(clock.pace(first_pause=30, max_time=5))
-    with pytest.raises(DeadlinePassed):
+    tries = RetryBudget(clock.limits(first_pause=30, max_time=5))
+    with pytest.raises(StorwareError, match="max_time"):
         tries.failed(StorwareError("broken"), progress=False)
     assert clock.now == 1005

@@ -19,24 +19,31 @@ import typing as t
 import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
-from ansible_collections.storware.backup.plugins.module_utils._transfer.limits import DeadlinePassed, Limits, Pace
+from ansible_collections.storware.backup.plugins.module_utils._transfer.limits import (
+    LimitSettings,
+    TransferLimits,
+)
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store import checkpoint
 from ansible_collections.storware.backup.plugins.module_utils._transfer.store import lock as partial_lock
 from ansible_collections.storware.backup.plugins.module_utils._transfer.store import process as identity
-from ansible_collections.storware.backup.plugins.module_utils._transfer.store.checkpoint import Record, StateFile
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store.checkpoint import (
+    Checkpoint,
+    CheckpointFile,
+)
 from ansible_collections.storware.backup.plugins.module_utils._transfer.store.directory import Directory
-from ansible_collections.storware.backup.plugins.module_utils._transfer.store.lock import Claim
-from ansible_collections.storware.backup.plugins.module_utils._transfer.store.part_file import Partial
-from ansible_collections.storware.backup.plugins.module_utils._transfer.store.process import Writer
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store.lock import PartialLock
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store.part_file import PartialFile
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store.process import ProcessIdentity
 from tests.unit.plugins.module_utils._transfer.material import GUID, files_in, sha256
 from tests.unit.plugins.module_utils._transfer.planting import KINDS, plant
 
-STEM = partial_lock.stem_of(GUID, "https://server guid")
-STATE = f"{STEM}state"
-ELSEWHERE = partial_lock.stem_of(GUID, "another server")
+PREFIX = partial_lock.private_prefix(GUID, "https://server guid")
+STATE = f"{PREFIX}state"
+ELSEWHERE = partial_lock.private_prefix(GUID, "another server")
 OLD, OTHER = "0123abcd", "fedcba98"
 HALF = b"half a file"
-GONE = dataclasses.replace(Writer.me(), started="1")
-UNKNOWN = dataclasses.replace(Writer.me(), machine="another")
+GONE = dataclasses.replace(ProcessIdentity.current(), started="1")
+UNKNOWN = dataclasses.replace(ProcessIdentity.current(), machine="another")
 
 
 @pytest.fixture
@@ -45,29 +52,29 @@ def directory(tmp_path: pathlib.Path) -> t.Iterator[Directory]:
         yield opened
 
 
-def acquire(directory: Directory, **limits: t.Any) -> Claim:
-    return partial_lock.acquire(directory, STEM, Pace(Limits(**{"lock_timeout": 0, **limits})))
+def acquire(directory: Directory, **limits: t.Any) -> PartialLock:
+    return partial_lock.acquire(directory, PREFIX, TransferLimits(LimitSettings(**{"lock_timeout": 0, **limits})))
 
 
 def part(directory: Directory, token: str) -> pathlib.Path:
-    return pathlib.Path(directory.path_of(f"{STEM}{token}.part"))
+    return pathlib.Path(directory.path_of(f"{PREFIX}{token}.part"))
 
 
-def left(directory: Directory, writer: Writer | None, token: str = OLD, **changes: t.Any) -> Record:
+def left(directory: Directory, process: ProcessIdentity | None, token: str = OLD, **changes: t.Any) -> Checkpoint:
     """What an earlier run has left."""
-    record = Record(token, writer, length=5000, offset=len(HALF), sha256=sha256(HALF))
+    record = Checkpoint(token, process, length=5000, offset=len(HALF), sha256=sha256(HALF))
     record = dataclasses.replace(record, **changes)
-    made = StateFile.create(directory, STATE, record)
+    made = CheckpointFile.create(directory, STATE, record)
     made.close()
     part(directory, token).write_bytes(HALF)
     return record
 
 
 def test_names_tell_downloads_and_servers_apart() -> None:
-    assert STEM.startswith(f".{GUID}.")
-    stems = {partial_lock.stem_of(guid, identity) for guid in ("a", "b") for identity in ("x", "y")}
-    assert len(stems) == 4
-    assert partial_lock.stem_of("a", "x") == partial_lock.stem_of("a", "x")
+    assert PREFIX.startswith(f".{GUID}.")
+    prefixes = {partial_lock.private_prefix(guid, identity) for guid in ("a", "b") for identity in ("x", "y")}
+    assert len(prefixes) == 4
+    assert partial_lock.private_prefix("a", "x") == partial_lock.private_prefix("a", "x")
 
 
 # --- a new one ---
@@ -75,10 +82,10 @@ def test_names_tell_downloads_and_servers_apart() -> None:
 
 def test_a_new_claim_has_a_private_partial_and_a_sidecar_and_takes_both_away(directory: Directory) -> None:
     with acquire(directory) as made:
-        assert directory.names() == sorted([STATE, f"{STEM}{made.token}.part"])
+        assert directory.names() == sorted([STATE, f"{PREFIX}{made.token}.part"])
         assert {os.stat(directory.path_of(name)).st_mode & 0o777 for name in directory.names()} == {0o600}
-        assert (made.left, made.waited) == (None, False)
-        assert made.state.read() == Record(made.token, Writer.me())
+        assert (made.checkpoint, made.waited) == (None, False)
+        assert made.state.read() == Checkpoint(made.token, ProcessIdentity.current())
         made.check()
     assert directory.names() == []
 
@@ -94,36 +101,37 @@ def test_each_run_has_a_name_of_its_own(directory: Directory) -> None:
 def test_what_is_kept_stays(directory: Directory) -> None:
     with acquire(directory) as made:
         made.partial.write_at(0, HALF)
-        made.keep()
-    assert directory.names() == sorted([STATE, f"{STEM}{made.token}.part"])
+        made.preserve()
+    assert directory.names() == sorted([STATE, f"{PREFIX}{made.token}.part"])
 
 
 def test_other_downloads_are_left_alone(directory: Directory, tmp_path: pathlib.Path) -> None:
     others = [
         f"{ELSEWHERE}{OLD}.part", f"{ELSEWHERE}state",
-        f"{STEM}{OLD}", f"{STEM}{OLD[1:]}.part", f"{STEM}{OLD}0.part", f"{STEM}{OLD}.part.part", f"{STEM}0123ABCD.part",
-        f"x{STEM}{OLD}.part", f"{STEM}state.part", f"{STEM}.part", "mail.zip", "mail.zip.sha256",
+        f"{PREFIX}{OLD}", f"{PREFIX}{OLD[1:]}.part", f"{PREFIX}{OLD}0.part", f"{PREFIX}{OLD}.part.part",
+        f"{PREFIX}0123ABCD.part",
+        f"x{PREFIX}{OLD}.part", f"{PREFIX}state.part", f"{PREFIX}.part", "mail.zip", "mail.zip.sha256",
     ]  # fmt: skip
     for name in others:
         (tmp_path / name).touch()
     with acquire(directory):
         pass
-    partial_lock.tidy(directory, STEM)
+    partial_lock.remove_stale(directory, PREFIX)
     assert directory.names() == sorted(others)
 
 
 # --- taken over ---
 
 
-@pytest.mark.parametrize("writer", [None, GONE], ids=["ended in order", "dead"])
-def test_what_an_ended_run_has_left_is_continued(directory: Directory, writer: Writer | None) -> None:
-    record = left(directory, writer)
+@pytest.mark.parametrize("process", [None, GONE], ids=["ended in order", "dead"])
+def test_what_an_ended_run_has_left_is_continued(directory: Directory, process: ProcessIdentity | None) -> None:
+    record = left(directory, process)
     with acquire(directory) as made:
-        assert made.left == dataclasses.replace(record, token=made.token, writer=Writer.me())
-        assert made.state.read() == made.left
+        assert made.checkpoint == dataclasses.replace(record, token=made.token, process=ProcessIdentity.current())
+        assert made.state.read() == made.checkpoint
         assert made.partial.read_at(0, 100) == HALF
         assert made.token != OLD
-        assert directory.names() == sorted([STATE, f"{STEM}{made.token}.part"])
+        assert directory.names() == sorted([STATE, f"{PREFIX}{made.token}.part"])
 
 
 def test_what_a_run_has_left_of_which_nothing_is_known_is_not_continued(directory: Directory) -> None:
@@ -131,8 +139,8 @@ def test_what_a_run_has_left_of_which_nothing_is_known_is_not_continued(director
     left(directory, UNKNOWN)
     with part(directory, OLD).open("rb") as theirs:
         with acquire(directory) as made:
-            assert (made.left, made.partial.size) == (None, 0)
-            assert directory.names() == sorted([STATE, f"{STEM}{made.token}.part"])
+            assert (made.checkpoint, made.partial.size) == (None, 0)
+            assert directory.names() == sorted([STATE, f"{PREFIX}{made.token}.part"])
         assert theirs.read() == HALF
 
 
@@ -140,7 +148,7 @@ def test_what_a_run_has_left_of_which_nothing_is_known_is_not_continued(director
 def test_what_cannot_be_continued_is_begun_anew(directory: Directory, changes: dict[str, t.Any]) -> None:
     left(directory, None, **changes)
     with acquire(directory) as made:
-        assert (made.left, made.partial.size) == (None, 0)
+        assert (made.checkpoint, made.partial.size) == (None, 0)
         assert len(directory.names()) == 2
 
 
@@ -148,13 +156,13 @@ def test_a_sidecar_without_its_partial_is_begun_anew(directory: Directory) -> No
     left(directory, None)
     part(directory, OLD).unlink()
     with acquire(directory) as made:
-        assert (made.left, made.partial.size) == (None, 0)
+        assert (made.checkpoint, made.partial.size) == (None, 0)
 
 
 def test_a_partial_without_a_sidecar_is_removed(directory: Directory) -> None:
     part(directory, OLD).write_bytes(HALF)
     with acquire(directory) as made:
-        assert (made.left, made.partial.size) == (None, 0)
+        assert (made.checkpoint, made.partial.size) == (None, 0)
         assert not part(directory, OLD).exists()
 
 
@@ -163,7 +171,7 @@ def test_a_damaged_sidecar_is_begun_anew(directory: Directory, tmp_path: pathlib
     left(directory, None)
     (tmp_path / STATE).write_bytes(content)
     with acquire(directory) as made:
-        assert (made.left, made.partial.size) == (None, 0)
+        assert (made.checkpoint, made.partial.size) == (None, 0)
         assert len(directory.names()) == 2
 
 
@@ -173,8 +181,8 @@ def test_a_run_that_died_while_it_took_over_is_taken_over_itself(directory: Dire
     part(directory, OTHER).rename(part(directory, OLD))
     with acquire(directory) as made:
         assert made.partial.read_at(0, 100) == HALF
-        assert made.left
-        assert made.left.offset == record.offset
+        assert made.checkpoint
+        assert made.checkpoint.offset == record.offset
         assert len(directory.names()) == 2
 
 
@@ -189,11 +197,11 @@ def test_of_several_partials_its_own_comes_first(directory: Directory) -> None:
 def test_of_many_at_once_exactly_one_continues(directory: Directory) -> None:
     for _time in range(20):
         left(directory, None)
-        taken: list[Claim] = []
+        taken: list[PartialLock] = []
         busy: list[str] = []
         start, end = threading.Barrier(4), threading.Barrier(4)
 
-        def work(taken: list[Claim], busy: list[str], start: threading.Barrier, end: threading.Barrier) -> None:
+        def work(taken: list[PartialLock], busy: list[str], start: threading.Barrier, end: threading.Barrier) -> None:
             start.wait()
             with contextlib.ExitStack() as stack:
                 own = stack.enter_context(Directory(directory.path))  # as each process has
@@ -209,7 +217,7 @@ def test_of_many_at_once_exactly_one_continues(directory: Directory) -> None:
         for thread in threads:
             thread.join()
         assert (len(taken), busy) == (1, ["locked"] * 3)
-        assert taken[0].left
+        assert taken[0].checkpoint
         assert directory.names() == []
 
 
@@ -217,27 +225,26 @@ def test_of_many_at_once_exactly_one_continues(directory: Directory) -> None:
 
 
 @contextlib.contextmanager
-def another_run(directory: Directory, *, lock: bool = True) -> t.Iterator[tuple[subprocess.Popen[str], Record]]:
+def another_run(directory: Directory, *, lock: bool = True) -> t.Iterator[tuple[subprocess.Popen[str], Checkpoint]]:
     """A live process that has the claim, until its input ends."""
     program = "import fcntl, sys; f = open(sys.argv[1], 'r+b'); " + "fcntl.flock(f, fcntl.LOCK_EX); " * lock
     program += "print(flush=True); input()"
-    made = StateFile.create(directory, STATE, Record(OLD, Writer.me()))
+    made = CheckpointFile.create(directory, STATE, Checkpoint(OLD, ProcessIdentity.current()))
     made.close()
     part(directory, OLD).write_bytes(HALF)
     command = [sys.executable, "-c", program, directory.path_of(STATE)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
         try:
-            assert process.stdout
-            process.stdout.readline()
-            writer = dataclasses.replace(Writer.me(), pid=process.pid, started=identity._stat(process.pid)[1])
-            record = Record(OLD, writer, length=5000, offset=len(HALF), sha256=sha256(HALF))
-            theirs = StateFile.open(directory, STATE)
-            theirs.read()
-            theirs.write(record)
-            theirs.close()
-            yield process, record
+            assert child.stdout
+            child.stdout.readline()
+            process = dataclasses.replace(
+                ProcessIdentity.current(), pid=child.pid, started=identity._stat(child.pid)[1]
+            )
+            record = Checkpoint(OLD, process, length=5000, offset=len(HALF), sha256=sha256(HALF))
+            pathlib.Path(directory.path_of(STATE)).write_bytes(checkpoint._render(record))  # the child has it locked
+            yield child, record
         finally:
-            process.kill()
+            child.kill()
 
 
 @pytest.mark.parametrize("lock", [True, False], ids=["with its lock", "without locks"])
@@ -249,10 +256,10 @@ def test_a_live_run_is_waited_for_and_then_named(directory: Directory, tmp_path:
             acquire(directory, lock_timeout=0.5)
         assert time.monotonic() - started >= 0.5
         assert (caught.value.code, caught.value.retryable) == ("locked", True)
-        assert f"process {process.pid} is fetching this download to {tmp_path}" in caught.value.message
+        assert f"process {process.pid} is still fetching this download to {tmp_path}" in caught.value.message
         assert caught.value.hint
         assert files_in(tmp_path) == before
-        partial_lock.tidy(directory, STEM)
+        partial_lock.remove_stale(directory, PREFIX)
         assert files_in(tmp_path) == before
 
 
@@ -263,19 +270,19 @@ def test_what_a_live_run_leaves_when_it_dies_is_continued(directory: Directory, 
         threading.Timer(0.3, process.wait).start()
         with acquire(directory, lock_timeout=30) as made:
             assert made.waited
-            assert made.left == dataclasses.replace(record, token=made.token, writer=Writer.me())
+            assert made.checkpoint == dataclasses.replace(record, token=made.token, process=ProcessIdentity.current())
 
 
 def test_the_lock_counts_also_where_the_record_is_damaged(directory: Directory, tmp_path: pathlib.Path) -> None:
     with another_run(directory):
         (tmp_path / STATE).write_bytes(b"damaged")
-        with pytest.raises(StorwareError, match=r"^another process is fetching") as caught:
+        with pytest.raises(StorwareError, match=r"^another process is still fetching") as caught:
             acquire(directory)
     assert caught.value.code == "locked"
 
 
 def test_the_deadline_ends_the_waiting(directory: Directory) -> None:
-    with another_run(directory), pytest.raises(DeadlinePassed):
+    with another_run(directory), pytest.raises(StorwareError, match="max_time"):
         acquire(directory, lock_timeout=60, max_time=0.3)
 
 
@@ -284,18 +291,18 @@ def test_a_run_that_has_ended_in_the_meantime_is_no_error(
 ) -> None:
     """Its sidecar is there when a new one is made, and is gone when it is opened."""
     left(directory, None)
-    opened = StateFile.open
+    opened = CheckpointFile.open
     calls: list[str] = []
 
-    def open_late(directory: Directory, name: str) -> StateFile:
+    def open_late(directory: Directory, name: str) -> CheckpointFile:
         if not calls:
             directory.remove(name)
         calls.append(name)
         return opened(directory, name)
 
-    monkeypatch.setattr(StateFile, "open", open_late)
+    monkeypatch.setattr(CheckpointFile, "open", open_late)
     with acquire(directory) as made:
-        assert made.left is None
+        assert made.checkpoint is None
     assert directory.names() == []
 
 
@@ -304,19 +311,19 @@ def test_a_sidecar_that_was_exchanged_before_it_was_locked_is_looked_at_again(
     directory: Directory, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left(directory, None)
-    lock = StateFile.lock
+    lock = CheckpointFile.lock
     calls: list[str] = []
 
-    def lock_late(self: StateFile) -> bool:
+    def lock_late(self: CheckpointFile) -> bool:
         calls.append(self.name)
         if len(calls) == 1:
             (tmp_path / STATE).unlink()
             left(directory, UNKNOWN, OTHER)
         return lock(self)
 
-    monkeypatch.setattr(StateFile, "lock", lock_late)
+    monkeypatch.setattr(CheckpointFile, "lock", lock_late)
     with acquire(directory) as made:
-        assert made.left is None  # what the second one says counts
+        assert made.checkpoint is None  # what the second one says counts
 
 
 # --- planted ---
@@ -330,7 +337,7 @@ def test_what_was_planted_instead_of_a_sidecar_is_removed_and_not_followed(
     plant(kind, tmp_path / STATE)
     part(directory, OLD).write_bytes(HALF)
     with acquire(directory) as made:
-        assert (made.left, made.partial.size) == (None, 0)
+        assert (made.checkpoint, made.partial.size) == (None, 0)
     assert files_in(tmp_path) == {"precious": b"precious"}
 
 
@@ -349,7 +356,7 @@ def test_a_sidecar_of_somebody_else_is_not_believed(directory: Directory, tmp_pa
     left(directory, None)
     os.chown(tmp_path / STATE, 12345, -1)
     with acquire(directory) as made:
-        assert (made.left, made.partial.size) == (None, 0)
+        assert (made.checkpoint, made.partial.size) == (None, 0)
         assert (tmp_path / STATE).stat().st_uid == os.geteuid()
         assert len(directory.names()) == 2
 
@@ -361,7 +368,7 @@ def test_a_partial_that_was_planted_is_not_continued(directory: Directory, tmp_p
     part(directory, OLD).unlink()
     plant(kind, part(directory, OLD))
     with acquire(directory) as made:
-        assert (made.left, made.partial.size) == (None, 0)
+        assert (made.checkpoint, made.partial.size) == (None, 0)
         made.partial.write_at(0, b"secret")
     assert files_in(tmp_path) == {"precious": b"precious"}
 
@@ -381,14 +388,14 @@ def test_where_locks_lie_a_live_process_is_waited_for(directory: Directory) -> N
         acquire(directory, lock_timeout=0.3)
     assert caught.value.code == "locked"
     assert f"process {os.getpid()}" in caught.value.message
-    assert made.left is None
+    assert made.checkpoint is None
 
 
 @pytest.mark.fault("P2")
 @pytest.mark.usefixtures("lying")
 def test_who_is_overtaken_notices_it_and_takes_nothing_away(directory: Directory, tmp_path: pathlib.Path) -> None:
     with acquire(directory) as first:
-        first.state.write(Record(first.token, UNKNOWN))  # as a run on another machine looks like
+        first.state.write(Checkpoint(first.token, UNKNOWN))  # as a run on another machine looks like
         with acquire(directory) as second:
             second.partial.write_at(0, HALF)
             with pytest.raises(StorwareError) as caught:
@@ -404,21 +411,24 @@ def test_who_is_overtaken_notices_it_and_takes_nothing_away(directory: Directory
 @pytest.mark.usefixtures("lying")
 def test_what_one_still_writes_does_not_reach_the_sidecar_of_another(directory: Directory) -> None:
     with acquire(directory) as first:
-        first.state.write(Record(first.token, UNKNOWN))
+        first.state.write(Checkpoint(first.token, UNKNOWN))
         with acquire(directory) as second:
-            first.state.write(Record(OLD, None, length=5, offset=1, sha256=sha256(b"x")))
-            assert second.state.read() == Record(second.token, Writer.me())
+            with pytest.raises(FileNotFoundError):
+                first.state.write(Checkpoint(OLD, None, length=5, offset=1, sha256=sha256(b"x")))
+            assert second.state.read() == Checkpoint(second.token, ProcessIdentity.current())
 
 
 # --- what is left behind ---
 
 
-@pytest.mark.parametrize("writer", [None, GONE, UNKNOWN], ids=["ended in order", "dead", "unknown"])
-def test_tidying_removes_what_is_nobodys(directory: Directory, tmp_path: pathlib.Path, writer: Writer | None) -> None:
-    left(directory, writer)
+@pytest.mark.parametrize("process", [None, GONE, UNKNOWN], ids=["ended in order", "dead", "unknown"])
+def test_tidying_removes_what_is_nobodys(
+    directory: Directory, tmp_path: pathlib.Path, process: ProcessIdentity | None
+) -> None:
+    left(directory, process)
     part(directory, OTHER).write_bytes(HALF)
-    (tmp_path / f"{STEM}{OTHER}.state").write_bytes(b"")
-    partial_lock.tidy(directory, STEM)
+    (tmp_path / f"{PREFIX}{OTHER}.state").write_bytes(b"")
+    partial_lock.remove_stale(directory, PREFIX)
     assert directory.names() == []
 
 
@@ -427,12 +437,12 @@ def test_tidying_where_nothing_is_makes_nothing(directory: Directory, monkeypatc
         raise AssertionError(name)
 
     monkeypatch.setattr(Directory, "open", refuse)
-    partial_lock.tidy(directory, STEM)
+    partial_lock.remove_stale(directory, PREFIX)
 
 
 @pytest.mark.parametrize(
     ("what", "call"),
-    [(StateFile, "rename"), (Partial, "adopt"), (Directory, "remove")],
+    [(Directory, "rename"), (PartialFile, "adopt"), (Directory, "remove")],
     ids=["exchanging", "adopting", "tidying"],
 )
 def test_a_claim_that_cannot_be_made_takes_nothing_away(
@@ -443,7 +453,7 @@ def test_a_claim_that_cannot_be_made_takes_nothing_away(
     descriptors = os.listdir("/proc/self/fd")
 
     def fail(_self: object, name: str, *_arguments: object) -> None:
-        if what is not Directory or OTHER in name:
+        if call != "remove" or OTHER in name:
             raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patched:
@@ -452,7 +462,7 @@ def test_a_claim_that_cannot_be_made_takes_nothing_away(
             acquire(directory)
     assert os.listdir("/proc/self/fd") == descriptors
     with acquire(directory) as made:
-        assert made.left
-        assert made.left.offset == record.offset
+        assert made.checkpoint
+        assert made.checkpoint.offset == record.offset
         assert made.partial.read_at(0, 100) == HALF
         assert len(directory.names()) == 2

@@ -37,22 +37,22 @@ def date(seconds: float) -> str:
 
 @pytest.mark.parametrize("value", ["-1", "+5000", "5 000", "0x10", "5e3", "", "abc", "5000.0", "5000, 5001", "٥٠٠٠"])
 def test_a_length_that_is_no_number_is_unknown(value: str) -> None:
-    assert metadata.claims({"Content-Length": value}).length is None
+    assert metadata.parse_metadata({"Content-Length": value}).length is None
 
 
 @pytest.mark.parametrize(("value", "length"), [("0", 0), ("5000", 5000), (" 7 ", 7), (str(2**63 - 1), 2**63 - 1)])
 def test_a_length_is_taken_as_it_is(value: str, length: int) -> None:
-    assert metadata.claims({"Content-Length": value}).length == length
+    assert metadata.parse_metadata({"Content-Length": value}).length == length
     assert metadata.body_length({"Content-Length": value}) == length
 
 
 @pytest.mark.parametrize("value", [str(2**63), "9" * 19, "9" * 20, "9" * 400])
 def test_a_length_that_no_file_can_have_is_unknown(value: str) -> None:
-    assert metadata.claims({"Content-Length": value}).length is None
+    assert metadata.parse_metadata({"Content-Length": value}).length is None
 
 
 def test_chunks_make_a_length_void() -> None:
-    assert metadata.claims({"Content-Length": "7", "Transfer-Encoding": "chunked"}).length is None
+    assert metadata.parse_metadata({"Content-Length": "7", "Transfer-Encoding": "chunked"}).length is None
 
 
 # --- parts ---
@@ -113,7 +113,7 @@ def test_the_total_of_an_answer_without_the_range(value: str, total: int | None)
 
 @pytest.mark.parametrize("tag", ['"abc"', '""', '"a/b:c-1"', '"\x80\xff"', '"' + "x" * 254 + '"'])
 def test_a_strong_tag_is_a_validator(tag: str) -> None:
-    assert metadata.claims({"ETag": f" {tag} "}).validator == tag
+    assert metadata.parse_metadata({"ETag": f" {tag} "}).validator == tag
 
 
 @pytest.mark.parametrize(
@@ -126,8 +126,8 @@ def test_a_strong_tag_is_a_validator(tag: str) -> None:
 def test_any_other_tag_is_none_and_hides_the_date(tag: str) -> None:
     """A server with a weak tag says that its bytes may differ: a date is no better then."""
     old = {"Last-Modified": date(NOON - 86400), "Date": date(NOON)}
-    assert metadata.claims({"ETag": tag, **old}).validator is None
-    assert metadata.claims({"ETag": " ", **old}).validator == date(NOON - 86400)
+    assert metadata.parse_metadata({"ETag": tag, **old}).validator is None
+    assert metadata.parse_metadata({"ETag": " ", **old}).validator == date(NOON - 86400)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_any_other_tag_is_none_and_hides_the_date(tag: str) -> None:
 def test_a_date_is_a_validator_when_it_is_a_minute_old(age: int, is_strong: bool) -> None:
     """RFC 9110 8.8.2.2: within a second a file may change twice, and clocks drift."""
     fields = {"Last-Modified": date(NOON - age), "Date": date(NOON)}
-    assert metadata.claims(fields).validator == (date(NOON - age) if is_strong else None)
+    assert metadata.parse_metadata(fields).validator == (date(NOON - age) if is_strong else None)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_a_date_is_a_validator_when_it_is_a_minute_old(age: int, is_strong: bool
     ],
 )
 def test_a_date_that_is_unclear_is_no_validator(fields: dict[str, str]) -> None:
-    assert metadata.claims(fields).validator is None
+    assert metadata.parse_metadata(fields).validator is None
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def _encoded(algorithm: str) -> str:
     ],
 )
 def test_digests_are_read(fields: dict[str, str], algorithm: str) -> None:
-    digest = metadata.claims(fields).digest
+    digest = metadata.parse_metadata(fields).digest
     assert digest is not None
     assert (digest.algorithm, digest.digest) == (algorithm, hashlib.new(algorithm, BODY).hexdigest())
 
@@ -219,15 +219,15 @@ def test_digests_are_read(fields: dict[str, str], algorithm: str) -> None:
     ],
 )
 def test_digests_that_are_malformed_are_none(fields: dict[str, str]) -> None:
-    assert metadata.claims(fields).digest is None
+    assert metadata.parse_metadata(fields).digest is None
 
 
 def test_of_a_part_only_what_is_said_of_the_whole_counts() -> None:
     """RFC 9530: Content-Digest is of the bytes in this answer, Repr-Digest of the whole file. So is RFC 1864's."""
     of_the_part = {"Content-MD5": _encoded("md5"), "Content-Digest": f"sha-256=:{_encoded('sha256')}:"}
-    found = metadata.claims_of_range({**of_the_part, "Content-Length": "7", "ETag": '"1"'}, 5000)
+    found = metadata.parse_range_metadata({**of_the_part, "Content-Length": "7", "ETag": '"1"'}, 5000)
     assert (found.length, found.digest, found.validator) == (5000, None, '"1"')
-    found = metadata.claims_of_range({**of_the_part, "Repr-Digest": f"sha-512=:{_encoded('sha512')}:"}, 5000)
+    found = metadata.parse_range_metadata({**of_the_part, "Repr-Digest": f"sha-512=:{_encoded('sha512')}:"}, 5000)
     assert found.digest is not None
     assert found.digest.algorithm == "sha512"
 
@@ -251,7 +251,7 @@ _DIRECTORY = pathlib.Path("/srv/restore")
 
 def check_anything(fields: t.Mapping[str, str]) -> None:
     """Whatever is in the fields: no exception, and nothing but what a file can have."""
-    for claims in (metadata.claims(fields), metadata.claims_of_range(fields, None)):
+    for claims in (metadata.parse_metadata(fields), metadata.parse_range_metadata(fields, None)):
         check_claims(claims)
     found = metadata.content_range(fields)
     assert found is None or (0 <= found.start <= found.end and (found.total is None or found.end < found.total))
@@ -261,7 +261,7 @@ def check_anything(fields: t.Mapping[str, str]) -> None:
         metadata.same_validator(fields, validator)
 
 
-def check_claims(claims: metadata.Claims) -> None:
+def check_claims(claims: metadata.ContentMetadata) -> None:
     assert claims.length is None or 0 <= claims.length < 2**63
     assert claims.validator is None or 2 <= len(claims.validator) <= 256
     assert claims.digest is None or dataclasses.is_dataclass(claims.digest)

@@ -16,8 +16,8 @@ import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
 from ansible_collections.storware.backup.plugins.module_utils._transfer.store import part_file
-from ansible_collections.storware.backup.plugins.module_utils._transfer.store.directory import Directory, Space, kind_of
-from ansible_collections.storware.backup.plugins.module_utils._transfer.store.part_file import Partial
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store.directory import Directory, kind_of
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store.part_file import PartialFile
 from tests.unit.plugins.module_utils._transfer.planting import KINDS, plant
 
 NAME = ".mail.0123abcd.part"
@@ -41,7 +41,7 @@ def mode_of(path: str) -> int:
 def test_it_is_private_whatever_the_umask(directory: Directory, umask: int) -> None:
     before = os.umask(umask)
     try:
-        with Partial.create(directory, NAME) as made:
+        with PartialFile.create(directory, NAME) as made:
             assert mode_of(made.path) == 0o600
             assert not os.get_inheritable(made.fd)
     finally:
@@ -49,7 +49,7 @@ def test_it_is_private_whatever_the_umask(directory: Directory, umask: int) -> N
 
 
 def test_it_holds_what_was_written_and_goes_when_it_was_not_published(directory: Directory) -> None:
-    with Partial.create(directory, NAME) as made:
+    with PartialFile.create(directory, NAME) as made:
         made.write_at(3, b"two")
         made.write_at(0, memoryview(b"one"))
         made.write_at(6, b"")
@@ -65,16 +65,16 @@ def test_it_holds_what_was_written_and_goes_when_it_was_not_published(directory:
 
 
 def test_it_goes_when_the_work_fails(directory: Directory) -> None:
-    with pytest.raises(KeyboardInterrupt), Partial.create(directory, NAME):
+    with pytest.raises(KeyboardInterrupt), PartialFile.create(directory, NAME):
         raise KeyboardInterrupt
     assert directory.names() == []
 
 
 def test_it_stays_when_it_is_kept_and_is_private_then(directory: Directory) -> None:
-    with Partial.create(directory, NAME) as made:
+    with PartialFile.create(directory, NAME) as made:
         made.write_at(0, b"one")
         os.fchmod(made.fd, 0o644)  # it was dressed for its final name already
-        made.keep()
+        made.preserve()
     assert directory.names() == [NAME]
     assert mode_of(made.path) == 0o600
 
@@ -83,7 +83,7 @@ def test_short_writes_and_reads_are_continued(directory: Directory, monkeypatch:
     write, read = os.pwrite, os.pread
     monkeypatch.setattr(os, "pwrite", lambda fd, data, offset: write(fd, bytes(data[:3]), offset))
     monkeypatch.setattr(os, "pread", lambda fd, size, offset: read(fd, min(size, 3), offset))
-    with Partial.create(directory, NAME) as made:
+    with PartialFile.create(directory, NAME) as made:
         made.write_at(0, b"0123456789")
         assert made.read_at(1, 8) == b"12345678"
         assert pathlib.Path(made.path).read_bytes() == b"0123456789"
@@ -95,12 +95,12 @@ def test_a_name_that_is_taken_is_not_used(directory: Directory, tmp_path: pathli
     plant(kind, tmp_path / NAME)
     before = directory.names()
     with pytest.raises(StorwareError, match="File exists"):
-        Partial.create(directory, NAME)
+        PartialFile.create(directory, NAME)
     assert directory.names() == before
 
 
 def test_only_its_own_file_is_removed(directory: Directory) -> None:
-    with Partial.create(directory, NAME) as made:
+    with PartialFile.create(directory, NAME) as made:
         path = pathlib.Path(made.path)
         path.unlink()
         path.write_bytes(b"theirs")
@@ -109,7 +109,7 @@ def test_only_its_own_file_is_removed(directory: Directory) -> None:
 
 
 def test_what_is_closed_twice_closes_nothing_of_others(directory: Directory) -> None:
-    made = Partial.create(directory, NAME)
+    made = PartialFile.create(directory, NAME)
     made.close()
     with open("/dev/zero", "rb") as other:  # gets the number that has become free
         made.close()
@@ -124,7 +124,7 @@ def test_the_directory_is_the_one_that_was_opened(tmp_path: pathlib.Path) -> Non
     with Directory(str(real)) as opened:
         real.rename(tmp_path / "moved")
         real.symlink_to(elsewhere)
-        with Partial.create(opened, NAME) as made:
+        with PartialFile.create(opened, NAME) as made:
             made.write_at(0, b"secret")
             assert list(elsewhere.iterdir()) == []
             assert (tmp_path / "moved" / NAME).read_bytes() == b"secret"
@@ -132,7 +132,7 @@ def test_the_directory_is_the_one_that_was_opened(tmp_path: pathlib.Path) -> Non
 
 def test_its_place_may_be_looked_for_in_another_directory(directory: Directory, tmp_path: pathlib.Path) -> None:
     (tmp_path / "final").mkdir()
-    with Directory(str(tmp_path / "final")) as final, Partial.create(directory, NAME) as made:
+    with Directory(str(tmp_path / "final")) as final, PartialFile.create(directory, NAME) as made:
         assert (made.is_in_place(NAME), made.is_in_place(NAME, final)) == (True, False)
         directory.rename(NAME, "mail.zip", final)
         assert (made.is_in_place(NAME), made.is_in_place("mail.zip", final)) == (False, True)
@@ -146,7 +146,7 @@ def test_its_place_may_be_looked_for_in_another_directory(directory: Directory, 
 def test_what_a_run_has_left_gets_a_new_name(directory: Directory, tmp_path: pathlib.Path, mode: int) -> None:
     (tmp_path / OLD).write_bytes(b"half")
     (tmp_path / OLD).chmod(mode)
-    adopted = Partial.adopt(directory, OLD, NAME)
+    adopted = PartialFile.adopt(directory, OLD, NAME)
     assert adopted
     with adopted:
         assert directory.names() == [NAME]
@@ -162,7 +162,7 @@ def test_what_was_planted_is_not_taken_over(directory: Directory, tmp_path: path
     (tmp_path / "precious").write_bytes(b"precious")
     plant(kind, tmp_path / OLD)
     before = directory.names()
-    assert Partial.adopt(directory, OLD, NAME) is None
+    assert PartialFile.adopt(directory, OLD, NAME) is None
     assert directory.names() == before
     assert (tmp_path / "precious").read_bytes() == b"precious"
     if kind != "a hard link":
@@ -173,24 +173,24 @@ def test_what_was_planted_is_not_taken_over(directory: Directory, tmp_path: path
 def test_a_file_of_somebody_else_is_not_taken_over(directory: Directory, tmp_path: pathlib.Path) -> None:
     (tmp_path / OLD).write_bytes(b"theirs")
     os.chown(tmp_path / OLD, 12345, -1)
-    assert Partial.adopt(directory, OLD, NAME) is None
+    assert PartialFile.adopt(directory, OLD, NAME) is None
     assert directory.names() == [OLD]
 
 
 def test_nothing_is_taken_over_where_nothing_is(directory: Directory) -> None:
-    assert Partial.adopt(directory, OLD, NAME) is None
+    assert PartialFile.adopt(directory, OLD, NAME) is None
 
 
 def test_of_many_at_once_exactly_one_takes_it_over(directory: Directory, tmp_path: pathlib.Path) -> None:
     for _time in range(30):
         (tmp_path / OLD).write_bytes(b"half")
         names = [f".mail.{number:08x}.part" for number in range(4)]
-        found: list[Partial | None] = []
+        found: list[PartialFile | None] = []
         start = threading.Barrier(len(names))
 
-        def adopt(name: str, start: threading.Barrier, found: list[Partial | None]) -> None:
+        def adopt(name: str, start: threading.Barrier, found: list[PartialFile | None]) -> None:
             start.wait()
-            found.append(Partial.adopt(directory, OLD, name))
+            found.append(PartialFile.adopt(directory, OLD, name))
 
         threads = [threading.Thread(target=adopt, args=(name, start, found)) for name in names]
         for thread in threads:
@@ -207,8 +207,8 @@ def test_no_descriptor_stays_open_where_nothing_is_taken_over(directory: Directo
     os.link(tmp_path / "precious", tmp_path / OLD)
     os.mkfifo(tmp_path / ".mail.11111111.part")
     before = os.listdir("/proc/self/fd")
-    assert Partial.adopt(directory, OLD, NAME) is None
-    assert Partial.adopt(directory, ".mail.11111111.part", NAME) is None
+    assert PartialFile.adopt(directory, OLD, NAME) is None
+    assert PartialFile.adopt(directory, ".mail.11111111.part", NAME) is None
     assert os.listdir("/proc/self/fd") == before
 
 
@@ -231,7 +231,7 @@ def test_errors_name_the_file_and_the_reason(
     def fail(*_arguments: object) -> t.NoReturn:
         raise OSError(number, os.strerror(number))
 
-    with Partial.create(directory, NAME) as made:
+    with PartialFile.create(directory, NAME) as made:
         actions: dict[str, t.Callable[[], object]] = {
             "pwrite": lambda: made.write_at(0, b"x"),
             "pread": lambda: made.read_at(0, 1),
@@ -257,14 +257,14 @@ def test_a_partial_that_cannot_be_removed_is_no_further_error(
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     before = os.listdir("/proc/self/fd")
-    with Partial.create(directory, NAME):
+    with PartialFile.create(directory, NAME):
         monkeypatch.setattr(os, "unlink", fail)
     assert os.listdir("/proc/self/fd") == before
     assert directory.names() == [NAME]
 
 
 def test_space_is_checked(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Directory, "space", lambda self: Space(1100, 100))
+    monkeypatch.setattr(Directory, "space", lambda self: (1100, 100))
     part_file.check_space(directory, 1000)
     part_file.check_space(directory, -5)
     part_file.check_space(directory)
@@ -274,7 +274,7 @@ def test_space_is_checked(directory: Directory, monkeypatch: pytest.MonkeyPatch)
     assert "needs 1001 bytes" in caught.value.message
     assert "1100 bytes free, of which 100 are left to others" in caught.value.message
     assert caught.value.details == {"needed": 1001, "free": 1100, "errno": "ENOSPC"}
-    monkeypatch.setattr(Directory, "space", lambda self: Space(99, 100))
+    monkeypatch.setattr(Directory, "space", lambda self: (99, 100))
     with pytest.raises(StorwareError) as caught:
         part_file.check_space(directory)
     assert caught.value.details == {"needed": None, "free": 99, "errno": "ENOSPC"}

@@ -16,17 +16,17 @@ import typing as t
 import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils._transfer.store import process
-from ansible_collections.storware.backup.plugins.module_utils._transfer.store.process import Writer
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store.process import ProcessIdentity
 
 
-def judged(writer: Writer) -> tuple[bool, bool]:
+def judged(writer: ProcessIdentity) -> tuple[bool, bool]:
     """Surely alive, surely gone."""
     return writer.is_alive, writer.is_gone
 
 
-def writer_of(pid: int) -> Writer:
+def writer_of(pid: int) -> ProcessIdentity:
     """The process with this number as it would describe itself."""
-    return dataclasses.replace(Writer.me(), pid=pid, started=process._stat(pid)[1])
+    return dataclasses.replace(ProcessIdentity.current(), pid=pid, started=process._stat(pid)[1])
 
 
 @pytest.fixture
@@ -37,9 +37,9 @@ def child() -> t.Iterator[subprocess.Popen[bytes]]:
 
 
 def test_this_process_is_alive() -> None:
-    assert Writer.me() == Writer.me()
-    assert judged(Writer.me()) == (True, False)
-    assert Writer.me().started.isdigit()
+    assert ProcessIdentity.current() == ProcessIdentity.current()
+    assert judged(ProcessIdentity.current()) == (True, False)
+    assert ProcessIdentity.current().started.isdigit()
 
 
 def test_another_process_is_alive_until_it_ends(child: subprocess.Popen[bytes]) -> None:
@@ -79,25 +79,25 @@ def test_a_process_of_another_user_is_seen(monkeypatch: pytest.MonkeyPatch, chil
 
 @pytest.mark.fault("P10")
 def test_before_the_last_start_of_this_machine_everything_is_gone() -> None:
-    _boot, _space, namespace = Writer.me().boot.partition(" ")
-    writer = dataclasses.replace(Writer.me(), boot=f"another {namespace}")
+    _boot, _space, namespace = ProcessIdentity.current().boot.partition(" ")
+    writer = dataclasses.replace(ProcessIdentity.current(), boot=f"another {namespace}")
     assert judged(writer) == (False, True)
 
 
 def test_of_another_machine_nothing_is_known() -> None:
-    writer = dataclasses.replace(Writer.me(), machine="another")
+    writer = dataclasses.replace(ProcessIdentity.current(), machine="another")
     assert judged(writer) == (False, False)
     assert judged(dataclasses.replace(writer, boot="another x")) == (False, False)
 
 
 def test_of_another_namespace_of_this_boot_nothing_is_known() -> None:
     """The same number is another process there, say in a container."""
-    boot = Writer.me().boot.partition(" ")[0]
-    assert judged(dataclasses.replace(Writer.me(), boot=f"{boot} pid:[1]")) == (False, False)
+    boot = ProcessIdentity.current().boot.partition(" ")[0]
+    assert judged(dataclasses.replace(ProcessIdentity.current(), boot=f"{boot} pid:[1]")) == (False, False)
 
 
 def test_where_the_system_does_not_tell_the_boot_nothing_is_known() -> None:
-    assert judged(dataclasses.replace(Writer.me(), boot=" pid:[1]")) == (False, False)
+    assert judged(dataclasses.replace(ProcessIdentity.current(), boot=" pid:[1]")) == (False, False)
 
 
 def test_without_proc_a_live_process_is_not_taken_for_gone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,7 +107,7 @@ def test_without_proc_a_live_process_is_not_taken_for_gone(monkeypatch: pytest.M
         raise FileNotFoundError(path)
 
     monkeypatch.setattr(os, "readlink", refuse)
-    writer = Writer.me()
+    writer = ProcessIdentity.current()
     assert (writer.started, writer.boot) == ("", " ")
     assert judged(writer) == (True, False)
 

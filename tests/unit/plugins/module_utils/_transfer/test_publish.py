@@ -18,7 +18,7 @@ from ansible_collections.storware.backup.plugins.module_utils._errors import Sto
 from ansible_collections.storware.backup.plugins.module_utils._transfer.store import publish, receipt
 from ansible_collections.storware.backup.plugins.module_utils._transfer.store.attributes import FileAttributes
 from ansible_collections.storware.backup.plugins.module_utils._transfer.store.directory import Directory
-from ansible_collections.storware.backup.plugins.module_utils._transfer.store.part_file import Partial
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store.part_file import PartialFile
 from ansible_collections.storware.backup.plugins.module_utils._transfer.store.receipt import Receipt
 from tests.unit.plugins.module_utils._transfer.material import GUID, OTHER_GUID, sha256
 
@@ -54,7 +54,7 @@ def run(
     """Publish the new content, from another place if one is given; returns what the file is then."""
     note = Receipt("mail.zip", GUID, len(NEW), sha256(NEW), "full")
     place = place or directory
-    with Partial.create(place, ".mail.") as partial, Partial.create(place, ".note.") as note_partial:
+    with PartialFile.create(place, ".mail.") as partial, PartialFile.create(place, ".note.") as note_partial:
         partial.write_at(0, NEW)
         note_partial.write_at(0, receipt.render(note, NOW))
         publish.publish(partial, note_partial, "mail.zip", directory, old, asked)
@@ -166,16 +166,16 @@ def seen(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> set[Look]:
     """All that was to be seen of partials, before and after every call that changes something."""
     looks: set[Look] = set()
 
-    def look() -> None:
+    def inspect_again() -> None:
         with os.scandir(directory.path) as entries:
             stats = ((entry.name, entry.stat()) for entry in entries if entry.name.startswith("."))
             looks.update((name[:6], mode(result), result.st_uid, result.st_gid) for name, result in stats)
 
     def watched(real: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
         def call(*arguments: t.Any, **options: t.Any) -> t.Any:
-            look()
+            inspect_again()
             result = real(*arguments, **options)
-            look()
+            inspect_again()
             return result
 
         return call
@@ -189,13 +189,15 @@ def seen(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> set[Look]:
 def test_a_mode_that_is_asked_for_is_never_exceeded(directory: Directory, seen: set[Look]) -> None:
     asked = FileAttributes(os.geteuid(), os.getegid(), lambda _st_mode: 0o640)
     run(directory, put_old(directory, mode=0o666), asked)
-    assert {look[:2] for look in seen} == {(name, m) for name in (".mail.", ".note.") for m in (0o600, 0o640)}
+    assert {inspect_again[:2] for inspect_again in seen} == {
+        (name, m) for name in (".mail.", ".note.") for m in (0o600, 0o640)
+    }
 
 
 @root_only
 def test_a_mode_that_is_kept_comes_after_the_owner_it_is_meant_for(directory: Directory, seen: set[Look]) -> None:
     run(directory, put_old(directory, mode=0o664, gid=54322), FileAttributes(owner=54321))
-    assert {look[1:] for look in seen if look[1] != 0o600} == {(0o664, 54321, 54322)}
+    assert {inspect_again[1:] for inspect_again in seen if inspect_again[1] != 0o600} == {(0o664, 54321, 54322)}
 
 
 # --- what goes wrong ---
@@ -216,27 +218,27 @@ def test_a_partial_that_was_exchanged_is_never_published(directory: Directory) -
 
 def test_a_partial_that_was_exchanged_gets_no_attributes(directory: Directory) -> None:
     """They may make it readable for others, or executable."""
-    with Partial.create(directory, ".mail.") as partial:
+    with PartialFile.create(directory, ".mail.") as partial:
         path = pathlib.Path(partial.path)
         path.unlink()
         path.write_bytes(b"planted")
         path.chmod(0o600)
-        publish.put_on(partial, "mail.zip", directory, None, FileAttributes(mode=lambda _st_mode: 0o644))
+        publish.apply_attributes(partial, "mail.zip", directory, None, FileAttributes(mode=lambda _st_mode: 0o644))
     assert mode(path.stat()) == 0o600
 
 
 def test_a_partial_that_is_exchanged_while_it_is_brought_to_the_disk_is_never_published(
     directory: Directory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = Partial.sync
+    real = PartialFile.sync
 
-    def sync(self: Partial) -> None:
+    def sync(self: PartialFile) -> None:
         real(self)
         os.unlink(self.path)
         pathlib.Path(self.path).write_bytes(b"planted")
 
     old = put_old(directory)
-    monkeypatch.setattr(Partial, "sync", sync)
+    monkeypatch.setattr(PartialFile, "sync", sync)
     with pytest.raises(StorwareError) as caught:
         run(directory, old)
     assert caught.value.code == "concurrent_change"
@@ -303,7 +305,7 @@ def test_a_crash_at_any_step_leaves_no_receipt_beside_other_bytes(
             raise Crash
 
     with monkeypatch.context() as patched:
-        patched.setattr(Partial, "close", lambda self: None)  # a killed process cleans nothing up
+        patched.setattr(PartialFile, "close", lambda self: None)  # a killed process cleans nothing up
         patched.setattr(os, name, call)
         with pytest.raises(Crash):
             run(directory, old)

@@ -21,17 +21,16 @@ import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
 from ansible_collections.storware.backup.plugins.module_utils._transfer.http import ranges
-from ansible_collections.storware.backup.plugins.module_utils._transfer.http.body import NotAFile
-from ansible_collections.storware.backup.plugins.module_utils._transfer.http.metadata import Claims
+from ansible_collections.storware.backup.plugins.module_utils._transfer.http.body import UnexpectedContent
+from ansible_collections.storware.backup.plugins.module_utils._transfer.http.metadata import ContentMetadata
 from ansible_collections.storware.backup.plugins.module_utils._transfer.http.ranges import Ranges
-from ansible_collections.storware.backup.plugins.module_utils._transfer.http.resume import NotTheRest
+from ansible_collections.storware.backup.plugins.module_utils._transfer.http.resume import RangeMismatch
 from ansible_collections.storware.backup.plugins.module_utils._transfer.limits import (
-    DeadlinePassed,
-    Pace,
     TransferInterrupted,
+    TransferLimits,
 )
-from ansible_collections.storware.backup.plugins.module_utils._transfer.store.part_file import Partial
-from ansible_collections.storware.backup.plugins.module_utils._transfer.store.writer import Sink
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store.part_file import PartialFile
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store.writer import PartialWriter
 from tests.faults.replies import Resource, broken, part, serve
 from tests.faults.script_server import Pause, Reply, Request, Script, ScriptServer, Sliced, head, scripted
 from tests.unit.plugins.module_utils._transfer.fetching import AGAIN, opener
@@ -49,26 +48,28 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextlib.contextmanager
-def begun(place: pathlib.Path, start: int = 0, etag: str = '"1"') -> t.Iterator[Sink]:
+def begun(place: pathlib.Path, start: int = 0, etag: str = '"1"') -> t.Iterator[PartialWriter]:
     """A sink that has the first bytes and knows the file."""
     with opened(place) as target:
-        target.begin("1", Claims(LENGTH, None, None, etag))
-        target.claim.partial.write_at(0, FILE.body[:start])
-        target.absorb(start)
+        target.begin("1", ContentMetadata(LENGTH, None, None, etag))
+        target.lock.partial.write_at(0, FILE.body[:start])
+        target.hash_up_to(start)
         yield target
 
 
-def run(target: Sink, server: ScriptServer, connections: int = 4, timeout: float = 5, **limits: t.Any) -> None:
-    pace = Pace(dataclasses.replace(AGAIN, **limits))
+def run(
+    target: PartialWriter, server: ScriptServer, connections: int = 4, timeout: float = 5, **settings: t.Any
+) -> None:
+    limits = TransferLimits(dataclasses.replace(AGAIN, **settings))
     buffers = [memoryview(bytearray(16 * 1024)) for _number in range(connections)]
-    Ranges(opener(server.url(), timeout=timeout), target, pace, buffers, str).run()
+    Ranges(opener(server.url(), timeout=timeout), target, limits, buffers, str).run()
 
 
-def content(target: Sink) -> bytes:
-    return pathlib.Path(target.claim.partial.path).read_bytes()
+def content(target: PartialWriter) -> bytes:
+    return pathlib.Path(target.lock.partial.path).read_bytes()
 
 
-def check_beginning(target: Sink) -> None:
+def check_beginning(target: PartialWriter) -> None:
     """What counts is a beginning of the file, with its digest."""
     assert content(target)[: target.offset] == FILE.body[: target.offset]
     assert target.digests.hex("sha256") == sha256(FILE.body[: target.offset])
@@ -175,7 +176,7 @@ def test_a_connection_that_always_breaks_off_ends_it_after_so_many_tries(tmp_pat
     with begun(tmp_path) as target, scripted(answer) as server:
         with pytest.raises(TransferInterrupted) as caught:
             run(target, server, 1, retries=2)
-        assert not isinstance(caught.value, NotTheRest)
+        assert not isinstance(caught.value, RangeMismatch)
         assert target.offset == 3 * BLOCK
         check_beginning(target)
         assert [first for first, _last in asked(server)].count(3 * BLOCK) == 3
@@ -209,7 +210,7 @@ def test_progress_counts_anew(tmp_path: pathlib.Path) -> None:
 def test_a_file_that_changes_in_the_middle_ends_it(tmp_path: pathlib.Path, reply: Reply, words: str) -> None:
     """And nothing of another file is counted."""
     with begun(tmp_path) as target, scripted(by_block(b5=reply)) as server:
-        with pytest.raises(NotTheRest, match=words):
+        with pytest.raises(RangeMismatch, match=words):
             run(target, server, 2)
         assert target.offset <= 5 * BLOCK
         check_beginning(target)
@@ -217,7 +218,7 @@ def test_a_file_that_changes_in_the_middle_ends_it(tmp_path: pathlib.Path, reply
 
 def test_an_answer_that_is_no_file_ends_it(tmp_path: pathlib.Path) -> None:
     with begun(tmp_path) as target, scripted(by_block(b5=[head("Content-Length: 0", status="204 No")])) as server:
-        with pytest.raises(NotAFile):
+        with pytest.raises(UnexpectedContent):
             run(target, server, 2)
         check_beginning(target)
 
@@ -231,21 +232,21 @@ def test_all_that_came_in_order_counts_when_one_fails(tmp_path: pathlib.Path) ->
         return [script[0], Pause(0.3), *script[1:]] if request.range and request.range[0] == 4 * BLOCK else script
 
     with begun(tmp_path, 4 * BLOCK) as target, scripted(answer) as server:
-        with pytest.raises(NotAFile):
+        with pytest.raises(UnexpectedContent):
             run(target, server, 2)
         check_beginning(target)
 
 
 def test_a_disk_that_fails_ends_it(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = Partial.write_at
+    real = PartialFile.write_at
 
-    def write_at(self: Partial, offset: int, data: bytes | memoryview) -> None:
+    def write_at(self: PartialFile, offset: int, data: bytes | memoryview) -> None:
         if offset >= 5 * BLOCK:
             raise StorwareError("no space", code="disk_full")
         real(self, offset, data)
 
     with begun(tmp_path) as target, scripted(serve(FILE)) as server:
-        monkeypatch.setattr(Partial, "write_at", write_at)
+        monkeypatch.setattr(PartialFile, "write_at", write_at)
         with pytest.raises(StorwareError) as caught:
             run(target, server, 2)
         assert caught.value.code == "disk_full"
@@ -258,7 +259,7 @@ def test_a_disk_that_fails_ends_it(tmp_path: pathlib.Path, monkeypatch: pytest.M
 def test_the_deadline_ends_all_of_them(tmp_path: pathlib.Path) -> None:
     started = time.monotonic()
     with begun(tmp_path) as target, scripted(serve(FILE, broken(0, Pause(30)))) as server:
-        with pytest.raises(DeadlinePassed):
+        with pytest.raises(StorwareError, match="max_time"):
             run(target, server, 4, timeout=30, max_time=0.5)
         assert time.monotonic() - started < 10
         check_beginning(target)
@@ -289,7 +290,7 @@ def test_when_one_fails_the_others_do_not_keep_it_waiting(tmp_path: pathlib.Path
     bad: Script = [head("Content-Length: 0", status="204 No")]
     started = time.monotonic()
     with begun(tmp_path) as target, scripted(by_block(b0=silent, b1=silent, b2=bad)) as server:
-        with pytest.raises(NotAFile):
+        with pytest.raises(UnexpectedContent):
             run(target, server, 3, timeout=30)
         assert time.monotonic() - started < 10
         assert not [thread for thread in threading.enumerate() if "_work" in thread.name]

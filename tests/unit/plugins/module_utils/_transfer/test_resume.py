@@ -13,10 +13,18 @@ import requests
 
 from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
 from ansible_collections.storware.backup.plugins.module_utils._transfer.http import resume
-from ansible_collections.storware.backup.plugins.module_utils._transfer.http.body import NotAFile, Response
-from ansible_collections.storware.backup.plugins.module_utils._transfer.http.metadata import Claims
-from ansible_collections.storware.backup.plugins.module_utils._transfer.http.resume import Answer, NotTheRest, Rest
-from ansible_collections.storware.backup.plugins.module_utils._transfer.limits import Limits, Pace, TransferInterrupted
+from ansible_collections.storware.backup.plugins.module_utils._transfer.http.body import Response, UnexpectedContent
+from ansible_collections.storware.backup.plugins.module_utils._transfer.http.metadata import ContentMetadata
+from ansible_collections.storware.backup.plugins.module_utils._transfer.http.resume import (
+    RangeMismatch,
+    RangeRequest,
+    RangeResponse,
+)
+from ansible_collections.storware.backup.plugins.module_utils._transfer.limits import (
+    LimitSettings,
+    TransferInterrupted,
+    TransferLimits,
+)
 from ansible_collections.storware.backup.plugins.module_utils._transfer.verification import Checksum
 from tests.faults.script_server import Script, head, reply, scripted
 from tests.unit.plugins.module_utils._transfer.material import noise
@@ -24,11 +32,11 @@ from tests.unit.plugins.module_utils._transfer.material import noise
 BODY = noise(5000)
 DIGEST = Checksum("sha256", "0" * 64)
 TAG, DATE = '"1"', "Wed, 25 Nov 2026 08:00:00 GMT"
-STRONG = Claims(5000, "a.bin", DIGEST, TAG)
-DATED = Claims(5000, None, None, DATE)
-LENGTH = Claims(5000, None, None, None)
-TAG_ONLY = Claims(None, None, None, TAG)
-NOTHING = Claims(None, None, None, None)
+STRONG = ContentMetadata(5000, "a.bin", DIGEST, TAG)
+DATED = ContentMetadata(5000, None, None, DATE)
+LENGTH = ContentMetadata(5000, None, None, None)
+TAG_ONLY = ContentMetadata(None, None, None, TAG)
+NOTHING = ContentMetadata(None, None, None, None)
 
 
 # --- the question ---
@@ -37,16 +45,16 @@ NOTHING = Claims(None, None, None, None)
 @pytest.mark.parametrize(
     ("rest", "fields"),
     [
-        (Rest(3000, STRONG), {"Range": "bytes=0-", "If-Range": TAG}),
-        (Rest(2**20 + 5, STRONG), {"Range": "bytes=5-", "If-Range": TAG}),
-        (Rest(5 * 2**20, DATED), {"Range": f"bytes={4 * 2**20}-", "If-Range": DATE}),
-        (Rest(5 * 2**20, LENGTH), {"Range": f"bytes={4 * 2**20}-"}),
-        (Rest(100, STRONG, 200, overlap=0), {"Range": "bytes=100-199", "If-Range": TAG}),
-        (Rest(100, STRONG, 100, overlap=30), {"Range": "bytes=70-99", "If-Range": TAG}),
-        (Rest(0, NOTHING, 512), {"Range": "bytes=0-511"}),
+        (RangeRequest(3000, STRONG), {"Range": "bytes=0-", "If-Range": TAG}),
+        (RangeRequest(2**20 + 5, STRONG), {"Range": "bytes=5-", "If-Range": TAG}),
+        (RangeRequest(5 * 2**20, DATED), {"Range": f"bytes={4 * 2**20}-", "If-Range": DATE}),
+        (RangeRequest(5 * 2**20, LENGTH), {"Range": f"bytes={4 * 2**20}-"}),
+        (RangeRequest(100, STRONG, 200, overlap=0), {"Range": "bytes=100-199", "If-Range": TAG}),
+        (RangeRequest(100, STRONG, 100, overlap=30), {"Range": "bytes=70-99", "If-Range": TAG}),
+        (RangeRequest(0, NOTHING, 512), {"Range": "bytes=0-511"}),
     ],
 )
-def test_what_is_asked_for(rest: Rest, fields: dict[str, str]) -> None:
+def test_what_is_asked_for(rest: RangeRequest, fields: dict[str, str]) -> None:
     assert rest.request() == {"Accept": "*/*", "Accept-Encoding": "identity", **fields}
 
 
@@ -61,12 +69,14 @@ def part(*, drop: str = "", **changes: str) -> Response:
     return t.cast("Response", types.SimpleNamespace(status_code=206, headers=fields))
 
 
-def taken(response: Response, claims: Claims = STRONG, *, end: int | None = None) -> tuple[Claims, int]:
-    return resume.claims_of_rest(response, Rest(claims=claims, end=end, offset=1000, overlap=100), str)
+def taken(
+    response: Response, metadata: ContentMetadata = STRONG, *, end: int | None = None
+) -> tuple[ContentMetadata, int]:
+    return resume.parse_part_headers(response, RangeRequest(metadata=metadata, end=end, offset=1000, overlap=100), str)
 
 
 @pytest.mark.parametrize(
-    ("response", "claims"),
+    ("response", "metadata"),
     [
         (part(), STRONG),
         (part(drop="ETag"), STRONG),  # nothing is contradicted
@@ -82,11 +92,11 @@ def taken(response: Response, claims: Claims = STRONG, *, end: int | None = None
         (part(Content_Length="7", Transfer_Encoding="chunked"), STRONG),
     ],
 )
-def test_the_rest_of_the_same_file_is_taken(response: Response, claims: Claims) -> None:
-    found, size = taken(response, claims)
+def test_the_rest_of_the_same_file_is_taken(response: Response, metadata: ContentMetadata) -> None:
+    found, size = taken(response, metadata)
     assert size == 4100
     # What is known stays, and a length that was not known is known now.
-    assert found == Claims(5000, claims.name, claims.digest, claims.validator)
+    assert found == ContentMetadata(5000, metadata.name, metadata.digest, metadata.validator)
 
 
 def test_less_than_all_the_rest_is_taken_as_far_as_it_goes() -> None:
@@ -95,7 +105,7 @@ def test_less_than_all_the_rest_is_taken_as_far_as_it_goes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("response", "claims", "words"),
+    ("response", "metadata", "words"),
     [
         (part(drop="Content-Range"), STRONG, "no good Content-Range"),
         (part(Content_Range="bytes 900-4999"), STRONG, "no good Content-Range"),
@@ -122,27 +132,31 @@ def test_less_than_all_the_rest_is_taken_as_far_as_it_goes() -> None:
         (part(Content_Encoding="gzip"), STRONG, "content coding gzip"),
     ],
 )
-def test_what_does_not_fit_is_refused(response: Response, claims: Claims, words: str) -> None:
-    with pytest.raises(NotTheRest) as caught:
-        taken(response, claims)
+def test_what_does_not_fit_is_refused(response: Response, metadata: ContentMetadata, words: str) -> None:
+    with pytest.raises(RangeMismatch) as caught:
+        taken(response, metadata)
     assert words in caught.value.message
     assert caught.value.code == "transfer_interrupted"
 
 
 def test_more_than_was_asked_for_is_refused() -> None:
-    with pytest.raises(NotTheRest, match="not what was asked for"):
+    with pytest.raises(RangeMismatch, match="not what was asked for"):
         taken(part(Content_Range="bytes 900-2000/5000", Content_Length="1101"), end=2000)
 
 
 # --- over sockets ---
 
 
-def judged(script: Script, claims: Claims = STRONG, *, there: bytes = b"", offset: int = 1000) -> tuple[Answer, bytes]:
+def judged(
+    script: Script, metadata: ContentMetadata = STRONG, *, there: bytes = b"", offset: int = 1000
+) -> tuple[RangeResponse, bytes]:
     """What an answer is, and what it brings behind the bytes that are there already."""
     with scripted(script) as server, requests.Session() as session:
         session.trust_env = False
         response = session.get(server.url(), stream=True, timeout=5)
-        answer = resume.judge_rest(response, Rest(offset, claims, overlap=100), Pace(Limits()), str)
+        answer = resume.parse_range_response(
+            response, RangeRequest(offset, metadata, overlap=100), TransferLimits(LimitSettings()), str
+        )
         if answer.source is None:
             return answer, b""
         with answer.source:
@@ -162,41 +176,41 @@ def rest_of(body: bytes, start: int, *fields: str, status: str = "206 Partial Co
 
 def test_the_rest_begins_with_what_is_there() -> None:
     answer, received = judged(rest_of(BODY, 900), there=BODY[900:1000])
-    assert (received, answer.is_whole, answer.claims) == (BODY[1000:], False, STRONG)
+    assert (received, answer.is_whole, answer.metadata) == (BODY[1000:], False, STRONG)
 
 
 @pytest.mark.parametrize("place", [900, 950, 999])
 def test_one_other_byte_where_both_have_some_shows_another_file(place: int) -> None:
     there = bytearray(BODY)
     there[place] ^= 1
-    with pytest.raises(NotTheRest, match="other bytes than before"):
+    with pytest.raises(RangeMismatch, match="other bytes than before"):
         judged(rest_of(BODY, 900), there=bytes(there[900:1000]))
 
 
 def test_an_overlap_that_is_cut_is_no_match_and_a_broken_one_is_an_interruption() -> None:
     whole = rest_of(BODY[:950], 900)
-    with pytest.raises(NotTheRest, match="other bytes than before"):
-        judged(whole, Claims(950, None, None, TAG), there=BODY[900:1000])
+    with pytest.raises(RangeMismatch, match="other bytes than before"):
+        judged(whole, ContentMetadata(950, None, None, TAG), there=BODY[900:1000])
     with pytest.raises(TransferInterrupted) as caught:
         judged([rest_of(BODY, 900)[0], BODY[900:950]], there=BODY[900:1000])
-    assert not isinstance(caught.value, NotTheRest)
+    assert not isinstance(caught.value, RangeMismatch)
 
 
 @pytest.mark.parametrize("fields", [(f"ETag: {TAG}",), (f"ETag: {TAG}", "Content-Range: bytes 0-4999/5000"), ()])
 def test_the_whole_file_instead_of_its_rest_is_taken_as_such(fields: tuple[str, ...]) -> None:
     answer, received = judged(reply(BODY, *fields), there=b"")
     assert (answer.is_whole, received) == (True, BODY)
-    assert answer.claims == Claims(5000, None, None, TAG if fields else None)
+    assert answer.metadata == ContentMetadata(5000, None, None, TAG if fields else None)
 
 
 @pytest.mark.parametrize("body", [b"<html>Log in</html>", b"", b"{}"])
 def test_what_is_no_file_instead_of_its_rest_is_refused(body: bytes) -> None:
-    with pytest.raises(NotAFile):
+    with pytest.raises(UnexpectedContent):
         judged(reply(body))
 
 
 @pytest.mark.parametrize(
-    ("claims", "value", "offset", "is_done"),
+    ("metadata", "value", "offset", "is_done"),
     [
         (STRONG, "bytes */5000", 5000, True),
         (TAG_ONLY, "bytes */5000", 5000, True),
@@ -206,19 +220,21 @@ def test_what_is_no_file_instead_of_its_rest_is_refused(body: bytes) -> None:
         (STRONG, "", 5000, False),
     ],
 )
-def test_where_nothing_is_left_the_server_may_say_so(claims: Claims, value: str, offset: int, is_done: bool) -> None:
+def test_where_nothing_is_left_the_server_may_say_so(
+    metadata: ContentMetadata, value: str, offset: int, is_done: bool
+) -> None:
     script = [head(f"Content-Range: {value}", "Content-Length: 0", status="416 Range Not Satisfiable")]
     if is_done:
-        answer, _received = judged(script, claims, offset=offset)
-        assert (answer.source, answer.claims.length) == (None, 5000)
+        answer, _received = judged(script, metadata, offset=offset)
+        assert (answer.source, answer.metadata.length) == (None, 5000)
     else:
-        with pytest.raises(NotTheRest, match=f"has no bytes from {offset - 100} on"):
-            judged(script, claims, offset=offset)
+        with pytest.raises(RangeMismatch, match=f"has no bytes from {offset - 100} on"):
+            judged(script, metadata, offset=offset)
 
 
 @pytest.mark.parametrize("status", ["204 No Content", "202 Accepted", "205 Reset Content"])
 def test_another_status_is_no_file(status: str) -> None:
-    with pytest.raises(NotAFile) as caught:
+    with pytest.raises(UnexpectedContent) as caught:
         judged([head("Content-Length: 0", status=status)])
     assert caught.value.status == int(status[:3])
     assert "206" in caught.value.message
@@ -227,6 +243,6 @@ def test_another_status_is_no_file(status: str) -> None:
 def test_the_whole_is_refused_where_only_a_part_is_of_use() -> None:
     """By one of several connections."""
     whole = t.cast("Response", types.SimpleNamespace(status_code=200, headers={}))
-    error: StorwareError = resume.refusal(whole, Rest(0, STRONG))
-    assert isinstance(error, NotTheRest)
+    error: StorwareError = resume.range_error(whole, RangeRequest(0, STRONG))
+    assert isinstance(error, RangeMismatch)
     assert "the whole file" in error.message

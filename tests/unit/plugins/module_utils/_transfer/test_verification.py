@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError, StorwareError
 from ansible_collections.storware.backup.plugins.module_utils._transfer import formats, verification, zip_check
-from ansible_collections.storware.backup.plugins.module_utils._transfer.limits import DeadlinePassed
-from ansible_collections.storware.backup.plugins.module_utils._transfer.verification import Checksum, Digests, Wanted
+from ansible_collections.storware.backup.plugins.module_utils._transfer.verification import Checksum, Digests
 from tests.unit.plugins.module_utils._transfer.material import noise, pst_bytes, sha256, zip_bytes
 
 PLAIN = noise(5000)
@@ -53,7 +52,9 @@ def prove(
         return verification.prove(
             fd,
             len(data),
-            Wanted(level, checksum, allow_unverified),
+            level=level,
+            checksum=checksum,
+            allow_unverified=allow_unverified,
             announced=len(data) if length else None,
             digests=digests,
             claimed=claimed,
@@ -265,11 +266,17 @@ def test_a_pst_of_more_than_4_gib(tmp_path: t.Any) -> None:
     with open(tmp_path / "large.pst", "w+b") as file:
         file.write(pst_bytes(says=size))
         file.truncate(size)
-        wanted = Wanted("structure", None, False)
-        options: t.Any = {"announced": size, "digests": Digests(), "claimed": None, "format": formats.detect(PST)}
-        assert verification.prove(file.fileno(), size, wanted, **options).level == "structure"
+        wanted = {"level": "structure", "checksum": None, "allow_unverified": False}
+        options: t.Any = {
+            **wanted,
+            "announced": size,
+            "digests": Digests(),
+            "claimed": None,
+            "format": formats.detect(PST),
+        }
+        assert verification.prove(file.fileno(), size, **options).level == "structure"
         with pytest.raises(StorwareError):
-            verification.prove(file.fileno(), size - 2**32, wanted, **options)
+            verification.prove(file.fileno(), size - 2**32, **options)
 
 
 def test_a_pst_that_is_cut_in_its_header_or_of_no_known_version() -> None:
@@ -301,13 +308,15 @@ def test_a_proof_looks_at_the_time(level: str) -> None:
     """A small archive may stand for a thousand times its size."""
 
     def over() -> None:
-        raise DeadlinePassed("max_time")
+        raise StorwareError("max_time", code="timeout")
 
-    with as_file(ZIP) as fd, pytest.raises(DeadlinePassed):
+    with as_file(ZIP) as fd, pytest.raises(StorwareError, match="max_time"):
         verification.prove(
             fd,
             len(ZIP),
-            Wanted(level, None, False),
+            level=level,
+            checksum=None,
+            allow_unverified=False,
             announced=len(ZIP),
             digests=Digests(),
             claimed=None,

@@ -18,58 +18,60 @@ import typing as t
 import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils._errors import Interrupted, StorwareError
-from ansible_collections.storware.backup.plugins.module_utils._transfer.http.metadata import Claims
-from ansible_collections.storware.backup.plugins.module_utils._transfer.limits import DeadlinePassed, Limits, Pace
+from ansible_collections.storware.backup.plugins.module_utils._transfer.http.metadata import ContentMetadata
+from ansible_collections.storware.backup.plugins.module_utils._transfer.limits import (
+    LimitSettings,
+    TransferLimits,
+)
 from ansible_collections.storware.backup.plugins.module_utils._transfer.store import lock, writer
-from ansible_collections.storware.backup.plugins.module_utils._transfer.store.checkpoint import Record, StateFile
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store.checkpoint import (
+    Checkpoint,
+    CheckpointFile,
+)
 from ansible_collections.storware.backup.plugins.module_utils._transfer.store.directory import Directory
-from ansible_collections.storware.backup.plugins.module_utils._transfer.store.writer import Sink
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store.writer import PartialWriter
 from ansible_collections.storware.backup.plugins.module_utils._transfer.verification import Checksum
 from tests.unit.plugins.module_utils._transfer.material import noise, sha256, zip_bytes
 
-STEM = ".mail.0123456789abcdef."
+PREFIX = ".mail.0123456789abcdef."
 BODY = noise(5000)
-STRONG = Claims(5000, "a.bin", None, '"1"')
-LENGTH = Claims(5000, None, None, None)
-NOTHING = Claims(None, None, None, None)
+STRONG = ContentMetadata(5000, "a.bin", None, '"1"')
+LENGTH = ContentMetadata(5000, None, None, None)
+NOTHING = ContentMetadata(None, None, None, None)
 
 
 @contextlib.contextmanager
-def opened(place: pathlib.Path, checksum: Checksum | None = None, **wishes: t.Any) -> t.Iterator[Sink]:
+def opened(place: pathlib.Path, checksum: Checksum | None = None, **wishes: t.Any) -> t.Iterator[PartialWriter]:
     """What a run has between its start and its end, for good or bad."""
-    with Directory(str(place)) as directory, lock.acquire(directory, STEM, Pace(Limits(lock_timeout=0))) as taken:
-        made = Sink(taken, checksum, **wishes)
+    with (
+        Directory(str(place)) as directory,
+        lock.acquire(directory, PREFIX, TransferLimits(LimitSettings(lock_timeout=0))) as taken,
+    ):
+        made = PartialWriter(taken, checksum, **wishes)
         try:
-            made.recover()
+            made.resume()
             yield made
         finally:
             made.close()
 
 
-def put(target: Sink, data: bytes) -> None:
-    """What the pump does, in one thread."""
-    written: concurrent.futures.Future[None] = concurrent.futures.Future()
-    try:
-        target.write(target.offset, memoryview(data))
-        written.set_result(None)
-    except StorwareError as error:
-        written.set_exception(error)
-    target.count(memoryview(data), written)
+def put(target: PartialWriter, data: bytes) -> None:
+    target.append(memoryview(data))
 
 
-def recorded(target: Sink) -> Record:
-    record = target.claim.state.read()
+def recorded(target: PartialWriter) -> Checkpoint:
+    record = target.lock.state.read()
     assert record
     return record
 
 
-def leave(place: pathlib.Path, body: bytes = BODY[:3000], claims: Claims = STRONG) -> pathlib.Path:
+def leave(place: pathlib.Path, body: bytes = BODY[:3000], metadata: ContentMetadata = STRONG) -> pathlib.Path:
     """A run that was interrupted; returns its partial."""
     with opened(place) as target:
-        target.begin("1", claims)
+        target.begin("1", metadata)
         put(target, body)
-        assert target.keep()
-        return pathlib.Path(target.claim.partial.path)
+        assert target.preserve()
+        return pathlib.Path(target.lock.partial.path)
 
 
 class Calls:
@@ -115,7 +117,7 @@ def test_bytes_are_written_and_hashed_in_their_order(tmp_path: pathlib.Path) -> 
             put(target, BODY[start : start + 700])
         target.finish()
         assert target.is_complete
-        assert pathlib.Path(target.claim.partial.path).read_bytes() == BODY
+        assert pathlib.Path(target.lock.partial.path).read_bytes() == BODY
         for algorithm in ("sha256", "sha1", "md5"):
             assert target.digests.hex(algorithm) == hashlib.new(algorithm, BODY).hexdigest()
 
@@ -124,14 +126,14 @@ def test_bytes_that_are_there_already_are_counted(tmp_path: pathlib.Path) -> Non
     body = noise(600_000)
     with opened(tmp_path) as target:
         target.begin("1", dataclasses.replace(STRONG, length=len(body)))
-        target.claim.partial.write_at(0, body)
-        target.absorb(300_001)
+        target.lock.partial.write_at(0, body)
+        target.hash_up_to(300_001)
         assert target.digests.hex("sha256") == sha256(body[:300_001])
-        target.absorb(len(body))
+        target.hash_up_to(len(body))
         assert (target.is_complete, target.digests.hex("sha256")) == (True, sha256(body))
-        target.claim.partial.truncate(10)
+        target.lock.partial.truncate(10)
         with pytest.raises(StorwareError, match="became shorter") as caught:
-            target.absorb(len(body) + 1)
+            target.hash_up_to(len(body) + 1)
         assert caught.value.code == "concurrent_change"
 
 
@@ -139,9 +141,9 @@ def test_what_lies_behind_the_end_is_dropped(tmp_path: pathlib.Path) -> None:
     with opened(tmp_path) as target:
         target.begin("1", STRONG)
         put(target, BODY)
-        target.claim.partial.write_at(9000, b"of another connection")
+        target.lock.partial.write_at(9000, b"of another connection")
         target.finish()
-        assert target.claim.partial.size == 5000
+        assert target.lock.partial.size == 5000
 
 
 def test_a_new_beginning_forgets_what_was_there(tmp_path: pathlib.Path) -> None:
@@ -149,26 +151,28 @@ def test_a_new_beginning_forgets_what_was_there(tmp_path: pathlib.Path) -> None:
     with opened(tmp_path) as target:
         assert target.offset == 3000
         target.begin("2", LENGTH)
-        assert (target.offset, target.source, target.joined, target.claims) == (0, "2", "", LENGTH)
+        assert (target.offset, target.source, target.splice_evidence, target.metadata) == (0, "2", "", LENGTH)
         # What is recorded must not speak of bytes that are gone.
-        assert (recorded(target).offset, target.claim.partial.size) == (0, 0)
+        assert (recorded(target).offset, target.lock.partial.size) == (0, 0)
         put(target, BODY)
         assert target.digests.hex("sha256") == sha256(BODY)
 
 
 @pytest.mark.parametrize(
-    ("claims", "joined"),
+    ("metadata", "splice_evidence"),
     [
         ([STRONG], "strong"), ([LENGTH], "weak"), ([STRONG, STRONG], "strong"), ([LENGTH, STRONG], "weak"),
         ([STRONG, LENGTH], "weak"), ([], ""),
     ],
 )  # fmt: skip
-def test_how_parts_belong_together(tmp_path: pathlib.Path, claims: list[Claims], joined: str) -> None:
+def test_how_parts_belong_together(
+    tmp_path: pathlib.Path, metadata: list[ContentMetadata], splice_evidence: str
+) -> None:
     with opened(tmp_path) as target:
         target.begin("1", STRONG)
-        for more in claims:
-            target.join(more)
-        assert target.joined == joined
+        for more in metadata:
+            target.splice(more)
+        assert target.splice_evidence == splice_evidence
 
 
 # --- records ---
@@ -187,13 +191,11 @@ def test_the_bytes_are_on_the_disk_before_they_are_recorded(
         calls.names.clear()
         put(target, BODY[1000:2000])
         target.finish()
-        record = ["fdatasync part", "pwrite state", "fdatasync state"]
-        assert first[:4] == ["pwrite part", *record]
-        assert len(first) == 5  # the first time, the names are brought to the disk, too
-        assert first[4].startswith("fsync ")
-        assert calls.names == ["pwrite part", *record]
-        assert recorded(target) == Record(
-            target.claim.token, recorded(target).writer, "1", '"1"', 5000, "a.bin", None, 2000, sha256(BODY[:2000])
+        # The checkpoint has its name when all of it is on the disk.
+        record = ["fdatasync part", "pwrite state", "fsync state", f"fsync {tmp_path}"]
+        assert first == calls.names == ["pwrite part", *record]
+        assert recorded(target) == Checkpoint(
+            target.lock.token, recorded(target).process, "1", '"1"', 5000, "a.bin", None, 2000, sha256(BODY[:2000])
         )
 
 
@@ -246,12 +248,12 @@ def test_a_run_that_is_overtaken_writes_no_record(tmp_path: pathlib.Path, monkey
     with opened(tmp_path) as target:
         target.begin("1", STRONG)
         (tmp_path / "theirs").write_bytes(b"theirs")
-        (tmp_path / "theirs").rename(target.claim.state.directory.path_of(target.claim.state.name))
+        (tmp_path / "theirs").rename(target.lock.state.directory.path_of(target.lock.state.name))
         put(target, BODY[:100])
         with pytest.raises(StorwareError) as caught:
             target.finish()
         assert caught.value.code == "concurrent_change"
-        assert not target.keep()
+        assert not target.preserve()
         assert recorded(target).offset == 0
 
 
@@ -259,15 +261,15 @@ def test_a_run_that_is_overtaken_writes_no_record(tmp_path: pathlib.Path, monkey
 
 
 def test_what_was_left_is_continued(tmp_path: pathlib.Path) -> None:
-    leave(tmp_path, claims=dataclasses.replace(STRONG, digest=Checksum("md5", "0" * 32)))
+    leave(tmp_path, metadata=dataclasses.replace(STRONG, digest=Checksum("md5", "0" * 32)))
     with opened(tmp_path, Checksum("sha1", "0" * 40)) as target:
-        assert (target.offset, target.source, target.joined) == (3000, "1", "")
-        assert target.claims == dataclasses.replace(STRONG, digest=Checksum("md5", "0" * 32))
-        target.join(target.claims)
+        assert (target.offset, target.source, target.splice_evidence) == (3000, "1", "")
+        assert target.metadata == dataclasses.replace(STRONG, digest=Checksum("md5", "0" * 32))
+        target.splice(target.metadata)
         put(target, BODY[3000:])
         for algorithm in ("sha256", "sha1", "md5"):
             assert target.digests.hex(algorithm) == hashlib.new(algorithm, BODY).hexdigest()
-        assert pathlib.Path(target.claim.partial.path).read_bytes() == BODY
+        assert pathlib.Path(target.lock.partial.path).read_bytes() == BODY
 
 
 @pytest.mark.parametrize("place", [0, 1500, 2999])
@@ -277,7 +279,7 @@ def test_one_wrong_byte_and_nothing_is_continued(tmp_path: pathlib.Path, place: 
     damaged[place] ^= 1
     left.write_bytes(damaged)
     with opened(tmp_path) as target:
-        assert (target.offset, target.claims, target.digests.hex("sha256")) == (0, NOTHING, sha256(b""))
+        assert (target.offset, target.metadata, target.digests.hex("sha256")) == (0, NOTHING, sha256(b""))
         assert not target.can_be_continued
 
 
@@ -294,14 +296,14 @@ def test_bytes_behind_what_was_recorded_are_dropped(tmp_path: pathlib.Path) -> N
     with left.open("ab") as file:
         file.write(b"not recorded")
     with opened(tmp_path) as target:
-        assert (target.offset, target.claim.partial.size) == (3000, 3000)
+        assert (target.offset, target.lock.partial.size) == (3000, 3000)
 
 
 # --- what is kept ---
 
 
 @pytest.mark.parametrize(
-    ("claims", "body", "wishes", "kept"),
+    ("metadata", "body", "wishes", "kept"),
     [
         (STRONG, BODY[:3000], {}, True),
         (dataclasses.replace(STRONG, length=None), BODY[:3000], {}, True),
@@ -316,20 +318,22 @@ def test_bytes_behind_what_was_recorded_are_dropped(tmp_path: pathlib.Path) -> N
     ],
 )
 def test_only_what_can_be_continued_and_proved_is_kept(
-    tmp_path: pathlib.Path, claims: Claims, body: bytes, wishes: dict[str, t.Any], kept: bool
+    tmp_path: pathlib.Path, metadata: ContentMetadata, body: bytes, wishes: dict[str, t.Any], kept: bool
 ) -> None:
     with opened(tmp_path, **wishes) as target:
-        target.begin("1", claims)
+        target.begin("1", metadata)
         if body:
             put(target, body)
         assert target.can_be_continued is kept
-        assert bool(target.keep()) is kept
+        assert bool(target.preserve()) is kept
     assert bool(os.listdir(tmp_path)) is kept
     with opened(tmp_path, **wishes) as target:
         assert target.offset == (len(body) if kept else 0)
 
 
-@pytest.mark.parametrize("end", [DeadlinePassed("max_time"), Interrupted("SIGTERM")], ids=["time", "signal"])
+@pytest.mark.parametrize(
+    "end", [StorwareError("max_time", code="timeout"), Interrupted("SIGTERM")], ids=["time", "signal"]
+)
 def test_without_the_time_to_read_it_what_was_left_stays_for_the_next_run(
     tmp_path: pathlib.Path, end: StorwareError
 ) -> None:
@@ -337,11 +341,14 @@ def test_without_the_time_to_read_it_what_was_left_stays_for_the_next_run(
         raise end
 
     leave(tmp_path)
-    with Directory(str(tmp_path)) as directory, lock.acquire(directory, STEM, Pace(Limits(lock_timeout=0))) as taken:
-        target = Sink(taken, None)
+    with (
+        Directory(str(tmp_path)) as directory,
+        lock.acquire(directory, PREFIX, TransferLimits(LimitSettings(lock_timeout=0))) as taken,
+    ):
+        target = PartialWriter(taken, None)
         with pytest.raises(type(end)):
-            target.recover(over)
-        assert target.keep() == 3000
+            target.resume(over)
+        assert target.preserve() == 3000
         target.close()
     with opened(tmp_path) as target:
         assert target.offset == 3000
@@ -351,13 +358,13 @@ def test_what_is_kept_is_recorded_as_it_is_and_belongs_to_nobody(tmp_path: pathl
     with opened(tmp_path) as target:
         target.begin("1", STRONG)
         put(target, BODY[:3000])
-        target.claim.partial.write_at(4000, b"of another connection")
+        target.lock.partial.write_at(4000, b"of another connection")
         calls.names.clear()
-        assert target.keep()
-        assert calls.names[:3] == ["fdatasync part", "pwrite state", "fdatasync state"]
+        assert target.preserve()
+        assert calls.names[:3] == ["fdatasync part", "pwrite state", "fsync state"]
         record = recorded(target)
-        assert (record.writer, record.offset, record.sha256) == (None, 3000, sha256(BODY[:3000]))
-        assert target.claim.partial.size == 3000
+        assert (record.process, record.offset, record.sha256) == (None, 3000, sha256(BODY[:3000]))
+        assert target.lock.partial.size == 3000
 
 
 def test_a_full_disk_keeps_what_came_before(tmp_path: pathlib.Path, calls: Calls) -> None:
@@ -373,7 +380,7 @@ def test_a_full_disk_keeps_what_came_before(tmp_path: pathlib.Path, calls: Calls
             put(target, BODY[4000:])
         assert again.value is caught.value
         assert target.offset == 3000
-        assert target.keep()
+        assert target.preserve()
     with opened(tmp_path) as target:
         assert target.offset == 3000
 
@@ -393,7 +400,7 @@ def test_after_a_failed_sync_nothing_is_kept(
             target.finish()
         assert caught.value.details["errno"] == "EIO"
         calls.errors.clear()
-        assert not target.keep()
+        assert not target.preserve()
     assert os.listdir(tmp_path) == []
 
 
@@ -420,11 +427,11 @@ def test_when_the_last_record_fails_the_one_before_counts(
         monkeypatch.setattr(writer, "COMMIT_BYTES", 10**9)
         put(target, BODY[1000:2000])
         calls.errors["pwrite state"] = errno.EIO
-        assert target.keep()
-        token, state = target.claim.token, target.claim.state
-        left = (tmp_path / f"{STEM}{token}.part").read_bytes()
+        assert target.preserve()
+        token, state = target.lock.token, target.lock.state
+        left = (tmp_path / f"{PREFIX}{token}.part").read_bytes()
         calls.errors.clear()
-        found = StateFile.open(state.directory, state.name)
+        found = CheckpointFile.open(state.directory, state.name)
         record = found.read()
         found.close()
     assert record
@@ -437,7 +444,7 @@ def test_when_no_record_could_be_made_nothing_is_kept(tmp_path: pathlib.Path, ca
         target.begin("1", STRONG)
         put(target, BODY[:2000])
         calls.errors["pwrite state"] = errno.EIO
-        assert not target.keep()
+        assert not target.preserve()
     assert os.listdir(tmp_path) == []
 
 
@@ -445,11 +452,11 @@ def test_what_is_worth_nothing_is_not_kept(tmp_path: pathlib.Path) -> None:
     with opened(tmp_path) as target:
         target.begin("1", STRONG)
         put(target, BODY)
-        target.spoil(False)
+        target.discard(False)
         assert target.can_be_continued
-        target.spoil()
-        target.spoil(False)
-        assert not target.keep()
+        target.discard()
+        target.discard(False)
+        assert not target.preserve()
     assert os.listdir(tmp_path) == []
 
 
@@ -457,11 +464,11 @@ def test_a_partial_that_was_exchanged_is_not_kept(tmp_path: pathlib.Path) -> Non
     with opened(tmp_path) as target:
         target.begin("1", STRONG)
         put(target, BODY)
-        path = pathlib.Path(target.claim.partial.path)
+        path = pathlib.Path(target.lock.partial.path)
         path.unlink()
-        assert not target.keep()
+        assert not target.preserve()
         path.write_bytes(b"theirs")
-        assert not target.keep()
+        assert not target.preserve()
 
 
 def test_keeping_never_hides_what_went_wrong(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -472,5 +479,5 @@ def test_keeping_never_hides_what_went_wrong(tmp_path: pathlib.Path, monkeypatch
         target.begin("1", STRONG)
         put(target, BODY)
         with monkeypatch.context() as patched:
-            patched.setattr(StateFile, "is_in_place", fail)
-            assert target.keep() == 0
+            patched.setattr(CheckpointFile, "is_in_place", fail)
+            assert target.preserve() == 0

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a connection to the disk with three threads: nothing is lost, mixed up or hidden when one of them fails."""
+"""From a connection to the disk with two threads: nothing is lost, mixed up or hidden when one of them fails."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ import requests
 
 from ansible_collections.storware.backup.plugins.module_utils._errors import Interrupted, StorwareError
 from ansible_collections.storware.backup.plugins.module_utils._transfer.http import body
-from ansible_collections.storware.backup.plugins.module_utils._transfer.limits import Limits, Pace, TransferInterrupted
-from ansible_collections.storware.backup.plugins.module_utils._transfer.store import pump
-from ansible_collections.storware.backup.plugins.module_utils._transfer.store.part_file import Partial
-from ansible_collections.storware.backup.plugins.module_utils._transfer.store.pump import Pump
-from ansible_collections.storware.backup.plugins.module_utils._transfer.store.writer import Sink
+from ansible_collections.storware.backup.plugins.module_utils._transfer.limits import (
+    LimitSettings,
+    TransferInterrupted,
+    TransferLimits,
+)
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store import writer
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store.part_file import PartialFile
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store.writer import PartialWriter
 from tests.faults.script_server import Script, Sliced, reply, scripted
 from tests.unit.plugins.module_utils._transfer.material import noise, sha256
 from tests.unit.plugins.module_utils._transfer.test_writer import opened
@@ -28,18 +31,20 @@ from tests.unit.plugins.module_utils._transfer.test_writer import opened
 BODY = noise(12 * 2**20 + 345)  # twice as much as the buffers hold
 
 
-def moved(target: Sink, script: Script, pumps: Pump | None = None) -> None:
-    """One answer into the sink."""
+def moved(target: PartialWriter, script: Script) -> None:
+    """One answer into the partial."""
     with scripted(script) as server, requests.Session() as session:
         session.trust_env = False
-        answer, claims = body.judge(session.get(server.url(), stream=True, timeout=5), Pace(Limits()), str)
+        answer, metadata = body.parse_response(
+            session.get(server.url(), stream=True, timeout=5), TransferLimits(LimitSettings()), str
+        )
         with answer:
-            target.begin("1", claims)
-            (pumps or Pump(target)).run(answer)
+            target.begin("1", metadata)
+            target.receive(answer)
 
 
-def content(target: Sink) -> bytes:
-    return pathlib.Path(target.claim.partial.path).read_bytes()
+def content(target: PartialWriter) -> bytes:
+    return pathlib.Path(target.lock.partial.path).read_bytes()
 
 
 def test_all_bytes_arrive_in_their_order(tmp_path: pathlib.Path) -> None:
@@ -57,14 +62,14 @@ def test_any_size(tmp_path: pathlib.Path, size: int) -> None:
 
 
 def test_a_slow_disk_and_a_slow_server_change_nothing(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pump, "PIECE", 20_000)
-    real, turn = Partial.write_at, threading.Event()
+    monkeypatch.setattr(writer, "BUFFER", 20_000)
+    real, turn = PartialFile.write_at, threading.Event()
 
-    def write_at(self: Partial, offset: int, data: memoryview) -> None:
+    def write_at(self: PartialFile, offset: int, data: memoryview) -> None:
         turn.wait(0.002)
         real(self, offset, data)
 
-    monkeypatch.setattr(Partial, "write_at", write_at)
+    monkeypatch.setattr(PartialFile, "write_at", write_at)
     body = BODY[:500_000]
     with opened(tmp_path) as target:
         moved(target, [reply(body)[0], Sliced(body, 33_333, 0.001)])
@@ -73,13 +78,14 @@ def test_a_slow_disk_and_a_slow_server_change_nothing(tmp_path: pathlib.Path, mo
 
 def test_what_came_before_a_cut_is_there_and_the_next_answer_goes_on(tmp_path: pathlib.Path) -> None:
     with opened(tmp_path) as target:
-        pumps = Pump(target)
         with pytest.raises(TransferInterrupted):
-            moved(target, [reply(BODY)[0], BODY[:-100_000]], pumps)
+            moved(target, [reply(BODY)[0], BODY[:-100_000]])
         assert (target.offset, content(target) == BODY[:-100_000]) == (len(BODY) - 100_000, True)
         with scripted(reply(BODY[-100_000:])) as server:
-            answer = body.Source(requests.get(server.url(), stream=True, timeout=5), 100_000, Pace(Limits()))
-            pumps.run(answer)
+            answer = body.BodyReader(
+                requests.get(server.url(), stream=True, timeout=5), 100_000, TransferLimits(LimitSettings())
+            )
+            target.receive(answer)
             answer.close()
         assert (content(target) == BODY, target.digests.hex("sha256")) == (True, sha256(BODY))
 
@@ -109,10 +115,10 @@ def test_a_disk_that_fails_ends_it_where_it_failed(
 
 def test_an_interruption_loses_nothing_that_came(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A signal handler raises in the main thread, between any two steps of it."""
-    real = body.Source.fill
+    real = body.BodyReader.fill
     fills: list[int] = []
 
-    def fill(self: body.Source, view: memoryview) -> int:
+    def fill(self: body.BodyReader, view: memoryview) -> int:
         if len(fills) == 8:
             raise Interrupted("SIGTERM")
         fills.append(real(self, view))
@@ -120,7 +126,7 @@ def test_an_interruption_loses_nothing_that_came(tmp_path: pathlib.Path, monkeyp
 
     with opened(tmp_path) as target:
         with monkeypatch.context() as patched:
-            patched.setattr(body.Source, "fill", fill)
+            patched.setattr(body.BodyReader, "fill", fill)
             with pytest.raises(Interrupted):
                 moved(target, reply(BODY))
         assert target.offset >= sum(fills) - 512  # the beginning is looked at before
