@@ -294,7 +294,8 @@ error:
           V(digest_mismatch), V(checksum_mismatch), V(unverified), V(cannot_verify), V(disk_full), V(too_large) (see O(max_size)), V(file_system),
           V(concurrent_change), V(name_conflict), V(interrupted), V(invalid_option), V(partial_failure) (some of several downloads, for different
           reasons), or a code for a call that failed, such as V(forbidden).
-        - Of every module, V(invalid_option), V(authentication_failed), V(no_session_cookie), V(unauthorized), V(forbidden), V(not_found), V(conflict), V(bad_request),
+        - Of every module, V(invalid_option), V(authentication_failed), V(no_session_cookie), V(unauthorized), V(forbidden), V(not_found), V(conflict),
+          V(bad_request),
           V(rate_limited), V(server_error), V(http_status), V(unreachable), V(connect_timeout), V(proxy), V(tls), V(redirect), V(response_lost),
           V(invalid_response), V(timeout), V(incomplete_list), V(masked_id) (the result would be damaged by Ansible's masking), V(interrupted) (by a signal),
           V(invalid_result) (the host's answer cannot be the module's) and V(internal) (a defect of the module).

@@ -119,7 +119,8 @@ error:
   contains:
     code:
       description:
-        - V(invalid_option) for an option that cannot work, V(file_system) or V(concurrent_change) (the directory is gone) for what the operating system refuses,
+        - V(invalid_option) for an option that cannot work, V(file_system) or V(concurrent_change) (the directory is gone) for what the operating system
+          refuses,
           V(invalid_result) for a host whose answer cannot be the module's, and V(internal) for a defect of this module.
       type: str
       sample: invalid_option

@@ -126,7 +126,8 @@ error:
       description:
         - A short constant that keeps its meaning. V(unauthorized) means that the session has ended, and that there are no credentials to open
           a new one.
-        - Of every module, V(invalid_option), V(authentication_failed), V(no_session_cookie), V(unauthorized), V(forbidden), V(not_found), V(conflict), V(bad_request),
+        - Of every module, V(invalid_option), V(authentication_failed), V(no_session_cookie), V(unauthorized), V(forbidden), V(not_found), V(conflict),
+          V(bad_request),
           V(rate_limited), V(server_error), V(http_status), V(unreachable), V(connect_timeout), V(proxy), V(tls), V(redirect), V(response_lost),
           V(invalid_response), V(timeout), V(incomplete_list), V(masked_id) (the result would be damaged by Ansible's masking), V(interrupted) (by a signal),
           V(invalid_result) (the host's answer cannot be the module's) and V(internal) (a defect of the module).
