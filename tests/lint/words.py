@@ -28,14 +28,13 @@ _FRAGMENTS: t.Final = ("plugins/doc_fragments/*.py",)
 _CODE: t.Final = ("plugins/**/*.py", "extensions/eda/plugins/**/*.py")
 _PLAYS: t.Final = ("playbooks/**/*.yml", "roles/*/tasks/**/*.yml", "extensions/eda/rulebooks/*.yml")
 _SPECS: t.Final = ("roles/*/meta/argument_specs.yml", ".github/ISSUE_TEMPLATE/*.yml")
-_CHANGES: t.Final = ("changelogs/fragments/*.yml",)
+_CHANGES: t.Final = ("changelogs/fragments/*.yml", "changelogs/changelog.yaml")
 
 GROUPS: t.Final[dict[str, tuple[str, ...]]] = {
     "README": ("README.md",),
     "docs": ("docs/*.md",),
     "plugin documentation": (*_DOCUMENTED, *_FRAGMENTS),
 }
-_BLOCKS: t.Final = ("DOCUMENTATION", "EXAMPLES", "RETURN")
 _PROSE_KEYS: t.Final = frozenset(
     {"description", "short_description", "notes", "details", "name", "label", "value", "msg", "fail_msg", "hint"}
 )
@@ -44,25 +43,26 @@ _NOT_PROSE: t.Final = re.compile(
     r"<!--.*?-->|^ *```.*?^ *```|``[^`]+``|`[^`]+`|\]\([^)\s]*\)|https?://\S+|\b[A-Z]{1,3}\([^()]*\)", re.S | re.M
 )
 
+_CONTENT: t.Final = "(?:bytes?|content|data|files?|pieces?|answers?|responses?|what)"
+_NO_MOTION: t.Final = r"(?!\s+(?:from|with|first|last|before|after)\b)"
 # Each rule: a pattern, and the words to write instead. Patterns are bound to the meaning that has a standard term, so
-# that "look up", "a server can lie about a file" and "an argument of its own kind" pass.
+# that "look up", "a server can lie about a file", "data comes from" and "an option of its own kind" pass.
 _RULES: t.Final = tuple(
     (re.compile(pattern, re.I), instead)
     for pattern, instead in (
         (r"\b(?:tell(?:s|ing)?|told)\b", "report, show or print"),
-        (r"\b(?:an?|the|one|two|each|every|next|later|last|first|another|between|per|all)\s+looks?\b", "poll"),
-        (r"\bwithout a look\b", "without reading"),
-        (r"\b(?:lies|lay)\b(?!\s+about)|\blie\s+(?:in|on|at|there|below|beside|behind|here)\b", "is, or is stored"),
+        (r"\b(?:an?|the|one|each|every|another|(?:an?|the|at)\s+(?:first|last|next|later))\s+look\b(?!-)", "poll"),
+        (r"\b(?:two|consecutive|all|between)\s+looks\b", "polls"),
+        (
+            r"\blies\b(?!\s+about)|\blay\b(?!\s+out)|\blie\s+(?:in|on|at|there|below|beside|behind)\b",
+            "is, or is stored",
+        ),
         (r"\bmend(?:s|ed|ing)?\b", "fix"),
         (r"\bbr(?:ing(?:s|ing)?|ought)\b", "fetch, transfer, provide or cause"),
-        (
-            r"\b(?:bytes?|content|data|files?|pieces?|answers?|responses?|what)\s+(?:(?:has|have|had|that|which)\s+)*"
-            r"(?:comes?|came)\b",
-            "arrive, or be received",
-        ),
+        (rf"\b{_CONTENT}\s+(?:(?:has|have|had|that|which)\s+)*c[oa]mes?\b{_NO_MOTION}", "arrive, or be received"),
         (r"\bshall\b", "must, or is to"),
         (r"\bsome time\b", "later, or eventually"),
-        (r"\bso (?:many|much|often)\b", "a number and its unit"),
+        (r"\bso (?:many|often)\b", "a number and its unit"),
         (r"\bat the (?:most|least)\b", "at most, or at least"),
         (r"\b(?:nobody|somebody)\b", "no user, another user, or the thing that acts"),
         (r"\bnot both and not neither\b", "exactly one of"),
@@ -96,7 +96,7 @@ def texts(root: pathlib.Path) -> list[Text]:
     """Return all texts for users, sorted by file and line."""
     return sorted(
         [
-            *_markdown(root, _MARKDOWN),
+            *_markdown(root),
             *_documentation(root),
             *_yaml_files(root, _SPECS + _PLAYS, _PROSE_KEYS),
             *_yaml_files(root, _CHANGES, None),
@@ -109,11 +109,10 @@ def texts(root: pathlib.Path) -> list[Text]:
 def measure(root: pathlib.Path) -> str:
     """Return a table of frequencies per 1,000 words for README, docs and the documentation of plugins."""
     rows = {group: _per_1000(root, group) for group in GROUPS}
-    names = list(next(iter(rows.values())))
-    lines = [f"{'':24}" + "".join(f"{name:>22}" for name in names)]
-    for group, values in rows.items():
-        lines.append(f"{group:24}" + "".join(f"{values[name]:22.1f}" for name in names))
-    return "\n".join(lines)
+    head = f"{'per 1,000 words':24}" + "".join(f"{name:>24}" for name in rows["README"])
+    return "\n".join(
+        [head, *(f"{group:24}" + "".join(f"{rate:24.1f}" for rate in row.values()) for group, row in rows.items())]
+    )
 
 
 def _refused(text: Text) -> t.Iterator[str]:
@@ -126,20 +125,21 @@ def _refused(text: Text) -> t.Iterator[str]:
 
 
 def _clauses(prose: str) -> list[re.Match[str]]:
-    """Sentences that begin with What, Who or Where and are no questions."""
+    """Return sentences that begin with What, Who or Where and are no questions."""
     return [match for match in _CLAUSE.finditer(prose + ".") if match[1] != "?"]
 
 
 def _per_1000(root: pathlib.Path, group: str) -> dict[str, float]:
-    wanted = {path for pattern in GROUPS[group] for path in _names(root, pattern)}
-    prose = "\n\n".join(prose for file, _line, prose in [*_markdown(root, _MARKDOWN), *_documentation(root)] if file in wanted)
+    wanted = set(_names(root, *GROUPS[group]))
+    documents = [*_markdown(root), *_documentation(root)]
+    prose = "\n\n".join(text for file, _line, text in documents if file in wanted)
     words = [word.lower() for word in _WORD.findall(prose)]
     counts = {
         "what": words.count("what"),
-        "What/Who/Where clause": len(_clauses(prose)),
+        "What/Who/Where clauses": len(_clauses(prose)),
         "told/tell": sum(words.count(word) for word in ("told", "tell", "tells", "telling")),
     }
-    return {"words": float(len(words)), **{name: 1000 * count / len(words or [""]) for name, count in counts.items()}}
+    return {name: 1000 * count / max(len(words), 1) for name, count in counts.items()}
 
 
 def _names(root: pathlib.Path, *patterns: str) -> list[str]:
@@ -152,30 +152,18 @@ def _prose(source: str) -> str:
     return _NOT_PROSE.sub(lambda match: "X" + "\n" * match[0].count("\n"), source)
 
 
-def _markdown(root: pathlib.Path, patterns: tuple[str, ...]) -> t.Iterator[Text]:
-    for file in _names(root, *patterns):
+def _markdown(root: pathlib.Path) -> t.Iterator[Text]:
+    for file in _names(root, *_MARKDOWN):
         yield file, 1, _prose((root / file).read_text(encoding="utf-8"))
 
 
 def _documentation(root: pathlib.Path) -> t.Iterator[Text]:
-    """The YAML blocks of plugins and doc fragments."""
+    """Yield prose and comments of the YAML blocks of plugins and doc fragments."""
     for file in _names(root, *_DOCUMENTED, *_FRAGMENTS):
-        for name, node in doc_blocks((root / file).read_text(encoding="utf-8")):
-            if name == "EXAMPLES":
-                yield from ((file, node.lineno + line, _prose(text)) for line, text in _comments_of(node.value))
-            yield from _scalars(file, node.lineno, node.value, _PROSE_KEYS)
-
-
-def doc_blocks(source: str) -> t.Iterator[tuple[str, t.Any]]:
-    """Yield name and string node of each documentation block of a Python file."""
-    module = ast.parse(source)
-    fragments = {part for node in module.body if isinstance(node, ast.ClassDef) for part in node.body}
-    for node in ast.walk(module):
-        match node:
-            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=str()) as value) if (
-                name in _BLOCKS or (node in fragments and "options:" in value.value)
-            ):
-                yield name, value
+        for node in ast.walk(ast.parse((root / file).read_text(encoding="utf-8"))):
+            if block := house.documentation_block(node):
+                yield from ((file, block.lineno + line, _prose(text)) for line, text in _comments_of(str(block.value)))
+                yield from _scalars(file, block.lineno, str(block.value), _PROSE_KEYS)
 
 
 def _yaml_files(root: pathlib.Path, patterns: tuple[str, ...], keys: frozenset[str] | None) -> t.Iterator[Text]:
@@ -184,7 +172,7 @@ def _yaml_files(root: pathlib.Path, patterns: tuple[str, ...], keys: frozenset[s
 
 
 def _scalars(file: str, first: int, source: str, keys: frozenset[str] | None) -> t.Iterator[Text]:
-    """The scalars below these keys, or all, as they are in the source."""
+    """Yield the scalars below these keys, or all for None, as they are in the source."""
     for node in _below(yaml.compose(source, Loader=yaml.SafeLoader), keys, wanted=keys is None):
         start, end = node.start_mark, node.end_mark
         yield file, first + start.line, _prose(source[start.index : end.index])
@@ -205,7 +193,7 @@ def _below(node: yaml.Node | None, keys: frozenset[str] | None, *, wanted: bool)
 
 
 def _comments(root: pathlib.Path) -> t.Iterator[Text]:
-    """Comments of playbooks, which describe their variables."""
+    """Yield the comments of playbooks, which describe their variables."""
     for file in _names(root, "playbooks/**/*.yml"):
         source = (root / file).read_text(encoding="utf-8")
         yield from ((file, 1 + line, _prose(text)) for line, text in _comments_of(source))
@@ -217,15 +205,14 @@ def _comments_of(source: str) -> t.Iterator[tuple[int, str]]:
 
 
 def _messages(root: pathlib.Path) -> t.Iterator[Text]:
-    """String literals of several words in the code of plugins: messages and hints, whichever way they take."""
+    """Yield string literals of several words in the code of plugins: messages and hints, wherever they are raised."""
     for file in _names(root, *_CODE):
-        module = ast.parse((root / file).read_text(encoding="utf-8"))
-        blocks = {node for part in ast.walk(module) if isinstance(part, ast.Assign) for node in [part.value]}
-        documented = {node for node in blocks if isinstance(node, ast.Constant) and "\n" in str(node.value)}
-        docstrings = {node.value for node in ast.walk(module) if isinstance(node, ast.Expr)}
-        parts = {part for node in ast.walk(module) if isinstance(node, ast.JoinedStr) for part in node.values}
-        for node in ast.walk(module):
-            if node not in documented | docstrings | parts and (text := _literal(node)) and " " in text.strip():
+        nodes = list(ast.walk(ast.parse((root / file).read_text(encoding="utf-8"))))
+        checked = {house.documentation_block(node) for node in nodes}
+        docstrings = {node.value for node in nodes if isinstance(node, ast.Expr)}
+        parts = {part for node in nodes if isinstance(node, ast.JoinedStr) for part in node.values}
+        for node in nodes:
+            if node not in checked | docstrings | parts and (text := _literal(node)) and " " in text.strip():
                 yield file, t.cast("ast.expr", node).lineno, text.replace("\n", " ")
 
 
@@ -241,7 +228,9 @@ def _literal(node: ast.AST) -> str | None:
 def main() -> None:
     """Print what is asked for."""
     parser = argparse.ArgumentParser(prog="python -m tests.lint.words", description=__doc__)
-    parser.add_argument("--root", type=pathlib.Path, default=tree.ROOT, help="the work tree to read (default: this one)")
+    parser.add_argument(
+        "--root", type=pathlib.Path, default=tree.ROOT, help="the work tree to read (default: this one)"
+    )
     parser.add_argument("--measure", action="store_true", help="frequencies per 1,000 words")
     parser.add_argument("--house", action="store_true", help="files, lines, classes and functions of plugins")
     arguments = parser.parse_args()
