@@ -13,15 +13,15 @@ class ModuleDocFragment:
 options:
   url:
     description:
-      - Address of the server, such as V(https://backup.example.com:8181). C(/api) is added where it is missing.
+      - Address of the server, such as V(https://backup.example.com:8181). The module appends C(/api) if it is missing.
       - If not set, the environment variable E(STORWARE_URL) is used.
     type: str
   username:
     description:
-      - Name of the account to log in with; goes with O(password).
+      - Name of the account. Requires O(password).
       - If not set, the environment variable E(STORWARE_USERNAME) is used.
-      - Give either O(username) with O(password), or O(token), or O(session), which may be given together with one of the others.
-        When none is given, the environment decides.
+      - Set either O(username) with O(password), or O(token), or O(session). O(session) may be combined with one of the others.
+        If none is set, the module uses the credentials of the environment.
     type: str
   password:
     description:
@@ -30,64 +30,64 @@ options:
     type: str
   token:
     description:
-      - Token to log in with, instead of O(username) and O(password).
+      - Token for authentication, instead of O(username) and O(password).
       - If not set, the environment variable E(STORWARE_TOKEN) is used.
     type: str
   session:
     description:
-      - Cookie of a session that is open already, as C(NAME=VALUE), such as M(storware.backup.session) returns it. Several are joined by C(;).
-      - It is used and not closed. When it turns out to have ended, a new session is opened for the rest of the task, if O(username) with
-        O(password), or O(token), is given too or set in the environment; otherwise the task fails with the code V(unauthorized).
-      - Where the module runs on another host than the controller, only the session goes there. The password and the token stay on the controller,
-        and no new session is opened.
+      - Cookie of an open session, as C(NAME=VALUE), such as M(storware.backup.session) returns it. Several cookies are joined by C(;).
+      - The module uses the session and does not close it. If it has ended, the module opens a new one for the rest of the task. That requires
+        O(username) with O(password), or O(token), as options or in the environment. Otherwise the task fails with the code V(unauthorized).
+      - A module that runs on a managed host gets the session only. The password and the token stay on the controller, and no new session is
+        opened.
       - If not set, the environment variable E(STORWARE_SESSION) is used.
     type: str
   validate_certs:
     description:
-      - Whether the server's certificate is checked. Switching this off lets anybody on the network read the mail; prefer O(ca_path).
+      - Whether to verify the server's certificate. Without verification, any attacker on the network can read the mail. Prefer O(ca_path).
       - If not set, the environment variable E(STORWARE_VALIDATE_CERTS) is used.
     type: bool
     default: true
   ca_path:
     description:
-      - File with the certificate of the authority (PEM) that signed the server's certificate, on the host that runs the module.
+      - Path of the CA certificate (PEM) that signed the server's certificate, on the host that runs the module.
       - If not set, the environment variable E(STORWARE_CA_PATH) is used.
-      - E(REQUESTS_CA_BUNDLE) and similar variables are not used.
+      - E(REQUESTS_CA_BUNDLE) and similar variables are ignored.
     type: path
   client_cert:
     description:
-      - File with a client certificate (PEM), on the host that runs the module. It may hold the key as well.
+      - Path of a client certificate (PEM), on the host that runs the module. The file may also contain the key.
       - If not set, the environment variable E(STORWARE_CLIENT_CERT) is used.
     type: path
   client_key:
     description:
-      - File with the key of O(client_cert) (PEM).
+      - Path of the key of O(client_cert) (PEM).
       - If not set, the environment variable E(STORWARE_CLIENT_KEY) is used.
     type: path
   use_proxy:
     description:
-      - Whether the proxy variables of the environment (E(HTTPS_PROXY), E(NO_PROXY) and so on) are followed.
+      - Whether to use the proxy variables of the environment (E(HTTPS_PROXY), E(NO_PROXY) and so on).
       - If not set, the environment variable E(STORWARE_USE_PROXY) is used.
     type: bool
     default: true
   allow_http:
     description:
-      - Permits an O(url) with C(http://), which sends credentials and mail in clear text.
+      - Whether to permit an O(url) with C(http://), which sends credentials and mail in clear text.
       - If not set, the environment variable E(STORWARE_ALLOW_HTTP) is used.
     type: bool
     default: false
   timeout:
     description:
-      - Seconds to wait for a connection, and for each piece of an answer.
-      - A whole answer may take 20 times as long, and so may a list with all of its pages. Then the task fails with the code V(response_lost)
-        or V(timeout).
+      - Time limit in seconds for a connection, and for each read of a response.
+      - A complete response may take 20 times as long, and so may a list with all of its pages. After that, the task fails with the code
+        V(response_lost) or V(timeout).
       - If not set, the environment variable E(STORWARE_TIMEOUT) is used.
     type: float
     default: 30
   retries:
     description:
-      - How often a call is repeated that did not reach the server, or that reads or deletes and met a passing fault.
-        A call that creates or updates is never sent twice.
+      - Number of retries of a request that did not reach the server, or that reads or deletes and had a transient failure.
+        A request that creates or updates is never sent twice.
       - If not set, the environment variable E(STORWARE_RETRIES) is used.
     type: int
     default: 5
@@ -102,7 +102,7 @@ requirements:
 notes:
   - The project is independent of the vendor of Storware Backup and Recovery.
   - Variables such as E(STORWARE_URL) are read from the keyword C(environment) of the task, block or play, then from the environment of the
-    controller, also when the module runs on a managed host. The environment of the managed host is never read.
-  - Credentials of an environment that names a URL go to that URL only, with the TLS and proxy settings of that environment. An O(url) from
-    elsewhere needs credentials beside it. A variable or option that is empty is not set.
+    controller. This also applies to a module that runs on a managed host. The environment of the managed host is never read.
+  - Credentials of an environment that names a URL are sent to that URL only, with the TLS and proxy settings of that environment. An O(url) from
+    another level needs its own credentials. An empty variable or option is not set.
 """

@@ -13,11 +13,11 @@ class ModuleDocFragment:
 options:
   progress_interval:
     description:
-      - Seconds between two lines in the output of Ansible that tell how far the task is. Work that is shorter gets none. V(0) for no lines.
-      - With C(async), in check mode and where the task has C(no_log) there are no lines.
-      - Unless it is V(0), the work goes on in the background of the host that runs it, and the controller visits it so often. A connection
-        to the host that is lost in between is made again, for five minutes at the most, and nothing is lost. Work that nobody has visited for
-        five minutes, or whose task was interrupted, stops; what was fetched is kept for the next run.
+      - Interval in seconds between progress messages in the output of Ansible. A task that finishes sooner prints none. V(0) disables them.
+      - Tasks with C(async), in check mode or with C(no_log) print none.
+      - Unless the interval is V(0), the module works in the background of its host, and the controller polls it at this interval. If the
+        connection to the host is lost, the controller reconnects for up to five minutes. The module stops if it is not polled for five
+        minutes, or if its task is interrupted. Fetched bytes are kept for the next run.
     type: float
     default: 10
 """

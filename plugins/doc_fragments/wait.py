@@ -13,19 +13,19 @@ class ModuleDocFragment:
 options:
   wait:
     description:
-      - Whether to wait until the server has done what it was asked for.
+      - Whether to wait until the server has finished the request.
     type: bool
     default: true
   wait_timeout:
     description:
-      - Seconds to wait without progress. Each download that is ready, failed or removed is progress, and so is each percent of its task, after which
-        the time is counted again. So it does not have to grow with the number of downloads.
-      - When the answer to C(POST /cloud-download) is lost, the module takes up to two minutes more to find out what became of it.
+      - Time in seconds to wait without progress. Progress is each download that becomes ready, fails or is removed, and each percent of its task.
+        The time restarts after each progress, so it does not depend on the number of downloads.
+      - After a lost response to C(POST /cloud-download), the module needs up to two more minutes to find the result.
     type: float
     default: 3600
   wait_interval:
     description:
-      - Seconds between two looks at the server. One look costs two calls, however many downloads are waited for.
+      - Interval in seconds between polls of the server. A poll needs two calls for any number of downloads.
     type: float
     default: 10
 """

@@ -12,9 +12,9 @@ short_description: Create, update and delete cloud downloads of Storware Backup 
 version_added: 1.0.0
 description:
   - Ensures that the server has prepared a download of the backed-up cloud data of each protected entity
-    (Microsoft 365 mailboxes, sites, groups and teams), and waits until all of them are ready. Or ensures that there is none.
-  - What exists already, ready or still being prepared, and matches is used.
-  - One call handles any number of entities with a few lists, one C(POST) and one wait for all of them.
+    (Microsoft 365 mailboxes, sites, groups and teams), and waits until all of them are ready. Or ensures that no such download exists.
+  - The module uses existing downloads that match, whether they are ready or still being prepared.
+  - One task handles any number of entities with a few lists, one C(POST) and one wait for all of them.
 author:
   - The storware.backup authors (@storware-backup)
 extends_documentation_fragment:
@@ -26,81 +26,83 @@ extends_documentation_fragment:
 options:
   state:
     description:
-      - With V(present), the downloads are created where they are missing. Downloads selected by O(guid) must exist.
-      - With V(absent), the selected downloads are deleted. A download that is not there is fine.
+      - With V(present), the module creates missing downloads. Downloads selected by O(guid) must exist.
+      - With V(absent), the module deletes the selected downloads. A download that does not exist is no error.
     type: str
     choices: [present, absent]
     default: present
   protected_entities:
     description:
-      - Whose data it is, each by name, e-mail address or GUID. Names and addresses are compared exactly; one that fits nothing,
-        or several entities, is an error that lists the candidates, also after a typing error, and nothing is created.
-      - A text of a single line is split at commas, one of several lines has an item in each, as in O(guid). Items are stripped. For names with
-        commas, give a list, ad hoc in the form of JSON such as C(-a '{"protected_entities":["Sales, Marketing"]}').
+      - Protected entities to download, given by name, email address or GUID. Names and addresses are compared exactly.
+      - If a name matches no entity or more than one, the module fails and lists similar entities, also for a misspelled name. Nothing is
+        created on the server.
+      - A multi-line string with one entry per line is also accepted, and so is a single line with commas, as for O(guid). Entries are stripped.
+        For names with commas, give a list, ad hoc in JSON such as C(-a '{"protected_entities":["Sales, Marketing"]}').
       - Exactly one of O(protected_entities) and O(guid) is required.
     type: list
     elements: str
   protected_entity_type:
     description:
-      - Which inventory names are looked up in. Not needed for GUIDs.
-      - That teams are found among the groups is an assumption; the vendor's reference shows no page for them.
+      - Type of the entities, whose inventory is searched for names. Not needed for GUIDs.
+      - The module searches teams among the groups. This is an assumption, because the vendor's reference has no page for teams.
     type: str
     choices: [CLOUD_USER, CLOUD_SITE, CLOUD_GROUP, CLOUD_TEAMS]
   guid:
     description:
-      - Selects downloads that exist by their GUID, instead of by O(protected_entities).
+      - GUIDs of existing downloads to select, instead of O(protected_entities).
     type: list
     elements: str
   mode:
     description:
-      - The kind of download, with O(protected_entities). Downloads of the other kind do not count as existing, and are not deleted.
+      - Kind of download, with O(protected_entities). Downloads of the other kind do not count as existing, and are not deleted.
     type: str
     choices: [CLOUD_DOWNLOAD, CLOUD_PST_DOWNLOAD]
     default: CLOUD_DOWNLOAD
   backup:
     description:
-      - Which backup the data is taken from, V(latest) for the newest backup of each entity with one of O(backup_statuses), or the GUID of
-        a backup (then with one entity only). RV(backups) returns what V(latest) stands for.
-      - When not set, a download of any backup matches, and the server chooses when one is created.
-      - Where neither the records of the server nor its filter say of which backup a download is, the download of the task that the module
-        has asked for is taken. One that was there before is used, too, with a warning that names it; with O(state=absent) it is left.
+      - Backup of the data, V(latest) for the newest backup of each entity with one of O(backup_statuses), or the GUID of
+        a backup (then with one entity only). RV(backups) returns the backups that V(latest) resolves to.
+      - If not set, a download of any backup matches, and the server chooses the backup of a new one.
+      - If neither the records of the server nor its filter show the backup of a download, the module accepts the download of its own task.
+        An older one is also used, with a warning that names it. With O(state=absent) it is not deleted.
     type: str
   node:
     description:
-      - Name or GUID of the node that prepares the download. When not set, any node matches, and the server chooses.
+      - Name or GUID of the node that prepares the download. If not set, any node matches, and the server chooses.
     type: str
   status:
     description:
-      - The status that downloads selected by O(guid) shall have. Sent only where the record says something else.
-      - The vendor names the call ("Updates cloud download status") but prints no fields and no constants; the generated body
-        C({"state":{"name":...}}) is an assumption. Use O(update) where your server wants something else.
+      - Desired status of downloads selected by O(guid). The module sends it only if the record differs.
+      - The vendor names the call ("Updates cloud download status") but prints no fields and no constants. The generated body
+        C({"state":{"name":...}}) is an assumption. Use O(update) if your server needs other fields.
     type: str
   update:
     description:
-      - Fields, under the server's own names, that downloads selected by O(guid) shall have; sent as they are, merged over what
-        O(status) generates. Sent only where they would change the record; a field that the record does not show is always sent.
+      - Desired fields of downloads selected by O(guid), under the server's own names. The module sends them unchanged, merged over the fields
+        of O(status).
+      - They are sent only if they would change the record. A field that the record does not show is always sent.
     type: dict
   request:
     description:
-      - Merged over the generated body of C(POST /cloud-download); a key set to V(null) is left out.
+      - Fields to merge over the generated body of C(POST /cloud-download). A key set to V(null) is omitted.
       - The vendor prints no fields of this body. The generated C(protectedEntities), C(mode), C(backups) and C(node) follow the
-        conventions of the API and are assumptions, so every one of them can be replaced here.
-      - The server does not say with which request a download was made. So a download that matches the other options is used whatever it was made
-        with, and a warning names it. To have a new one, delete it first with O(state=absent) and its O(guid).
+        conventions of the API and are assumptions. This option can replace any of them.
+      - The server does not report the request that created a download. A download that matches the other options is therefore used, and a
+        warning names it. To create a new one, delete it first with O(state=absent) and its O(guid).
     type: dict
 notes:
-  - C(POST /cloud-download) is never simply repeated. When its answer is lost (the connection breaks, or the answer is 408, 502, 503 or 504), what is
-    new on the server since before it tells what became of it. What does not turn up within two minutes is asked for once more, and never a third
-    time. A shorter O(wait_timeout) does not cut these two minutes, because the server may still act on the first request, and asking again
-    would make a second download. The time of O(wait_timeout) begins again after them. After 409 and 500 it is looked for in the same way, within
-    O(wait_timeout), but not asked for again.
-  - A download is not listed as long as its task waits in the server's queue, and tasks do not tell whether they prepare a download. So a task
-    that names the same entity, or nobody, and whose type is not documented as something else (C(RESTORE), C(MOUNT), C(UPLOAD) and types nobody
-    knows are left) may be preparing it already. With O(wait=true) the module waits until it is clear what that task does, and asks for the
-    download if it is something else; a task that runs is clear two minutes later. With O(wait=false), and with O(state=absent), there is a warning
-    instead. That a download is listed as soon as its task runs is an inference from the vendor's own client.
-  - The server has no lock. Two controllers that ask for the same in the same second, before the server shows the task of either, make two downloads,
-    and so may two runs with O(wait=false) where the list lags behind the tasks. The next run uses one of them.
+  - C(POST /cloud-download) is never simply retried. If its response is lost (the connection breaks, or the status is 408, 502, 503 or 504), the
+    module searches for new downloads and tasks on the server. If none appears within two minutes, it sends the request once more, and never a
+    third time. A shorter O(wait_timeout) does not shorten these two minutes, because the server may still handle the first request, and a second
+    request would create a second download. O(wait_timeout) starts again after them. After 409 and 500 the module searches in the same way, within
+    O(wait_timeout), but does not send the request again.
+  - The server does not list a download while its task is queued, and tasks do not show whether they prepare a download. A task for the same
+    entity, or without an entity, may therefore be preparing it already, unless its type is documented for another purpose. The remaining types are
+    C(RESTORE), C(MOUNT), C(UPLOAD) and undocumented ones. With O(wait=true) the module waits until the purpose of that task is known, at most two
+    minutes after it started to run. If it has another purpose, the module requests the download. With O(wait=false), and with O(state=absent), the
+    module warns instead. The rule that a download is listed as soon as its task runs is an inference from the vendor's own client.
+  - The server has no lock. Two controllers that send the same request in the same second, before the server lists the task of either, create two
+    downloads. Two runs with O(wait=false) may do so too, if the list lags behind the tasks. The next run uses one of them.
 seealso:
   - module: storware.backup.protected_entity_info
   - module: storware.backup.cloud_download_info
@@ -108,7 +110,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Have the mailboxes of two people ready as PST files
+- name: Prepare the mailboxes of two users as PST files
   storware.backup.cloud_download:
     url: https://backup.example.com:8181
     username: ansible
@@ -127,7 +129,7 @@ EXAMPLES = r"""
     guid: "{{ prepared.cloud_downloads | map(attribute='guid') | list }}"
     state: absent
 
-- name: Create with a body of one's own, for a server that wants other keys
+- name: Create with a custom body, for a server that needs other keys
   storware.backup.cloud_download:
     protected_entities: [carol@example.com]
     protected_entity_type: CLOUD_USER
@@ -139,9 +141,9 @@ EXAMPLES = r"""
 RETURN = r"""
 cloud_downloads:
   description:
-    - The downloads that are there in the end; with RV(ignore:state=absent), those that were deleted.
+    - The downloads that exist at the end, or with RV(ignore:state=absent) those that were deleted.
     - In check mode, downloads that would be created have no GUID.
-  returned: always, as far as the module came
+  returned: always, as far as known
   type: list
   elements: dict
   contains:
@@ -154,11 +156,11 @@ cloud_downloads:
       type: str
       sample: CLOUD_DOWNLOAD
     state:
-      description: The vendor's constant for the state; which ones there are is not documented.
+      description: The vendor's constant for the state. The possible values are not documented.
       type: str
       sample: MOUNTED
     protected_entity:
-      description: Whose data it is; V(null) when the server does not say so.
+      description: The protected entity; V(null) if the server does not report it.
       type: dict
       contains:
         guid:
@@ -174,7 +176,7 @@ cloud_downloads:
           type: str
           sample: CLOUD_USER
     backup:
-      description: The backup that the data comes from; V(null) when the server does not say so.
+      description: The backup of the data; V(null) if the server does not report it.
       type: dict
       contains:
         guid:
@@ -194,15 +196,15 @@ cloud_downloads:
           type: int
           sample: 73400320
         backup_time:
-          description: When the backup was made (ISO 8601, UTC).
+          description: Time of the backup (ISO 8601, UTC).
           type: str
           sample: "2026-11-20T02:00:00Z"
         snapshot_time:
-          description: The moment whose data the backup holds (ISO 8601, UTC).
+          description: Time of the data in the backup (ISO 8601, UTC).
           type: str
           sample: "2026-11-20T01:58:00Z"
     node:
-      description: The node that holds the download; V(null) when the server does not say so.
+      description: The node that holds the download; V(null) if the server does not report it.
       type: dict
       contains:
         guid:
@@ -222,30 +224,30 @@ cloud_downloads:
       type: int
       sample: 0
     other:
-      description: What else the server says about the download, under the server's own names.
+      description: Further fields of the server's record, under the server's own names.
       type: dict
       sample: {}
 created:
-  description: GUIDs of the downloads that this call created, as far as they are known. With O(wait=false) the server may not list them yet.
-  returned: always, as far as the module came
+  description: GUIDs of the downloads that this task created, as far as they are known. With O(wait=false) the server may not list them yet.
+  returned: always, as far as known
   type: list
   elements: str
   sample: [f8f73bf9-2445-4bce-a7dd-753be3b40a67]
 updated:
-  description: GUIDs of the downloads that this call updated.
-  returned: always, as far as the module came
+  description: GUIDs of the downloads that this task updated.
+  returned: always, as far as known
   type: list
   elements: str
   sample: []
 deleted:
-  description: GUIDs of the downloads that this call deleted.
-  returned: always, as far as the module came
+  description: GUIDs of the downloads that this task deleted.
+  returned: always, as far as known
   type: list
   elements: str
   sample: []
 tasks:
-  description: The server's tasks for what this call asked for.
-  returned: always, as far as the module came
+  description: The server's tasks for the requests of this task.
+  returned: always, as far as known
   type: list
   elements: dict
   contains:
@@ -254,7 +256,7 @@ tasks:
       type: str
       sample: 6a0b6a58-6c2c-4a3e-9a53-0f8a1c2b3d4e
     state:
-      description: V(QUEUED), V(RUNNING), V(FINISHED), V(FAILED) or V(CANCELLED). V(FINISHED) also when the server no longer lists the task.
+      description: V(QUEUED), V(RUNNING), V(FINISHED), V(FAILED) or V(CANCELLED). V(FINISHED) also if the server no longer lists the task.
       type: str
       sample: FINISHED
     type:
@@ -262,7 +264,7 @@ tasks:
       type: str
       sample: RESTORE
     status_info:
-      description: The server's words, mostly about a failure.
+      description: The server's message, mostly about a failure.
       type: str
       sample: null
     progress:
@@ -270,15 +272,15 @@ tasks:
       type: float
       sample: 100.0
     creation_time:
-      description: When the task was made (ISO 8601, UTC).
+      description: Creation time of the task (ISO 8601, UTC).
       type: str
       sample: "2026-11-24T03:00:00Z"
     finish_time:
-      description: When the task ended (ISO 8601, UTC).
+      description: End of the task (ISO 8601, UTC).
       type: str
       sample: "2026-11-24T03:05:12Z"
     protected_entity:
-      description: Whose data the task is about; V(null) when the server does not say so.
+      description: The protected entity of the task; V(null) if the server does not report it.
       type: dict
       contains:
         guid:
@@ -294,8 +296,8 @@ tasks:
           type: str
           sample: CLOUD_USER
 backups:
-  description: With O(backup=latest), the backup that was taken for each entity.
-  returned: always, as far as the module came
+  description: With O(backup=latest), the backup that was used for each entity.
+  returned: always, as far as known
   type: list
   elements: dict
   contains:
@@ -308,11 +310,11 @@ backups:
           type: str
           sample: 4d1f1e0a-7b5c-4f6e-9d3e-1f0c9b8a7d65
         name:
-          description: Name of the entity; V(null) when the entity was given by its GUID.
+          description: Name of the entity; V(null) if the entity was given by its GUID.
           type: str
           sample: Alice Archer
         type:
-          description: The vendor's constant for the type of the entity; V(null) when the option was not set.
+          description: The vendor's constant for the type of the entity; V(null) if the option was not set.
           type: str
           sample: CLOUD_USER
     guid:
@@ -332,25 +334,25 @@ backups:
       type: int
       sample: 73400320
     backup_time:
-      description: Time when the backup was made (ISO 8601, UTC).
+      description: Time of the backup (ISO 8601, UTC).
       type: str
       sample: "2026-11-20T02:00:00Z"
     snapshot_time:
-      description: Moment whose data the backup holds (ISO 8601, UTC).
+      description: Time of the data in the backup (ISO 8601, UTC).
       type: str
       sample: "2026-11-20T01:58:00Z"
 failures:
-  description: What went wrong, one entry for each entity or download; the good ones are returned beside it.
-  returned: when something failed
+  description: One entry for each failed entity or download. The successful ones are in the other return values.
+  returned: when an entity or download failed
   type: list
   elements: dict
   contains:
     protected_entity:
-      description: GUID of the entity whose download could not be made.
+      description: GUID of the entity whose download could not be created.
       type: str
       sample: 4d1f1e0a-7b5c-4f6e-9d3e-1f0c9b8a7d65
     name:
-      description: Name of that entity, when it is known.
+      description: Name of that entity, if known.
       type: str
       sample: Nora Nobackup
     guid:
@@ -358,11 +360,11 @@ failures:
       type: str
       sample: f8f73bf9-2445-4bce-a7dd-753be3b40a67
     reason:
-      description: What happened, in the server's words where it has any.
+      description: Reason of the failure, with the server's message if there is one.
       type: str
       sample: "task 6a0b6a58-6c2c-4a3e-9a53-0f8a1c2b3d4e is FAILED: no backup"
 error:
-  description: The failure in a form for playbooks.
+  description: The failure, as data for playbooks.
   returned: failure
   type: dict
   contains:
@@ -376,33 +378,33 @@ error:
           V(invalid_response) or V(incomplete_list) for answers that cannot be true.
         - V(filter_ignored) when neither the records nor a filter of the server can say which downloads match.
         - V(ambiguous_create) when an answer was lost and several new downloads may be the one asked for.
-        - V(prepare_failed), V(delete_failed) or V(wait_timeout) for what the server did not do; RV(failures) tells what and why.
+        - V(prepare_failed), V(delete_failed) or V(wait_timeout) for requests that the server did not complete, with the reasons in RV(failures).
         - V(interrupted) after a signal, V(masked_id) when Ansible's masking of secrets would corrupt what is returned, V(invalid_result) for a host whose
           answer cannot be the module's, and V(internal) for a defect of this module.
       type: str
       sample: wait_timeout
     hint:
-      description: What to do next.
+      description: The next step.
       type: str
       sample: Run the task again to go on waiting, or with a larger wait_timeout.
     option:
-      description: The option that is wrong, with the code V(invalid_option).
+      description: Name of the invalid option, with the code V(invalid_option).
       type: str
       sample: protected_entities
     method:
-      description: The verb of the call that failed.
+      description: HTTP method of the failed call.
       type: str
       sample: GET
     path:
-      description: The path of the call that failed, below the API's address.
+      description: Path of the failed call, below the API's address.
       type: str
       sample: /cloud-download
     status:
-      description: The HTTP status of the answer; V(null) when there was none.
+      description: HTTP status of the response; V(null) if there was none.
       type: int
       sample: 503
     server_message:
-      description: What the server said, shortened; V(null) when it said nothing.
+      description: The server's message, shortened; V(null) if there was none.
       type: str
       sample: The service is starting
     retryable:

@@ -11,16 +11,16 @@ module: cloud_download_content
 short_description: Fetch the content of a cloud download of Storware Backup and Recovery
 version_added: 1.0.0
 description:
-  - Brings the bytes of one download to a file on the host that the module runs on, proves that they are whole, and only then gives the
-    file its name. A file that was there is either untouched or completely replaced.
-  - Beside the file C(NAME), C(NAME.sha256) is written. It is valid input for C(sha256sum -c), and its comments hold the GUID of the
-    download, its size, the time, and how the content was verified. With it a second run proves that nothing has to be fetched, without
-    asking the server.
+  - Fetches the content of downloads to files on the host that the module runs on. A file gets its name only after its content is verified. An
+    existing file is either untouched or completely replaced.
+  - The module writes a checksum file, the receipt C(NAME.sha256), beside the file C(NAME). It is valid input for C(sha256sum -c), and its comments
+    have the GUID of the download, its size, the time, and the kind of verification. With it a second run proves that nothing has to be fetched,
+    without a request to the server.
   - Content is streamed in constant memory, first to a private file C(.GUID.*.part) beside a small C(.GUID.*.state).
-  - What broke off is continued, within a task and by the next one, also after the host or the controller was restarted. Bytes are only
-    put together where something proves that they belong together, a strong validator of the server (C(ETag), or a C(Last-Modified) that is
-    old enough), a digest, or the checksums inside of a ZIP archive; otherwise the content is fetched anew.
-  - Two tasks that fetch the same to the same directory do not disturb each other; the second one waits for the first.
+  - Interrupted transfers are resumed, within a task and by the next one, also after a restart of the host or the controller. Bytes of several
+    responses are joined only with a proof that they belong together. Proofs are a strong validator of the server (C(ETag), or a C(Last-Modified)
+    that is old enough), a digest, or the checksums in a ZIP archive. Without one, the whole content is fetched again.
+  - Concurrent tasks that fetch the same download to the same directory are safe. The second one waits for the first.
 author:
   - The storware.backup authors (@storware-backup)
 extends_documentation_fragment:
@@ -38,85 +38,85 @@ options:
   guid:
     description:
       - GUIDs of downloads, as M(storware.backup.cloud_download) and M(storware.backup.cloud_download_info) return them.
-      - Several are fetched one after the other, with one login. One that cannot be fetched does not hold up the others.
+      - Several are fetched one after the other, with one login. A failed one does not stop the others.
     type: list
     elements: str
     required: true
   dest:
     description:
-      - A file, or a directory that exists. Nothing is created above it. For several downloads it must be a directory.
-      - In a directory the file gets the name that the server sends, decoded and made safe, or C(GUID.zip), C(GUID.pst) or C(GUID.bin) when
-        it sends none. If that name belongs to something else, the GUID is added to it. The file of a download is found again by its receipt.
-      - Symbolic links (but those to directories), devices and other special files are refused.
+      - Path of a file, or of an existing directory. The module creates no directories. For several downloads it must be a directory.
+      - In a directory the file gets the name that the server sends, decoded and made safe, or C(GUID.zip), C(GUID.pst) or C(GUID.bin) without
+        one. If another file has that name, the GUID is appended. The receipt identifies the file of a download in later runs.
+      - Symbolic links (except those to directories), devices and other special files are refused.
     type: path
     required: true
   source:
     description:
-      - Which address the content is asked from, C(GET /cloud-download/{guid}) with V(download), or its C(/content-download) with
+      - Address of the content, C(GET /cloud-download/{guid}) with V(download), or its C(/content-download) with
         V(content_download).
-      - With V(auto) the first is asked and, when it answers with something that is no file, the second.
+      - With V(auto) the module tries the first and, if its response is no file, the second.
     type: str
     choices: [auto, download, content_download]
     default: auto
   checksum:
     description:
-      - The digest that the file must have, as C(ALGORITHM:DIGEST). The algorithm is one of V(md5), V(sha1), V(sha224), V(sha256), V(sha384)
+      - Expected digest of the file, as C(ALGORITHM:DIGEST). The algorithm is one of V(md5), V(sha1), V(sha224), V(sha256), V(sha384)
         and V(sha512).
-      - It is the strongest proof, so with it nothing else about the content is checked. Only for a single download.
+      - It is the strongest proof. With it, the module does not check the content in other ways. Only for a single download.
     type: str
   verify:
     description:
-      - How the content is verified after it has come. A digest that the server sends is always compared, and so is the length.
-      - With V(structure), the directory and all headers of a ZIP archive, and header and size of a PST file.
-      - With V(full), also the checksum of every entry of a ZIP archive, which reads and unpacks all of it once (to nowhere). Of a PST file it
-        checks no more than V(structure). Damage behind its header is not noticed, unless O(checksum) or the server names a digest.
-      - With V(length), only as many bytes as announced. A file that is there is then compared with its receipt by size alone.
-      - Content that is damaged fails with the code V(corrupt). The same content (by SHA-256) that failed twice is not fetched a third time,
-        unless another value of this option, O(checksum) or O(overwrite=always) asks for it. A private file C(.GUID.*.state) remembers that until
-        the file is there.
-      - RV(verified) names what was reached.
+      - Kind of verification after the transfer. A digest that the server sends is always compared, and so is the length.
+      - With V(structure), the module checks the directory and all headers of a ZIP archive, and header and size of a PST file.
+      - With V(full), it also checks the checksum of every entry of a ZIP archive, which reads and unpacks the archive once (not to disk). For a
+        PST file, V(full) is the same as V(structure). Damage after its header is not detected, unless O(checksum) is set or the server
+        sends a digest.
+      - With V(length), it only compares the number of bytes with the announced length, and an existing file with its receipt by size alone.
+      - Corrupt content fails with the code V(corrupt). Content that failed twice (by SHA-256) is not fetched a third time, unless this option
+        or O(checksum) changes, or with O(overwrite=always). A private file C(.GUID.*.state) records the failures until the file exists.
+      - RV(verified) returns the result.
     type: str
     choices: [full, structure, length]
     default: structure
   overwrite:
     description:
-      - What happens to a file that is there. With V(different), it is replaced unless O(checksum) or its receipt prove that it is the content
-        of this download, unchanged since it came.
+      - Treatment of an existing file. With V(different), it is replaced unless O(checksum) or its receipt proves that it is the unchanged content
+        of this download.
       - With V(never), any file is kept. With V(always), the content is always fetched.
     type: str
     choices: [never, different, always]
     default: different
   allow_unverified:
     description:
-      - Accept content that nothing proves to be whole, because the server sends neither length nor digest, and the format is not known.
-      - It also accepts a file of 0 bytes, which is also what a server sends whose file is not ready. Such a file has RV(verified=none).
-      - It also accepts that what broke off is continued where only the last MiB, compared again, and the length show that it is still the
-        same content.
+      - Whether to accept content without any proof that it is complete, because the server sends neither length nor digest, and the format is
+        unknown.
+      - It also accepts a file of 0 bytes, which a server may send while its file is not ready. Such a file has RV(verified=none).
+      - It also permits resuming if only the last MiB, compared again, and the length show that the content is unchanged.
     type: bool
     default: false
   connections:
     description:
-      - How many connections are used at a time for one file, 16 at the most. More than one helps where distance limits a single one.
-      - Used only where the server sends parts of a file and a strong C(ETag) with each, and only for files of more than 16 MiB.
+      - Number of concurrent connections for one file, at most 16. More than one helps if the network's latency limits a single one.
+      - Several are used only if the server sends parts of a file with a strong C(ETag) each, and only for files of more than 16 MiB.
     type: int
     default: 1
   max_size:
     description:
-      - The largest size of a file in bytes, such as V(200G). Content that is announced as larger is not fetched.
-      - Content whose length the server does not announce ends there as well. It fails with the code V(too_large), and nothing is kept.
-      - When not set, content whose length is announced has no limit but the space on the file system, and other content ends at V(1T).
+      - Maximum size of a file in bytes, such as V(200G). Content with a larger announced length is not fetched.
+      - Content without an announced length ends at this size. It fails with the code V(too_large), and nothing is kept.
+      - If not set, the space on the file system limits content with an announced length, and V(1T) other content.
     type: bytes
 notes:
-  - The keyword C(timeout) of a task ends the module on its host, like O(max_time). What has come is kept, and the next task goes on from there.
-    If it expires just between two looks at the transfer, the module goes on for five minutes on its host.
+  - The keyword C(timeout) of a task ends the module on its host, like O(max_time). Received bytes are kept, and the next task resumes from them.
+    If it expires just between two polls of the transfer, the module continues for five minutes on its host.
   - The file, its receipt and the private file belong to the user that the task runs as, until O(owner) and O(group) are set.
   - The file and its receipt always have the same owner, group and permissions. An existing file of another user, or one with further names (hard
     links), is never given other attributes.
-  - In a directory like C(/tmp), a file or receipt of another user in the place of O(dest) is an error. Where O(dest) is that directory, the file
+  - In a directory like C(/tmp), a file or receipt of another user at O(dest) is an error. If O(dest) is that directory, the file
     gets another name.
-  - One percent of the file system stays free, but no more than 256 MiB. Content that would need it ends with the code V(disk_full). What has
-    come is kept for the next task, but not where the server announces no length.
-  - Check mode does not ask the server; it tells whether content would be fetched by what is on the host alone.
+  - One percent of the file system stays free, but no more than 256 MiB. Content that would need it ends with the code V(disk_full). Received
+    bytes are kept for the next task, unless the server announces no length.
+  - Check mode sends no request to the server. It predicts a transfer from the files on the host alone.
 seealso:
   - module: storware.backup.cloud_download
   - module: storware.backup.cloud_download_info
@@ -132,7 +132,7 @@ EXAMPLES = r"""
     dest: /srv/restore/
   register: fetched
 
-- name: Fetch all that were prepared, readable for one group, every entry of the archives checked
+- name: Fetch all prepared downloads, readable for one group, with full verification
   storware.backup.cloud_download_content:
     guid: "{{ prepared.cloud_downloads | map(attribute='guid') }}"
     dest: /srv/restore/
@@ -141,7 +141,7 @@ EXAMPLES = r"""
     group: helpdesk
     mode: "0640"
 
-- name: Fetch over a slow and long line that others need as well, for six hours at the most
+- name: Fetch over a slow line with high latency that others share, for at most six hours
   storware.backup.cloud_download_content:
     guid: f8f73bf9-2445-4bce-a7dd-753be3b40a67
     dest: /srv/restore/
@@ -149,7 +149,7 @@ EXAMPLES = r"""
     max_rate: 20M
     max_time: 21600
 
-- name: Fetch exactly these bytes
+- name: Fetch content with this digest
   storware.backup.cloud_download_content:
     guid: f8f73bf9-2445-4bce-a7dd-753be3b40a67
     dest: /srv/restore/alice.pst
@@ -158,7 +158,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 path:
-  description: Path of the file. V(null) in check mode when O(dest) is a directory and the name of the file is not known before it is fetched.
+  description: Path of the file. V(null) in check mode if O(dest) is a directory and the name of the file is not known yet.
   returned: success
   type: str
   sample: /srv/restore/alice.zip
@@ -169,29 +169,29 @@ guid:
   sample: f8f73bf9-2445-4bce-a7dd-753be3b40a67
 reason:
   description:
-    - Why content was fetched, V(missing) (there was no file), V(size) (it had another size than its receipt says), V(checksum) (it had another
-      digest), V(guid) (nothing proved that it was the content of this download, or it belongs to another user, see O(owner)) or V(forced)
-        (O(overwrite=always)).
-    - Or why not, V(unchanged), or V(kept) (O(overwrite=never)).
+    - Reason to fetch content, V(missing) (no file existed), V(size) (its size differed from its receipt), V(checksum) (its digest differed),
+      V(guid) (no proof that it was the content of this download, or it belongs to another user, see O(owner)) or V(forced)
+      (O(overwrite=always)).
+    - Reason not to fetch content, V(unchanged), or V(kept) (O(overwrite=never)).
   returned: success
   type: str
   sample: missing
 size:
-  description: Size of the file in bytes. In check mode it is that of the file that is there.
-  returned: success, if the file is there
+  description: Size of the file in bytes. In check mode, the size of the existing file.
+  returned: success, if the file exists
   type: int
   sample: 73400320
 sha256:
-  description: SHA-256 of the file; V(null) for a file that was not compared by it.
+  description: SHA-256 of the file; V(null) for a file that was not hashed.
   returned: success, unless check mode predicts a change of content
   type: str
   sample: 2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae
 verified:
   description:
-    - How the content was verified, V(digest) (equal to O(checksum) or to a digest from the server), V(full) (every entry of the ZIP archive),
-      V(structure) (of the ZIP archive, or header and size of the PST file, also with O(verify=full)), V(length) (as many bytes as announced)
+    - Result of the verification, V(digest) (equal to O(checksum) or to a digest from the server), V(full) (every entry of the ZIP archive),
+      V(structure) (of the ZIP archive, or header and size of the PST file, also with O(verify=full)), V(length) (the announced number of bytes)
       or V(none).
-    - For a file that is unchanged, how it was verified when it came, or V(length) when only sizes were compared.
+    - For an unchanged file, the result of its verification after the transfer, or V(length) if only sizes were compared.
   returned: success, unless check mode predicts a change of content
   type: str
   sample: structure
@@ -206,74 +206,74 @@ receipt:
   type: str
   sample: /srv/restore/alice.zip.sha256
 checksum:
-  description: The O(checksum) that the file has, in its normal form.
+  description: Digest of the file that O(checksum) requires, in normal form.
   returned: when O(checksum) is given
   type: str
   sample: sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae
 seconds:
-  description: How long it took to fetch, verify and place the content.
+  description: Duration in seconds of transfer, verification and publication.
   returned: when content was fetched
   type: float
   sample: 12.5
 bytes_received:
-  description: How many bytes of content came for this task. What an earlier one had brought is not among them.
+  description: Number of bytes of content that this task received. Bytes of an earlier task do not count.
   returned: when content was fetched
   type: int
   sample: 73400320
 padding:
   description:
-    - How many zero bytes the ZIP archive has that belong to no entry. Some programs leave them behind its end or before its directory. They are
+    - Number of zero bytes of the ZIP archive that belong to no entry. Some programs write them after its end or before its directory. They are
       harmless, and stay in the file.
   returned: when content was fetched whose structure was checked, and there are any
   type: int
   sample: 10018
 source:
-  description: Which address sent the content, V(download) or V(content_download).
+  description: Address that sent the content, V(download) or V(content_download).
   returned: when content was fetched
   type: str
   sample: download
 owner:
   description: Owner of the file.
-  returned: success, if the file is there
+  returned: success, if the file exists
   type: str
   sample: restore
 group:
   description: Group of the file.
-  returned: success, if the file is there
+  returned: success, if the file exists
   type: str
   sample: helpdesk
 mode:
   description: Permissions of the file.
-  returned: success, if the file is there
+  returned: success, if the file exists
   type: str
   sample: "0640"
 uid:
-  description: Number of the owner of the file.
-  returned: success, if the file is there
+  description: Numeric id of the owner of the file.
+  returned: success, if the file exists
   type: int
   sample: 1001
 gid:
-  description: Number of the group of the file.
-  returned: success, if the file is there
+  description: Numeric id of the group of the file.
+  returned: success, if the file exists
   type: int
   sample: 1001
 secontext:
   description: Security context of the file.
-  returned: success, if the file is there and the host has SELinux
+  returned: success, if the file exists and the host has SELinux
   type: str
   sample: system_u:object_r:var_t:s0
 state:
-  description: V(file), or V(absent) in check mode when there is none.
+  description: V(file), or V(absent) in check mode if there is none.
   returned: success, if the path is known
   type: str
   sample: file
 files:
   description:
-    - The file of each download, in the order of O(guid), with the return values above. For a single download they are returned by
-      themselves as well.
-    - With RV(ignore:failed), RV(ignore:msg) and RV(error) for one that did not come. The task then fails after all have had their try, but for
-      those that are certain to fail like it.
-  returned: always, unless nothing could be tried
+    - The file of each download, in the order of O(guid), with the return values above. For a single download they are also returned
+      at the top level.
+    - A failed download has RV(ignore:failed), RV(ignore:msg) and RV(error). The task fails after all downloads have been tried, except those
+      that are certain to fail in the same way.
+  returned: always, unless no download could be tried
   type: list
   elements: dict
   sample:
@@ -283,50 +283,51 @@ files:
       path: /srv/restore/alice.zip
       size: 73400320
 error:
-  description: The failure in a form for playbooks.
+  description: The failure, as data for playbooks.
   returned: failure
   type: dict
   contains:
     code:
       description:
         - A short constant that keeps its meaning. V(unexpected_content) (such as a download that is not ready), V(transfer_interrupted), V(corrupt),
-          V(below_min_rate) (see O(min_rate)), V(timeout) (see O(max_time)), V(deleted_on_server) (the server lost it in the middle), V(locked) (see O(lock_timeout)),
+          V(below_min_rate) (see O(min_rate)), V(timeout) (see O(max_time)), V(deleted_on_server) (during the transfer), V(locked) (see O(lock_timeout)),
           V(digest_mismatch), V(checksum_mismatch), V(unverified), V(cannot_verify), V(disk_full), V(too_large) (see O(max_size)), V(file_system),
           V(concurrent_change), V(name_conflict), V(interrupted), V(invalid_option), V(partial_failure) (some of several downloads, for different
           reasons), or a code for a call that failed, such as V(forbidden).
-        - Of every module, V(invalid_option), V(authentication_failed), V(no_session_cookie), V(unauthorized), V(forbidden), V(not_found), V(conflict), V(bad_request),
+        - Of every module, V(invalid_option), V(authentication_failed), V(no_session_cookie), V(unauthorized), V(forbidden), V(not_found), V(conflict),
+          V(bad_request),
           V(rate_limited), V(server_error), V(http_status), V(unreachable), V(connect_timeout), V(proxy), V(tls), V(redirect), V(response_lost),
           V(invalid_response), V(timeout), V(incomplete_list), V(masked_id) (the result would be damaged by Ansible's masking), V(interrupted) (by a signal),
           V(invalid_result) (the host's answer cannot be the module's) and V(internal) (a defect of the module).
       type: str
       sample: unexpected_content
     hint:
-      description: What is there now, and what to do next.
+      description: The present state of the file, and the next step.
       type: str
       sample: Nothing was kept. Run the task again.
     guids:
-      description: With V(partial_failure), the downloads whose files are not there.
+      description: With V(partial_failure), the downloads whose files are missing.
       type: list
       elements: str
       sample: [f8f73bf9-2445-4bce-a7dd-753be3b40a67]
     option:
-      description: The option that is wrong, with the code V(invalid_option).
+      description: Name of the invalid option, with the code V(invalid_option).
       type: str
       sample: dest
     path:
-      description: Path of the file; or of the call that failed, below the API's address.
+      description: Path of the file, or of the failed call below the API's address.
       type: str
       sample: /srv/restore/alice.zip
     method:
-      description: The verb of the call that failed.
+      description: HTTP method of the failed call.
       type: str
       sample: GET
     status:
-      description: The HTTP status of the answer; V(null) when there was none.
+      description: HTTP status of the response; V(null) if there was none.
       type: int
       sample: 503
     server_message:
-      description: What the server said, shortened; V(null) when it said nothing.
+      description: The server's message, shortened; V(null) if there was none.
       type: str
       sample: The service is starting
     retryable:
@@ -334,40 +335,40 @@ error:
       type: bool
       sample: true
     answers:
-      description: With V(unexpected_content), what each address that was asked answered, by the name it has in O(source).
+      description: With V(unexpected_content), the response of each address, by its name in O(source).
       type: dict
       sample:
         download: "answered 404: not ready"
     bytes_kept:
-      description: How many bytes are kept, with which the next task goes on.
+      description: Number of bytes that are kept. The next task resumes from them.
       type: int
       sample: 1048576
     bytes_received:
-      description: With V(transfer_interrupted), the bytes that came in the last answer.
+      description: With V(transfer_interrupted), the number of bytes of the last response.
       type: int
       sample: 1048576
     expected:
-      description: With V(transfer_interrupted), the bytes that were announced; with a digest that differs, the one that was expected.
+      description: With V(transfer_interrupted), the announced number of bytes; with a digest that differs, the expected one.
       type: raw
       sample: 73400320
     algorithm:
-      description: The algorithm of a digest that differs, or of the digest of damaged content.
+      description: Algorithm of a digest that differs, or of the digest of corrupt content.
       type: str
       sample: sha256
     got:
-      description: The digest that the bytes have.
+      description: Digest of the received bytes.
       type: str
       sample: 2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae
     needed:
-      description: With V(disk_full), the bytes that the file needs, when that is known.
+      description: With V(disk_full), the number of bytes that the file needs, if known.
       type: int
       sample: 73400320
     free:
-      description: With V(disk_full), the bytes that are free, when that is known.
+      description: With V(disk_full), the number of free bytes, if known.
       type: int
       sample: 1048576
     errno:
-      description: The operating system's name for what it refused.
+      description: The operating system's name of the error.
       type: str
       sample: ENOSPC
 """

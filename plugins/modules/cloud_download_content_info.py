@@ -11,12 +11,12 @@ module: cloud_download_content_info
 short_description: Compare files of cloud downloads with their receipts
 version_added: 1.0.0
 description:
-  - Lists the files that M(storware.backup.cloud_download_content) has brought to a host, and reads each of them again to see whether it is still
-    what its receipt (C(NAME.sha256) beside it) says.
-  - Needs no server, no C(requests), and none of the connection options.
-  - There is no time limit; each file is read once, to its end. C(async) of the task sets one.
-  - A file that is not intact is no failure of this module; RV(intact) tells, for a task that fails then.
-  - Only files and receipts of trusted users are compared, see O(owner). A receipt is no signature, whoever owns it can write another one.
+  - Lists the files that M(storware.backup.cloud_download_content) has fetched to a host, and compares the content of each with its
+    checksum file, the receipt C(NAME.sha256) beside it.
+  - The module needs no server, no C(requests), and none of the connection options.
+  - The module has no time limit. It reads each file once, to its end. C(async) of the task sets a limit.
+  - A file that is not intact is no failure of this module. A later task can fail depending on RV(intact).
+  - Only files and receipts of trusted users are compared, see O(owner). A receipt is no signature, because its owner can write another one.
 author:
   - The storware.backup authors (@storware-backup)
 extends_documentation_fragment:
@@ -24,30 +24,30 @@ extends_documentation_fragment:
   - storware.backup.attributes
 options:
   path:
-    description: A directory, for all files directly in it that have a receipt, or one file. Without any receipt there the module fails.
+    description: Path of a directory, for all files directly in it that have a receipt, or of one file. Without any receipt there the module fails.
     type: path
     required: true
   guid:
-    description: Only files of the downloads with these GUIDs. One of which there is no file is listed as V(missing).
+    description: GUIDs of downloads. The module lists only their files, and a download without a file as V(missing).
     type: list
     elements: str
   owner:
     description:
-      - User whose files and receipts count as well, besides those of root and of the user that the task runs as. It is the O(owner) that the files
+      - Name or number of a further trusted user, besides root and the user that the task runs as. Set it to the O(owner) that the files
         were fetched with, see O(storware.backup.cloud_download_content#module:owner).
-      - Files and receipts of other users are V(foreign), since anybody who may write to the directory can put such there.
+      - Files and receipts of other users are V(foreign), because any user with write permission for the directory can plant them.
     type: str
 seealso:
   - module: storware.backup.cloud_download_content
 """
 
 EXAMPLES = r"""
-- name: Compare what lies there with its receipts
+- name: Compare files with their receipts
   storware.backup.cloud_download_content_info:
     path: /srv/restore
   register: held
 
-- name: Fail with the files that are not what they were
+- name: Fail with the files that are not intact
   ansible.builtin.assert:
     that: held.intact
     fail_msg: "{{ held.files | rejectattr('state', '==', 'intact') | map(attribute='path') | join(', ') }}"
@@ -55,18 +55,18 @@ EXAMPLES = r"""
 
 RETURN = r"""
 intact:
-  description: Whether every file is there and is what its receipt says.
+  description: Whether every file exists and matches its receipt.
   returned: success
   type: bool
   sample: true
 files:
-  description: The files, sorted by path; downloads of O(guid) of which there is no file come last.
+  description: The files, sorted by path. Downloads of O(guid) without a file are last.
   returned: success
   type: list
   elements: dict
   contains:
     path:
-      description: Path of the file; V(null) for a download of which there is no file.
+      description: Path of the file; V(null) for a download without a file.
       type: str
       sample: /srv/restore/alice.zip
     guid:
@@ -75,25 +75,25 @@ files:
       sample: f8f73bf9-2445-4bce-a7dd-753be3b40a67
     state:
       description:
-        - V(intact), V(changed) (it has another size or another digest), V(missing), V(unreadable), or V(foreign) (it or its receipt belongs to
+        - V(intact), V(changed) (its size or digest differs), V(missing), V(unreadable), or V(foreign) (it or its receipt belongs to
           another user, see O(owner)), the last two with RV(files[].reason).
-        - A symbolic link in the place of a file is not followed, and counts as V(unreadable).
+        - A symbolic link instead of a file is not followed, and counts as V(unreadable).
       type: str
       sample: intact
     size:
-      description: Size in bytes, as the receipt says.
+      description: Size in bytes, from the receipt.
       type: int
       sample: 4821337
     sha256:
-      description: SHA-256, as the receipt says.
+      description: SHA-256, from the receipt.
       type: str
       sample: 2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae
     verified:
-      description: How thoroughly the file was verified when it came; see RV(storware.backup.cloud_download_content#module:verified).
+      description: Result of the verification after the transfer, see RV(storware.backup.cloud_download_content#module:verified).
       type: str
       sample: structure
     time:
-      description: When the file came, in UTC.
+      description: Time of the transfer, in UTC.
       type: str
       sample: "2026-01-09T08:30:00Z"
     actual_size:
@@ -101,38 +101,39 @@ files:
       type: int
       sample: 4821336
     actual_sha256:
-      description: SHA-256 of a file that is V(changed) and still has its size.
+      description: SHA-256 of a file that is V(changed) and has the same size.
       type: str
       sample: fcde2b2edba56bf408601fb721fe9b5c338d10ee429ea04fae5511b68fbf8fb9
     reason:
-      description: Why a file cannot be read, or is foreign.
+      description: Reason of V(unreadable) or V(foreign).
       type: str
       sample: it is a symbolic link
     owner:
-      description: Owner of the file; V(null) where there is none.
+      description: Owner of the file; V(null) if the file does not exist.
       type: str
       sample: restore
 error:
-  description: The failure in a form for playbooks.
+  description: The failure, as data for playbooks.
   returned: failure
   type: dict
   contains:
     code:
       description:
-        - V(invalid_option) for an option that cannot work, V(file_system) or V(concurrent_change) (the directory is gone) for what the operating system refuses,
+        - V(invalid_option) for an option that cannot work, V(file_system) or V(concurrent_change) (the directory is gone) for what the operating system
+          refuses,
           V(invalid_result) for a host whose answer cannot be the module's, and V(internal) for a defect of this module.
       type: str
       sample: invalid_option
     hint:
-      description: What to do next.
+      description: The next step.
       type: str
       sample: The receipt of a file lies beside it, as NAME.sha256.
     option:
-      description: The option that is wrong, with the code V(invalid_option).
+      description: Name of the invalid option, with the code V(invalid_option).
       type: str
       sample: path
     errno:
-      description: The name of the operating system's error, where it refuses something.
+      description: The operating system's name of the error, if there is one.
       type: str
       sample: EIO
     retryable:

@@ -11,15 +11,15 @@ module: cloud_download_copy
 short_description: Copy the content of a cloud download from a host that has it
 version_added: 1.0.0
 description:
-  - Brings a file that M(storware.backup.cloud_download_content) has fetched to another host, or to the controller, to the host that the module
+  - Copies a file that M(storware.backup.cloud_download_content) has fetched on another host, or on the controller, to the host that the module
     runs on. It needs no connection to the server, no session and no C(requests).
-  - With O(host), the managed host reads the file from that other host over SSH itself; nothing passes through the controller. The user of the
-    task must be able to log in there with C(ssh) without a question, and the other host needs C(sh), C(printf), C(head) and C(tail).
-  - Without O(host), the controller hands the file over through Ansible's connection to the managed host, whatever kind that is, in pieces of
-    up to 256 MiB, each of which takes some five seconds.
-  - The receipt of the file (C(NAME.sha256) beside it) says what it is. The copy gets its name only when it has the SHA-256 of the
-    receipt, in the same way as M(storware.backup.cloud_download_content) does it, with a receipt of its own.
-  - What broke off is continued, within a task and by the next one.
+  - With O(host), the managed host reads the file from that other host over SSH, without the controller. The user of the
+    task must be able to log in there with C(ssh) non-interactively, and the other host needs C(sh), C(printf), C(head) and C(tail).
+  - Without O(host), the controller sends the file through Ansible's connection to the managed host, of any type, in pieces of
+    up to 256 MiB, each of which takes about five seconds.
+  - The checksum file of the original, its receipt C(NAME.sha256), identifies the content. The copy gets its name only after its SHA-256 is verified
+    against the receipt, in the same way as in M(storware.backup.cloud_download_content), and gets its own receipt.
+  - Interrupted transfers are resumed, within a task and by the next one.
 author:
   - The storware.backup authors (@storware-backup)
 extends_documentation_fragment:
@@ -31,7 +31,7 @@ attributes:
   async:
     support: partial
     details:
-      - With O(host) only. Otherwise the controller has to hand the file over.
+      - With O(host) only. Otherwise the controller has to send the file.
   idempotent:
     support: partial
     details:
@@ -39,53 +39,53 @@ attributes:
 options:
   guid:
     description:
-      - GUIDs of downloads. A file of another one is refused.
-      - Several are copied one after the other. One that cannot be copied does not hold up the others.
+      - GUIDs of downloads. A file of another download is refused.
+      - Several are copied one after the other. A failed one does not stop the others.
     type: list
     elements: str
     required: true
   src:
     description:
-      - Path of the file, on O(host) or on the controller.
-      - Or of the directory that it is in, where its receipt is looked for. For several downloads it must be one.
-      - On the controller, it must be a regular file of the user that runs Ansible, or of root, and no symbolic link.
+      - Path of the file on O(host) or on the controller, or of its directory, whose receipts are searched for O(guid).
+      - For several downloads it must be a directory.
+      - On the controller, the file must be a regular file of the user that runs Ansible, or of root, and no symbolic link.
     type: path
     required: true
   host:
     description:
       - Name or address of the host that has the file, for C(ssh) on the managed host.
-      - When not set, the file is on the controller.
+      - If not set, the file is on the controller.
     type: str
   port:
-    description: Port of SSH on O(host). When not set, C(ssh) decides.
+    description: SSH port of O(host). If not set, C(ssh) decides.
     type: int
   user:
-    description: User on O(host). When not set, C(ssh) decides.
+    description: User on O(host). If not set, C(ssh) decides.
     type: str
   private_key_file:
-    description: File with the key for O(host), on the managed host. When not set, C(ssh) decides.
+    description: Path of the private key for O(host), on the managed host. If not set, C(ssh) decides.
     type: path
   dest:
     description:
-      - A file, or a directory that exists. Nothing is created above it. For several downloads it must be a directory.
-      - In a directory the copy gets the name of the file. If that name belongs to something else, the GUID is added to it.
+      - Path of a file, or of an existing directory. The module creates no directories. For several downloads it must be a directory.
+      - In a directory the copy gets the name of the original. If another file has that name, the GUID is appended.
     type: path
     required: true
   overwrite:
     description:
-      - What happens to a file that is there. With V(different), it is replaced unless it has the SHA-256 of O(src).
+      - Treatment of an existing file. With V(different), it is replaced unless it has the SHA-256 of O(src).
       - With V(never), any file is kept. With V(always), the content is always copied.
     type: str
     choices: [never, different, always]
     default: different
 notes:
-  - O(host) is believed. It can give false bytes with a receipt of its own, and nothing here contradicts that.
-  - The receipts of a directory on O(host) may be 100,000, of 32 MiB in all. More of them end with the code V(invalid_response).
+  - The module trusts O(host). It can provide false bytes with a matching receipt, and the module cannot detect that.
+  - A directory on O(host) may have up to 100,000 receipts, of 32 MiB in total. More of them end with the code V(invalid_response).
   - One percent of the file system stays free, but no more than 256 MiB. A file that would need it ends with the code V(disk_full).
-  - Without O(host), each piece lies in Ansible's C(remote_tmp) of the host on its way, and in C(local_tmp) of the controller, which so need 256 MiB
-    each. A connection that is slow, and O(max_rate), make pieces smaller. Where a piece has no room, the task ends with the code V(disk_full).
+  - Without O(host), each piece is stored in Ansible's C(remote_tmp) of the host and in C(local_tmp) of the controller during its transfer. Each needs
+    256 MiB. Pieces are smaller for a slow connection, and with O(max_rate). If a piece does not fit, the task ends with the code V(disk_full).
   - Check mode reads the receipt on the other host, and copies nothing.
-  - Without O(host), O(min_rate) and O(max_time) count for each piece, and C(async) is not possible, because the controller has to hand the file over.
+  - Without O(host), O(min_rate) and O(max_time) apply to each piece, and C(async) is not possible, because the controller has to send the file.
 seealso:
   - module: storware.backup.cloud_download_content
 """
@@ -99,13 +99,13 @@ EXAMPLES = r"""
   run_once: true
   delegate_to: localhost
 
-- name: Hand it over to hosts that cannot reach the server
+- name: Send it to hosts that cannot reach the server
   storware.backup.cloud_download_copy:
     guid: f8f73bf9-2445-4bce-a7dd-753be3b40a67
     src: "{{ spooled.path }}"
     dest: /srv/restore/
 
-- name: Copy two from a neighbour that has them
+- name: Copy two files from a neighbour
   storware.backup.cloud_download_copy:
     guid:
       - f8f73bf9-2445-4bce-a7dd-753be3b40a67
@@ -118,7 +118,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 path:
-  description: Path of the file. V(null) in check mode when O(dest) is a directory and the name of the file is not known before it is copied.
+  description: Path of the file. V(null) in check mode if O(dest) is a directory and the name of the file is not known yet.
   returned: success
   type: str
   sample: /srv/restore/alice.zip
@@ -129,23 +129,23 @@ guid:
   sample: f8f73bf9-2445-4bce-a7dd-753be3b40a67
 reason:
   description:
-    - Why content was copied, V(missing) (there was no file), V(checksum) (it had another digest) or V(forced) (O(overwrite=always)).
-    - Or why not, V(unchanged), or V(kept) (O(overwrite=never)).
+    - Reason to copy content, V(missing) (no file existed), V(checksum) (its digest differed) or V(forced) (O(overwrite=always)).
+    - Reason not to copy content, V(unchanged), or V(kept) (O(overwrite=never)).
   returned: success
   type: str
   sample: missing
 size:
-  description: Size of the file in bytes. In check mode it is that of the file that is there.
-  returned: success, if the file is there
+  description: Size of the file in bytes. In check mode, the size of the existing file.
+  returned: success, if the file exists
   type: int
   sample: 73400320
 sha256:
-  description: SHA-256 of the file; V(null) for a file that was not compared by it.
+  description: SHA-256 of the file; V(null) for a file that was not hashed.
   returned: success, unless check mode predicts a change of content
   type: str
   sample: 2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae
 verified:
-  description: How the content was verified, V(digest) (equal to the SHA-256 of the receipt), or V(none) for a file that is kept as it is.
+  description: Result of the verification, V(digest) (equal to the SHA-256 of the receipt), or V(none) for a file that is kept unread.
   returned: success, unless check mode predicts a change of content
   type: str
   sample: digest
@@ -160,67 +160,67 @@ receipt:
   type: str
   sample: /srv/restore/alice.zip.sha256
 checksum:
-  description: The digest that the receipt of O(src) names.
+  description: Digest in the receipt of O(src).
   returned: success, unless check mode predicts a change of content
   type: str
   sample: sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae
 seconds:
-  description: How long it took to copy, verify and place the content.
+  description: Duration in seconds of transfer, verification and publication.
   returned: when content was copied
   type: float
   sample: 12.5
 bytes_received:
-  description: How many bytes of content came for this task. What an earlier one had brought is not among them.
+  description: Number of bytes of content that this task received. Bytes of an earlier task do not count.
   returned: when content was copied
   type: int
   sample: 73400320
 source:
-  description: Who gave the content, V(peer) (O(host)) or V(controller).
+  description: Source of the content, V(peer) (O(host)) or V(controller).
   returned: when content was copied
   type: str
   sample: peer
 owner:
   description: Owner of the file.
-  returned: success, if the file is there
+  returned: success, if the file exists
   type: str
   sample: restore
 group:
   description: Group of the file.
-  returned: success, if the file is there
+  returned: success, if the file exists
   type: str
   sample: helpdesk
 mode:
   description: Permissions of the file.
-  returned: success, if the file is there
+  returned: success, if the file exists
   type: str
   sample: "0640"
 uid:
-  description: Number of the owner of the file.
-  returned: success, if the file is there
+  description: Numeric id of the owner of the file.
+  returned: success, if the file exists
   type: int
   sample: 1001
 gid:
-  description: Number of the group of the file.
-  returned: success, if the file is there
+  description: Numeric id of the group of the file.
+  returned: success, if the file exists
   type: int
   sample: 1001
 secontext:
   description: Security context of the file.
-  returned: success, if the file is there and the host has SELinux
+  returned: success, if the file exists and the host has SELinux
   type: str
   sample: system_u:object_r:var_t:s0
 state:
-  description: V(file), or V(absent) in check mode when there is none.
+  description: V(file), or V(absent) in check mode if there is none.
   returned: success, if the path is known
   type: str
   sample: file
 files:
   description:
-    - The file of each download, in the order of O(guid), with the return values above. For a single download they are returned by
-      themselves as well.
-    - With RV(ignore:failed), RV(ignore:msg) and RV(error) for one that was not copied. The task then fails after all have had their try, but for
-      those that are certain to fail like it.
-  returned: always, unless nothing could be tried
+    - The file of each download, in the order of O(guid), with the return values above. For a single download they are also returned
+      at the top level.
+    - A failed download has RV(ignore:failed), RV(ignore:msg) and RV(error). The task fails after all downloads have been tried, except those
+      that are certain to fail in the same way.
+  returned: always, unless no download could be tried
   type: list
   elements: dict
   sample:
@@ -230,7 +230,7 @@ files:
       path: /srv/restore/alice.zip
       size: 73400320
 error:
-  description: The failure in a form for playbooks.
+  description: The failure, as data for playbooks.
   returned: failure
   type: dict
   contains:
@@ -245,16 +245,16 @@ error:
       type: str
       sample: unreachable
     hint:
-      description: What is there now, and what to do next.
+      description: The present state of the file, and the next step.
       type: str
       sample: Run the task again.
     guids:
-      description: With V(partial_failure), the downloads whose files are not there.
+      description: With V(partial_failure), the downloads whose files are missing.
       type: list
       elements: str
       sample: [f8f73bf9-2445-4bce-a7dd-753be3b40a67]
     option:
-      description: The option that is wrong, with the code V(invalid_option).
+      description: Name of the invalid option, with the code V(invalid_option).
       type: str
       sample: src
     path:
@@ -266,7 +266,7 @@ error:
       type: bool
       sample: true
     bytes_kept:
-      description: How many bytes are kept, with which the next task goes on.
+      description: Number of bytes that are kept. The next task resumes from them.
       type: int
       sample: 1048576
 """

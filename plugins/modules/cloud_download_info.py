@@ -12,9 +12,9 @@ short_description: List cloud downloads of Storware Backup and Recovery
 version_added: 1.0.0
 description:
   - Lists the downloads of backed-up cloud data (Microsoft 365 mailboxes, sites, groups and teams) that exist on the server.
-  - All pages of the list are read, and every record is returned once.
-  - Every option but those for the connection is a query parameter of C(GET /cloud-download), and is sent as it is given.
-    The vendor documents names and constants; what the filters mean in detail is not documented.
+  - The module reads all pages of the list and returns every record once.
+  - Every option except those for the connection is a query parameter of C(GET /cloud-download), and is sent unchanged.
+    The vendor documents names and constants, but not the exact meaning of the filters.
 author:
   - The storware.backup authors (@storware-backup)
 extends_documentation_fragment:
@@ -23,51 +23,51 @@ extends_documentation_fragment:
   - storware.backup.attributes
 options:
   backup:
-    description: Only downloads of the backup with this GUID.
+    description: GUID of a backup. The module lists only its downloads.
     type: str
   direction:
-    description: Direction of the order.
+    description: Sort direction.
     type: str
     choices: [asc, desc]
   filter:
-    description: Free text, as in the search box of the vendor's user interface.
+    description: Search text, as in the search box of the vendor's user interface.
     type: str
   finished_mount:
     description:
-      - With V(true), only downloads whose preparation has ended, that is those that are ready to be fetched.
-      - The effect of V(false) is not documented.
+      - Whether to list only downloads whose preparation has ended, so that they can be fetched.
+      - The vendor does not document the effect of V(false).
     type: bool
   mode:
     description:
-      - Only downloads of this mode.
-      - When not set, records of modes that are not downloads are left out, because the server's list may hold other mounts.
+      - Mode of the downloads to list.
+      - If not set, records with modes of other mounts are omitted, because the server's list may contain them.
     type: str
     choices: [AUTO, CLOUD_DOWNLOAD, CLOUD_PST_DOWNLOAD, INSTANT_RESTORE, ISCSI, MANUAL, OS_DOWNLOAD]
   name_like:
-    description: Only downloads whose name has this text in it.
+    description: Text that is part of the name of the downloads to list.
     type: str
   node:
-    description: Only downloads on the node with this GUID.
+    description: GUID of a node. The module lists only downloads on it.
     type: str
   order_by:
     description:
-      - Field to order by, such as V(backup.snapshotTime). The server's list of legal fields is not documented.
+      - Field to sort by, such as V(backup.snapshotTime). The vendor does not document the valid fields.
     type: str
   page:
-    description: Return this page only, counted from 0, instead of all of them.
+    description: Number of the only page to return, counted from 0. If not set, all pages.
     type: int
   project_uuid:
-    description: Only downloads of this OpenStack project.
+    description: UUID of an OpenStack project. The module lists only its downloads.
     type: str
   protected_entity:
-    description: Only downloads of the protected entity with this GUID.
+    description: GUID of a protected entity. The module lists only its downloads.
     type: str
   protected_entity_type:
-    description: Only downloads of protected entities of this type.
+    description: Type of protected entities. The module lists only their downloads.
     type: str
     choices: [APP, CLOUD, CLOUD_GROUP, CLOUD_SITE, CLOUD_TEAMS, CLOUD_USER, OS, OS_AGENT, STORAGE, VM]
   size:
-    description: Records per page. The server may have a maximum; it is not documented.
+    description: Number of records a page. The vendor does not document a maximum.
     type: int
 seealso:
   - module: storware.backup.cloud_download
@@ -75,7 +75,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: List everything that is ready to be fetched
+- name: List all downloads that can be fetched
   storware.backup.cloud_download_info:
     url: https://backup.example.com:8181
     username: ansible
@@ -83,11 +83,11 @@ EXAMPLES = r"""
     finished_mount: true
   register: ready
 
-- name: Show whose mail it is
+- name: Show the owners of the mail
   ansible.builtin.debug:
     msg: "{{ ready.cloud_downloads | map(attribute='protected_entity.name') | list }}"
 
-- name: List the PST downloads of users, the newest data first
+- name: List PST downloads of users, newest data first
   storware.backup.cloud_download_info:
     mode: CLOUD_PST_DOWNLOAD
     protected_entity_type: CLOUD_USER
@@ -111,11 +111,11 @@ cloud_downloads:
       type: str
       sample: CLOUD_DOWNLOAD
     state:
-      description: The vendor's constant for the state; which ones there are is not documented.
+      description: The vendor's constant for the state. The possible values are not documented.
       type: str
       sample: MOUNTED
     protected_entity:
-      description: Whose data it is; V(null) when the server does not say so.
+      description: The protected entity; V(null) if the server does not report it.
       type: dict
       contains:
         guid:
@@ -131,7 +131,7 @@ cloud_downloads:
           type: str
           sample: CLOUD_USER
     backup:
-      description: The backup that the data comes from; V(null) when the server does not say so.
+      description: The backup of the data; V(null) if the server does not report it.
       type: dict
       contains:
         guid:
@@ -151,15 +151,15 @@ cloud_downloads:
           type: int
           sample: 73400320
         backup_time:
-          description: When the backup was made (ISO 8601, UTC).
+          description: Time of the backup (ISO 8601, UTC).
           type: str
           sample: "2026-11-20T02:00:00Z"
         snapshot_time:
-          description: The moment whose data the backup holds (ISO 8601, UTC).
+          description: Time of the data in the backup (ISO 8601, UTC).
           type: str
           sample: "2026-11-20T01:58:00Z"
     node:
-      description: The node that holds the download; V(null) when the server does not say so.
+      description: The node that holds the download; V(null) if the server does not report it.
       type: dict
       contains:
         guid:
@@ -179,11 +179,11 @@ cloud_downloads:
       type: int
       sample: 0
     other:
-      description: What else the server says about the download, under the server's own names.
+      description: Further fields of the server's record, under the server's own names.
       type: dict
       sample: {}
 error:
-  description: The failure in a form for playbooks.
+  description: The failure, as data for playbooks.
   returned: failure
   type: dict
   contains:
@@ -201,27 +201,27 @@ error:
       type: str
       sample: unreachable
     hint:
-      description: What to do next.
+      description: The next step.
       type: str
       sample: Check url, the network and that the server runs.
     option:
-      description: The option that is wrong, with the code V(invalid_option).
+      description: Name of the invalid option, with the code V(invalid_option).
       type: str
       sample: protected_entity
     method:
-      description: The verb of the call that failed.
+      description: HTTP method of the failed call.
       type: str
       sample: GET
     path:
-      description: The path of the call that failed, below the API's address.
+      description: Path of the failed call, below the API's address.
       type: str
       sample: /cloud-download
     status:
-      description: The HTTP status of the answer; V(null) when there was none.
+      description: HTTP status of the response; V(null) if there was none.
       type: int
       sample: 503
     server_message:
-      description: What the server said, shortened; V(null) when it said nothing.
+      description: The server's message, shortened; V(null) if there was none.
       type: str
       sample: The service is starting
     retryable:

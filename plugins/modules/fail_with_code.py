@@ -12,10 +12,10 @@ version_added: 1.0.0
 author:
   - The storware.backup authors (@storware-backup)
 description:
-  - Fails as the other modules of this collection fail, with RV(error) for playbooks and the code in brackets at the end of the message.
-  - The role P(storware.backup.fetch_content#role) and the playbooks of this collection fail with it. It is not made for other content.
+  - Fails in the same way as the other modules of this collection, with RV(error) for playbooks and the code in brackets at the end of the message.
+  - The role P(storware.backup.fetch_content#role) and the playbooks of this collection use it. It is not meant for other content.
   - With an empty O(msg), and without a failure in O(failure), the task succeeds.
-  - Runs on the controller, and contacts no host.
+  - The module runs on the controller, and connects to no host.
 extends_documentation_fragment:
   - storware.backup.attributes.controller_module  # before the last one: the first that has a value counts
   - storware.backup.attributes.info_module
@@ -25,7 +25,7 @@ options:
     description: Error code, which the troubleshooting page of this collection explains.
     type: str
     required: true
-    choices: [option, no_hosts, not_found, prepare_failed, unreachable, invalid_result, not_intact, not_proved]
+    choices: [invalid_option, no_hosts, not_found, prepare_failed, unreachable, invalid_result, not_intact, not_proved]
   msg:
     description: Message of the failure. An empty text is no failure.
     type: str
@@ -56,7 +56,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 error:
-  description: What went wrong, as data.
+  description: The failure, as data for playbooks.
   returned: failure
   type: dict
   contains:
@@ -75,8 +75,8 @@ error:
       description: Whether the same task may succeed later.
       type: bool
 failures:
-  description: The same of O(failure), if it has some.
-  returned: when O(failure) has some
+  description: C(failures) of O(failure).
+  returned: when O(failure) has C(failures)
   type: list
   elements: dict
 """

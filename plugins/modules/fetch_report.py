@@ -12,12 +12,12 @@ version_added: 1.0.0
 author:
   - The storware.backup authors (@storware-backup)
 description:
-  - Writes a report in JSON or CSV, in one step, in the place of whatever has its name.
+  - Writes a report in JSON or CSV atomically. It replaces any existing file with its name.
   - Only the user that runs Ansible can read it, because it names people.
-  - Unlike M(ansible.builtin.template) and M(ansible.builtin.copy), it inherits neither owner nor mode from a file that is there, and neither waits for
-    a FIFO nor follows a symbolic link. Other users of the controller can have made all of these where they can write.
-  - The role P(storware.backup.fetch_content#role) writes its reports with it. It is not made for other content.
-  - Runs on the controller, and contacts no host.
+  - Unlike M(ansible.builtin.template) and M(ansible.builtin.copy), it inherits neither owner nor mode from an existing file, and neither waits for
+    a FIFO nor follows a symbolic link. Other users of the controller can plant all of these in directories that they can write to.
+  - The role P(storware.backup.fetch_content#role) writes its reports with it. It is not meant for other content.
+  - The module runs on the controller, and connects to no host.
 extends_documentation_fragment:
   - storware.backup.attributes.controller_module  # before the other one: the first that has a value counts
   - storware.backup.attributes
@@ -42,7 +42,7 @@ options:
   files:
     description:
       - Rows of the report. In V(.json) they are written as they are.
-      - In V(.csv) each is a line with the columns C(entity), C(entity_guid), C(backup_time), C(guid), C(host), C(result), C(reason), C(file),
+      - In V(.csv) each row is a line with the columns C(entity), C(entity_guid), C(backup_time), C(guid), C(host), C(result), C(reason), C(file),
         C(size), C(sha256), C(verified) and C(seconds). Control characters are written as escapes.
       - In V(.csv) a text that would be a formula for a spreadsheet has an apostrophe before it.
     type: list
@@ -70,12 +70,12 @@ path:
   type: str
   sample: /srv/restore/report.csv
 error:
-  description: What went wrong, as data.
+  description: The failure, as data for playbooks.
   returned: failure
   type: dict
   contains:
     code:
-      description: V(invalid_option) for a path that cannot be used; V(disk_full), V(file_system) or V(concurrent_change) for what the operating system refuses.
+      description: V(invalid_option) for a path that cannot be used; V(disk_full), V(file_system) or V(concurrent_change) for errors of the operating system.
       type: str
     hint:
       description: The next step, or an empty text.

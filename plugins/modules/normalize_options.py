@@ -12,13 +12,13 @@ version_added: 1.0.0
 author:
   - The storware.backup authors (@storware-backup)
 description:
-  - Reads variables as extra vars, surveys of AWX, inventories and command lines give them, and returns options with their types and defaults.
-  - The role P(storware.backup.fetch_content#role) and the playbooks of this collection begin with it. It is not made for other content.
-  - A variable that is V(null), or a text with nothing but spaces, is not set, so that its default counts.
-  - A text for a list has one item in each line. A comma is a character. Lines are stripped, and empty ones dropped.
-  - A number, a boolean or a date for a text is refused, because YAML may have made it of another text, such as the number 416 of V(0640).
-  - All problems are in one message.
-  - Runs on the controller, and contacts no host.
+  - Reads variables from extra vars, surveys of AWX, inventories and command lines, and returns options with their types and defaults.
+  - The role P(storware.backup.fetch_content#role) and the playbooks of this collection start with it. It is not meant for other content.
+  - A variable that is V(null), or a text of spaces only, is not set. Its default is used.
+  - A text for a list has one item in each line. A comma is part of the item. Lines are stripped, and empty ones dropped.
+  - A number, a boolean or a date for a text is refused, because YAML may have changed the text, such as V(0640) to the number 416.
+  - One message reports all problems.
+  - The module runs on the controller, and connects to no host.
 extends_documentation_fragment:
   - storware.backup.attributes.controller_module  # before the last one: the first that has a value counts
   - storware.backup.attributes.info_module
@@ -26,18 +26,18 @@ extends_documentation_fragment:
 options:
   entry_point:
     description:
-      - Entry point of the role P(storware.backup.fetch_content#role), with the argument specification of which the variables are checked.
-      - Options that other entry points have are returned as V(null).
-      - Either this or O(options) is required.
+      - Entry point of the role P(storware.backup.fetch_content#role). Its argument specification is used to check the variables.
+      - Options of other entry points are returned as V(null).
+      - Exactly one of O(entry_point) and O(options) is required.
     type: str
     choices: [main, prepare, fetch, remove, verify]
   options:
     description:
       - Options by their names without O(prefix), each as in an argument specification of Ansible.
-      - One that is named C(connection) has the connection options of this collection.
+      - An option with the name C(connection) has the connection options of this collection.
     type: dict
   prefix:
-    description: Beginning of the variables' names.
+    description: Prefix of the names of variables.
     type: str
     default: fetch_content_
 """
@@ -55,13 +55,13 @@ EXAMPLES = r"""
 RETURN = r"""
 dest:
   description:
-    - Each option under its name without the prefix, such as this one; V(null) where it is not set.
+    - Each option under its name without the prefix, such as this one; V(null) if it is not set.
     - The option C(connection) is not returned, because it may hold passwords.
   returned: success
   type: raw
   sample: /srv/restore
 error:
-  description: What went wrong, as data.
+  description: The failure, as data for playbooks.
   returned: failure
   type: dict
   contains:

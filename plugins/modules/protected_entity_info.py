@@ -12,8 +12,7 @@ short_description: List users, sites, groups and teams known to Storware Backup 
 version_added: 1.0.0
 description:
   - Lists the Microsoft 365 users, sites, groups and teams whose data can be downloaded, each with its latest backup.
-  - All pages of the lists are read, and every entity is returned once. The number of calls does not grow with the number of entities,
-    only with that of the pages.
+  - The module reads all pages of the lists and returns every entity once. The number of calls depends on the number of pages only.
 author:
   - The storware.backup authors (@storware-backup)
 extends_documentation_fragment:
@@ -24,34 +23,34 @@ extends_documentation_fragment:
 options:
   protected_entity_type:
     description:
-      - Which kinds of entities to list. When not set, all of them.
-      - That teams are found among the groups is an assumption; the vendor's reference shows no page for them.
+      - Types of entities to list. If not set, all types.
+      - The module searches teams among the groups. This is an assumption, because the vendor's reference has no page for teams.
     type: list
     elements: str
     choices: [CLOUD_USER, CLOUD_SITE, CLOUD_GROUP, CLOUD_TEAMS]
   name_like:
-    description: Only entities whose name has this text in it. Whether the server looks into e-mail addresses as well is not documented.
+    description: Text that is part of the name. The vendor does not document whether email addresses are searched too.
     type: str
   filter:
-    description: Free text, as in the search box of the vendor's user interface.
+    description: Search text, as in the search box of the vendor's user interface.
     type: str
   backup_status:
-    description: Only entities with one of these states of protection.
+    description: States of protection. The module lists only entities with one of them.
     type: list
     elements: str
     choices: [IS_PROTECTED, NOT_PROTECTED, NO_SCHEDULE]
   policy:
-    description: Only entities with one of the backup policies with these GUIDs.
+    description: GUIDs of backup policies. The module lists only entities with one of them.
     type: list
     elements: str
   cloud_service_provider:
-    description: Only entities of the cloud service provider with this GUID, that is of one Microsoft 365 organization.
+    description: GUID of a cloud service provider, which is one Microsoft 365 organization. The module lists only its entities.
     type: str
   order_by:
-    description: Field to order by, such as V(name). The server's list of legal fields is not documented.
+    description: Field to sort by, such as V(name). The vendor does not document the valid fields.
     type: str
   direction:
-    description: Direction of the order.
+    description: Sort direction.
     type: str
     choices: [asc, desc]
   latest_backup:
@@ -63,7 +62,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Find the users whose name has Archer in it
+- name: Find users by a part of the name
   storware.backup.protected_entity_info:
     url: https://backup.example.com:8181
     username: ansible
@@ -72,24 +71,24 @@ EXAMPLES = r"""
     name_like: Archer
   register: found
 
-- name: Prepare a download of each one that has such a backup
+- name: Prepare a download for each entity with a backup
   storware.backup.cloud_download:
     protected_entities: "{{ found.protected_entities | selectattr('latest_backup') | map(attribute='guid') | list }}"
     backup: latest
 
-- name: List everything, without a look at the backups
+- name: List everything, without backups
   storware.backup.protected_entity_info:
     latest_backup: false
   register: everything
 
-- name: Show the names, as the choices of a survey want them
+- name: Show the names, one a line, as choices of a survey
   ansible.builtin.debug:
     msg: "{{ everything.names | join('\n') }}"
 """
 
 RETURN = r"""
 protected_entities:
-  description: The entities, type after type, each in the server's order.
+  description: The entities by type, in the server's order.
   returned: success
   type: list
   elements: dict
@@ -103,7 +102,7 @@ protected_entities:
       type: str
       sample: Alice Archer
     email:
-      description: E-mail address; V(null) when the server does not say one.
+      description: Email address; V(null) if the server does not report it.
       type: str
       sample: alice@example.com
     type:
@@ -111,23 +110,23 @@ protected_entities:
       type: str
       sample: CLOUD_USER
     present:
-      description: What the server says about whether the entity still exists in the cloud; V(null) when it does not say so.
+      description: Whether the entity still exists in the cloud, as reported by the server; V(null) if the server does not report it.
       type: bool
       sample: true
     restorable:
-      description: What the server says about whether the entity can be restored; V(null) when it does not say so.
+      description: Whether the entity can be restored, as reported by the server; V(null) if the server does not report it.
       type: bool
       sample: true
     backup_up_to_date:
-      description: What the server says about whether the backup is up to date; V(null) when it does not say so.
+      description: Whether the backup is up to date, as reported by the server; V(null) if the server does not report it.
       type: bool
       sample: true
     last_backup:
-      description: When the entity was backed up last, as the server says (ISO 8601, UTC).
+      description: Time of the last backup, as reported by the server (ISO 8601, UTC).
       type: str
       sample: "2026-11-20T02:00:00Z"
     policy:
-      description: The backup policy; V(null) when there is none.
+      description: The backup policy; V(null) if there is none.
       type: dict
       contains:
         guid:
@@ -139,7 +138,7 @@ protected_entities:
           type: str
           sample: Daily
     cloud_service_provider:
-      description: Where the entity lives; V(null) when the server does not say so.
+      description: The cloud service provider of the entity; V(null) if the server does not report it.
       type: dict
       contains:
         guid:
@@ -151,7 +150,7 @@ protected_entities:
           type: str
           sample: Example tenant
     latest_backup:
-      description: The newest backup with one of O(backup_statuses); V(null) when there is none, or with O(latest_backup=false).
+      description: The newest backup with one of O(backup_statuses); V(null) if there is none, or with O(latest_backup=false).
       type: dict
       contains:
         guid:
@@ -171,27 +170,27 @@ protected_entities:
           type: int
           sample: 73400320
         backup_time:
-          description: When the backup was made (ISO 8601, UTC).
+          description: Time of the backup (ISO 8601, UTC).
           type: str
           sample: "2026-11-20T02:00:00Z"
         snapshot_time:
-          description: The moment whose data the backup holds (ISO 8601, UTC).
+          description: Time of the data in the backup (ISO 8601, UTC).
           type: str
           sample: "2026-11-20T01:58:00Z"
     other:
-      description: What else the server says about the entity, under the server's own names.
+      description: Further fields of the server's record, under the server's own names.
       type: dict
       sample: {}
 names:
   description:
-    - For each entity the text that means it alone among those that are returned. It is the e-mail address, else the name, else the GUID.
-    - Fit for the option C(protected_entities) of M(storware.backup.cloud_download), for loops and for the choices of a survey.
+    - One unique identifier for each returned entity, which is the email address, otherwise the name, otherwise the GUID.
+    - Valid for the option C(protected_entities) of M(storware.backup.cloud_download), for loops and for the choices of a survey.
   returned: success
   type: list
   elements: str
   sample: [alice@example.com, Marketing Site]
 error:
-  description: The failure in a form for playbooks.
+  description: The failure, as data for playbooks.
   returned: failure
   type: dict
   contains:
@@ -208,27 +207,27 @@ error:
       type: str
       sample: unreachable
     hint:
-      description: What to do next.
+      description: The next step.
       type: str
       sample: Check url, the network and that the server runs.
     option:
-      description: The option that is wrong, with the code V(invalid_option).
+      description: Name of the invalid option, with the code V(invalid_option).
       type: str
       sample: policy
     method:
-      description: The verb of the call that failed.
+      description: HTTP method of the failed call.
       type: str
       sample: GET
     path:
-      description: The path of the call that failed, below the API's address.
+      description: Path of the failed call, below the API's address.
       type: str
       sample: /cloud-users
     status:
-      description: The HTTP status of the answer; V(null) when there was none.
+      description: HTTP status of the response; V(null) if there was none.
       type: int
       sample: 503
     server_message:
-      description: What the server said, shortened; V(null) when it said nothing.
+      description: The server's message, shortened; V(null) if there was none.
       type: str
       sample: The service is starting
     retryable:

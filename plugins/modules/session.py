@@ -11,10 +11,10 @@ module: session
 short_description: Log in to Storware Backup and Recovery once for many tasks, and log out
 version_added: 1.0.0
 description:
-  - Opens a session that other tasks, also on other hosts, use by their option O(session); and closes it.
-  - Without it every task logs in and out by itself, which is all that a few tasks need. One session saves a login for each task and host,
-    stays within a server's limit of sessions, and keeps the password on the controller.
-  - The role P(storware.backup.fetch_content#role) does this by itself.
+  - Opens a session for the option O(session) of other tasks, also on other hosts, and closes it.
+  - Without a shared session every task logs in and out, which is sufficient for a few tasks. A shared session saves a login for each task and
+    host, stays within the server's limit of sessions, and keeps the password on the controller.
+  - The role P(storware.backup.fetch_content#role) opens and closes its own session.
 author:
   - The storware.backup authors (@storware-backup)
 extends_documentation_fragment:
@@ -24,20 +24,20 @@ attributes:
   idempotent:
     support: partial
     details:
-      - Without O(session), each run opens a session of its own.
+      - Without O(session), each run opens a new session.
   check_mode:
     details:
-      - When a session would have to be opened, none is, and none is returned. Set C(check_mode) of the task to V(false) where later
-        tasks need it; a session changes nothing on the server.
+      - In check mode the module opens no session and returns none. Set C(check_mode) of the task to V(false) if later
+        tasks need one. A session changes nothing on the server.
   diff_mode:
     support: none
     details:
-      - There is nothing to show.
+      - A session has no state to compare.
 options:
   state:
     description:
-      - With V(present), it is proved that the server knows O(session). When it is not given or has ended, a new one is opened.
-      - With V(absent), O(session) is closed. One that has ended already is fine.
+      - With V(present), the module checks that the server accepts O(session). If O(session) is not set or has ended, the module opens a new one.
+      - With V(absent), the module closes O(session). A session that has already ended is no error.
     type: str
     choices: [present, absent]
     default: present
@@ -46,9 +46,9 @@ seealso:
   - module: storware.backup.cloud_download_content
   - module: storware.backup.cloud_download_info
 notes:
-  - Set C(no_log) of the task to V(true). The session is returned because it is asked for, so that it is shown with C(-v) otherwise;
-    whoever reads it can act as the account until it ends. With C(no_log) it can be registered and used all the same.
-  - Close the session in C(always), so that none is left open when a task in between fails.
+  - Set C(no_log) of the task to V(true). The session is a return value, so C(-v) shows it otherwise. A reader of it can act as the
+    account until the session ends. C(no_log) does not prevent registering and using it.
+  - Close the session in C(always), so that it is also closed after a failed task.
 """
 
 EXAMPLES = r"""
@@ -76,16 +76,16 @@ EXAMPLES = r"""
       when: login.session is defined
 
 # With STORWARE_SESSION in the environment of the controller, all tasks and roles use that session
-- name: Prove that the session still lives, or open one
+- name: Ensure that a session is open
   storware.backup.session:
   register: current
   no_log: true
 
-- name: Say whose session it is
+- name: Show the user of the session
   ansible.builtin.debug:
     msg: "{{ current.user.name }}"
 
-- name: Log out if it was opened here
+- name: Log out if this play opened the session
   storware.backup.session:
     session: "{{ current.session }}"
     state: absent
@@ -96,16 +96,16 @@ RETURN = r"""
 session:
   description:
     - The session, for the option O(session) of other tasks. It is a secret; see the notes.
-  returned: success with O(state=present), but not in check mode when a session would have to be opened
+  returned: success with O(state=present), but not in check mode if a session would have to be opened
   type: str
   sample: JSESSIONID=8f14e45fceea167a5a36dedd4bea2543
 opened:
-  description: Whether the session was opened by this task, so that somebody has to close it.
+  description: Whether this task opened the session. Then the play has to close it.
   returned: success
   type: bool
   sample: true
 user:
-  description: Whose session it is; V(null) when the server does not say so.
+  description: The user of the session; V(null) if the server does not report it.
   returned: when RV(session) is returned
   type: dict
   contains:
@@ -118,7 +118,7 @@ user:
       type: str
       sample: ansible
 error:
-  description: The failure in a form for playbooks.
+  description: The failure, as data for playbooks.
   returned: failure
   type: dict
   contains:
@@ -126,14 +126,15 @@ error:
       description:
         - A short constant that keeps its meaning. V(unauthorized) means that the session has ended, and that there are no credentials to open
           a new one.
-        - Of every module, V(invalid_option), V(authentication_failed), V(no_session_cookie), V(unauthorized), V(forbidden), V(not_found), V(conflict), V(bad_request),
+        - Of every module, V(invalid_option), V(authentication_failed), V(no_session_cookie), V(unauthorized), V(forbidden), V(not_found), V(conflict),
+          V(bad_request),
           V(rate_limited), V(server_error), V(http_status), V(unreachable), V(connect_timeout), V(proxy), V(tls), V(redirect), V(response_lost),
           V(invalid_response), V(timeout), V(incomplete_list), V(masked_id) (the result would be damaged by Ansible's masking), V(interrupted) (by a signal),
           V(invalid_result) (the host's answer cannot be the module's) and V(internal) (a defect of the module).
       type: str
       sample: authentication_failed
     hint:
-      description: What to do next.
+      description: The next step.
       type: str
       sample: Check username and password, or token.
     retryable:
@@ -141,23 +142,23 @@ error:
       type: bool
       sample: false
     option:
-      description: The option that is wrong, with the code V(invalid_option).
+      description: Name of the invalid option, with the code V(invalid_option).
       type: str
       sample: url
     method:
-      description: The verb of the call that failed.
+      description: HTTP method of the failed call.
       type: str
       sample: POST
     path:
-      description: The path of the call that failed, below the API's address.
+      description: Path of the failed call, below the API's address.
       type: str
       sample: /session/login
     status:
-      description: The HTTP status of the answer; V(null) when there was none.
+      description: HTTP status of the response; V(null) if there was none.
       type: int
       sample: 400
     server_message:
-      description: What the server said, shortened; V(null) when it said nothing.
+      description: The server's message, shortened; V(null) if there was none.
       type: str
       sample: wrong user name or password
 """

@@ -12,7 +12,7 @@ from tests.harness import tree
 
 tree.make_importable()
 
-from tests.lint import awx, changelog, connection, failures, playbooks, plugins, role, workflows  # noqa: E402
+from tests.lint import awx, changelog, connection, failures, playbooks, plugins, role, words, workflows  # noqa: E402
 
 
 def main() -> int:
@@ -28,6 +28,7 @@ def main() -> int:
         *playbooks.problems(),
         *failures.problems(),
         *awx.problems(),
+        *words.problems(),
         *compared.problems,
         *workflows.problems(sessions),
     ]

@@ -15,6 +15,7 @@ import typing as t
 import pytest
 
 from tests.harness import tree
+from tests.lint import words
 from tests.lint.workflows import named_sessions
 
 MODULE = "plugins/modules/session.py"
@@ -202,6 +203,10 @@ PLANTED: t.Final[dict[str, tuple[list[tuple[str, str, str]], list[str]]]] = {
         [("docs/eda.md", "STORWARE_URL", "STORWARE_ADDRESS")],
         ["^docs/eda.md: STORWARE_ADDRESS is the environment variable of no option"],
     ),
+    "a page has a word that is not the field's": (
+        [("docs/eda.md", "A poll reads", "A look reads")],
+        [rf"^docs/eda.md:\d+: 'A look' is not used here: write poll, {AGAIN}$"],
+    ),
     "an action is pinned by version": (
         [(WORKFLOW, "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1", "actions/checkout@v7")],
         [rf"^{WORKFLOW}: the action actions/checkout@v7 is not pinned: .*git ls-remote --tags .*/actions/checkout`"],
@@ -225,6 +230,82 @@ def test_workflows_run_the_sessions_there_are_and_all_of_them(copy: Copy) -> Non
         "^.github/workflows: units is no session of noxfile.py: ",
         "^.github/workflows: the session odd is in no matrix: ",
     )
+
+
+# --- Words ---
+
+WORDS: t.Final = {
+    "a page": ("docs/a.md", "A page.\n\nThe file\nlies there.\n", ["docs/a.md:4: 'lies'"]),
+    "a clause": ("README.md", "- Whoever has a clone builds it.\n", ["README.md:1: 'Whoever'"]),
+    "a heading": ("docs/a.md", "# Fine\n\n## Where it runs\n", ["docs/a.md:3: 'Where'"]),
+    "a fragment": (
+        "changelogs/fragments/a.yml",
+        "---\ntrivial:\n  - session - is told\n    at the most once.\n",
+        ["changelogs/fragments/a.yml:3: 'told'", "changelogs/fragments/a.yml:4: 'at the most'"],
+    ),
+    "an option": (
+        "plugins/modules/a.py",
+        'DOCUMENTATION = r"""\noptions:\n  name:\n    description:\n      - Whose it is.\n    default: told\n"""\n',
+        ["plugins/modules/a.py:5: 'Whose'"],
+    ),
+    "a return value": (
+        "plugins/filter/a.py",
+        'RETURN = r"""\n_value:\n  description: The bytes that came.\n"""\n',
+        ["plugins/filter/a.py:3: 'bytes that came'"],
+    ),
+    "an example": (
+        "plugins/modules/a.py",
+        'EXAMPLES = r"""\n# Mend a file\n- name: Bring a file\n  a.b.c:\n    path: /told it\n"""\n',
+        ["plugins/modules/a.py:2: 'Mend'", "plugins/modules/a.py:3: 'Bring'"],
+    ),
+    "a doc fragment": (
+        "plugins/doc_fragments/a.py",
+        'class A:\n    DOCUMENTATION = r"""\noptions:\n  a:\n    description: Seconds between two looks.\n"""\n',
+        ["plugins/doc_fragments/a.py:5: 'two looks'"],
+    ),
+    "a message": (
+        "plugins/module_utils/_a.py",
+        'def a(host):\n    raise ValueError(f"{host} and somebody "\n                     "else fetch it")\n',
+        ["plugins/module_utils/_a.py:2: 'somebody'"],
+    ),
+    "an argument spec": (
+        "roles/a/meta/argument_specs.yml",
+        "argument_specs:\n  main:\n    options:\n      a: {description: The user who shall own it.}\n",
+        ["roles/a/meta/argument_specs.yml:4: 'shall'"],
+    ),
+    "a task": (
+        "roles/a/tasks/main.yml",
+        "- name: Report what lies there\n  a.b.c:\n    msg: Nobody has it.\n",
+        ["roles/a/tasks/main.yml:1: 'lies'", "roles/a/tasks/main.yml:3: 'Nobody'"],
+    ),
+    "a comment of a playbook": (
+        "playbooks/a.yml",
+        "---\n# Where it goes is a_dest.\n- hosts: all\n",
+        ["playbooks/a.yml:2: 'Where'"],
+    ),
+    "too many": ("docs/a.md", "It says what it does.\n", ["docs: 'what' occurs 200.0 times"]),
+}
+
+
+@pytest.mark.parametrize("text", WORDS)
+def test_words_that_are_not_the_fields_are_refused(tmp_path: pathlib.Path, text: str) -> None:
+    file, content, expected = WORDS[text]
+    path = tmp_path / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content, encoding="utf-8")
+    matching(words.problems(tmp_path), *(f"^{re.escape(begin)}.*: .*{AGAIN}$" for begin in expected))
+
+
+def test_words_with_another_meaning_pass(tmp_path: pathlib.Path) -> None:
+    """Code, quoted constants, questions, and meanings that have no other term."""
+    (tmp_path / "README.md").write_text(
+        "Look it up with a lookup; a look-alike of the server can lie about a file. The server looks up names.\n"
+        "Data comes from a backup. A recommended amendment, a foretold intelligence, a layout, believable.\n"
+        "`nobody` owns it, see [the page](what-lies-where.md). What if it fails? An option of its own kind.\n\n"
+        "```yaml\n- name: Bring what lies there\n```\n\n<!-- Who reads this? Nobody. -->\n",
+        encoding="utf-8",
+    )
+    assert not [problem for problem in words.problems(tmp_path) if "'what' occurs" not in problem]
 
 
 # --- Changelog fragments ---
