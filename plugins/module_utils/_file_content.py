@@ -62,7 +62,7 @@ class Jobs:
             overwrite=params["overwrite"],
             tmp_dest=params["tmp_dest"],
             limit_settings=limits,
-            scrub=context.scrub,
+            redact=context.scrub,
             report_progress=_progress_reporter(context, turn),
             **settings,
         )
@@ -81,7 +81,7 @@ def _ensure(context: _module.FileContext, job: inspection.Job) -> _module.Result
         if not inspected.needs_content:
             if not context.check_mode:
                 download.remove_stale(job, inspected)
-            return _unchanged(context, job, inspected, inspection.describe(job, inspected))
+            return _report_unchanged(context, job, inspected, inspection.describe(job, inspected))
         result: _module.Result = {"changed": True, "diff": _diff(context, job, inspected, True)}
         if context.check_mode:
             download.predict(job, inspected)
@@ -93,7 +93,7 @@ def _ensure(context: _module.FileContext, job: inspection.Job) -> _module.Result
             }
         outcome = download.fetch(job, inspected)
         if outcome.source is None:  # another task has just fetched it
-            return _unchanged(context, job, inspected, outcome.file)
+            return _report_unchanged(context, job, inspected, outcome.file)
         return {
             **result,
             **_result(job, inspected, outcome.file),
@@ -104,7 +104,7 @@ def _ensure(context: _module.FileContext, job: inspection.Job) -> _module.Result
         }
 
 
-def _unchanged(
+def _report_unchanged(
     context: _module.FileContext, job: inspection.Job, inspected: inspection.Inspection, file: inspection.File
 ) -> _module.Result:
     changed = False

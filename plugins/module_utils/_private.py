@@ -48,13 +48,13 @@ def open_directory(path: str, *, create: bool = False) -> int:
                 continue
             target = _target(name, place)
             if target is None:
-                place = _replaced(place, _step(name, place, create=create))
+                place = _replace_descriptor(place, _step(name, place, create=create))
                 continue
             links += 1
             if links > _MOST_LINKS:
                 raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
             if target.startswith("/"):
-                place = _replaced(place, os.open("/", _STEP))
+                place = _replace_descriptor(place, os.open("/", _STEP))
             names.extend(target.split("/")[::-1])
         return os.open(".", _DIRECTORY, dir_fd=place)
     finally:
@@ -86,7 +86,7 @@ def _step(name: str, place: int, *, create: bool) -> int:
     return os.open(name, _STEP, dir_fd=place)
 
 
-def _replaced(old: int, new: int) -> int:
+def _replace_descriptor(old: int, new: int) -> int:
     os.close(old)
     return new
 

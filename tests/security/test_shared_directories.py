@@ -293,7 +293,7 @@ def test_attributes_do_not_reach_what_is_put_in_the_place_of_a_file(
         for name in ("chmod", "fchmod"):
             monkeypatch.setattr(os, name, swapping(getattr(os, name)))
     else:
-        monkeypatch.setattr(_file_content, "_unchanged", swapping(_file_content._unchanged))
+        monkeypatch.setattr(_file_content, "_report_unchanged", swapping(_file_content._report_unchanged))
     fetch(simulator, unsticky, guid, mode="0644")
     swap()
     there = victim if what == "symbolic link" else target

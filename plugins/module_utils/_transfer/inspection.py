@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 from .._errors import OptionError, StorwareError
 from . import formats, verification
-from .http.body import Opener, Scrub
+from .http.body import Opener, Redact
 from .limits import LimitSettings, TransferLimits
 from .store import publish, receipt
 from .store.attributes import FileAttributes
@@ -70,7 +70,7 @@ class Job:
     level: how much of the content is verified: full, structure or length. overwrite: never, different or always.
     attributes: those that the file gets. tmp_dest: where bytes lie until they are proved; the directory of dest if
     None. connections: ranges at a time. max_size: bytes that the file may have; None: as many as are announced.
-    scrub: takes secrets out of a text. report_progress: is called now and then
+    redact: takes secrets out of a text. report_progress: is called now and then
     with a function that returns the progress.
     """
 
@@ -87,7 +87,7 @@ class Job:
     connections: int = 1
     max_size: int | None = None
     limit_settings: LimitSettings = field(default_factory=LimitSettings)
-    scrub: Scrub = str
+    redact: Redact = str
     report_progress: t.Callable[[t.Callable[[], TransferProgress]], None] = lambda _progress: None
 
     @functools.cached_property

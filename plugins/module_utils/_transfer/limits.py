@@ -139,7 +139,7 @@ class RetryBudget:
         self._limits = limits
         self._fruitless = 0
 
-    def failed(self, error: StorwareError, *, progress: bool) -> None:
+    def spend(self, error: StorwareError, *, progress: bool) -> None:
         """Wait before the next try, or raise the error when there have been enough. progress: whether bytes came."""
         self._fruitless = 0 if progress else self._fruitless + 1
         if self._fruitless > self._limits.settings.retries:

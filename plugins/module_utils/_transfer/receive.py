@@ -100,7 +100,7 @@ class Transfer:
 
     def _wait(self, error: StorwareError, *, progress: bool) -> None:
         try:
-            self._tries.failed(error, progress=progress)
+            self._tries.spend(error, progress=progress)
         except UnexpectedContent as final:
             if not self._is_anew:
                 # What lies between may refuse every Range: only a request without one shows what is the matter.
@@ -162,7 +162,7 @@ class Transfer:
             job = self._job
             # A known digest, such as that of a receipt, says that the file is empty.
             may_be_empty = job.allow_unverified or job.checksum is not None
-            source, metadata = parse_response(response, self._limits, job.scrub, may_be_empty=may_be_empty)
+            source, metadata = parse_response(response, self._limits, job.redact, may_be_empty=may_be_empty)
             self._check_format(source.head, metadata)
             self._check_provable(source.head, metadata)
             self._accept(label, metadata)
@@ -188,10 +188,10 @@ class Transfer:
             metadata = fields.parse_range_metadata(response.headers, found.total)
             if found.total <= BLOCK or not (metadata.validator or "").startswith('"'):
                 return None
-            check_coding(response, self._job.scrub)
-            check_framing(response, self._job.scrub)
+            check_coding(response, self._job.redact)
+            check_framing(response, self._job.redact)
             source = BodyReader(response, found.end + 1, self._limits)
-            check_content(response, source, self._job.scrub)
+            check_content(response, source, self._job.redact)
             self._check_format(source.head, metadata)
         return metadata
 
@@ -231,7 +231,7 @@ class Transfer:
             # The bytes that are there must still be the server's; the rest is asked for in blocks.
             rest = RangeRequest(writer.offset, writer.metadata, writer.offset)
         with self._response_to(opener, rest) as response:
-            answer = parse_range_response(response, rest, self._limits, self._job.scrub)
+            answer = parse_range_response(response, rest, self._limits, self._job.redact)
             if answer.source is None:
                 writer.metadata = answer.metadata
                 return
@@ -260,7 +260,7 @@ class Transfer:
     def _fetch_ranges(self, opener: Opener) -> None:
         before = self._writer.offset
         try:
-            Ranges(opener, self._writer, self._limits, self._buffers, self._job.scrub).run()
+            Ranges(opener, self._writer, self._limits, self._buffers, self._job.redact).run()
         finally:
             self.received += self._writer.offset - before
 

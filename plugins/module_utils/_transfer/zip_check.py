@@ -315,7 +315,7 @@ def _check_content(file: BlockReader, entry: _Entry, start: int, check_time: Che
     crc = size = 0
     try:
         # Some writers mark empty entries as packed and leave out even the packed nothing.
-        for piece in _inflated(pieces) if entry.method == _DEFLATED and entry.packed else pieces:
+        for piece in _inflate(pieces) if entry.method == _DEFLATED and entry.packed else pieces:
             check_time()
             crc = zlib.crc32(piece, crc)
             size += len(piece)
@@ -327,7 +327,7 @@ def _check_content(file: BlockReader, entry: _Entry, start: int, check_time: Che
         raise corrupt(f"its entry {entry.shown} is damaged (its checksum or size differs)")
 
 
-def _inflated(pieces: t.Iterator[bytes]) -> t.Iterator[bytes]:
+def _inflate(pieces: t.Iterator[bytes]) -> t.Iterator[bytes]:
     unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
     for piece in pieces:
         while piece and not unpacker.eof:

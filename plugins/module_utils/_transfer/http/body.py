@@ -57,7 +57,7 @@ class Response(t.Protocol):
 
 # Takes header fields, and the instant of the monotonic clock by which the answer must have begun (None: any time).
 # Returns the answer with any 2xx or 416, whatever it holds; raises StorwareError for all else.
-Scrub = t.Callable[[str], str]
+Redact = t.Callable[[str], str]
 Opener = t.Callable[[t.Mapping[str, str], t.Optional[float]], Response]
 
 
@@ -165,7 +165,7 @@ class BodyReader:
         except StorwareError as error:
             self._failure = error
         if self._ended and self.length is not None and self.count < self.length and not self._failure:
-            self._failure = self._interrupted("the connection was closed early")
+            self._failure = self._interruption("the connection was closed early")
         return filled
 
     def _set_read_timeout(self) -> None:
@@ -180,10 +180,10 @@ class BodyReader:
                 self._limits.check()
             except StorwareError as passed:
                 return passed
-            return self._interrupted(f"nothing came for {seconds:.0f} seconds")
-        return self._interrupted(_reason(error))
+            return self._interruption(f"nothing came for {seconds:.0f} seconds")
+        return self._interruption(_reason(error))
 
-    def _interrupted(self, why: str) -> TransferInterrupted:
+    def _interruption(self, why: str) -> TransferInterrupted:
         of = "" if self.length is None else f" of {self.length}"
         return TransferInterrupted(
             f"the transfer broke off after {self.count}{of} bytes ({why})",
@@ -193,37 +193,37 @@ class BodyReader:
 
 
 def parse_response(
-    response: Response, limits: TransferLimits, scrub: Scrub, *, may_be_empty: bool = False
+    response: Response, limits: TransferLimits, redact: Redact, *, may_be_empty: bool = False
 ) -> tuple[BodyReader, ContentMetadata]:
     """The whole file in this answer. Raises UnexpectedContent, or TransferInterrupted at its first bytes.
 
-    The caller closes the answer when this raises. scrub: takes secrets out of what is shown. may_be_empty: whether a
+    The caller closes the answer when this raises. redact: takes secrets out of what is shown. may_be_empty: whether a
     file of 0 bytes is one.
     """
     status = response.status_code
     if status != 200:
         raise UnexpectedContent(f"answered {status} where a file comes with 200", status=status)
-    check_coding(response, scrub)
-    check_framing(response, scrub)
+    check_coding(response, redact)
+    check_framing(response, redact)
     check_extent(response)
     metadata = fields.parse_metadata(response.headers)
     source = BodyReader(response, metadata.length, limits)
-    check_content(response, source, scrub)
+    check_content(response, source, redact)
     # A server whose file is not ready answers just so.
     if not source.head and not (may_be_empty and metadata.length == 0):
         raise UnexpectedContent(f"answered {status} without any content", status=status)
     return source, metadata
 
 
-def check_coding(response: Response, scrub: Scrub) -> None:
+def check_coding(response: Response, redact: Redact) -> None:
     """Raise UnexpectedContent for a body that would have to be decoded."""
     coding = response.headers.get("Content-Encoding", "")
     if not {word.strip() for word in coding.lower().split(",")} <= _NO_CODINGS:
-        message = f"answered with the content coding {_show(coding, scrub)}, which was not asked for"
+        message = f"answered with the content coding {_show(coding, redact)}, which was not asked for"
         raise UnexpectedContent(message, status=response.status_code)
 
 
-def check_framing(response: Response, scrub: Scrub) -> None:
+def check_framing(response: Response, redact: Redact) -> None:
     """Raise UnexpectedContent for a body whose end is ambiguous.
 
     Transfer codings but "chunked" alone are not understood by http.client, which then takes their framing for content.
@@ -233,12 +233,12 @@ def check_framing(response: Response, scrub: Scrub) -> None:
     coding = fields.transfer_coding(headers)
     if coding not in ("", "chunked"):
         raise UnexpectedContent(
-            f"answered with the transfer coding {_show(coding, scrub)}, which is not understood", status=status
+            f"answered with the transfer coding {_show(coding, redact)}, which is not understood", status=status
         )
     length = headers.get("Content-Length", "").strip()
     if length and not coding and fields.body_length(headers) is None:
         raise UnexpectedContent(
-            f"answered with the length {_show(length, scrub)}, which does not say where the content ends",
+            f"answered with the length {_show(length, redact)}, which does not say where the content ends",
             status=status,
         )
 
@@ -254,7 +254,7 @@ def check_extent(response: Response) -> None:
         raise UnexpectedContent(message, status=response.status_code)
 
 
-def check_content(response: Response, source: BodyReader, scrub: Scrub) -> None:
+def check_content(response: Response, source: BodyReader, redact: Redact) -> None:
     """Raise UnexpectedContent for an answer whose beginning is that of a web page or JSON."""
     # Known first bytes decide: the vendor's page prints JSON as the media type of an address that may send a file.
     if detect(source.head) is not None:
@@ -262,8 +262,8 @@ def check_content(response: Response, source: BodyReader, scrub: Scrub) -> None:
     content_type = response.headers.get("Content-Type", "").strip()
     kind = _MEDIA_TYPES.get(content_type.partition(";")[0].strip().lower()) or _kind_of_text(source.head)
     if kind:
-        shown = _show(content_type, scrub) if content_type else "no media type"
-        text = _show(_text(source.head, scrub), scrub)
+        shown = _show(content_type, redact) if content_type else "no media type"
+        text = _show(_text(source.head, redact), redact)
         raise UnexpectedContent(f"answered with {kind} ({shown}): {text}", status=response.status_code)
 
 
@@ -304,16 +304,16 @@ def _kind_of_text(head: bytes) -> str | None:
     return "JSON" if _JSON.match(start) else None
 
 
-def _text(data: bytes, scrub: Scrub) -> str:
+def _text(data: bytes, redact: Redact) -> str:
     # Secrets first: what is cut or cleaned is not recognised any more. One that begins where the head ends is not
     # recognised either.
-    text = scrub(data.decode("utf-8", "replace"))
+    text = redact(data.decode("utf-8", "replace"))
     text = text[:-_DOUBTFUL] if len(data) >= _ENOUGH else text
     return _markup.without_markup(text)
 
 
-def _show(text: str, scrub: Scrub) -> str:
-    clean = " ".join("".join(c if c.isprintable() else " " for c in scrub(text)).split())
+def _show(text: str, redact: Redact) -> str:
+    clean = " ".join("".join(c if c.isprintable() else " " for c in redact(text)).split())
     return (clean if len(clean) <= _EXCERPT else clean[:_EXCERPT] + "...") or "nothing readable"
 
 

@@ -44,8 +44,8 @@ def parse_file_name(field: str) -> str | None:
     """
     if len(field) > _LONGEST:
         return None
-    parameters = [(name.lower(), _unquoted(value)) for name, value in _PARAMETER.findall(field)]
-    extended = (_decoded_extended(value) for name, value in parameters if name == "filename*")
+    parameters = [(name.lower(), _unquote(value)) for name, value in _PARAMETER.findall(field)]
+    extended = (_decode_extended(value) for name, value in parameters if name == "filename*")
     plain = (_decoded_plain(value) for name, value in parameters if name == "filename")
     return next(filter(None, itertools.chain(extended, plain)), None)
 
@@ -55,12 +55,12 @@ def format_field(name: str) -> str:
     return f"attachment; filename*=UTF-8''{urllib.parse.quote(name, safe='')}"
 
 
-def _unquoted(value: str) -> str:
+def _unquote(value: str) -> str:
     value = _NEXT_FIELD.sub("", value).strip()
     return re.sub(r"(?s)\\(.)", r"\1", value[1:].removesuffix('"')) if value.startswith('"') else value
 
 
-def _decoded_extended(value: str) -> str | None:
+def _decode_extended(value: str) -> str | None:
     """An extended value (RFC 8187 3.2); None if it is none, or not in its character set."""
     extended = _EXTENDED.fullmatch(value)
     try:

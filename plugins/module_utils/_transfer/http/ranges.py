@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from ..limits import RetryBudget, TransferInterrupted, TransferLimits
 from ..store.writer import PartialWriter
-from .body import BodyReader, Opener, Scrub
+from .body import BodyReader, Opener, Redact
 from .resume import RangeMismatch, RangeRequest, parse_part_headers, range_error
 
 BLOCK: t.Final = 16 * 1024 * 1024  # bytes
@@ -41,14 +41,14 @@ class Ranges:
         writer: PartialWriter,
         limits: TransferLimits,
         buffers: t.Sequence[memoryview],
-        scrub: Scrub,
+        redact: Redact,
     ) -> None:
         length = writer.metadata.length or 0
         self._blocks = [_Block(start, min(start + BLOCK, length)) for start in range(writer.offset, length, BLOCK)]
         self._opener = opener
         self._writer = writer
         self._limits = limits
-        self._scrub = scrub
+        self._redact = redact
         self._buffers = buffers[: len(self._blocks)]  # one for each connection
         self._changed = threading.Condition()
         self._opening = threading.Lock()  # a session asks one thing at a time
@@ -116,7 +116,7 @@ class Ranges:
             except TransferInterrupted as error:
                 if self._is_over:
                     return
-                tries.failed(error, progress=block.start > reached)
+                tries.spend(error, progress=block.start > reached)
 
     def _fetch_once(self, block: _Block, buffer: memoryview, limits: TransferLimits) -> None:
         rest = RangeRequest(block.start, self._writer.metadata, block.end, overlap=0)
@@ -127,7 +127,7 @@ class Ranges:
                 raise range_error(response, rest)
             if response.headers.get("ETag") != rest.metadata.validator:
                 raise RangeMismatch("the file on the server is another one now")
-            _claims, size = parse_part_headers(response, rest, self._scrub)
+            _claims, size = parse_part_headers(response, rest, self._redact)
             source = BodyReader(response, size, limits)
             with self._list(source):
                 while got := source.fill(buffer):

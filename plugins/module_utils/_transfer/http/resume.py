@@ -22,8 +22,8 @@ from .body import (
     REQUEST_HEADERS,
     BodyReader,
     Opener,
+    Redact,
     Response,
-    Scrub,
     UnexpectedContent,
     check_coding,
     check_extent,
@@ -83,15 +83,17 @@ class RangeResponse:
     is_whole: bool = False
 
 
-def parse_range_response(response: Response, rest: RangeRequest, limits: TransferLimits, scrub: Scrub) -> RangeResponse:
+def parse_range_response(
+    response: Response, rest: RangeRequest, limits: TransferLimits, redact: Redact
+) -> RangeResponse:
     """Check and read the response to ``RangeRequest.request``.
 
     Raises RangeMismatch, UnexpectedContent, TransferInterrupted; the caller closes the response then.
     """
     if response.status_code == 200:
-        return _whole(response, rest, limits, scrub)
+        return _whole(response, rest, limits, redact)
     if response.status_code == 206:
-        metadata, size = parse_part_headers(response, rest, scrub)
+        metadata, size = parse_part_headers(response, rest, redact)
         return RangeResponse(BodyReader(response, size, limits), metadata)
     if response.status_code == 416:
         total = fields.unsatisfied_total(response.headers)
@@ -100,12 +102,12 @@ def parse_range_response(response: Response, rest: RangeRequest, limits: Transfe
     raise range_error(response, rest)
 
 
-def _whole(response: Response, rest: RangeRequest, limits: TransferLimits, scrub: Scrub) -> RangeResponse:
+def _whole(response: Response, rest: RangeRequest, limits: TransferLimits, redact: Redact) -> RangeResponse:
     """A 200 where a rest was asked for: the whole, unless it contradicts what is known."""
     with _as_mismatch():
-        check_framing(response, scrub)
+        check_framing(response, redact)
         check_extent(response)
-    source, metadata = parse_response(response, limits, scrub)
+    source, metadata = parse_response(response, limits, redact)
     _check_validator(response, rest)
     known = rest.metadata
     if None not in (known.length, metadata.length) and known.length != metadata.length:
@@ -124,15 +126,15 @@ def range_error(response: Response, rest: RangeRequest) -> StorwareError:
     return UnexpectedContent(f"answered {status} where the rest of a file comes with 206", status=status)
 
 
-def parse_part_headers(response: Response, rest: RangeRequest, scrub: Scrub) -> tuple[ContentMetadata, int]:
+def parse_part_headers(response: Response, rest: RangeRequest, redact: Redact) -> tuple[ContentMetadata, int]:
     """What a 206 says of the whole file, and how many bytes it holds, after checking that it is the part asked for.
 
     Raises RangeMismatch.
     """
     headers, known = response.headers, rest.metadata
     with _as_mismatch():
-        check_coding(response, scrub)
-        check_framing(response, scrub)
+        check_coding(response, redact)
+        check_framing(response, redact)
     found = fields.content_range(headers)
     if found is None:
         raise RangeMismatch("the server does not say which bytes it sends (no good Content-Range)")

@@ -207,15 +207,15 @@ def _checkpoint(fields: dict[str, t.Any]) -> Checkpoint:
         **fields,
     )
     for name in ("token", "source", "sha256", "splice_evidence"):
-        _typed(getattr(checkpoint, name), str)
+        _check_type(getattr(checkpoint, name), str)
     for name in ("validator", "name", "digest"):
-        _typed(getattr(checkpoint, name), str, type(None))
+        _check_type(getattr(checkpoint, name), str, type(None))
     if checkpoint.digest is not None:
         Checksum.parse(checkpoint.digest)
-    has_digest = _typed(checkpoint.offset, int) == 0 or _DIGEST.fullmatch(checkpoint.sha256)
+    has_digest = _check_type(checkpoint.offset, int) == 0 or _DIGEST.fullmatch(checkpoint.sha256)
     if checkpoint.splice_evidence not in ("", WEAK, STRONG):
         raise ValueError("no evidence")
-    fits = checkpoint.offset >= 0 and (_typed(checkpoint.length, int, type(None)) or 0) >= 0
+    fits = checkpoint.offset >= 0 and (_check_type(checkpoint.length, int, type(None)) or 0) >= 0
     if (
         not TOKEN.fullmatch(checkpoint.token)
         or not _FIELD.fullmatch(checkpoint.validator or "")
@@ -227,22 +227,26 @@ def _checkpoint(fields: dict[str, t.Any]) -> Checkpoint:
 
 
 def _process(pid: t.Any, **names: t.Any) -> ProcessIdentity:
-    if not 0 < _typed(pid, int) < 2**31:  # others mean several processes, or none
+    if not 0 < _check_type(pid, int) < 2**31:  # others mean several processes, or none
         raise ValueError("no process")
-    return ProcessIdentity(pid, **{name: _typed(value, str) for name, value in names.items()})
+    return ProcessIdentity(pid, **{name: _check_type(value, str) for name, value in names.items()})
 
 
 def _refusal(**fields: t.Any) -> Refusal:
     refusal = Refusal(**fields)
-    _typed(refusal.prefix, str)
-    _typed(refusal.is_announced, bool)
-    is_digest = _DIGEST.fullmatch(_typed(refusal.sha256, str))
-    if not is_digest or _typed(refusal.level, str) not in LEVELS or not 0 < _typed(refusal.times, int) < _MOST_TIMES:
+    _check_type(refusal.prefix, str)
+    _check_type(refusal.is_announced, bool)
+    is_digest = _DIGEST.fullmatch(_check_type(refusal.sha256, str))
+    if (
+        not is_digest
+        or _check_type(refusal.level, str) not in LEVELS
+        or not 0 < _check_type(refusal.times, int) < _MOST_TIMES
+    ):
         raise ValueError("no refusal")
     return refusal
 
 
-def _typed(value: t.Any, *types: type) -> t.Any:
+def _check_type(value: t.Any, *types: type) -> t.Any:
     if type(value) not in types:  # not isinstance: true is an int, too
         raise TypeError(type(value))
     return value

@@ -84,12 +84,12 @@ def parse(data: bytes) -> Receipt | None:
 
 def read(directory: Directory, name: str) -> Receipt | None:
     """The receipt of the file with this name, if there is a good one of a user whom the directory trusts."""
-    return _trusted(directory, beside(directory, name))
+    return _if_trusted(directory, beside(directory, name))
 
 
 def find(directory: Directory, guid: str) -> Receipt | None:
     """The trusted receipt of this download, wherever in the directory; one whose file is there comes first."""
-    found = [one for one in all_in(directory) if one.guid == guid.lower() and _trusted(directory, one)]
+    found = [one for one in all_in(directory) if one.guid == guid.lower() and _if_trusted(directory, one)]
     return next((receipt for receipt in found if directory.stat(receipt.name)), found[0] if found else None)
 
 
@@ -107,7 +107,7 @@ def all_in(directory: Directory) -> t.Iterator[Receipt]:
             yield receipt
 
 
-def _trusted(directory: Directory, receipt: Receipt | None) -> Receipt | None:
+def _if_trusted(directory: Directory, receipt: Receipt | None) -> Receipt | None:
     return receipt if receipt and receipt.uid is not None and directory.trusts(receipt.uid) else None
 
 

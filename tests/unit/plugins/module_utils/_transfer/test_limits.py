@@ -206,9 +206,9 @@ def test_so_many_tries_may_bring_nothing(clock: Clock, retries: int) -> None:
     tries = RetryBudget(clock.limits(retries=retries))
     error = StorwareError("broken")
     for _time in range(retries):
-        tries.failed(error, progress=False)
+        tries.spend(error, progress=False)
     with pytest.raises(StorwareError) as caught:
-        tries.failed(error, progress=False)
+        tries.spend(error, progress=False)
     assert caught.value is error
     assert len(clock.naps) == retries
 
@@ -217,13 +217,13 @@ def test_a_try_that_brought_something_counts_anew(clock: Clock) -> None:
     tries = RetryBudget(clock.limits(retries=2))
     error = StorwareError("broken")
     for _time in range(20):
-        tries.failed(error, progress=False)
-        tries.failed(error, progress=False)
-        tries.failed(error, progress=True)
-    tries.failed(error, progress=False)
-    tries.failed(error, progress=False)
+        tries.spend(error, progress=False)
+        tries.spend(error, progress=False)
+        tries.spend(error, progress=True)
+    tries.spend(error, progress=False)
+    tries.spend(error, progress=False)
     with pytest.raises(StorwareError):
-        tries.failed(error, progress=False)
+        tries.spend(error, progress=False)
 
 
 def test_pauses_grow_to_their_limit_and_are_spread(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,10 +237,10 @@ def test_pauses_grow_to_their_limit_and_are_spread(clock: Clock, monkeypatch: py
     monkeypatch.setattr(random, "uniform", uniform)
     tries = RetryBudget(clock.limits(retries=7, first_pause=1, longest_pause=30))
     for _time in range(7):
-        tries.failed(StorwareError("broken"), progress=False)
+        tries.spend(StorwareError("broken"), progress=False)
     assert distributed == [(0, pause) for pause in (1, 2, 4, 8, 16, 30, 30)]
     assert clock.naps == [1, 2, 4, 8, 16, 30, 30]
-    tries.failed(StorwareError("broken"), progress=True)
+    tries.spend(StorwareError("broken"), progress=True)
     assert clock.naps[-1] == 1
 
 
@@ -248,5 +248,5 @@ def test_a_pause_ends_at_the_deadline(clock: Clock, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(random, "uniform", lambda low, high: high)
     tries = RetryBudget(clock.limits(first_pause=30, max_time=5))
     with pytest.raises(StorwareError, match="max_time"):
-        tries.failed(StorwareError("broken"), progress=False)
+        tries.spend(StorwareError("broken"), progress=False)
     assert clock.now == 1005
