@@ -145,7 +145,7 @@ class ActionModule(VisitingActionModule):
                 local.seek(0)
                 local.write(piece.as_head())
                 local.flush()
-                _detached_poll.persistently(lambda: self._transfer_file(local.name, remote), self._show(task_vars))
+                _detached_poll.retry_connection(lambda: self._transfer_file(local.name, remote), self._show(task_vars))
         except AnsibleConnectionFailure:
             raise
         except AnsibleError as error:

@@ -89,7 +89,7 @@ def in_turn(guids: t.Sequence[str], bring: t.Callable[[Turn], Result]) -> Result
 
 
 def _failed(guid: str, text: str, error: StorwareError) -> Result:
-    return {"changed": False, "guid": guid, "failed": True, "msg": text, "error": error.told()}
+    return {"changed": False, "guid": guid, "failed": True, "msg": text, "error": error.to_result()}
 
 
 def _together(found: t.Sequence[Result]) -> Result:

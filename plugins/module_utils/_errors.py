@@ -45,7 +45,7 @@ class StorwareError(Exception):
         said = f"{self.message.rstrip('.')}. {self.hint}".rstrip() if self.hint else self.message
         return f"{said} [{self.code}]"
 
-    def told(self) -> dict[str, t.Any]:
+    def to_result(self) -> dict[str, t.Any]:
         """The return value ``error``: what playbooks may go by."""
         return {"code": self.code, "hint": self.hint, "retryable": self.retryable, **self.details}
 

@@ -9,7 +9,7 @@ import dataclasses
 import time
 import typing as t
 
-from . import _module
+from . import _runner
 from ._argspec import in_range
 from ._batch import Turn, dest_for, guids_of
 from ._progress import Meter
@@ -32,7 +32,7 @@ SPEC: t.Final = {
     "min_rate": {"type": "bytes", "default": 1024},
     "max_time": {"type": "float"},
     "lock_timeout": {"type": "float", "default": 60.0},
-    **_module.PROGRESS_SPEC,
+    **_runner.PROGRESS_SPEC,
 }
 _ATTRIBUTES: t.Final = ("owner", "group", "mode", "seuser", "serole", "setype", "selevel", "attributes")
 
@@ -40,7 +40,7 @@ _ATTRIBUTES: t.Final = ("owner", "group", "mode", "seuser", "serole", "setype", 
 class Jobs:
     """The jobs that the options of SPEC describe, one for each download. Raises OptionError for what concerns all."""
 
-    def __init__(self, context: _module.FileContext, retries: int) -> None:
+    def __init__(self, context: _runner.Context, retries: int) -> None:
         """retries: of a transfer that breaks off."""
         params = context.params
         self._context = context
@@ -62,25 +62,25 @@ class Jobs:
             overwrite=params["overwrite"],
             tmp_dest=params["tmp_dest"],
             limits=limits,
-            scrub=context.scrub,
+            scrub=context.redact,
             tell=_teller(context, turn),
             **settings,
         )
 
 
-def bring(context: _module.FileContext, job: inspection.Job) -> _module.Result:
+def bring(context: _runner.Context, job: inspection.Job) -> _runner.Result:
     """Bring the content to dest, unless it is there; what is to be told of it. Raises StorwareError."""
     with explaining(f"bring the cloud download {job.guid} to {job.dest}"):  # what has no better words of its own
-        return context.described(_brought(context, job))
+        return context.add_path_info(_brought(context, job))
 
 
-def _brought(context: _module.FileContext, job: inspection.Job) -> _module.Result:
+def _brought(context: _runner.Context, job: inspection.Job) -> _runner.Result:
     with inspection.inspect(job) as finding:
         if not finding.needs_content:
             if not context.check_mode:
                 download.tidy(job, finding)
             return _unchanged(context, job, finding, inspection.describe(job, finding))
-        result: _module.Result = {"changed": True, "diff": _diff(context, job, finding, True)}
+        result: _runner.Result = {"changed": True, "diff": _diff(context, job, finding, True)}
         if context.check_mode:
             download.predict(job, finding)
             return {
@@ -103,8 +103,8 @@ def _brought(context: _module.FileContext, job: inspection.Job) -> _module.Resul
 
 
 def _unchanged(
-    context: _module.FileContext, job: inspection.Job, finding: inspection.Finding, file: inspection.File
-) -> _module.Result:
+    context: _runner.Context, job: inspection.Job, finding: inspection.Finding, file: inspection.File
+) -> _runner.Result:
     changed = False
     if finding.name is not None and finding.old is not None:
         changed = ensure_attributes(
@@ -124,7 +124,7 @@ def _limits(params: t.Mapping[str, t.Any], retries: int) -> Limits:
     )
 
 
-def _teller(context: _module.FileContext, turn: Turn) -> t.Callable[[t.Callable[[], inspection.Standing]], None]:
+def _teller(context: _runner.Context, turn: Turn) -> t.Callable[[t.Callable[[], inspection.Standing]], None]:
     meter = Meter()
 
     def line(standing: inspection.Standing) -> str:
@@ -132,11 +132,11 @@ def _teller(context: _module.FileContext, turn: Turn) -> t.Callable[[t.Callable[
             return turn.mark + meter.line(standing.name, standing.offset, standing.size)
         return f"{turn.mark}{standing.name}: {standing.stage}"
 
-    return lambda standing: context.tell(lambda: line(standing()))
+    return lambda standing: context.report_progress(lambda: line(standing()))
 
 
 def _diff(
-    context: _module.FileContext, job: inspection.Job, finding: inspection.Finding, changed: bool
+    context: _runner.Context, job: inspection.Job, finding: inspection.Finding, changed: bool
 ) -> dict[str, t.Any]:
     """Only what is known before anything is fetched, so that check mode shows the same."""
     dest = context.params["dest"]
@@ -149,7 +149,7 @@ def _diff(
     }
 
 
-def _result(job: inspection.Job, finding: inspection.Finding, file: inspection.File) -> _module.Result:
+def _result(job: inspection.Job, finding: inspection.Finding, file: inspection.File) -> _runner.Result:
     return {
         "guid": job.guid,
         "reason": finding.reason,

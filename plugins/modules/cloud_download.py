@@ -411,19 +411,27 @@ error:
       sample: true
 """
 
-from ansible_collections.storware.backup.plugins.module_utils import _cloud_download, _module
+import os
+
+from ansible_collections.storware.backup.plugins.module_utils import _detached
+
+_detached.answer_poll(os.environ)  # before the imports below, which take longer than the answer
+
+from ansible_collections.storware.backup.plugins.module_utils import _api_runner, _cloud_download, _runner
 from ansible_collections.storware.backup.plugins.module_utils._api import models, protected_entities
 
 
-def ensure(context: _module.Context) -> _module.Result:
+def ensure(context: _api_runner.ApiContext) -> _api_runner.Result:
     """Bring the downloads into the wanted state."""
     _cloud_download.check(context.params)
-    return _cloud_download.ensure(context.client, context.params, context.check_mode, context.warn, context.tell)
+    return _cloud_download.ensure(
+        context.client, context.params, context.check_mode, context.warn, context.report_progress
+    )
 
 
 def main() -> None:
     """Run the module."""
-    _module.run(
+    _api_runner.run(
         ensure,
         {
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -432,13 +440,13 @@ def main() -> None:
             "guid": {"type": "list", "elements": "str"},
             "mode": {"type": "str", "choices": list(models.DOWNLOAD_MODES), "default": "CLOUD_DOWNLOAD"},
             "backup": {"type": "str"},
-            **_module.BACKUP_SPEC,
+            **_api_runner.BACKUP_SPEC,
             "node": {"type": "str"},
             "status": {"type": "str"},
             "update": {"type": "dict"},
             "request": {"type": "dict"},
-            **_module.WAIT_SPEC,
-            **_module.PROGRESS_SPEC,
+            **_api_runner.WAIT_SPEC,
+            **_runner.PROGRESS_SPEC,
         },
         mutually_exclusive=[("protected_entities", "guid")],
         required_one_of=[("protected_entities", "guid")],

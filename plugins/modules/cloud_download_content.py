@@ -372,9 +372,14 @@ error:
       sample: ENOSPC
 """
 
+import os
 import typing as t
 
-from ansible_collections.storware.backup.plugins.module_utils import _file_content, _module
+from ansible_collections.storware.backup.plugins.module_utils import _detached
+
+_detached.answer_poll(os.environ)  # before the imports below, which take longer than the answer
+
+from ansible_collections.storware.backup.plugins.module_utils import _api_runner, _file_content
 from ansible_collections.storware.backup.plugins.module_utils._api.errors import ApiError
 from ansible_collections.storware.backup.plugins.module_utils._argspec import in_range
 from ansible_collections.storware.backup.plugins.module_utils._batch import Turn, in_turn
@@ -386,7 +391,7 @@ _LARGEST = 2**63 - 1  # what a file can hold
 _PATHS = {"download": "/cloud-download/{}", "content_download": "/cloud-download/{}/content-download"}
 
 
-def fetch(context: _module.Context) -> _module.Result:
+def fetch(context: _api_runner.ApiContext) -> _api_runner.Result:
     """Bring the content of each download to dest, unless it is there."""
     params = context.params
     max_size = params["max_size"]
@@ -400,7 +405,7 @@ def fetch(context: _module.Context) -> _module.Result:
         "max_size": None if max_size is None else int(in_range("max_size", max_size, 1, _LARGEST)),
     }
 
-    def bring(turn: Turn) -> _module.Result:
+    def bring(turn: Turn) -> _api_runner.Result:
         guid = turn.guid
         openers = [(source, _opener(context, _PATHS[source].format(guid), guid)) for source in sources]
         job = jobs.job(turn, identity=f"{context.connection.url} {guid}", openers=openers, **settings)
@@ -415,7 +420,7 @@ def _checksum(text: str | None, files: int) -> Checksum | None:
     return Checksum.parse(text) if text else None
 
 
-def _opener(context: _module.Context, path: str, guid: str) -> Opener:
+def _opener(context: _api_runner.ApiContext, path: str, guid: str) -> Opener:
     def open_content(headers: t.Mapping[str, str], deadline: float | None) -> Response:
         try:
             return context.client.open(path, headers, f"fetch the cloud download {guid}", deadline)
@@ -441,7 +446,7 @@ def _is_about_content(status: int, *, is_part: bool) -> bool:
 
 def main() -> None:
     """Run the module."""
-    _module.run(
+    _api_runner.run(
         fetch,
         {
             **_file_content.SPEC,

@@ -143,12 +143,12 @@ error:
 
 import typing as t
 
-from ansible_collections.storware.backup.plugins.module_utils import _module
+from ansible_collections.storware.backup.plugins.module_utils import _runner
 from ansible_collections.storware.backup.plugins.module_utils._argspec import check_guids
 from ansible_collections.storware.backup.plugins.module_utils._transfer import audit
 
 
-def compare(context: _module.FileContext) -> _module.Result:
+def compare(context: _runner.Context) -> _runner.Result:
     """The files and their states."""
     params = context.params
     check_guids("guid", params["guid"] or ())
@@ -175,7 +175,7 @@ def _told(held: audit.Held) -> dict[str, t.Any]:
 
 def main() -> None:
     """Run the module."""
-    _module.run_on_files(
+    _runner.run(
         compare,
         {
             "path": {"type": "path", "required": True},

@@ -274,7 +274,11 @@ error:
 import os
 import typing as t
 
-from ansible_collections.storware.backup.plugins.module_utils import _copying, _file_content, _module
+from ansible_collections.storware.backup.plugins.module_utils import _detached
+
+_detached.answer_poll(os.environ)  # before the imports below, which take longer than the answer
+
+from ansible_collections.storware.backup.plugins.module_utils import _copying, _file_content, _runner
 from ansible_collections.storware.backup.plugins.module_utils._argspec import in_range
 from ansible_collections.storware.backup.plugins.module_utils._batch import Turn, in_turn
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError
@@ -288,13 +292,13 @@ from ansible_collections.storware.backup.plugins.module_utils._transfer.verifica
 _RETRIES = 5
 
 
-def copy(context: _module.FileContext) -> _module.Result:
+def copy(context: _runner.Context) -> _runner.Result:
     """Bring the file of each download to dest, unless it is there."""
     jobs = _file_content.Jobs(context, _RETRIES)
     return _from_controller(context, jobs) if context.params["host"] is None else _from_peer(context, jobs)
 
 
-def _from_peer(context: _module.FileContext, jobs: _file_content.Jobs) -> _module.Result:
+def _from_peer(context: _runner.Context, jobs: _file_content.Jobs) -> _runner.Result:
     params = context.params
     port = None if params["port"] is None else int(in_range("port", params["port"], 1, 65535))
     there = ssh.Peer(params["host"], port, params["user"], params["private_key_file"])
@@ -302,14 +306,14 @@ def _from_peer(context: _module.FileContext, jobs: _file_content.Jobs) -> _modul
     with there.connected() as shared:
         found = ssh.Found(shared, params["src"])
 
-        def bring(turn: Turn) -> _module.Result:
+        def bring(turn: Turn) -> _runner.Result:
             path, whole = found.of(turn.guid)
             return _file_content.bring(context, _job(jobs, turn, whole, "peer", ssh.opener(shared, path, whole)))
 
         return in_turn(jobs.guids, bring)
 
 
-def _from_controller(context: _module.FileContext, jobs: _file_content.Jobs) -> _module.Result:
+def _from_controller(context: _runner.Context, jobs: _file_content.Jobs) -> _runner.Result:
     """One file at a time: the action plugin takes the turns."""
     path = os.environ.get(_copying.ENVIRONMENT)
     if path is None:
@@ -319,7 +323,7 @@ def _from_controller(context: _module.FileContext, jobs: _file_content.Jobs) -> 
     piece = pushed.Piece(handed.offset, file, handed.piece_sha256) if handed.piece_sha256 else None
     whole = Receipt(handed.name, handed.guid, handed.size, handed.sha256, handed.verified)
 
-    def bring(turn: Turn) -> _module.Result:
+    def bring(turn: Turn) -> _runner.Result:
         job = _job(jobs, turn, whole, pushed.LABEL, pushed.nothing_more(whole))
         if not context.check_mode:
             with inspection.inspect(job) as finding:
@@ -345,7 +349,7 @@ def _job(jobs: _file_content.Jobs, turn: Turn, whole: Receipt, label: str, opene
 def main() -> None:
     """Run the module."""
     text: dict[str, t.Any] = {"type": "str"}
-    _module.run_on_files(
+    _runner.run(
         copy,
         {
             **_file_content.SPEC,

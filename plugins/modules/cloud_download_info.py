@@ -230,13 +230,13 @@ error:
       sample: true
 """
 
-from ansible_collections.storware.backup.plugins.module_utils import _module
+from ansible_collections.storware.backup.plugins.module_utils import _api_runner
 from ansible_collections.storware.backup.plugins.module_utils._api import cloud_downloads, models
 from ansible_collections.storware.backup.plugins.module_utils._argspec import check_guids
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError
 
 
-def list_downloads(context: _module.Context) -> _module.Result:
+def list_downloads(context: _api_runner.ApiContext) -> _api_runner.Result:
     """The downloads that match the options."""
     filters = {option: context.params[option] for option in models.DOWNLOAD_FILTERS}
     _check(filters)
@@ -259,7 +259,7 @@ def _check(filters: dict[str, object]) -> None:
 def main() -> None:
     """Run the module."""
     text = {"type": "str"}
-    _module.run(
+    _api_runner.run(
         list_downloads,
         {
             "backup": text,

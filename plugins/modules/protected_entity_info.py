@@ -239,12 +239,12 @@ error:
 
 import typing as t
 
-from ansible_collections.storware.backup.plugins.module_utils import _module
+from ansible_collections.storware.backup.plugins.module_utils import _api_runner
 from ansible_collections.storware.backup.plugins.module_utils._api import backups, models, protected_entities
 from ansible_collections.storware.backup.plugins.module_utils._argspec import check_guids
 
 
-def list_entities(context: _module.Context) -> _module.Result:
+def list_entities(context: _api_runner.ApiContext) -> _api_runner.Result:
     """The entities that match the options, with their latest backups."""
     params = context.params
     _check(params)
@@ -274,7 +274,7 @@ def _check(params: dict[str, t.Any]) -> None:
 def main() -> None:
     """Run the module."""
     text = {"type": "str"}
-    _module.run(
+    _api_runner.run(
         list_entities,
         {
             "protected_entity_type": {
@@ -290,7 +290,7 @@ def main() -> None:
             "order_by": text,
             "direction": {"type": "str", "choices": ["asc", "desc"]},
             "latest_backup": {"type": "bool", "default": True},
-            **_module.BACKUP_SPEC,
+            **_api_runner.BACKUP_SPEC,
         },
     )
 

@@ -162,28 +162,28 @@ error:
       sample: wrong user name or password
 """
 
-from ansible_collections.storware.backup.plugins.module_utils import _module
+from ansible_collections.storware.backup.plugins.module_utils import _api_runner
 from ansible_collections.storware.backup.plugins.module_utils._api import models
 from ansible_collections.storware.backup.plugins.module_utils._api.client import Client
 from ansible_collections.storware.backup.plugins.module_utils._api.errors import ApiError
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError
 
 
-def session(context: _module.Context) -> _module.Result:
+def session(context: _api_runner.ApiContext) -> _api_runner.Result:
     """Open or close a session, unless that is done already."""
     return _close(context) if context.params["state"] == "absent" else _open(context)
 
 
-def _open(context: _module.Context) -> _module.Result:
+def _open(context: _api_runner.ApiContext) -> _api_runner.Result:
     client = context.client
     lives = bool(context.connection.session) and client.is_alive()
     if context.check_mode and not lives:
         return {"changed": True, "opened": True}
     user = _user(client)  # logs in where that is needed
-    return {"changed": not lives, "opened": not lives, "session": context.hand_out_session(), "user": user}
+    return {"changed": not lives, "opened": not lives, "session": context.return_session(), "user": user}
 
 
-def _close(context: _module.Context) -> _module.Result:
+def _close(context: _api_runner.ApiContext) -> _api_runner.Result:
     if not context.connection.session:
         raise OptionError("session", "is missing; it is what is closed with state=absent")
     lives = context.client.is_alive()
@@ -204,7 +204,7 @@ def _user(client: Client) -> dict[str, str | None] | None:
 
 def main() -> None:
     """Run the module."""
-    _module.run(session, {"state": {"type": "str", "choices": ["present", "absent"], "default": "present"}})
+    _api_runner.run(session, {"state": {"type": "str", "choices": ["present", "absent"], "default": "present"}})
 
 
 if __name__ == "__main__":

@@ -102,7 +102,7 @@ def test_every_fault_has_a_test() -> None:
     assert sorted(FAULTS.keys() - shown) == []
 
 
-def test_s8_warnings_and_logs_pass_the_scrubber() -> None:
+def test_s8_warnings_and_logs_pass_the_redactor() -> None:
     """Ansible does not mask what modules warn of (core 2.19 to 2.21)."""
     found = [
         f"{path.name}: {line.strip()}"
@@ -112,7 +112,7 @@ def test_s8_warnings_and_logs_pass_the_scrubber() -> None:
             r"\b(module|_module|self\._module)\.(warn|deprecate|log|debug)\(|\bprint\(|\blogging\b|syslog", line
         )
     ]
-    assert found == ["_module.py: self._module.warn(self._masks.text(message))"]
+    assert found == ["_runner.py: module.warn(redactor.text(message))"]
 
 
 def test_documents_name_only_targets_that_there_are() -> None:

@@ -35,8 +35,8 @@ class Client:
     Every call may have a deadline: the instant of ``time.monotonic()`` at which it ends with the code ``timeout``.
 
     on_secret is told each session cookie before it is used, so that it can be masked.
-    scrub removes secrets from what the server says.
-    undisturbed keeps signals away for as long as a session could be opened that nobody would close.
+    redact removes secrets from what the server says.
+    defer_signals keeps signals away for as long as a session could be opened that nobody would close.
 
     Raises OptionError for a certificate file that cannot be used.
     """
@@ -46,14 +46,14 @@ class Client:
         connection: Connection,
         *,
         on_secret: t.Callable[[str], None] = lambda secret: None,
-        scrub: errors.Scrub = str,
-        undisturbed: t.Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
+        redact: errors.Redact = str,
+        defer_signals: t.Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
         sleep: t.Callable[[float], None] = time.sleep,
     ) -> None:
         tls.check_files(connection)
         self._connection = connection
-        self._scrub = scrub
-        self._undisturbed = undisturbed
+        self._redact = redact
+        self._defer_signals = defer_signals
         self._sleep = sleep
         self._transport = Transport(connection, on_secret)
         self._has_session = bool(connection.session)
@@ -224,7 +224,7 @@ class Client:
         self._persist(attempt, lambda: self._log_in_once(attempt, body, deadline), _may_repeat_login, deadline)
 
     def _log_in_once(self, attempt: Attempt, body: models.Json, deadline: float | None) -> None:
-        with self._undisturbed(), self._transport.send(attempt, body=body, deadline=deadline) as response:
+        with self._defer_signals(), self._transport.send(attempt, body=body, deadline=deadline) as response:
             words = self._transport.start_of_body(response, attempt, deadline)  # the connection can be used again
             if not 200 <= response.status_code < 300:
                 error = errors.from_login_status(response, attempt, words)
@@ -243,7 +243,7 @@ class Client:
         self._transport.cookies = ""
 
     def _attempt(self, doing: str, method: str, path: str) -> Attempt:
-        return Attempt(doing, method, path, self._connection.url, self._scrub)
+        return Attempt(doing, method, path, self._connection.url, self._redact)
 
 
 def _may_repeat(error: ApiError, attempt: Attempt) -> bool:

@@ -141,11 +141,11 @@ class Transport:
         if not data or data.isspace():
             return Answer(response.status_code, None, _count(response, "X-Total-Count"))
         try:
-            body = decoding.decode(data, attempt.scrub)
+            body = decoding.decode(data, attempt.redact)
         except decoding.TooMuch as error:
             raise errors.invalid_response(attempt, str(error), response) from error
         except (ValueError, RecursionError) as error:
-            words = errors.excerpt(data, attempt.scrub)
+            words = errors.excerpt(data, attempt.redact)
             raise errors.invalid_response(attempt, "it is no JSON", response, words) from error
         total = _count(response, "X-Total-Count")
         return Answer(response.status_code, body, total, len(data), decoding.count_values(data))

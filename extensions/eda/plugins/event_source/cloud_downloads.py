@@ -29,7 +29,7 @@ from ansible_collections.storware.backup.plugins.module_utils import _argspec, _
 from ansible_collections.storware.backup.plugins.module_utils._api import cloud_downloads, models, tasks  # noqa: E402
 from ansible_collections.storware.backup.plugins.module_utils._api.client import Client  # noqa: E402
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError, StorwareError  # noqa: E402
-from ansible_collections.storware.backup.plugins.module_utils._redaction import Scrubber  # noqa: E402
+from ansible_collections.storware.backup.plugins.module_utils._redaction import Redactor  # noqa: E402
 from ansible_collections.storware.backup.plugins.plugin_utils import _change_feed  # noqa: E402
 
 DOCUMENTATION = r"""
@@ -121,7 +121,7 @@ async def _tell(queue: Queue, args: t.Mapping[str, t.Any]) -> None:
                     if not error.retryable:
                         raise
                     pause = min(2 * pause, _LONGEST_PAUSE)
-                    _LOGGER.warning("%s The next look is in %d seconds.", looker.scrub(error.text), pause)
+                    _LOGGER.warning("%s The next look is in %d seconds.", looker.redact(error.text), pause)
                 else:
                     pause = interval
                     # Not before now: what was told an interval ago has been acted upon, what is told now has not.
@@ -149,11 +149,11 @@ class Looker:
 
     def __init__(self, connection: _argspec.Connection, mode: str | None, *, is_first: bool) -> None:
         """is_first: nothing was told before, so that what has failed until the first look is not told."""
-        scrubber = Scrubber()
+        redactor = Redactor()
         for secret in filter(None, (connection.password, connection.token, connection.session)):
-            scrubber.learn(secret)
-        self.scrub = scrubber.text
-        self._client = Client(connection, on_secret=functools.partial(_learn, scrubber), scrub=scrubber.text)
+            redactor.learn(secret)
+        self.redact = redactor.text
+        self._client = Client(connection, on_secret=functools.partial(_learn, redactor), redact=redactor.text)
         self._filters: dict[str, t.Any] = {} if mode is None else {"mode": mode}
         self._watch = tasks.Watch(self._client)
         self._is_first = is_first
@@ -227,8 +227,8 @@ def _take_signals_back() -> None:
                 signal.signal(number, handler)
 
 
-def _learn(scrubber: Scrubber, secret: str) -> None:
-    scrubber.learn(secret)
+def _learn(redactor: Redactor, secret: str) -> None:
+    redactor.learn(secret)
 
 
 def _connection(args: t.Mapping[str, t.Any]) -> _argspec.Connection:

@@ -410,7 +410,7 @@ def test_another_thread_can_end_it_while_it_waits() -> None:
 
 
 def test_what_is_shown_of_an_answer_went_through_the_scrubber() -> None:
-    def scrub(text: str) -> str:
+    def redact(text: str) -> str:
         return text.replace("s3cret", "***")
 
     bad = [
@@ -420,7 +420,7 @@ def test_what_is_shown_of_an_answer_went_through_the_scrubber() -> None:
     ]
     for script in bad:
         with scripted(script) as server, pytest.raises(NotAFile) as caught:
-            body.judge(get(server.url()), Pace(Limits()), scrub)
+            body.judge(get(server.url()), Pace(Limits()), redact)
         assert "s3cret" not in caught.value.message
         assert "***" in caught.value.message
 
