@@ -11,7 +11,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from . import _argspec, _detached, _runner
-from ._api import models
+from ._api import names
 from ._api.client import Client
 from ._api.transport import REQUESTS_IMPORT_ERROR
 from ._redaction import SHORTEST, Redactor
@@ -22,8 +22,8 @@ BACKUP_SPEC: t.Final = {
     "backup_statuses": {
         "type": "list",
         "elements": "str",
-        "choices": list(models.BACKUP_STATUSES),
-        "default": [models.BACKUP_STATUSES[0]],
+        "choices": list(names.BACKUP_STATUSES),
+        "default": [names.BACKUP_STATUSES[0]],
     },
 }
 WAIT_SPEC: t.Final = {

@@ -10,7 +10,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from . import _plan
-from ._api import backups, cloud_downloads, models, protected_entities, wait_ready
+from ._api import backups, cloud_downloads, models, names, payloads, protected_entities, wait_ready
 from ._api.client import Client
 from ._api.cloud_downloads import Identifier, Wanted
 from ._api.create import Creator
@@ -48,7 +48,7 @@ def check(params: Params) -> None:
                 raise OptionError(option, "goes with state=present only")
     _check_backup(params)
     if not params["backup_statuses"]:
-        raise OptionError("backup_statuses", "is empty", hint=f"Set it to some of {', '.join(models.BACKUP_STATUSES)}.")
+        raise OptionError("backup_statuses", "is empty", hint=f"Set it to some of {', '.join(names.BACKUP_STATUSES)}.")
     for option, low in (("wait_timeout", 0), ("wait_interval", 0.01)):
         # Written so that NaN fails as well.
         if not low <= params[option] <= MAX_WAIT:
@@ -122,7 +122,7 @@ def _create_missing(
 
 def _update_selected(client: Client, params: Params, check_mode: bool, tell: Tell) -> Result:
     selected = cloud_downloads.select(client, params["guid"])
-    body = models.update_body(params["status"], params["update"] or {})
+    body = payloads.update(params["status"], params["update"] or {})
     plan = _plan.update(selected, body)
     result: Result = {"changed": bool(plan.current), "diff": plan.diff}
     if check_mode:
@@ -246,7 +246,7 @@ def _select(client: Client, params: Params, warn: t.Callable[[str], None]) -> _S
     partial = {
         _name(want): f"{found.guid} of {found.snapshot_time}"
         for want, found in taken.items()
-        if found.status != models.BACKUP_STATUSES[0]
+        if found.status != names.BACKUP_STATUSES[0]
     }
     if partial:
         told = _joined(partial, "backups")
@@ -355,13 +355,14 @@ def _report(
     backups: t.Mapping[Wanted, models.Backup] | None = None,
 ) -> Result:
     return {
-        "cloud_downloads": [download.result() for download in downloads],
+        "cloud_downloads": [download.to_result() for download in downloads],
         "created": list(created),
         "updated": list(updated),
         "deleted": list(deleted),
-        "tasks": [task.result() for task in tasks],
+        "tasks": [task.to_result() for task in tasks],
         "backups": [
-            {"protected_entity": want.entity.result(), **backup.result()} for want, backup in (backups or {}).items()
+            {"protected_entity": want.entity.to_result(), **backup.to_result()}
+            for want, backup in (backups or {}).items()
         ],
     }
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ._api import models
+from ._api import models, payloads
 from ._api.cloud_downloads import Catalogue, Wanted
 
 Diff = dict[str, t.Any]
@@ -71,7 +71,7 @@ class Absence:
             {
                 "guid": download.guid,
                 "mode": download.mode,
-                "protected_entity": download.protected_entity.result() if download.protected_entity else None,
+                "protected_entity": download.protected_entity.to_result() if download.protected_entity else None,
             }
             for download in self.doomed
         ]
@@ -100,7 +100,7 @@ def presence(
 
 def update(downloads: t.Sequence[models.CloudDownload], body: t.Mapping[str, t.Any]) -> Update:
     """Send the body only to the downloads whose record does not say so already."""
-    changes = {download.guid or "": models.differences(download.raw, body) for download in downloads}
+    changes = {download.guid or "": payloads.differences(download.raw, body) for download in downloads}
     return Update(body, {guid: keys for guid, keys in changes.items() if keys})
 
 

@@ -418,7 +418,7 @@ from ansible_collections.storware.backup.plugins.module_utils import _detached
 _detached.answer_poll(os.environ)  # before the imports below, which take longer than the answer
 
 from ansible_collections.storware.backup.plugins.module_utils import _api_runner, _cloud_download, _runner
-from ansible_collections.storware.backup.plugins.module_utils._api import models, protected_entities
+from ansible_collections.storware.backup.plugins.module_utils._api import names, protected_entities
 
 
 def ensure(context: _api_runner.ApiContext) -> _api_runner.Result:
@@ -438,7 +438,7 @@ def main() -> None:
             "protected_entities": {"type": "list", "elements": "str"},
             "protected_entity_type": {"type": "str", "choices": list(protected_entities.DOWNLOADABLE_TYPES)},
             "guid": {"type": "list", "elements": "str"},
-            "mode": {"type": "str", "choices": list(models.DOWNLOAD_MODES), "default": "CLOUD_DOWNLOAD"},
+            "mode": {"type": "str", "choices": list(names.DOWNLOAD_MODES), "default": "CLOUD_DOWNLOAD"},
             "backup": {"type": "str"},
             **_api_runner.BACKUP_SPEC,
             "node": {"type": "str"},

@@ -380,6 +380,7 @@ from ansible_collections.storware.backup.plugins.module_utils import _detached
 _detached.answer_poll(os.environ)  # before the imports below, which take longer than the answer
 
 from ansible_collections.storware.backup.plugins.module_utils import _api_runner, _file_content
+from ansible_collections.storware.backup.plugins.module_utils._api import names
 from ansible_collections.storware.backup.plugins.module_utils._api.errors import ApiError
 from ansible_collections.storware.backup.plugins.module_utils._argspec import in_range
 from ansible_collections.storware.backup.plugins.module_utils._batch import Turn, in_turn
@@ -388,7 +389,6 @@ from ansible_collections.storware.backup.plugins.module_utils._transfer.http.bod
 from ansible_collections.storware.backup.plugins.module_utils._transfer.verification import Checksum
 
 _LARGEST = 2**63 - 1  # what a file can hold
-_PATHS = {"download": "/cloud-download/{}", "content_download": "/cloud-download/{}/content-download"}
 
 
 def fetch(context: _api_runner.ApiContext) -> _api_runner.Result:
@@ -396,7 +396,7 @@ def fetch(context: _api_runner.ApiContext) -> _api_runner.Result:
     params = context.params
     max_size = params["max_size"]
     jobs = _file_content.Jobs(context, context.connection.retries)
-    sources = list(_PATHS) if params["source"] == "auto" else [params["source"]]
+    sources = list(names.CONTENT_PATHS) if params["source"] == "auto" else [params["source"]]
     settings = {
         "checksum": _checksum(params["checksum"], len(jobs.guids)),
         "level": params["verify"],
@@ -407,7 +407,7 @@ def fetch(context: _api_runner.ApiContext) -> _api_runner.Result:
 
     def bring(turn: Turn) -> _api_runner.Result:
         guid = turn.guid
-        openers = [(source, _opener(context, _PATHS[source].format(guid), guid)) for source in sources]
+        openers = [(source, _opener(context, names.CONTENT_PATHS[source].format(guid), guid)) for source in sources]
         job = jobs.job(turn, identity=f"{context.connection.url} {guid}", openers=openers, **settings)
         return _file_content.bring(context, job)
 
@@ -451,7 +451,7 @@ def main() -> None:
         {
             **_file_content.SPEC,
             "verify": {"type": "str", "choices": ["full", "structure", "length"], "default": "structure"},
-            "source": {"type": "str", "choices": ["auto", *_PATHS], "default": "auto"},
+            "source": {"type": "str", "choices": ["auto", *names.CONTENT_PATHS], "default": "auto"},
             "checksum": {"type": "str"},
             "allow_unverified": {"type": "bool", "default": False},
             "connections": {"type": "int", "default": 1},

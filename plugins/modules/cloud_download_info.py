@@ -231,20 +231,20 @@ error:
 """
 
 from ansible_collections.storware.backup.plugins.module_utils import _api_runner
-from ansible_collections.storware.backup.plugins.module_utils._api import cloud_downloads, models
+from ansible_collections.storware.backup.plugins.module_utils._api import cloud_downloads, names
 from ansible_collections.storware.backup.plugins.module_utils._argspec import check_guids
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError
 
 
 def list_downloads(context: _api_runner.ApiContext) -> _api_runner.Result:
     """The downloads that match the options."""
-    filters = {option: context.params[option] for option in models.DOWNLOAD_FILTERS}
+    filters = {option: context.params[option] for option in names.DOWNLOAD_FILTERS}
     _check(filters)
     if filters["page"] is not None:
         downloads = cloud_downloads.list_page(context.client, **filters)
     else:
         downloads = cloud_downloads.list_all(context.client, **filters)
-    return {"changed": False, "cloud_downloads": [download.result() for download in downloads]}
+    return {"changed": False, "cloud_downloads": [download.to_result() for download in downloads]}
 
 
 def _check(filters: dict[str, object]) -> None:
@@ -266,14 +266,14 @@ def main() -> None:
             "direction": {"type": "str", "choices": ["asc", "desc"]},
             "filter": text,
             "finished_mount": {"type": "bool"},
-            "mode": {"type": "str", "choices": list(models.MODES)},
+            "mode": {"type": "str", "choices": list(names.MODES)},
             "name_like": text,
             "node": text,
             "order_by": text,
             "page": {"type": "int"},
             "project_uuid": text,
             "protected_entity": text,
-            "protected_entity_type": {"type": "str", "choices": list(models.PROTECTED_ENTITY_TYPES)},
+            "protected_entity_type": {"type": "str", "choices": list(names.PROTECTED_ENTITY_TYPES)},
             "size": {"type": "int"},
         },
     )

@@ -240,7 +240,7 @@ error:
 import typing as t
 
 from ansible_collections.storware.backup.plugins.module_utils import _api_runner
-from ansible_collections.storware.backup.plugins.module_utils._api import backups, models, protected_entities
+from ansible_collections.storware.backup.plugins.module_utils._api import backups, models, names, protected_entities
 from ansible_collections.storware.backup.plugins.module_utils._argspec import check_guids
 
 
@@ -250,14 +250,14 @@ def list_entities(context: _api_runner.ApiContext) -> _api_runner.Result:
     _check(params)
     types = list(dict.fromkeys(params["protected_entity_type"] or protected_entities.DOWNLOADABLE_TYPES))
     found = protected_entities.list_all(
-        context.client, types, {option: params[option] for option in models.ENTITY_FILTERS}
+        context.client, types, {option: params[option] for option in names.ENTITY_FILTERS}
     )
     latest: dict[str, models.Backup] = {}
     if params["latest_backup"]:
         latest = backups.latest(context.client, [entity.guid for entity in found], types, params["backup_statuses"])
     return {
         "changed": False,
-        "protected_entities": [entity.result(latest.get(entity.guid)) for entity in found],
+        "protected_entities": [entity.to_result(latest.get(entity.guid)) for entity in found],
         "names": protected_entities.handles(found),
     }
 
@@ -284,7 +284,7 @@ def main() -> None:
             },
             "name_like": text,
             "filter": text,
-            "backup_status": {"type": "list", "elements": "str", "choices": list(models.PROTECTION_STATES)},
+            "backup_status": {"type": "list", "elements": "str", "choices": list(names.PROTECTION_STATES)},
             "policy": {"type": "list", "elements": "str"},
             "cloud_service_provider": text,
             "order_by": text,

@@ -163,7 +163,7 @@ error:
 """
 
 from ansible_collections.storware.backup.plugins.module_utils import _api_runner
-from ansible_collections.storware.backup.plugins.module_utils._api import models
+from ansible_collections.storware.backup.plugins.module_utils._api import models, names
 from ansible_collections.storware.backup.plugins.module_utils._api.client import Client
 from ansible_collections.storware.backup.plugins.module_utils._api.errors import ApiError
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError
@@ -194,10 +194,10 @@ def _close(context: _api_runner.ApiContext) -> _api_runner.Result:
 
 def _user(client: Client) -> dict[str, str | None] | None:
     try:
-        return models.session_user(client.get("/session/user", [], "look up whose session it is").body)
+        return models.decode_session_user(client.get(names.SESSION_USER, [], "look up the user of the session").body)
     except ApiError as error:
         # Who it is, is not worth more than the session itself; a refused login is no session.
-        if error.details["path"] != "/session/user" or error.status not in (403, 404):
+        if error.details["path"] != names.SESSION_USER or error.status not in (403, 404):
             raise
         return None
 

@@ -11,7 +11,7 @@ import time
 import typing as t
 
 from .._argspec import Connection
-from . import errors, models, tls
+from . import decoding, errors, names, payloads, tls
 from .errors import ApiError, Attempt
 from .transport import MAX_TIME, Answer, Transport
 
@@ -24,7 +24,7 @@ LOGIN_RETRIED_STATUSES: t.Final = (429, 502, 503, 504)
 FIRST_PAUSE: t.Final = 1.0  # seconds; doubled for each try
 LONGEST_PAUSE: t.Final = 30.0
 LOGOUT_TIMEOUT: t.Final = 5.0
-_LOGOUT: t.Final = ("log out", "POST", "/session/logout")
+_LOGOUT: t.Final = ("log out", "POST", names.SESSION_LOGOUT)
 
 T = t.TypeVar("T")
 
@@ -83,15 +83,15 @@ class Client:
         """Seconds that a list of many pages may take: as long as a single answer without a deadline."""
         return self._connection.timeout * MAX_TIME
 
-    def get(self, path: str, query: models.Query, doing: str, deadline: float | None = None) -> Answer:
+    def get(self, path: str, query: payloads.Query, doing: str, deadline: float | None = None) -> Answer:
         """Read. doing completes the sentence "Cannot ..." in errors."""
         return self._answer("GET", path, doing, deadline, query=query)
 
-    def post(self, path: str, body: models.Json, doing: str, deadline: float | None = None) -> Answer:
+    def post(self, path: str, body: decoding.Json, doing: str, deadline: float | None = None) -> Answer:
         """Create. Sent once: a lost answer raises ApiError with code ``response_lost``."""
         return self._answer("POST", path, doing, deadline, body=body)
 
-    def put(self, path: str, body: models.Json, doing: str, deadline: float | None = None) -> Answer:
+    def put(self, path: str, body: decoding.Json, doing: str, deadline: float | None = None) -> Answer:
         """Change. Sent once, as POST."""
         return self._answer("PUT", path, doing, deadline, body=body)
 
@@ -124,7 +124,7 @@ class Client:
 
     def is_alive(self) -> bool:
         """Whether the server knows the session. Never logs in."""
-        attempt = self._attempt("check the session", "GET", "/session")
+        attempt = self._attempt("check the session", "GET", names.SESSION)
         try:
             self._persist(attempt, lambda: self._once(attempt, None), _may_repeat, None)
         except ApiError as error:
@@ -217,13 +217,13 @@ class Client:
             raise self._refused
         connection = self._connection
         if connection.token:
-            path, body = "/session/login-with-token", models.token_body(connection.token)
+            path, body = names.SESSION_LOGIN_WITH_TOKEN, payloads.login_with_token(connection.token)
         else:
-            path, body = "/session/login", models.login_body(connection.username or "", connection.password or "")
+            path, body = names.SESSION_LOGIN, payloads.login(connection.username or "", connection.password or "")
         attempt = self._attempt("log in", "POST", path)
         self._persist(attempt, lambda: self._log_in_once(attempt, body, deadline), _may_repeat_login, deadline)
 
-    def _log_in_once(self, attempt: Attempt, body: models.Json, deadline: float | None) -> None:
+    def _log_in_once(self, attempt: Attempt, body: decoding.Json, deadline: float | None) -> None:
         with self._defer_signals(), self._transport.send(attempt, body=body, deadline=deadline) as response:
             words = self._transport.start_of_body(response, attempt, deadline)  # the connection can be used again
             if not 200 <= response.status_code < 300:

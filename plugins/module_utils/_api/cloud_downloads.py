@@ -11,14 +11,14 @@ import uuid
 from dataclasses import dataclass, replace
 
 from .._errors import OptionError, StorwareError
-from . import backups, models, pagination, tasks
+from . import backups, decoding, models, names, pagination, payloads, tasks
 from .client import Client
 from .errors import ApiError
 from .pagination import Reader, Within
 from .polling import Waiting
 
 # Modes the same list may hold that are mounts, not downloads (the vendor's closed list without the download modes).
-_OTHER_MODES: t.Final = frozenset(models.MODES) - frozenset(models.DOWNLOAD_MODES)
+_OTHER_MODES: t.Final = frozenset(names.MODES) - frozenset(names.DOWNLOAD_MODES)
 # Filters by GUID, and the fields that show whether a record matches; the vendor prints records without any of these.
 _SHOWN: t.Final = ("protected_entity", "backup", "node")
 # Whether the server knows the backups of downloads is found out with the newest backups of a few entities.
@@ -99,15 +99,17 @@ def list_all(
 
     heeded: filters that the server has been seen to heed; more of them are added. Raises FilterIgnored.
     """
-    query = models.download_query(filters)
-    records = pagination.drain(reader, "/cloud-download", query, "list cloud downloads", size or pagination.PAGE_SIZE)
+    query = payloads.query(filters, names.DOWNLOAD_FILTERS)
+    records = pagination.drain(
+        reader, names.CLOUD_DOWNLOADS, query, "list cloud downloads", size or pagination.PAGE_SIZE
+    )
     return _matching(reader, records, filters, set() if heeded is None else heeded)
 
 
 def list_page(reader: Reader, **filters: t.Any) -> list[models.CloudDownload]:
     """One page of the list, as the server cuts it. Raises as ``list_all`` does."""
     records, _answer = pagination.page(
-        reader, "/cloud-download", models.download_query(filters), "list cloud downloads"
+        reader, names.CLOUD_DOWNLOADS, payloads.query(filters, names.DOWNLOAD_FILTERS), "list cloud downloads"
     )
     return _matching(reader, records, filters, set())
 
@@ -119,8 +121,8 @@ class FilterIgnored(StorwareError):
 
     def __init__(self, option: str) -> None:
         super().__init__(
-            f"Cannot tell which downloads match {option}: the records of GET /cloud-download do not show it, and the"
-            f" server ignores the filter {models.DOWNLOAD_FILTERS[option]}",
+            f"Cannot tell which downloads match {option}: the records of GET {names.CLOUD_DOWNLOADS} do not show it,"
+            f" and the server ignores the filter {names.DOWNLOAD_FILTERS[option]}",
             hint="Select the downloads with the option guid.",
         )
         self.option = option
@@ -220,22 +222,22 @@ class Identifier:
         return Catalogue(_completed(download, self._told.get(download.guid)) for download in downloads)
 
 
-def update(client: Client, guid: str, body: t.Mapping[str, models.Json]) -> None:
+def update(client: Client, guid: str, body: t.Mapping[str, decoding.Json]) -> None:
     """PUT the body as it is."""
-    client.put(f"/cloud-download/{guid}", body, f"update the cloud download {guid}")
+    client.put(f"{names.CLOUD_DOWNLOADS}/{guid}", body, f"update the cloud download {guid}")
 
 
 def delete(client: Client, guid: str, deadline: float) -> models.Task | None:
     """Ask for one to be deleted; returns the task when the server makes one. One that is gone already is fine."""
     try:
-        answer = client.delete(f"/cloud-download/{guid}", f"delete the cloud download {guid}", deadline)
+        answer = client.delete(f"{names.CLOUD_DOWNLOADS}/{guid}", f"delete the cloud download {guid}", deadline)
     except ApiError as error:
         if error.status == 404:
             return None
         raise
     # The vendor's page prints a task under "204 No Content": it may or may not come.
-    is_task = isinstance(answer.body, dict) and answer.body.get("guid")
-    return models.task(answer.body, f"DELETE /cloud-download/{guid}") if is_task else None
+    is_task = isinstance(answer.body, dict) and answer.body.get(names.GUID)
+    return models.decode_task(answer.body, f"DELETE {names.CLOUD_DOWNLOADS}/{guid}") if is_task else None
 
 
 def select(reader: Reader, guids: t.Sequence[str]) -> list[models.CloudDownload]:
@@ -314,10 +316,10 @@ class _GoneLook:
 
 
 def _matching(
-    reader: Reader, records: t.Sequence[models.Json], filters: t.Mapping[str, t.Any], heeded: set[str]
+    reader: Reader, records: t.Sequence[decoding.Json], filters: t.Mapping[str, t.Any], heeded: set[str]
 ) -> list[models.CloudDownload]:
-    where = "GET /cloud-download"
-    decoded = (models.cloud_download(record, f"{where}: [{index}]") for index, record in enumerate(records))
+    where = f"GET {names.CLOUD_DOWNLOADS}"
+    decoded = (models.decode_cloud_download(record, f"{where}: [{index}]") for index, record in enumerate(records))
     found = [download for download in decoded if _may_match(download, filters)]
     for option in _SHOWN:
         is_evidence = filters.get(option) is not None and any(getattr(download, option) is None for download in found)
@@ -338,10 +340,10 @@ def _may_match(download: models.CloudDownload, filters: t.Mapping[str, t.Any]) -
 
 def _prove(reader: Reader, option: str) -> None:
     """A server that heeds a filter lists nothing for a GUID that nobody has. Raises StorwareError."""
-    name = models.DOWNLOAD_FILTERS[option]
-    query = models.download_query({option: str(uuid.uuid4()), "page": 0, "size": 1})
+    name = names.DOWNLOAD_FILTERS[option]
+    query = payloads.query({option: str(uuid.uuid4()), "page": 0, "size": 1}, names.DOWNLOAD_FILTERS)
     try:
-        listed, _answer = pagination.page(reader, "/cloud-download", query, f"check the filter {name}")
+        listed, _answer = pagination.page(reader, names.CLOUD_DOWNLOADS, query, f"check the filter {name}")
     except ApiError as error:
         if error.status not in _UNKNOWN:
             raise

@@ -13,7 +13,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._errors import StorwareError
-from . import cloud_downloads, models, tasks
+from . import cloud_downloads, decoding, models, names, payloads, tasks
 from .client import Client
 from .cloud_downloads import Identifier, Wanted
 from .errors import ApiError
@@ -50,7 +50,7 @@ class Creator:
     """Asks for downloads that are missing; ``asked`` says what was asked for, also after a failure."""
 
     def __init__(
-        self, client: Client, before: Before, identifier: Identifier, request: t.Mapping[str, models.Json]
+        self, client: Client, before: Before, identifier: Identifier, request: t.Mapping[str, decoding.Json]
     ) -> None:
         self._client = client
         self._before = before
@@ -71,7 +71,7 @@ class Creator:
                 self.asked.tasks.update(self._post(missing))
                 self.asked.wanted += missing
                 return
-            except (ApiError, models.Malformed) as error:
+            except StorwareError as error:
                 if not _may_have_acted(error):
                     raise
                 will_ask_again = may_ask_again and _is_lost(error)
@@ -84,11 +84,14 @@ class Creator:
     def _post(self, wanted: t.Sequence[Wanted]) -> dict[str, models.Task]:
         backups = list(dict.fromkeys(want.backup for want in wanted if want.backup))
         entities = [want.entity.guid for want in wanted]
-        body = models.create_body(entities, wanted[0].mode, backups, wanted[0].node, self._request)
+        body = payloads.create(entities, wanted[0].mode, backups, wanted[0].node, self._request)
         # No deadline: an answer that is not waited for would have to be found out.
-        answer = self._client.post("/cloud-download", body, "create cloud downloads")
+        answer = self._client.post(names.CLOUD_DOWNLOADS, body, "create cloud downloads")
         records = answer.body if isinstance(answer.body, list) else [] if answer.body is None else [answer.body]
-        made = [models.task(record, f"POST /cloud-download: [{index}]") for index, record in enumerate(records)]
+        made = [
+            models.decode_task(record, f"POST {names.CLOUD_DOWNLOADS}: [{index}]")
+            for index, record in enumerate(records)
+        ]
         return {task.guid: task for task in made}
 
     def _find_out(
@@ -182,21 +185,21 @@ class _TraceLook:
         return len(self.traces) == len(self._wanted) or now - self._since >= SETTLE
 
 
-def _may_have_acted(error: ApiError | models.Malformed) -> bool:
+def _may_have_acted(error: StorwareError) -> bool:
     # A success that cannot be read is a success all the same.
     unreadable = error.code == "invalid_response"
     return unreadable or _is_lost(error) or (isinstance(error, ApiError) and error.status in _REFUSED)
 
 
-def _is_lost(error: ApiError | models.Malformed) -> bool:
+def _is_lost(error: StorwareError) -> bool:
     return isinstance(error, ApiError) and (error.code == "response_lost" or error.status in _GIVEN_UP)
 
 
 def _ambiguous(several: t.Mapping[Wanted, _Traces]) -> StorwareError:
     told = [f"{want.entity.name or want.entity.guid}: {traces}" for want, traces in several.items()]
     return StorwareError(
-        "The answer to POST /cloud-download was lost, and since then the server shows more than one new download that"
-        f" may be the one asked for: {'; '.join(told[:10])}",
+        f"The answer to POST {names.CLOUD_DOWNLOADS} was lost, and since then the server shows more than one new"
+        f" download that may be the one asked for: {'; '.join(told[:10])}",
         code="ambiguous_create",
         hint="Somebody else has asked for the same. Run the task again: it uses one of them; delete what nobody needs.",
         retryable=True,

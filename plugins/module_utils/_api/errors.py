@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from .. import _markup
 from .._argspec import is_cookie
 from .._errors import StorwareError
-from . import decoding, models, tls
+from . import decoding, models, names, tls
 
 if t.TYPE_CHECKING:
     import requests
@@ -239,7 +239,7 @@ def from_exception(error: BaseException, attempt: Attempt) -> ApiError:
         )
     if isinstance(error, requests_exceptions.ReadTimeout):
         return response_lost(attempt, "nothing came within the timeout")
-    if _speaks_no_http(causes) and (attempt.method in SAFE_METHODS or attempt.path.startswith("/session/")):
+    if _speaks_no_http(causes) and (attempt.method in SAFE_METHODS or attempt.path.startswith(f"{names.SESSION}/")):
         return ApiError(
             attempt,
             f"got something that is no HTTP from {attempt.server} ({reason})",
@@ -286,7 +286,7 @@ def excerpt(data: bytes, redact: Redact) -> str:
 
 def _server_words(body: bytes, redact: Redact) -> str:
     try:
-        message = models.server_message(decoding.parse(body))
+        message = models.decode_message(decoding.parse(body))
     except (ValueError, RecursionError):
         message = None
     return excerpt(message.encode("utf-8", "replace") if message else body, redact)

@@ -10,7 +10,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._errors import StorwareError
-from . import decoding, models
+from . import decoding, models, names, payloads
 from .client import Client
 from .transport import MAX_BODY, Answer
 
@@ -30,7 +30,7 @@ class Reader(t.Protocol):
     def patience(self) -> float:
         """Seconds that a whole list may take."""
 
-    def get(self, path: str, query: models.Query, doing: str, deadline: float | None = None) -> Answer:
+    def get(self, path: str, query: payloads.Query, doing: str, deadline: float | None = None) -> Answer:
         """Read."""
 
 
@@ -46,7 +46,7 @@ class Within:
         """Seconds that a whole list may take."""
         return self.client.patience
 
-    def get(self, path: str, query: models.Query, doing: str, deadline: float | None = None) -> Answer:
+    def get(self, path: str, query: payloads.Query, doing: str, deadline: float | None = None) -> Answer:
         """Read."""
         limit = self.deadline()
         return self.client.get(path, query, doing, min(limit, deadline or limit))
@@ -80,15 +80,15 @@ class _Spent:
 class _Drain:
     """One pass over all pages."""
 
-    records: dict[str, models.Json] = field(default_factory=dict)  # by guid: a record seen twice is one record
+    records: dict[str, decoding.Json] = field(default_factory=dict)  # by guid: a record seen twice is one record
     totals: list[int] = field(default_factory=list)  # what the server counted, page by page
     pages: int = 0  # that brought something
 
-    def add(self, page: list[models.Json], path: str) -> int:
+    def add(self, page: list[decoding.Json], path: str) -> int:
         """Take the page in; returns how many of its records are new."""
         before = len(self.records)
         for index, record in enumerate(page):
-            self.records[models.guid_of(record, f"GET {path}: [{index}]")] = record
+            self.records[models.decode_guid(record, f"GET {path}: [{index}]")] = record
         new = len(self.records) - before
         self.pages += bool(new)
         return new
@@ -111,7 +111,7 @@ class _Drain:
         return self.pages <= 1 or (previous is not None and previous.records.keys() == self.records.keys())
 
 
-def drain(reader: Reader, path: str, query: models.Query, doing: str, size: int = PAGE_SIZE) -> list[models.Json]:
+def drain(reader: Reader, path: str, query: payloads.Query, doing: str, size: int = PAGE_SIZE) -> list[decoding.Json]:
     """All records of a list, each guid once, in the server's order.
 
     Works with and without X-Total-Count, with a server that caps or ignores ``size``, and with pages that repeat.
@@ -133,24 +133,24 @@ def drain(reader: Reader, path: str, query: models.Query, doing: str, size: int 
         return list(seen.values())
     raise IncompleteList(
         f"Cannot {doing}: GET {path} counts {least} records and shows {len(seen)}",
-        hint="Run the task again; if it stays so, the server's X-Total-Count does not fit its list.",
+        hint=f"Run the task again; if it stays so, the server's {names.TOTAL_COUNT} does not fit its list.",
         retryable=True,
     )
 
 
 def page(
-    reader: Reader, path: str, query: models.Query, doing: str, deadline: float | None = None
-) -> tuple[list[models.Json], Answer]:
+    reader: Reader, path: str, query: payloads.Query, doing: str, deadline: float | None = None
+) -> tuple[list[decoding.Json], Answer]:
     """One call: the records, and the answer that they are in."""
     answer = reader.get(path, query, doing, deadline)
     records = [] if answer.body is None else answer.body  # 204 stands for an empty list
     if not isinstance(records, list):
-        raise models.Malformed(f"GET {path}", "a list", records)
+        raise models.malformed(f"GET {path}", "a list", records)
     return records, answer
 
 
 def _drain_once(
-    reader: Reader, path: str, query: models.Query, doing: str, size: int, deadline: float, spent: _Spent
+    reader: Reader, path: str, query: payloads.Query, doing: str, size: int, deadline: float, spent: _Spent
 ) -> _Drain:
     drained = _Drain()
     number, fruitless = 0, 0
@@ -167,7 +167,7 @@ def _drain_once(
                 f"Cannot {doing}: GET {path} still shows new records on page {number}",
                 hint="Narrow the list down with a filter; if it stays so, the server's pages have no end.",
             )
-        asked = [*query, ("page", str(number)), ("size", str(size))]
+        asked = [*query, (names.PAGE, str(number)), (names.SIZE, str(size))]
         records, answer = page(reader, path, asked, doing, deadline)
         spent.add(answer, path, doing)
         total = answer.total

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from .. import _deadline
 from .._argspec import Connection, is_cookie
-from . import decoding, errors, models, proxies
+from . import decoding, errors, names, payloads, proxies
 from .errors import ApiError, Attempt
 
 try:
@@ -53,7 +53,7 @@ class Answer:
     """A successful answer. body is None when there was none: presence of a body tells more than the status."""
 
     status: int
-    body: models.Json
+    body: decoding.Json
     total: int | None = None  # X-Total-Count
     size: int = 0  # bytes of the body, unpacked,
     values: int = 0  # and values in it, at the most
@@ -77,7 +77,7 @@ class Transport:
     @property
     def cookies(self) -> str:
         """The cookies that the server gets, as ``NAME=VALUE; NAME=VALUE``: not those that do not fit url."""
-        request = requests.Request("GET", self._connection.url + "/cloud-download").prepare()
+        request = requests.Request("GET", self._connection.url + names.CLOUD_DOWNLOADS).prepare()
         header = requests.cookies.get_cookie_header(self._http.cookies, request)  # type: ignore[no-untyped-call]
         return str(header or "")
 
@@ -94,8 +94,8 @@ class Transport:
         self,
         attempt: Attempt,
         *,
-        query: models.Query | None = None,
-        body: models.Json = None,
+        query: payloads.Query | None = None,
+        body: decoding.Json = None,
         headers: t.Mapping[str, str] | None = None,
         deadline: float | None = None,
     ) -> requests.Response:
@@ -139,7 +139,7 @@ class Transport:
         if len(data) > MAX_BODY:
             raise errors.invalid_response(attempt, f"it is larger than {MAX_BODY} bytes", response)
         if not data or data.isspace():
-            return Answer(response.status_code, None, _count(response, "X-Total-Count"))
+            return Answer(response.status_code, None, _count(response, names.TOTAL_COUNT))
         try:
             body = decoding.decode(data, attempt.redact)
         except decoding.TooMuch as error:
@@ -147,7 +147,7 @@ class Transport:
         except (ValueError, RecursionError) as error:
             words = errors.excerpt(data, attempt.redact)
             raise errors.invalid_response(attempt, "it is no JSON", response, words) from error
-        total = _count(response, "X-Total-Count")
+        total = _count(response, names.TOTAL_COUNT)
         return Answer(response.status_code, body, total, len(data), decoding.count_values(data))
 
     def start_of_body(self, response: requests.Response, attempt: Attempt, deadline: float | None) -> bytes:

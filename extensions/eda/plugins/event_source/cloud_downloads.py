@@ -26,7 +26,7 @@ if _COLLECTIONS.name == "ansible_collections" and str(_COLLECTIONS.parent) not i
 from ansible.module_utils.common.validation import check_type_bool, check_type_float, check_type_int  # noqa: E402
 
 from ansible_collections.storware.backup.plugins.module_utils import _argspec, _private  # noqa: E402
-from ansible_collections.storware.backup.plugins.module_utils._api import cloud_downloads, models, tasks  # noqa: E402
+from ansible_collections.storware.backup.plugins.module_utils._api import cloud_downloads, names, tasks  # noqa: E402
 from ansible_collections.storware.backup.plugins.module_utils._api.client import Client  # noqa: E402
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError, StorwareError  # noqa: E402
 from ansible_collections.storware.backup.plugins.module_utils._redaction import Redactor  # noqa: E402
@@ -102,8 +102,8 @@ async def main(queue: Queue, args: dict[str, t.Any]) -> None:
 async def _tell(queue: Queue, args: t.Mapping[str, t.Any]) -> None:
     connection = _connection(args)
     interval = _argspec.in_range("interval", _converted("interval", args.get("interval", 60), "float"), 1, 86_400)
-    if args.get("mode") not in (None, *models.DOWNLOAD_MODES):
-        raise OptionError("mode", f"must be one of {', '.join(models.DOWNLOAD_MODES)}, not {args['mode']!r}")
+    if args.get("mode") not in (None, *names.DOWNLOAD_MODES):
+        raise OptionError("mode", f"must be one of {', '.join(names.DOWNLOAD_MODES)}, not {args['mode']!r}")
     cursor = Cursor(args["cursor"]) if args.get("cursor") else None
     state = cursor.load(connection.url) if cursor else None
     looker = Looker(connection, args.get("mode"), is_first=state is None)

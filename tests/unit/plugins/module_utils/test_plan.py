@@ -148,7 +148,7 @@ def test_what_goes_is_shown_by_what_identifies_it() -> None:
     plan = _plan.absence_of_guids(["1", "2"], [download("1"), download("2", None)])
     assert plan.diff["before"] == {
         "cloud_downloads": [
-            {"guid": "1", "mode": "CLOUD_DOWNLOAD", "protected_entity": ALICE.result()},
+            {"guid": "1", "mode": "CLOUD_DOWNLOAD", "protected_entity": ALICE.to_result()},
             {"guid": "2", "mode": "CLOUD_DOWNLOAD", "protected_entity": None},
         ]
     }

@@ -9,7 +9,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.storware.backup.plugins.module_utils._api import cloud_downloads, errors, models
+from ansible_collections.storware.backup.plugins.module_utils._api import cloud_downloads, errors, models, payloads
 from ansible_collections.storware.backup.plugins.module_utils._api.client import Client
 from ansible_collections.storware.backup.plugins.module_utils._api.cloud_downloads import Identifier, Wanted
 from ansible_collections.storware.backup.plugins.module_utils._api.polling import Waiting
@@ -45,7 +45,7 @@ class Server:
         self.sent: list[str] = []
         self.answer: Answer | Exception = Answer(204, None)
 
-    def get(self, path: str, query: models.Query, doing: str, deadline: float | None = None) -> Answer:
+    def get(self, path: str, query: payloads.Query, doing: str, deadline: float | None = None) -> Answer:
         asked = dict(query)
         if asked.pop("page") != "0":
             return Answer(200, [])
@@ -61,7 +61,7 @@ class Server:
 
 
 def _downloads(*records: Json) -> list[models.CloudDownload]:
-    return [models.cloud_download(record, "") for record in records]
+    return [models.decode_cloud_download(record, "") for record in records]
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ class Changing(Server):
         self.now = 0.0
         self.told: list[str] = []
 
-    def get(self, path: str, query: models.Query, doing: str, deadline: float | None = None) -> Answer:
+    def get(self, path: str, query: payloads.Query, doing: str, deadline: float | None = None) -> Answer:
         if dict(query)["page"] != "0":
             return Answer(200, [])
         look = self._looks.pop(0) if len(self._looks) > 1 else self._looks[0]

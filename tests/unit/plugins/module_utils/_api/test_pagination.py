@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.storware.backup.plugins.module_utils._api import models, pagination
+from ansible_collections.storware.backup.plugins.module_utils._api import pagination, payloads
 from ansible_collections.storware.backup.plugins.module_utils._api.client import Client
 from ansible_collections.storware.backup.plugins.module_utils._api.transport import Answer
 from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
@@ -29,7 +29,7 @@ class Lists:
         self._passes = passes
         self.asked: list[int] = []  # the pages
 
-    def get(self, path: str, query: models.Query, doing: str, deadline: float | None = None) -> Answer:
+    def get(self, path: str, query: payloads.Query, doing: str, deadline: float | None = None) -> Answer:
         number = int(dict(query)["page"])
         self.asked.append(number)
         pages = self._passes[min(self.asked.count(0), len(self._passes)) - 1]
@@ -105,10 +105,10 @@ def test_one_page_without_a_count_needs_no_second_pass() -> None:
 @pytest.mark.parametrize("record", ["a", {"name": "a"}, {"guid": 7}, {"guid": "a"}, None])
 def test_what_is_no_record_is_told_with_its_place(record: Json) -> None:
     class Odd(Lists):
-        def get(self, path: str, query: models.Query, doing: str, deadline: float | None = None) -> Answer:
+        def get(self, path: str, query: payloads.Query, doing: str, deadline: float | None = None) -> Answer:
             return Answer(200, [{"guid": guid("a")}, record], total=2)
 
-    with pytest.raises(models.Malformed, match=r"GET /things: \[1\]"):
+    with pytest.raises(StorwareError, match=r"GET /things: \[1\]"):
         Odd().drain()
 
 
@@ -116,7 +116,7 @@ def test_a_list_has_a_time_limit_however_many_pages_it_has() -> None:
     class Slow(Lists):
         patience = 0.05
 
-        def get(self, path: str, query: models.Query, doing: str, deadline: float | None = None) -> Answer:
+        def get(self, path: str, query: payloads.Query, doing: str, deadline: float | None = None) -> Answer:
             assert deadline is not None
             assert deadline - time.monotonic() <= self.patience
             time.sleep(0.02)
@@ -133,7 +133,7 @@ def test_a_list_within_a_deadline_ends_with_the_earlier_of_the_two() -> None:
         patience = 10.0
         deadline: float | None = None
 
-        def get(self, path: str, query: models.Query, doing: str, deadline: float | None = None) -> Answer:
+        def get(self, path: str, query: payloads.Query, doing: str, deadline: float | None = None) -> Answer:
             self.deadline = deadline
             return Answer(200, [])
 

@@ -9,7 +9,14 @@ import typing as t
 
 import pytest
 
-from ansible_collections.storware.backup.plugins.module_utils._api import create, errors, models, tasks, wait_ready
+from ansible_collections.storware.backup.plugins.module_utils._api import (
+    create,
+    errors,
+    models,
+    payloads,
+    tasks,
+    wait_ready,
+)
 from ansible_collections.storware.backup.plugins.module_utils._api.client import Client
 from ansible_collections.storware.backup.plugins.module_utils._api.cloud_downloads import Identifier, Wanted
 from ansible_collections.storware.backup.plugins.module_utils._api.polling import Waiting
@@ -57,7 +64,7 @@ class Server:
 
     patience = 60.0  # seconds
 
-    def get(self, path: str, query: models.Query, doing: str, deadline: float | None = None) -> Answer:
+    def get(self, path: str, query: payloads.Query, doing: str, deadline: float | None = None) -> Answer:
         asked = dict(query)
         if asked["page"] != "0":
             return Answer(200, [])
