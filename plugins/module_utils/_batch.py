@@ -10,24 +10,10 @@ import time
 import typing as t
 
 from ._argspec import check_guids
-from ._errors import Interrupted, OptionError, StorwareError
+from ._errors import CODES, Interrupted, OptionError, StorwareError
 
 Result = dict[str, t.Any]
 
-# Errors that all others would end with as well, some of them only after a long wait.
-_FOR_ALL: t.Final = frozenset(
-    {
-        "authentication_failed",
-        "no_session_cookie",
-        "unauthorized",
-        "unreachable",
-        "connect_timeout",
-        "proxy",
-        "tls",
-        "redirect",
-        "timeout",
-    }
-)
 _SHOWN: t.Final = 3  # failures in the message; all of them are in the result
 
 
@@ -78,7 +64,7 @@ def in_turn(guids: t.Sequence[str], bring: t.Callable[[Turn], Result]) -> Result
         except StorwareError as error:
             failures.append(error)
             found.append(_failed(guid, error.text, error))
-            if error.code in _FOR_ALL:
+            if CODES[error.code].ends_all:
                 found += [
                     _failed(left, f"Not tried, because of {guid}: {error.text}", error) for left in guids[number:]
                 ]

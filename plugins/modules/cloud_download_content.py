@@ -289,73 +289,103 @@ error:
   contains:
     code:
       description:
-        - A short constant that keeps its meaning. V(unexpected_content) (such as a download that is not ready), V(transfer_interrupted), V(corrupt),
-          V(below_min_rate) (see O(min_rate)), V(timeout) (see O(max_time)), V(deleted_on_server) (the server lost it in the middle), V(locked) (see O(lock_timeout)),
-          V(digest_mismatch), V(checksum_mismatch), V(unverified), V(cannot_verify), V(disk_full), V(too_large) (see O(max_size)), V(file_system),
-          V(concurrent_change), V(name_conflict), V(interrupted), V(invalid_option), V(partial_failure) (some of several downloads, for different
-          reasons), or a code for a call that failed, such as V(forbidden).
-        - Of every module, V(invalid_option), V(authentication_failed), V(no_session_cookie), V(unauthorized), V(forbidden), V(not_found), V(conflict), V(bad_request),
-          V(rate_limited), V(server_error), V(http_status), V(unreachable), V(connect_timeout), V(proxy), V(tls), V(redirect), V(response_lost),
-          V(invalid_response), V(timeout), V(incomplete_list), V(masked_id) (the result would be damaged by Ansible's masking), V(interrupted) (by a signal),
-          V(invalid_result) (the host's answer cannot be the module's) and V(internal) (a defect of the module).
+        - Error code, a constant that keeps its meaning.
+        - V(invalid_option) - An option has a value that cannot work.
+        - V(internal) - The module has a defect.
+        - V(invalid_result) - The managed host returned a result that cannot be the module's.
+        - V(unreachable) - No connection could be opened.
+        - V(connect_timeout) - No connection could be opened in time.
+        - V(tls) - The certificate of the server is not trusted.
+        - V(proxy) - The proxy refused the request, or cannot be used.
+        - V(redirect) - The server redirects to another address, which is never followed.
+        - V(invalid_response) - The response is not one of the API.
+        - V(authentication_failed) - The server refused the credentials.
+        - V(no_session_cookie) - The login succeeded without a session.
+        - V(unauthorized) - The session has ended, and there are no credentials to open a new one.
+        - V(forbidden) - The account lacks a privilege.
+        - V(rate_limited) - The server has received too many requests.
+        - V(bad_request) - The server refused the parameters or the body of a request.
+        - V(not_found) - The object does not exist on the server.
+        - V(conflict) - The server refused a request because of another operation.
+        - V(server_error) - The server failed, also after retries.
+        - V(http_status) - The server refused a request with another HTTP status.
+        - V(response_lost) - A request was sent, and no complete response arrived.
+        - V(timeout) - The time limit of a request, a list or a transfer expired.
+        - V(incomplete_list) - The server returned fewer records than it counts.
+        - V(unexpected_content) - The response is not a file.
+        - V(transfer_interrupted) - The connection was interrupted more often than retries allows.
+        - V(below_min_rate) - The transfer rate was below min_rate for a minute.
+        - V(deleted_on_server) - The download was deleted on the server during the transfer.
+        - V(corrupt) - The content is damaged.
+        - V(digest_mismatch) - The content differs from the digest that the server sent.
+        - V(checksum_mismatch) - The content differs from the expected checksum.
+        - V(unverified) - Nothing proves that the content is complete.
+        - V(cannot_verify) - The archive uses a compression that cannot be verified.
+        - V(locked) - Another task is fetching the same download to the same path.
+        - V(concurrent_change) - Another process changed the file or directory.
+        - V(name_conflict) - Another file has the name of the file, and the name with the GUID.
+        - V(disk_full) - The disk has too little free space.
+        - V(too_large) - The content is larger than max_size or than its announced size.
+        - V(file_system) - The operating system refused a file operation.
+        - V(partial_failure) - Some of several downloads failed, for different reasons.
+        - V(interrupted) - A signal ended the task.
       type: str
-      sample: unexpected_content
+      sample: invalid_option
     hint:
-      description: What is there now, and what to do next.
+      description: Next step, or an empty text.
       type: str
-      sample: Nothing was kept. Run the task again.
-    guids:
-      description: With V(partial_failure), the downloads whose files are not there.
-      type: list
-      elements: str
-      sample: [f8f73bf9-2445-4bce-a7dd-753be3b40a67]
-    option:
-      description: The option that is wrong, with the code V(invalid_option).
-      type: str
-      sample: dest
-    path:
-      description: Path of the file; or of the call that failed, below the API's address.
-      type: str
-      sample: /srv/restore/alice.zip
-    method:
-      description: The verb of the call that failed.
-      type: str
-      sample: GET
-    status:
-      description: The HTTP status of the answer; V(null) when there was none.
-      type: int
-      sample: 503
-    server_message:
-      description: What the server said, shortened; V(null) when it said nothing.
-      type: str
-      sample: The service is starting
+      sample: Run the task again.
     retryable:
       description: Whether the same task may succeed later.
       type: bool
       sample: true
+    option:
+      description: With V(invalid_option), the option that is wrong.
+      type: str
+      sample: guid
+    guids:
+      description: With V(partial_failure), the downloads whose files are missing.
+      type: list
+      elements: str
+      sample: [f8f73bf9-2445-4bce-a7dd-753be3b40a67]
+    method:
+      description: HTTP method of the request that failed.
+      type: str
+      sample: GET
+    path:
+      description: Path of the request that failed, below the address of the API.
+      type: str
+      sample: /cloud-download
+    status:
+      description: HTTP status of the response; V(null) when there was none.
+      type: int
+      sample: 503
+    server_message:
+      description: Message of the server, shortened; V(null) when there was none.
+      type: str
+      sample: The service is starting
     answers:
-      description: With V(unexpected_content), what each address that was asked answered, by the name it has in O(source).
+      description: With V(unexpected_content), the response of each address, by its name in O(source).
       type: dict
-      sample:
-        download: "answered 404: not ready"
+      sample: {download: "answered 404: not ready"}
     bytes_kept:
-      description: How many bytes are kept, with which the next task goes on.
+      description: Bytes that are kept, from which the next task resumes.
       type: int
       sample: 1048576
     bytes_received:
-      description: With V(transfer_interrupted), the bytes that came in the last answer.
+      description: With V(transfer_interrupted), bytes of the last response.
       type: int
       sample: 1048576
     expected:
-      description: With V(transfer_interrupted), the bytes that were announced; with a digest that differs, the one that was expected.
+      description: With V(transfer_interrupted), the announced size in bytes; with another digest, the expected one.
       type: raw
       sample: 73400320
     algorithm:
-      description: The algorithm of a digest that differs, or of the digest of damaged content.
+      description: Algorithm of a digest.
       type: str
       sample: sha256
     got:
-      description: The digest that the bytes have.
+      description: Digest of the content.
       type: str
       sample: 2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae
     needed:
@@ -363,11 +393,11 @@ error:
       type: int
       sample: 73400320
     free:
-      description: With V(disk_full), the bytes that are free, when that is known.
+      description: With V(disk_full), the free bytes, when that is known.
       type: int
       sample: 1048576
     errno:
-      description: The operating system's name for what it refused.
+      description: Name of the operating system's error.
       type: str
       sample: ENOSPC
 """

@@ -119,26 +119,31 @@ error:
   contains:
     code:
       description:
-        - V(invalid_option) for an option that cannot work, V(file_system) or V(concurrent_change) (the directory is gone) for what the operating system refuses,
-          V(invalid_result) for a host whose answer cannot be the module's, and V(internal) for a defect of this module.
+        - Error code, a constant that keeps its meaning.
+        - V(invalid_option) - An option has a value that cannot work.
+        - V(internal) - The module has a defect.
+        - V(invalid_result) - The managed host returned a result that cannot be the module's.
+        - V(concurrent_change) - Another process changed the file or directory.
+        - V(file_system) - The operating system refused a file operation.
+        - V(interrupted) - A signal ended the task.
       type: str
       sample: invalid_option
     hint:
-      description: What to do next.
+      description: Next step, or an empty text.
       type: str
-      sample: The receipt of a file lies beside it, as NAME.sha256.
-    option:
-      description: The option that is wrong, with the code V(invalid_option).
-      type: str
-      sample: path
-    errno:
-      description: The name of the operating system's error, where it refuses something.
-      type: str
-      sample: EIO
+      sample: Run the task again.
     retryable:
       description: Whether the same task may succeed later.
       type: bool
-      sample: false
+      sample: true
+    option:
+      description: With V(invalid_option), the option that is wrong.
+      type: str
+      sample: guid
+    errno:
+      description: Name of the operating system's error.
+      type: str
+      sample: ENOSPC
 """
 
 import typing as t

@@ -236,39 +236,81 @@ error:
   contains:
     code:
       description:
-        - A short constant that keeps its meaning. V(unreachable) (O(host) cannot be asked over SSH), V(no_receipt), V(invalid_response)
-          (O(host) answers with too much), V(transfer_interrupted),
-          V(corrupt), V(checksum_mismatch), V(below_min_rate) (see O(min_rate)), V(timeout) (see O(max_time)), V(locked) (see O(lock_timeout)),
-          V(unexpected_content), V(disk_full), V(file_system), V(concurrent_change), V(name_conflict), V(interrupted) (by a signal), V(invalid_option),
-          V(partial_failure) (some of several downloads, for different reasons),
-          V(invalid_result) (the host's answer cannot be the module's) and V(internal) (a defect of the module).
+        - Error code, a constant that keeps its meaning.
+        - V(invalid_option) - An option has a value that cannot work.
+        - V(internal) - The module has a defect.
+        - V(invalid_result) - The managed host returned a result that cannot be the module's.
+        - V(unreachable) - No connection could be opened.
+        - V(invalid_response) - The response is not one of the API.
+        - V(timeout) - The time limit of a request, a list or a transfer expired.
+        - V(unexpected_content) - The response is not a file.
+        - V(transfer_interrupted) - The connection was interrupted more often than retries allows.
+        - V(below_min_rate) - The transfer rate was below min_rate for a minute.
+        - V(corrupt) - The content is damaged.
+        - V(checksum_mismatch) - The content differs from the expected checksum.
+        - V(locked) - Another task is fetching the same download to the same path.
+        - V(concurrent_change) - Another process changed the file or directory.
+        - V(name_conflict) - Another file has the name of the file, and the name with the GUID.
+        - V(disk_full) - The disk has too little free space.
+        - V(file_system) - The operating system refused a file operation.
+        - V(no_receipt) - The file on the other host has no receipt.
+        - V(partial_failure) - Some of several downloads failed, for different reasons.
+        - V(interrupted) - A signal ended the task.
       type: str
-      sample: unreachable
+      sample: invalid_option
     hint:
-      description: What is there now, and what to do next.
+      description: Next step, or an empty text.
       type: str
       sample: Run the task again.
-    guids:
-      description: With V(partial_failure), the downloads whose files are not there.
-      type: list
-      elements: str
-      sample: [f8f73bf9-2445-4bce-a7dd-753be3b40a67]
-    option:
-      description: The option that is wrong, with the code V(invalid_option).
-      type: str
-      sample: src
-    path:
-      description: Path of the file.
-      type: str
-      sample: /srv/restore/alice.zip
     retryable:
       description: Whether the same task may succeed later.
       type: bool
       sample: true
+    option:
+      description: With V(invalid_option), the option that is wrong.
+      type: str
+      sample: guid
+    guids:
+      description: With V(partial_failure), the downloads whose files are missing.
+      type: list
+      elements: str
+      sample: [f8f73bf9-2445-4bce-a7dd-753be3b40a67]
+    path:
+      description: Path of the file.
+      type: str
+      sample: /srv/restore/alice.zip
     bytes_kept:
-      description: How many bytes are kept, with which the next task goes on.
+      description: Bytes that are kept, from which the next task resumes.
       type: int
       sample: 1048576
+    bytes_received:
+      description: With V(transfer_interrupted), bytes of the last response.
+      type: int
+      sample: 1048576
+    expected:
+      description: With V(transfer_interrupted), the announced size in bytes; with another digest, the expected one.
+      type: raw
+      sample: 73400320
+    algorithm:
+      description: Algorithm of a digest.
+      type: str
+      sample: sha256
+    got:
+      description: Digest of the content.
+      type: str
+      sample: 2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae
+    needed:
+      description: With V(disk_full), the bytes that the file needs, when that is known.
+      type: int
+      sample: 73400320
+    free:
+      description: With V(disk_full), the free bytes, when that is known.
+      type: int
+      sample: 1048576
+    errno:
+      description: Name of the operating system's error.
+      type: str
+      sample: ENOSPC
 """
 
 import os

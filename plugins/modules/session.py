@@ -124,42 +124,60 @@ error:
   contains:
     code:
       description:
-        - A short constant that keeps its meaning. V(unauthorized) means that the session has ended, and that there are no credentials to open
-          a new one.
-        - Of every module, V(invalid_option), V(authentication_failed), V(no_session_cookie), V(unauthorized), V(forbidden), V(not_found), V(conflict), V(bad_request),
-          V(rate_limited), V(server_error), V(http_status), V(unreachable), V(connect_timeout), V(proxy), V(tls), V(redirect), V(response_lost),
-          V(invalid_response), V(timeout), V(incomplete_list), V(masked_id) (the result would be damaged by Ansible's masking), V(interrupted) (by a signal),
-          V(invalid_result) (the host's answer cannot be the module's) and V(internal) (a defect of the module).
+        - Error code, a constant that keeps its meaning.
+        - V(invalid_option) - An option has a value that cannot work.
+        - V(internal) - The module has a defect.
+        - V(invalid_result) - The managed host returned a result that cannot be the module's.
+        - V(unreachable) - No connection could be opened.
+        - V(connect_timeout) - No connection could be opened in time.
+        - V(tls) - The certificate of the server is not trusted.
+        - V(proxy) - The proxy refused the request, or cannot be used.
+        - V(redirect) - The server redirects to another address, which is never followed.
+        - V(invalid_response) - The response is not one of the API.
+        - V(authentication_failed) - The server refused the credentials.
+        - V(no_session_cookie) - The login succeeded without a session.
+        - V(unauthorized) - The session has ended, and there are no credentials to open a new one.
+        - V(forbidden) - The account lacks a privilege.
+        - V(rate_limited) - The server has received too many requests.
+        - V(bad_request) - The server refused the parameters or the body of a request.
+        - V(not_found) - The object does not exist on the server.
+        - V(conflict) - The server refused a request because of another operation.
+        - V(server_error) - The server failed, also after retries.
+        - V(http_status) - The server refused a request with another HTTP status.
+        - V(response_lost) - A request was sent, and no complete response arrived.
+        - V(timeout) - The time limit of a request, a list or a transfer expired.
+        - V(incomplete_list) - The server returned fewer records than it counts.
+        - V(interrupted) - A signal ended the task.
       type: str
-      sample: authentication_failed
+      sample: invalid_option
     hint:
-      description: What to do next.
+      description: Next step, or an empty text.
       type: str
-      sample: Check username and password, or token.
+      sample: Run the task again.
     retryable:
       description: Whether the same task may succeed later.
       type: bool
-      sample: false
+      sample: true
     option:
-      description: The option that is wrong, with the code V(invalid_option).
+      description: With V(invalid_option), the option that is wrong.
       type: str
-      sample: url
+      sample: guid
     method:
-      description: The verb of the call that failed.
+      description: HTTP method of the request that failed.
       type: str
-      sample: POST
+      sample: GET
     path:
-      description: The path of the call that failed, below the API's address.
+      description: Path of the request that failed, below the address of the API.
       type: str
-      sample: /session/login
+      sample: /cloud-download
     status:
-      description: The HTTP status of the answer; V(null) when there was none.
+      description: HTTP status of the response; V(null) when there was none.
       type: int
-      sample: 400
+      sample: 503
     server_message:
-      description: What the server said, shortened; V(null) when it said nothing.
+      description: Message of the server, shortened; V(null) when there was none.
       type: str
-      sample: wrong user name or password
+      sample: The service is starting
 """
 
 from ansible_collections.storware.backup.plugins.module_utils import _api_runner

@@ -124,7 +124,7 @@ def test_only_one_file_knows_the_names_of_the_server() -> None:
     telling = {value for value in values if not value.isalpha() or not value.islower()}
     assert {"/cloud-download", "mountedFileCount", "finished-mount", "X-Total-Count"} <= telling
     found = [
-        f"{path.name}:{node.lineno}: {node.value}"
+        f"{path.name}:{node.lineno}: {node.value!r}"
         for path in (tree.ROOT / "plugins").rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if path.name != "names.py" and isinstance(node, ast.Constant) and node.value in telling

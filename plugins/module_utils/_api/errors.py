@@ -62,8 +62,6 @@ class ApiError(StorwareError):
     pause: seconds that the server asks to wait before the next try.
     """
 
-    code = "api"
-
     def __init__(
         self,
         attempt: Attempt,
