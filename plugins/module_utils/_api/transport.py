@@ -43,7 +43,7 @@ MAX_TIME: t.Final = 20  # time-outs that a whole answer may take, where the call
 # Characters of all cookies; they go back in one header field, for which servers have 8 KiB. To find a secret in every
 # form costs memory of five thousand times its length.
 MAX_COOKIES: t.Final = 8192
-_NEVER_A_BODY: t.Final = (204, 304)
+_NEVER_A_BODY: t.Final = (*range(100, 200), 204, 304)  # RFC 9112 6.3
 _PIECE: t.Final = 64 * 1024
 _PACKED: t.Final = re.compile(r"gzip|deflate|compress|\b(br|dcb|dcz|zstd)\b")  # the content codings of IANA's list
 
@@ -160,8 +160,8 @@ class Transport:
     def _read(self, response: requests.Response, attempt: Attempt, limit: int, deadline: float | None) -> bytes:
         """The body, unpacked; a little more than limit bytes of one that is longer."""
         if response.status_code in _NEVER_A_BODY:
-            # Whole when its headers are (RFC 9110 8.6, RFC 9112 6.3). Some servers send a body and its length all the
-            # same, which would be the beginning of the next answer on this connection.
+            # Whole when its headers are. Some servers send a body and its length all the same, and after 1xx another
+            # answer comes: either would be the beginning of the next answer on this connection.
             response.close()
             return b""
         pieces: list[bytes] = []
