@@ -17,7 +17,7 @@ Result = dict[str, t.Any]
 _SHOWN: t.Final = 3  # failures in the message; all of them are in the result
 
 
-class Turn(t.NamedTuple):
+class BatchItem(t.NamedTuple):
     """Of one download. number: counted from 1. of: how many there are. since: when the first began, monotonic."""
 
     guid: str
@@ -45,7 +45,7 @@ def dest_for(dest: str, files: int) -> str:
     return os.path.join(dest, "") if dest and files > 1 else dest
 
 
-def in_turn(guids: t.Sequence[str], bring: t.Callable[[Turn], Result]) -> Result:
+def run_batch(guids: t.Sequence[str], bring: t.Callable[[BatchItem], Result]) -> Result:
     """The result of a task for these downloads, ``bring`` called for one after the other.
 
     bring: returns what is to be told of one, with ``changed`` and ``diff``. The task's ``files`` has that of each; of a
@@ -57,7 +57,7 @@ def in_turn(guids: t.Sequence[str], bring: t.Callable[[Turn], Result]) -> Result
     failures: list[StorwareError] = []
     for number, guid in enumerate(guids, 1):
         try:
-            found.append(bring(Turn(guid, number, len(guids), since)))
+            found.append(bring(BatchItem(guid, number, len(guids), since)))
         except Interrupted as error:
             error.results = _together(found)
             raise

@@ -11,7 +11,7 @@ import typing as t
 
 from . import _runner
 from ._argspec import in_range
-from ._batch import Turn, dest_for, guids_of
+from ._batch import BatchItem, dest_for, guids_of
 from ._progress import Meter
 from ._transfer import download, inspection
 from ._transfer.limits import Limits
@@ -49,7 +49,7 @@ class Jobs:
         self._limits = _limits(params, retries)
         self._attributes = context.file_attributes()
 
-    def job(self, turn: Turn, **settings: t.Any) -> inspection.Job:
+    def job(self, turn: BatchItem, **settings: t.Any) -> inspection.Job:
         """The one whose turn it is. settings: the job's, besides those of SPEC."""
         context, params, limits = self._context, self._context.params, self._limits
         if limits.max_time is not None:
@@ -124,7 +124,7 @@ def _limits(params: t.Mapping[str, t.Any], retries: int) -> Limits:
     )
 
 
-def _teller(context: _runner.Context, turn: Turn) -> t.Callable[[t.Callable[[], inspection.Standing]], None]:
+def _teller(context: _runner.Context, turn: BatchItem) -> t.Callable[[t.Callable[[], inspection.Standing]], None]:
     meter = Meter()
 
     def line(standing: inspection.Standing) -> str:

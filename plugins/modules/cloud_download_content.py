@@ -413,7 +413,7 @@ from ansible_collections.storware.backup.plugins.module_utils import _api_runner
 from ansible_collections.storware.backup.plugins.module_utils._api import names
 from ansible_collections.storware.backup.plugins.module_utils._api.errors import ApiError
 from ansible_collections.storware.backup.plugins.module_utils._argspec import in_range
-from ansible_collections.storware.backup.plugins.module_utils._batch import Turn, in_turn
+from ansible_collections.storware.backup.plugins.module_utils._batch import BatchItem, run_batch
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError
 from ansible_collections.storware.backup.plugins.module_utils._transfer.http.body import NotAFile, Opener, Response
 from ansible_collections.storware.backup.plugins.module_utils._transfer.verification import Checksum
@@ -435,13 +435,13 @@ def fetch(context: _api_runner.ApiContext) -> _api_runner.Result:
         "max_size": None if max_size is None else int(in_range("max_size", max_size, 1, _LARGEST)),
     }
 
-    def bring(turn: Turn) -> _api_runner.Result:
+    def bring(turn: BatchItem) -> _api_runner.Result:
         guid = turn.guid
         openers = [(source, _opener(context, names.CONTENT_PATHS[source].format(guid), guid)) for source in sources]
         job = jobs.job(turn, identity=f"{context.connection.url} {guid}", openers=openers, **settings)
         return _file_content.bring(context, job)
 
-    return in_turn(jobs.guids, bring)
+    return run_batch(jobs.guids, bring)
 
 
 def _checksum(text: str | None, files: int) -> Checksum | None:

@@ -322,7 +322,7 @@ _detached.answer_poll(os.environ)  # before the imports below, which take longer
 
 from ansible_collections.storware.backup.plugins.module_utils import _copying, _file_content, _runner
 from ansible_collections.storware.backup.plugins.module_utils._argspec import in_range
-from ansible_collections.storware.backup.plugins.module_utils._batch import Turn, in_turn
+from ansible_collections.storware.backup.plugins.module_utils._batch import BatchItem, run_batch
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError
 from ansible_collections.storware.backup.plugins.module_utils._transfer import inspection
 from ansible_collections.storware.backup.plugins.module_utils._transfer.http.body import Opener
@@ -348,11 +348,11 @@ def _from_peer(context: _runner.Context, jobs: _file_content.Jobs) -> _runner.Re
     with there.connected() as shared:
         found = ssh.Found(shared, params["src"])
 
-        def bring(turn: Turn) -> _runner.Result:
+        def bring(turn: BatchItem) -> _runner.Result:
             path, whole = found.of(turn.guid)
             return _file_content.bring(context, _job(jobs, turn, whole, "peer", ssh.opener(shared, path, whole)))
 
-        return in_turn(jobs.guids, bring)
+        return run_batch(jobs.guids, bring)
 
 
 def _from_controller(context: _runner.Context, jobs: _file_content.Jobs) -> _runner.Result:
@@ -365,7 +365,7 @@ def _from_controller(context: _runner.Context, jobs: _file_content.Jobs) -> _run
     piece = pushed.Piece(handed.offset, file, handed.piece_sha256) if handed.piece_sha256 else None
     whole = Receipt(handed.name, handed.guid, handed.size, handed.sha256, handed.verified)
 
-    def bring(turn: Turn) -> _runner.Result:
+    def bring(turn: BatchItem) -> _runner.Result:
         job = _job(jobs, turn, whole, pushed.LABEL, pushed.nothing_more(whole))
         if not context.check_mode:
             with inspection.inspect(job) as finding:
@@ -376,10 +376,10 @@ def _from_controller(context: _runner.Context, jobs: _file_content.Jobs) -> _run
         return _file_content.bring(context, job)
 
     with file:
-        return in_turn(jobs.guids, bring)
+        return run_batch(jobs.guids, bring)
 
 
-def _job(jobs: _file_content.Jobs, turn: Turn, whole: Receipt, label: str, opener: Opener) -> inspection.Job:
+def _job(jobs: _file_content.Jobs, turn: BatchItem, whole: Receipt, label: str, opener: Opener) -> inspection.Job:
     guid = turn.guid
     if whole.guid != guid:
         raise OptionError("src", f"is a file of the download {whole.guid}, not of {guid}: {whole.name!r}")

@@ -274,7 +274,7 @@ def list_entities(context: _api_runner.ApiContext) -> _api_runner.Result:
     return {
         "changed": False,
         "protected_entities": [entity.to_result(latest.get(entity.guid)) for entity in found],
-        "names": protected_entities.handles(found),
+        "names": protected_entities.unique_names(found),
     }
 
 

@@ -141,9 +141,9 @@ def _statuses() -> t.Iterator[Odd]:
     }.items():
         yield odd(f"behind {name}", FETCHED, before + sized())
     yield odd("100 and no more", LOST, go_on)
-    for status in (102, 103):
-        hints = raw(status=f"HTTP/1.1 {status} Hints", body=b"")
-        yield odd(f"behind {status}", f"http_status: answered {status}", hints + sized())
+    for interim in (102, 103):
+        hints = raw(status=f"HTTP/1.1 {interim} Hints", body=b"")
+        yield odd(f"behind {interim}", f"http_status: answered {interim}", hints + sized())
     yield odd("status 101", "http_status: answered 101", raw(status="HTTP/1.1 101 Switching Protocols", body=b""))
 
 

@@ -50,7 +50,7 @@ def _newest(wanted: t.AbstractSet[str], lists: t.Iterable[list[models.Backup]]) 
 def _listed(reader: Reader, parameter: str, value: str, statuses: t.Collection[str]) -> list[models.Backup]:
     """Those with one of the statuses, all when there are none."""
     query = [(parameter, value), *((names.FILTER_STATUS, status) for status in statuses)]
-    records = pagination.drain(reader, names.BACKUPS, query, "list backups")
+    records = pagination.list_all(reader, names.BACKUPS, query, "list backups")
     backups = [models.decode_backup(record, f"GET {names.BACKUPS}: [{index}]") for index, record in enumerate(records)]
     return [backup for backup in backups if not statuses or backup.status in statuses]
 

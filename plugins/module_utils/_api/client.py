@@ -13,7 +13,7 @@ import typing as t
 from .._argspec import Connection
 from . import decoding, errors, names, payloads, tls
 from .errors import ApiError, Attempt
-from .transport import MAX_TIME, Answer, Transport
+from .transport import MAX_TIME, JsonResponse, Transport
 
 if t.TYPE_CHECKING:
     import requests
@@ -83,19 +83,19 @@ class Client:
         """Seconds that a list of many pages may take: as long as a single answer without a deadline."""
         return self._connection.timeout * MAX_TIME
 
-    def get(self, path: str, query: payloads.Query, doing: str, deadline: float | None = None) -> Answer:
+    def get(self, path: str, query: payloads.Query, doing: str, deadline: float | None = None) -> JsonResponse:
         """Read. doing completes the sentence "Cannot ..." in errors."""
         return self._answer("GET", path, doing, deadline, query=query)
 
-    def post(self, path: str, body: decoding.Json, doing: str, deadline: float | None = None) -> Answer:
+    def post(self, path: str, body: decoding.Json, doing: str, deadline: float | None = None) -> JsonResponse:
         """Create. Sent once: a lost answer raises ApiError with code ``response_lost``."""
         return self._answer("POST", path, doing, deadline, body=body)
 
-    def put(self, path: str, body: decoding.Json, doing: str, deadline: float | None = None) -> Answer:
+    def put(self, path: str, body: decoding.Json, doing: str, deadline: float | None = None) -> JsonResponse:
         """Change. Sent once, as POST."""
         return self._answer("PUT", path, doing, deadline, body=body)
 
-    def delete(self, path: str, doing: str, deadline: float | None = None) -> Answer:
+    def delete(self, path: str, doing: str, deadline: float | None = None) -> JsonResponse:
         """Delete."""
         return self._answer("DELETE", path, doing, deadline)
 
@@ -151,11 +151,11 @@ class Client:
 
     # How calls are made
 
-    def _answer(self, method: str, path: str, doing: str, deadline: float | None, **content: t.Any) -> Answer:
+    def _answer(self, method: str, path: str, doing: str, deadline: float | None, **content: t.Any) -> JsonResponse:
         attempt = self._attempt(doing, method, path)
         return self._with_session(attempt, lambda: self._once(attempt, deadline, **content), deadline)
 
-    def _once(self, attempt: Attempt, deadline: float | None, **content: t.Any) -> Answer:
+    def _once(self, attempt: Attempt, deadline: float | None, **content: t.Any) -> JsonResponse:
         """One call, from the request to the last byte of a successful answer."""
         headers = {"Accept": "application/json"}
         with self._transport.send(attempt, headers=headers, deadline=deadline, **content) as response:

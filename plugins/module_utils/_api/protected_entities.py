@@ -40,7 +40,7 @@ def list_all(reader: Reader, types: t.Sequence[str], filters: t.Mapping[str, t.A
     return list(found.values())
 
 
-def handles(entities: t.Sequence[models.Entity]) -> list[str]:
+def unique_names(entities: t.Sequence[models.Entity]) -> list[str]:
     """For each entity what names it alone among these: its address, else its name, else its guid."""
     index = _by_name(entities)
     guids = {entity.guid for entity in entities}
@@ -77,7 +77,7 @@ def resolve_node(reader: Reader, node: str) -> str:
     """The guid of a node given by name or guid. GET /nodes is seen in clients, not documented."""
     if is_guid(node):
         return node.lower()
-    records = pagination.drain(reader, names.NODES, [], "list nodes")
+    records = pagination.list_all(reader, names.NODES, [], "list nodes")
     nodes = [models.decode_reference(record, f"GET {names.NODES}") for record in records]
     matches = [candidate for candidate in nodes if candidate.name == node]
     if len(matches) != 1:
@@ -106,7 +106,7 @@ def _look_up(reader: Reader, wanted_names: t.Sequence[str], entity_type: str) ->
 
 def _inventory(reader: Reader, entity_type: str, filters: payloads.Query) -> list[models.Entity]:
     path, query = _INVENTORY[entity_type]
-    records = pagination.drain(reader, path, [*query, *filters], f"list protected entities of type {entity_type}")
+    records = pagination.list_all(reader, path, [*query, *filters], f"list protected entities of type {entity_type}")
     found = [models.decode_entity(record, f"GET {path}: [{index}]") for index, record in enumerate(records)]
     return [replace(entity, type=entity.type or entity_type) for entity in found if _is_of(entity, entity_type)]
 

@@ -49,7 +49,7 @@ _PACKED: t.Final = re.compile(r"gzip|deflate|compress|\b(br|dcb|dcz|zstd)\b")  #
 
 
 @dataclass(frozen=True)
-class Answer:
+class JsonResponse:
     """A successful answer. body is None when there was none: presence of a body tells more than the status."""
 
     status: int
@@ -133,13 +133,13 @@ class Transport:
         self._take_cookies()
         return response
 
-    def decode(self, response: requests.Response, attempt: Attempt, deadline: float | None) -> Answer:
+    def decode(self, response: requests.Response, attempt: Attempt, deadline: float | None) -> JsonResponse:
         """The whole answer as JSON. Raises ApiError, ``response_lost`` when it breaks off."""
         data = self._read(response, attempt, MAX_BODY, deadline)
         if len(data) > MAX_BODY:
             raise errors.invalid_response(attempt, f"it is larger than {MAX_BODY} bytes", response)
         if not data or data.isspace():
-            return Answer(response.status_code, None, _count(response, names.TOTAL_COUNT))
+            return JsonResponse(response.status_code, None, _count(response, names.TOTAL_COUNT))
         try:
             body = decoding.decode(data, attempt.redact)
         except decoding.TooMuch as error:
@@ -148,7 +148,7 @@ class Transport:
             words = errors.excerpt(data, attempt.redact)
             raise errors.invalid_response(attempt, "it is no JSON", response, words) from error
         total = _count(response, names.TOTAL_COUNT)
-        return Answer(response.status_code, body, total, len(data), decoding.count_values(data))
+        return JsonResponse(response.status_code, body, total, len(data), decoding.count_values(data))
 
     def start_of_body(self, response: requests.Response, attempt: Attempt, deadline: float | None) -> bytes:
         """What an error says; an error is worth telling even when its body cannot be read."""

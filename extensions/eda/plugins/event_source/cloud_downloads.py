@@ -33,7 +33,7 @@ from ansible_collections.storware.backup.plugins.module_utils._redaction import 
 from ansible_collections.storware.backup.plugins.plugin_utils import _change_feed  # noqa: E402
 
 DOCUMENTATION = r"""
-short_description: Tell when cloud downloads are created, ready, failed or gone
+short_description: Report when cloud downloads are created, ready, failed or gone
 description:
   - Looks at the server now and then, with one session for all the time, and emits an event for each change.
   - Each event has C(kind) (V(created), V(ready), V(failed) or V(deleted)), C(guid), C(download), the record as
@@ -92,7 +92,7 @@ class Queue(t.Protocol):
 
 
 async def main(queue: Queue, args: dict[str, t.Any]) -> None:
-    """Tell events until it is cancelled. args: as documented. Raises RuntimeError when that cannot work."""
+    """Report events until it is cancelled. args: as documented. Raises RuntimeError when that cannot work."""
     try:
         await _tell(queue, args)
     except StorwareError as error:
@@ -155,7 +155,7 @@ class Looker:
         self.redact = redactor.text
         self._client = Client(connection, on_secret=functools.partial(_learn, redactor), redact=redactor.text)
         self._filters: dict[str, t.Any] = {} if mode is None else {"mode": mode}
-        self._watch = tasks.Watch(self._client)
+        self._watch = tasks.TaskMonitor(self._client)
         self._is_first = is_first
 
     def look(self, state: _change_feed.State) -> tuple[list[_change_feed.Event], _change_feed.State]:

@@ -22,8 +22,8 @@ from ansible_collections.storware.backup.plugins.module_utils._api import (
     protected_entities,
 )
 from ansible_collections.storware.backup.plugins.module_utils._api.client import Client
-from ansible_collections.storware.backup.plugins.module_utils._api.polling import Tell, Waiting
-from ansible_collections.storware.backup.plugins.module_utils._api.transport import Answer
+from ansible_collections.storware.backup.plugins.module_utils._api.polling import Poller, Report
+from ansible_collections.storware.backup.plugins.module_utils._api.transport import JsonResponse
 from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
 from tests.support.examples import count
 from tests.unit.plugins.module_utils._api.hostile import GUIDS, Hostile
@@ -64,24 +64,24 @@ class _HostileClient:
 
     patience = 60.0  # seconds
 
-    def get(self, path: str, query: payloads.Query, doing: str, deadline: float | None = None) -> Answer:
+    def get(self, path: str, query: payloads.Query, doing: str, deadline: float | None = None) -> JsonResponse:
         assert all(isinstance(key, str) and isinstance(value, str) for key, value in query)
         # Page after page of something else would be a list without end
-        return self._answer(f"GET {path}") if ("page", "0") in query else Answer(200, [])
+        return self._answer(f"GET {path}") if ("page", "0") in query else JsonResponse(200, [])
 
-    def post(self, path: str, body: Json, doing: str, deadline: float | None = None) -> Answer:
+    def post(self, path: str, body: Json, doing: str, deadline: float | None = None) -> JsonResponse:
         json.dumps(body)
         return self._answer(f"POST {path}")
 
-    def put(self, path: str, body: Json, doing: str, deadline: float | None = None) -> Answer:
+    def put(self, path: str, body: Json, doing: str, deadline: float | None = None) -> JsonResponse:
         return self._answer(f"PUT {path}")
 
-    def delete(self, path: str, doing: str, deadline: float | None = None) -> Answer:
+    def delete(self, path: str, doing: str, deadline: float | None = None) -> JsonResponse:
         return self._answer(f"DELETE {path}")
 
-    def _answer(self, call: str) -> Answer:
+    def _answer(self, call: str) -> JsonResponse:
         self.calls.append(call)
-        return Answer(200, self._hostile.body(call))
+        return JsonResponse(200, self._hostile.body(call))
 
 
 def _wish(hostile: Hostile) -> dict[str, Json]:
@@ -106,12 +106,12 @@ def _wish(hostile: Hostile) -> dict[str, Json]:
 
 @pytest.fixture(autouse=True)
 def _no_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    def waiting(params: t.Mapping[str, t.Any], tell: Tell) -> Waiting:
+    def waiting(params: t.Mapping[str, t.Any], tell: Report) -> Poller:
         now = [0.0]
-        return Waiting(30, 10, lambda: now[0], lambda seconds: now.__setitem__(0, now[0] + max(seconds, 1)))
+        return Poller(30, 10, lambda: now[0], lambda seconds: now.__setitem__(0, now[0] + max(seconds, 1)))
 
     monkeypatch.setattr(_cloud_download, "_waiting", waiting)
-    monkeypatch.setattr(create, "SETTLE", 15)
+    monkeypatch.setattr(create, "VISIBILITY_TIMEOUT", 15)
 
 
 @pytest.mark.fault("A4")
@@ -149,7 +149,7 @@ def test_the_inventory_survives_every_server() -> None:
         types = hostile.random.sample(protected_entities.DOWNLOADABLE_TYPES, hostile.random.randrange(1, 5))
         with contextlib.suppress(StorwareError):
             found = protected_entities.list_all(client, types, {})
-            unique = protected_entities.handles(found)
+            unique = protected_entities.unique_names(found)
             assert len(unique) == len(set(unique)) == len(found), seed
             latest = backups.latest(client, [entity.guid for entity in found], types, ["SUCCESS"])
             json.dumps([entity.to_result(latest.get(entity.guid)) for entity in found], allow_nan=False)

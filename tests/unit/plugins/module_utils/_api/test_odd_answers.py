@@ -115,7 +115,7 @@ def test_a3_an_answer_without_measure_is_not_read_to_its_end(monkeypatch: pytest
 def test_a15_of_any_success_the_body_decides(verb: str, status: int, body: bytes) -> None:
     with answering({f"{verb} /api/x": Answer(status, b"" if status == 204 else body)}) as server:
         with client(server.url) as session:
-            calls: dict[str, t.Callable[[], transport.Answer]] = {
+            calls: dict[str, t.Callable[[], transport.JsonResponse]] = {
                 "GET": lambda: session.get("/x", [], "do it"),
                 "POST": lambda: session.post("/x", {}, "do it"),
                 "PUT": lambda: session.put("/x", {}, "do it"),
@@ -133,7 +133,7 @@ def test_a15_no_content_is_whole_although_a_body_follows(verb: str, headers: dic
     """The vendor prints such answers to PUT and DELETE. The body must not be the beginning of the next answer."""
     answers = {f"{verb} /api/x": Answer(204, RECORDS, headers), LIST: Answer(200, RECORDS)}
     with answering(answers) as server, client(server.url, retries=0) as session:
-        calls: dict[str, t.Callable[[], transport.Answer]] = {
+        calls: dict[str, t.Callable[[], transport.JsonResponse]] = {
             "GET": lambda: session.get("/x", [], "do it"),
             "PUT": lambda: session.put("/x", {}, "do it"),
             "DELETE": lambda: session.delete("/x", "do it"),

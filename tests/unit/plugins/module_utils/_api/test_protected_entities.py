@@ -31,7 +31,7 @@ def test_what_names_an_entity_is_nobody_elses_name_or_guid() -> None:
         entity(GUIDS[4], "Cy", "ann@example.com"),
         entity(GUIDS[5]),
     ]
-    assert protected_entities.handles(found) == ["Ann", GUIDS[1], GUIDS[2], GUIDS[3], "Cy", GUIDS[5]]
+    assert protected_entities.unique_names(found) == ["Ann", GUIDS[1], GUIDS[2], GUIDS[3], "Cy", GUIDS[5]]
 
 
 def node(nodes: list[dict[str, t.Any]], wanted: str) -> str:
