@@ -7,7 +7,7 @@ PYTHON ?= python3
 TOOLS := .build/nox
 NOX = $(TOOLS)/bin/python -m nox
 
-SESSIONS = quick env format demo simulator bench awx-content \
+SESSIONS = quick env format demo simulator bench awx-content error-codes \
 	ansible-lint extra-checks license-check integration cores security world units sanity fault-tests docs types lint archive eda fleet-tests \
 	matrix property-tests secret-leaks long-tests mutation fleet faults crash world-at-length switches simulator-tests tooling bench-short
 

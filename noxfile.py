@@ -208,6 +208,13 @@ def awx_content(session: nox.Session) -> None:
     session.run(MAIN / "python", "-m", "tests.awx_content")
 
 
+@nox.session(python=False, tags=["daily"], name="error-codes")
+def error_codes(session: nox.Session) -> None:
+    """Write the return value error of each module anew from the registry of error codes."""
+    main_environment(session)
+    session.run(MAIN / "python", "-m", "tests.error_codes")
+
+
 @daily
 def demo(session: nox.Session) -> None:
     """The main job against the simulator, on this machine."""

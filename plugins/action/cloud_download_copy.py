@@ -18,7 +18,7 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.common.text.formatters import human_to_bytes
 
 from ..module_utils import _argspec, _copying
-from ..module_utils._batch import Turn, dest_for, in_turn
+from ..module_utils._batch import BatchItem, dest_for, run_batch
 from ..module_utils._copying import ChunkTransfer
 from ..module_utils._errors import OptionError, StorwareError
 from ..module_utils._progress import Meter
@@ -80,7 +80,7 @@ class ActionModule(VisitingActionModule):
             return super()._run_with(given, task_vars)
         rhythm = _Rhythm(self._progress_interval(given), self._show(task_vars))
 
-        def bring(turn: Turn) -> Result:
+        def bring(turn: BatchItem) -> Result:
             result = self._hand_over(turn, given, task_vars, rhythm)
             if result.get("failed"):
                 raise _Failed(result)
@@ -89,14 +89,14 @@ class ActionModule(VisitingActionModule):
         try:
             if self._task.async_val:
                 raise OptionError("host", "must be given with async: without it the controller hands the file over")
-            return in_turn(guids_in(given), bring)
+            return run_batch(guids_in(given), bring)
         except _Failed as error:
             return {**error.result, **error.results}
         except StorwareError as error:
             return {**failure(error), **error.results}
 
     def _hand_over(
-        self, turn: Turn, given: t.Mapping[str, t.Any], task_vars: dict[str, t.Any] | None, rhythm: _Rhythm
+        self, turn: BatchItem, given: t.Mapping[str, t.Any], task_vars: dict[str, t.Any] | None, rhythm: _Rhythm
     ) -> Result:
         """The module's result for one file, as far as it can be believed. Raises StorwareError."""
         path, whole = _file_chunks.found(str(given["src"]), turn.guid)
@@ -145,7 +145,7 @@ class ActionModule(VisitingActionModule):
                 local.seek(0)
                 local.write(piece.as_head())
                 local.flush()
-                _detached_poll.persistently(lambda: self._transfer_file(local.name, remote), self._show(task_vars))
+                _detached_poll.retry_connection(lambda: self._transfer_file(local.name, remote), self._show(task_vars))
         except AnsibleConnectionFailure:
             raise
         except AnsibleError as error:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..module_utils._errors import StorwareError
+from ..module_utils._errors import CODES, StorwareError
 from ..plugin_utils import _results
 from ..plugin_utils._action import ControllerActionModule
 
@@ -15,16 +15,7 @@ SPEC: t.Final[dict[str, dict[str, t.Any]]] = {
     "code": {
         "type": "str",
         "required": True,
-        "choices": [
-            "invalid_option",
-            "no_hosts",
-            "not_found",
-            "prepare_failed",
-            "unreachable",
-            "invalid_result",
-            "not_intact",
-            "not_proved",
-        ],
+        "choices": [code for code, about in CODES.items() if "fail_with_code" in about.modules],
     },
     "msg": {"type": "str", "default": ""},
     "hint": {"type": "str", "default": ""},

@@ -10,28 +10,14 @@ import time
 import typing as t
 
 from ._argspec import check_guids
-from ._errors import Interrupted, OptionError, StorwareError
+from ._errors import CODES, Interrupted, OptionError, StorwareError
 
 Result = dict[str, t.Any]
 
-# Errors that all others would end with as well, some of them only after a long wait.
-_FOR_ALL: t.Final = frozenset(
-    {
-        "authentication_failed",
-        "no_session_cookie",
-        "unauthorized",
-        "unreachable",
-        "connect_timeout",
-        "proxy",
-        "tls",
-        "redirect",
-        "timeout",
-    }
-)
 _SHOWN: t.Final = 3  # failures in the message; all of them are in the result
 
 
-class Turn(t.NamedTuple):
+class BatchItem(t.NamedTuple):
     """Of one download. number: counted from 1. of: how many there are. since: when the first began, monotonic."""
 
     guid: str
@@ -59,7 +45,7 @@ def dest_for(dest: str, files: int) -> str:
     return os.path.join(dest, "") if dest and files > 1 else dest
 
 
-def in_turn(guids: t.Sequence[str], bring: t.Callable[[Turn], Result]) -> Result:
+def run_batch(guids: t.Sequence[str], bring: t.Callable[[BatchItem], Result]) -> Result:
     """The result of a task for these downloads, ``bring`` called for one after the other.
 
     bring: returns what is to be told of one, with ``changed`` and ``diff``. The task's ``files`` has that of each; of a
@@ -71,14 +57,14 @@ def in_turn(guids: t.Sequence[str], bring: t.Callable[[Turn], Result]) -> Result
     failures: list[StorwareError] = []
     for number, guid in enumerate(guids, 1):
         try:
-            found.append(bring(Turn(guid, number, len(guids), since)))
+            found.append(bring(BatchItem(guid, number, len(guids), since)))
         except Interrupted as error:
             error.results = _together(found)
             raise
         except StorwareError as error:
             failures.append(error)
             found.append(_failed(guid, error.text, error))
-            if error.code in _FOR_ALL:
+            if CODES[error.code].ends_all:
                 found += [
                     _failed(left, f"Not tried, because of {guid}: {error.text}", error) for left in guids[number:]
                 ]
@@ -89,7 +75,7 @@ def in_turn(guids: t.Sequence[str], bring: t.Callable[[Turn], Result]) -> Result
 
 
 def _failed(guid: str, text: str, error: StorwareError) -> Result:
-    return {"changed": False, "guid": guid, "failed": True, "msg": text, "error": error.told()}
+    return {"changed": False, "guid": guid, "failed": True, "msg": text, "error": error.to_result()}
 
 
 def _together(found: t.Sequence[Result]) -> Result:

@@ -10,12 +10,12 @@ import typing as t
 from dataclasses import dataclass, field
 
 from . import _plan
-from ._api import backups, cloud_downloads, models, protected_entities, wait_ready
+from ._api import backups, cloud_downloads, models, names, payloads, protected_entities, wait_ready
 from ._api.client import Client
-from ._api.cloud_downloads import Identifier, Wanted
+from ._api.cloud_downloads import DownloadSpec, RecordCompleter
 from ._api.create import Creator
-from ._api.polling import Tell, Waiting
-from ._api.wait_ready import Progress
+from ._api.polling import Poller, Report
+from ._api.wait_ready import PreparationStatus
 from ._argspec import check_guids, is_guid
 from ._errors import OptionError, StorwareError
 
@@ -48,14 +48,16 @@ def check(params: Params) -> None:
                 raise OptionError(option, "goes with state=present only")
     _check_backup(params)
     if not params["backup_statuses"]:
-        raise OptionError("backup_statuses", "is empty", hint=f"Set it to some of {', '.join(models.BACKUP_STATUSES)}.")
+        raise OptionError("backup_statuses", "is empty", hint=f"Set it to some of {', '.join(names.BACKUP_STATUSES)}.")
     for option, low in (("wait_timeout", 0), ("wait_interval", 0.01)):
         # Written so that NaN fails as well.
         if not low <= params[option] <= MAX_WAIT:
             raise OptionError(option, f"must be between {low:g} and {MAX_WAIT:g} seconds, not {params[option]:g}")
 
 
-def ensure(client: Client, params: Params, check_mode: bool, warn: t.Callable[[str], None], tell: Tell) -> Result:
+def ensure(
+    client: Client, params: Params, check_mode: bool, warn: t.Callable[[str], None], report_progress: Report
+) -> Result:
     """Bring the downloads into the wanted state; returns the module's result, with "diff".
 
     Raises StorwareError, with what was done so far in ``results``.
@@ -63,21 +65,21 @@ def ensure(client: Client, params: Params, check_mode: bool, warn: t.Callable[[s
     present = params["state"] == "present"
     if params["guid"] is not None:
         selected = _update_selected if present else _delete_selected
-        return selected(client, params, check_mode, tell)
+        return selected(client, params, check_mode, report_progress)
     by_entity = _create_missing if present else _delete_matching
-    return by_entity(client, params, check_mode, warn, tell)
+    return by_entity(client, params, check_mode, warn, report_progress)
 
 
 def _create_missing(
-    client: Client, params: Params, check_mode: bool, warn: t.Callable[[str], None], tell: Tell
+    client: Client, params: Params, check_mode: bool, warn: t.Callable[[str], None], report_progress: Report
 ) -> Result:
     selection = _select(client, params, warn)
     wanted = selection.wanted
-    identifier = Identifier(client, needs_backup=False)
-    seen = wait_ready.survey(client, wanted, identifier)
-    plan = _plan.presence(wanted, seen.catalogue, seen.finished, seen.expected, seen.unsure)
+    identifier = RecordCompleter(client, needs_backup=False)
+    seen = wait_ready.take_snapshot(client, wanted, identifier)
+    plan = _plan.plan_creation(wanted, seen.catalogue, seen.finished, seen.expected, seen.unsure)
     expected = {want: seen.expected[want] for want in plan.expected}
-    progress = Progress(wanted, expected, failed=selection.without_backup)
+    progress = PreparationStatus(wanted, expected, failed=selection.without_backup)
     _warn_of_adopted(params, seen, plan.adopted, warn)
     if check_mode:
         report_of_plan = _report(plan.predicted, backups=selection.backups)
@@ -104,8 +106,8 @@ def _create_missing(
             ),
         }
 
-    waiting = _waiting(params, tell)
-    with _told_on_failure(report):
+    waiting = _waiting(params, report_progress)
+    with _results_on_failure(report):
         if plan.missing:
             creator.create(plan.missing, waiting)
         if params["wait"]:
@@ -120,39 +122,39 @@ def _create_missing(
     return report()
 
 
-def _update_selected(client: Client, params: Params, check_mode: bool, tell: Tell) -> Result:
+def _update_selected(client: Client, params: Params, check_mode: bool, report_progress: Report) -> Result:
     selected = cloud_downloads.select(client, params["guid"])
-    body = models.update_body(params["status"], params["update"] or {})
-    plan = _plan.update(selected, body)
+    body = payloads.update(params["status"], params["update"] or {})
+    plan = _plan.plan_update(selected, body)
     result: Result = {"changed": bool(plan.current), "diff": plan.diff}
     if check_mode:
         return {**result, **_report(selected)}
 
     updated: list[str] = []
-    with _told_on_failure(lambda: {**result, "changed": bool(updated), **_report(selected, updated=updated)}):
+    with _results_on_failure(lambda: {**result, "changed": bool(updated), **_report(selected, updated=updated)}):
         for guid in plan.current:
             cloud_downloads.update(client, guid, body)
             updated.append(guid)
         if params["wait"]:
             selected = cloud_downloads.wait_finished(
-                client, [str(found.guid) for found in selected], _waiting(params, tell)
+                client, [str(found.guid) for found in selected], _waiting(params, report_progress)
             )
         elif updated:
             selected = cloud_downloads.select(client, params["guid"])
     return {**result, **_report(selected, updated=updated)}
 
 
-def _delete_selected(client: Client, params: Params, check_mode: bool, tell: Tell) -> Result:
-    plan = _plan.absence_of_guids(params["guid"], cloud_downloads.list_all(client))
-    return _delete(client, params, check_mode, plan, tell)
+def _delete_selected(client: Client, params: Params, check_mode: bool, report_progress: Report) -> Result:
+    plan = _plan.plan_deletion_of(params["guid"], cloud_downloads.list_all(client))
+    return _delete(client, params, check_mode, plan, report_progress)
 
 
 def _delete_matching(
-    client: Client, params: Params, check_mode: bool, warn: t.Callable[[str], None], tell: Tell
+    client: Client, params: Params, check_mode: bool, warn: t.Callable[[str], None], report_progress: Report
 ) -> Result:
     selection = _select(client, params, warn)  # without that backup there is no download of it either
     wanted = selection.wanted
-    seen = wait_ready.survey(client, wanted, Identifier(client))
+    seen = wait_ready.take_snapshot(client, wanted, RecordCompleter(client))
     left = {want: seen.catalogue.possible(want) for want in wanted if not seen.catalogue.find(want)}
     for want, downloads in left.items():
         for download in downloads:
@@ -162,20 +164,22 @@ def _delete_matching(
             )
     for want, tasks in seen.expected.items():
         warn(f"{_name(want)} may come to have a download that cannot be deleted yet: {_may_be(tasks)}.")
-    return _delete(client, params, check_mode, _plan.absence(wanted, seen.catalogue), tell, selection.backups)
+    return _delete(
+        client, params, check_mode, _plan.plan_deletion(wanted, seen.catalogue), report_progress, selection.backups
+    )
 
 
 def _delete(
     client: Client,
     params: Params,
     check_mode: bool,
-    plan: _plan.Absence,
-    tell: Tell,
-    taken: t.Mapping[Wanted, models.Backup] | None = None,
+    plan: _plan.DeletePlan,
+    report_progress: Report,
+    taken: t.Mapping[DownloadSpec, models.Backup] | None = None,
 ) -> Result:
-    result: Result = {"changed": bool(plan.doomed), "diff": plan.diff}
+    result: Result = {"changed": bool(plan.to_delete), "diff": plan.diff}
     if check_mode:
-        return {**result, **_report(plan.doomed, backups=taken)}
+        return {**result, **_report(plan.to_delete, backups=taken)}
 
     deleting: dict[str, models.Task | None] = {}
     failed: dict[str, str] = {}
@@ -183,19 +187,19 @@ def _delete(
     def report() -> Result:
         deleted = [guid for guid in deleting if guid not in failed]
         tasks = [task for task in deleting.values() if task is not None]
-        report_of_deleted = _report(plan.doomed, deleted=deleted, tasks=tasks, backups=taken)
+        report_of_deleted = _report(plan.to_delete, deleted=deleted, tasks=tasks, backups=taken)
         return {**result, "changed": bool(deleted), **report_of_deleted}
 
-    waiting = _waiting(params, tell)
-    for download in plan.doomed:
+    waiting = _waiting(params, report_progress)
+    for download in plan.to_delete:
         guid = str(download.guid)
         try:
             deleting[guid] = cloud_downloads.delete(client, guid, waiting.limit())
         except StorwareError as error:
             failed[guid] = error.message  # the others can still go
-    with _told_on_failure(report):
+    with _results_on_failure(report):
         if params["wait"] and deleting:
-            failed.update(cloud_downloads.wait_gone(client, deleting, waiting))
+            failed.update(cloud_downloads.wait_deleted(client, deleting, waiting))
     if failed:
         with contextlib.suppress(StorwareError):
             # A call that failed may have done its work all the same.
@@ -204,7 +208,7 @@ def _delete(
             failed = {guid: why for guid, why in failed.items() if guid in listed}
     if failed:
         raise StorwareError(
-            f"{len(failed)} of {len(plan.doomed)} downloads are not deleted: {_joined(failed)}",
+            f"{len(failed)} of {len(plan.to_delete)} downloads are not deleted: {_joined(failed)}",
             code="delete_failed",
             hint="Run the task again.",
             retryable=True,
@@ -217,9 +221,9 @@ def _delete(
 class _Selection:
     """What the options ask for."""
 
-    wanted: list[Wanted]
-    without_backup: dict[Wanted, str] = field(default_factory=dict)  # what cannot be had, and why
-    backups: dict[Wanted, models.Backup] = field(default_factory=dict)  # those that latest stands for
+    wanted: list[DownloadSpec]
+    without_backup: dict[DownloadSpec, str] = field(default_factory=dict)  # what cannot be had, and why
+    backups: dict[DownloadSpec, models.Backup] = field(default_factory=dict)  # those that latest stands for
 
 
 def _select(client: Client, params: Params, warn: t.Callable[[str], None]) -> _Selection:
@@ -228,17 +232,17 @@ def _select(client: Client, params: Params, warn: t.Callable[[str], None]) -> _S
     references = protected_entities.resolve(client, params["protected_entities"], entity_type)
     node = protected_entities.resolve_node(client, params["node"]) if params["node"] else None
     if backup != LATEST:
-        return _Selection([Wanted(entity, params["mode"], backup, node) for entity in references])
+        return _Selection([DownloadSpec(entity, params["mode"], backup, node) for entity in references])
     types = [entity_type] if entity_type else protected_entities.DOWNLOADABLE_TYPES
     statuses = params["backup_statuses"]
     latest = backups.latest(client, [entity.guid for entity in references], types, statuses)
     taken = {
-        Wanted(entity, params["mode"], latest[entity.guid].guid, node): latest[entity.guid]
+        DownloadSpec(entity, params["mode"], latest[entity.guid].guid, node): latest[entity.guid]
         for entity in references
         if entity.guid in latest
     }
     without = {
-        Wanted(entity, params["mode"], None, node): f"it has no backup with status {' or '.join(statuses)}"
+        DownloadSpec(entity, params["mode"], None, node): f"it has no backup with status {' or '.join(statuses)}"
         f" (backup_statuses={','.join(statuses)})"
         for entity in references
         if entity.guid not in latest
@@ -246,7 +250,7 @@ def _select(client: Client, params: Params, warn: t.Callable[[str], None]) -> _S
     partial = {
         _name(want): f"{found.guid} of {found.snapshot_time}"
         for want, found in taken.items()
-        if found.status != models.BACKUP_STATUSES[0]
+        if found.status != names.BACKUP_STATUSES[0]
     }
     if partial:
         told = _joined(partial, "backups")
@@ -256,8 +260,8 @@ def _select(client: Client, params: Params, warn: t.Callable[[str], None]) -> _S
 
 def _warn_of_adopted(
     params: Params,
-    seen: wait_ready.Survey,
-    adopted: t.Mapping[Wanted, models.CloudDownload],
+    seen: wait_ready.ServerSnapshot,
+    adopted: t.Mapping[DownloadSpec, models.CloudDownload],
     warn: t.Callable[[str], None],
 ) -> None:
     """Say of which downloads that somebody has made before it is not certain that they are what is asked for."""
@@ -277,18 +281,18 @@ def _warn_of_adopted(
             )
 
 
-def _known_now(client: Client, plan: _plan.Presence) -> dict[Wanted, models.CloudDownload]:
+def _known_now(client: Client, plan: _plan.CreatePlan) -> dict[DownloadSpec, models.CloudDownload]:
     """Without waiting: what is listed right after the request; the server may list new downloads later only."""
     known = dict(plan.adopted)
     if plan.missing:
         listed = cloud_downloads.list_all(client, mode=plan.missing[0].mode)
-        now = Identifier(client, needs_backup=False).catalogue(listed, plan.missing)
+        now = RecordCompleter(client, needs_backup=False).catalogue(listed, plan.missing)
         known.update({want: found[0] for want in plan.missing for found in [now.find(want)] if found})
     return known
 
 
 @contextlib.contextmanager
-def _told_on_failure(report: t.Callable[[], Result]) -> t.Iterator[None]:
+def _results_on_failure(report: t.Callable[[], Result]) -> t.Iterator[None]:
     """A failure half-way still returns what was done."""
     try:
         yield
@@ -297,7 +301,7 @@ def _told_on_failure(report: t.Callable[[], Result]) -> t.Iterator[None]:
         raise
 
 
-def _raise_failed(progress: Progress, result: Result, waited: bool = False) -> None:
+def _raise_failed(progress: PreparationStatus, result: Result, waited: bool = False) -> None:
     """Fail with the good and the bad side by side, if there is any bad."""
     bad = dict(progress.failed)
     code, hint = "prepare_failed", "Mend what the reasons name and run the task again; what is ready is used."
@@ -328,7 +332,7 @@ def _raise_failed(progress: Progress, result: Result, waited: bool = False) -> N
     )
 
 
-def _why(progress: Progress, want: Wanted) -> str:
+def _why(progress: PreparationStatus, want: DownloadSpec) -> str:
     if progress.last_error:
         return f"last error: {progress.last_error.message}"
     if want in progress.expected:
@@ -341,7 +345,7 @@ def _may_be(tasks: t.Sequence[models.Task]) -> str:
     return f"it may be what the server is preparing already with {told}"
 
 
-def _name(want: Wanted) -> str:
+def _name(want: DownloadSpec) -> str:
     return want.entity.name or want.entity.guid
 
 
@@ -352,16 +356,17 @@ def _report(
     updated: t.Sequence[str] = (),
     deleted: t.Sequence[str] = (),
     tasks: t.Iterable[models.Task] = (),
-    backups: t.Mapping[Wanted, models.Backup] | None = None,
+    backups: t.Mapping[DownloadSpec, models.Backup] | None = None,
 ) -> Result:
     return {
-        "cloud_downloads": [download.result() for download in downloads],
+        "cloud_downloads": [download.to_result() for download in downloads],
         "created": list(created),
         "updated": list(updated),
         "deleted": list(deleted),
-        "tasks": [task.result() for task in tasks],
+        "tasks": [task.to_result() for task in tasks],
         "backups": [
-            {"protected_entity": want.entity.result(), **backup.result()} for want, backup in (backups or {}).items()
+            {"protected_entity": want.entity.to_result(), **backup.to_result()}
+            for want, backup in (backups or {}).items()
         ],
     }
 
@@ -378,8 +383,8 @@ def _check_backup(params: Params) -> None:
         )
 
 
-def _waiting(params: Params, tell: Tell) -> Waiting:
-    return Waiting(timeout=params["wait_timeout"], interval=params["wait_interval"], tell=tell)
+def _waiting(params: Params, report_progress: Report) -> Poller:
+    return Poller(timeout=params["wait_timeout"], interval=params["wait_interval"], report=report_progress)
 
 
 def _joined(reasons: t.Mapping[str, str], where: str = "failures", shown: int = 10) -> str:

@@ -58,7 +58,7 @@ class _Watchdog:
     """The blocks of all threads, and the thread that ends them."""
 
     def __init__(self) -> None:
-        # Reentrant, and so is the queue: shorten() is called by signal handlers, which may interrupt their own thread.
+        # Reentrant, and so is the queue: signal handlers call shorten_timeout() and may interrupt their own thread.
         self._lock = threading.RLock()
         self._changes: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._blocks: set[_Block] = set()
@@ -150,7 +150,7 @@ def check() -> None:
         raise Expired
 
 
-def shorten(seconds: float) -> None:
+def shorten_timeout(seconds: float) -> None:
     """Let the blocks of this thread, if any, end within this time. Signal handlers may call it."""
     for block in _blocks():
         _watchdog.shorten(block, time.monotonic() + seconds)

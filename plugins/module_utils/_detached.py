@@ -1,14 +1,14 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Work that takes long goes on in the background of its host and is visited: the visitor tells how far it is.
+"""Work that takes long runs in the background of its host, and is polled for its progress.
 
-The action plugin asks for it by an environment variable; without that, a module runs as any other. Each visit is a
-short run of the same module with the same name of the work: the first one begins it, the last one brings its result.
-So the work outlives a connection that is lost. It ends by itself when nobody has come for a while.
+The action plugin asks for it by an environment variable; without that, a module runs as any other. Each poll is a short
+run of the same module with the same name of the work: the first one begins the work, the last one returns its result.
+So the work outlives a connection that is lost. It ends by itself when no poll has come for a while.
 
 The name stands in the list of processes, so that it is no secret: all state lies in a private directory below the
-temporary directory that the user of the module has for Ansible, and nothing there is believed that others could write.
+temporary directory that the user of the module has for Ansible, and no file there is used that others could write.
 """
 
 from __future__ import annotations
@@ -28,75 +28,98 @@ import typing as t
 from . import _private
 from ._transfer.store.process import ProcessIdentity
 
-ENVIRONMENT: t.Final = "STORWARE_BACKUP_VISIT"  # a Visit in JSON
-KEY: t.Final = "storware_backup_visit"  # of what a visitor prints that has no result yet
+ENVIRONMENT: t.Final = "STORWARE_BACKUP_POLL"  # a Poll in JSON
+KEY: t.Final = "storware_backup_poll"  # of the output of a poll that has no result yet
 PREFIX: t.Final = "storware-backup-"  # of the directory of a work
-_NAP: t.Final = 0.05  # seconds between two looks of a visitor
+_POLL_INTERVAL: t.Final = 0.05  # seconds between two checks whether the work is done
 _TOUCH: t.Final = 1.0
-_TELL: t.Final = 0.5  # seconds between two texts
-_LAST_WORDS: t.Final = 10.0  # seconds for work that is stopped to say its result
-_STALE: t.Final = 24 * 3600.0  # seconds without a visit after which nobody comes any more for what was killed
+_REPORT_INTERVAL: t.Final = 0.5  # seconds between two texts
+_STOP_GRACE: t.Final = 10.0  # seconds for work that is stopped to return its result
+_STALE: t.Final = 24 * 3600.0  # seconds without a poll after which the state of work that was killed is removed
 _TEXT: t.Final = 512  # bytes; a text of fixed size is replaced in one write
-_MOST_RESULT: t.Final = 64 * 1024 * 1024  # bytes
+_MAX_RESULT: t.Final = 64 * 1024 * 1024  # bytes
 
 
-class Visit(t.NamedTuple):
-    """What the action plugin asks for.
+class Poll(t.NamedTuple):
+    """A request of the action plugin.
 
-    work: its name, 32 hex digits. seconds: how long to stay at the most. patience: seconds without a visit after which
-    the work stops; what it has won is kept. remote_tmp: Ansible's temporary directory as it is configured; whose home
-    directory and variables it is about, only the module knows, which may run as another user.
+    work: its name, 32 hex digits. seconds: the longest time to wait for the result. abandon_timeout: seconds without a
+    poll after which the work stops; its partial files are kept. remote_tmp: Ansible's temporary directory as it is
+    configured, with the home directory and variables of the user that the module runs as.
     """
 
     work: str
     seconds: float
-    patience: float
+    abandon_timeout: float
     remote_tmp: str
 
 
-Tell = t.Callable[[t.Callable[[], str]], None]
+Report = t.Callable[[t.Callable[[], str]], None]
 
 
-def tell_nobody(_text: t.Callable[[], str]) -> None:
-    """Without a visitor."""
+def answer_poll(environ: t.Mapping[str, str]) -> None:
+    """End this process here if it is a poll for work that has begun.
+
+    Modules call it before they import what the work needs: that takes longer than the answer.
+    """
+    if ENVIRONMENT in environ:
+        poll = _parse(environ[ENVIRONMENT])
+        try:
+            state = _State.open(_open_place(poll), PREFIX + poll.work)
+        except OSError:
+            return
+        raise SystemExit(_wait_and_print(state, poll.seconds))
 
 
-def begin(environ: t.MutableMapping[str, str]) -> Tell:
-    """In the process that does the work: returns how it tells how far it is. A visitor's process ends in here."""
-    asked = environ.pop(ENVIRONMENT, "")
+def begin(environ: t.MutableMapping[str, str]) -> Report:
+    """Return, in the process that does the work, the function that reports its progress. A poll ends in here."""
+    asked = environ.get(ENVIRONMENT, "")
     if not asked:
-        return tell_nobody
-    visit = Visit(**json.loads(asked))
-    if not re.fullmatch("[0-9a-f]{32}", visit.work):
-        raise ValueError(f"{ENVIRONMENT} is not from the action plugin")
+        return lambda _text: None
+    answer_poll(environ)
+    del environ[ENVIRONMENT]
+    poll = _parse(asked)
     try:
-        place = _private.open_directory(os.path.expanduser(os.path.expandvars(visit.remote_tmp)), create=True)
-        _private.check_directory(place)
-        state, is_new = _state(place, PREFIX + visit.work)
+        place = _open_place(poll)
+        _remove_stale(place)
+        name = PREFIX + poll.work
+        state = _State(place, name, _private.make_private(name, place))
     except OSError:
-        return tell_nobody  # there is no place for it that only this user can write to: it is done in one go
-    if is_new:
-        return _divide(state, visit)
-    raise SystemExit(_visit(state, visit.seconds))
+        return lambda _text: None  # there is no place that only this user can write to: the work runs as any other
+    return _detach(state, poll)
+
+
+def _parse(asked: str) -> Poll:
+    poll = Poll(**json.loads(asked))
+    if not re.fullmatch("[0-9a-f]{32}", poll.work):
+        raise ValueError(f"{ENVIRONMENT} is not from the action plugin")
+    return poll
+
+
+def _open_place(poll: Poll) -> int:
+    """Return a descriptor of the directory that states are in. Raises OSError."""
+    place = _private.open_directory(os.path.expanduser(os.path.expandvars(poll.remote_tmp)), create=True)
+    _private.check_directory(place)
+    return place
 
 
 class _State:
-    """The private directory of a work. Each visit touches it."""
+    """The private directory of a work. Each poll touches it."""
 
     def __init__(self, place: int, name: str, fd: int) -> None:
         self._place, self._name, self._fd = place, name, fd
 
     @classmethod
     def open(cls, place: int, name: str) -> _State:
-        """That of an earlier visit. Raises FileNotFoundError, OSError."""
+        """Open the directory of work that has begun. Raises FileNotFoundError, OSError."""
         return cls(place, name, _private.open_private(name, place))
 
     def create(self, name: str) -> int:
-        """A descriptor to write a new file. Raises OSError."""
+        """Return a descriptor to write a new file. Raises OSError."""
         return _private.create_file(name, self._fd)
 
     def read(self, name: str, limit: int) -> str:
-        """The text of a file of up to limit bytes; empty when it cannot be read."""
+        """Return the text of a file of up to limit bytes; empty when it cannot be read."""
         with contextlib.suppress(OSError):
             return _private.read_file(name, self._fd, limit).decode("utf-8", "replace").strip()
         return ""
@@ -106,7 +129,7 @@ class _State:
 
     @property
     def touched(self) -> float:
-        """When it was touched, in seconds since the epoch."""
+        """Time of the last poll, in seconds since the epoch."""
         return os.fstat(self._fd).st_mtime
 
     def remove(self) -> None:
@@ -120,17 +143,8 @@ class _State:
         os.close(self._fd)
 
 
-def _state(place: int, name: str) -> tuple[_State, bool]:
-    """That of this work, and whether it is new. Raises OSError."""
-    try:
-        return _State.open(place, name), False
-    except FileNotFoundError:
-        _tidy(place)
-        return _State(place, name, _private.make_private(name, place)), True
-
-
-def _tidy(place: int) -> None:
-    """Remove what works have left that were killed, or for whose results nobody has come."""
+def _remove_stale(place: int) -> None:
+    """Remove the states of works that were killed, or for whose results no poll has come."""
     for other in os.listdir(place):
         if re.fullmatch(f"{PREFIX}[0-9a-f]{{32}}", other):
             with contextlib.suppress(OSError), contextlib.closing(_State.open(place, other)) as left:
@@ -138,15 +152,15 @@ def _tidy(place: int) -> None:
                     left.remove()
 
 
-def _divide(state: _State, visit: Visit) -> Tell:
-    """The child does the work; the parent is the first visitor."""
+def _detach(state: _State, poll: Poll) -> Report:
+    """Fork: the child does the work; the parent is the first poll."""
     ready, begun = os.pipe()
     sys.stdout.flush()
     child = os.fork()
     if child:
         os.close(begun)
-        os.read(ready, 1)  # its end: the child has said who it is, or is no more
-        status = _visit(state, visit.seconds)
+        os.read(ready, 1)  # ends when the child has written its identity, or has ended
+        status = _wait_and_print(state, poll.seconds)
         # Not by way of Ansible's wrapper: the files of the module belong to the child now, which removes them.
         sys.stdout.flush()
         os._exit(status)
@@ -158,8 +172,8 @@ def _divide(state: _State, visit: Visit) -> Tell:
     _replace(0, os.open(os.devnull, os.O_RDONLY))
     _replace(1, state.create("result"))
     _replace(2, state.create("errors"))
-    threading.Thread(target=_stop_when_forgotten, args=(state, visit.patience), daemon=True).start()
-    return _Teller(state).tell
+    threading.Thread(target=_stop_when_abandoned, args=(state, poll.abandon_timeout), daemon=True).start()
+    return _reporter(state)
 
 
 def _replace(descriptor: int, opened: int) -> None:
@@ -167,24 +181,26 @@ def _replace(descriptor: int, opened: int) -> None:
     os.close(opened)
 
 
-class _Teller:
-    def __init__(self, state: _State) -> None:
-        self._file = state.create("text")
-        self._due = 0.0
+def _reporter(state: _State) -> Report:
+    """Return a function that leaves a text for the next poll; the text is made only when a new one is due."""
+    file = state.create("text")
+    due = 0.0
 
-    def tell(self, text: t.Callable[[], str]) -> None:
-        """Leave a text for the next visitor; the text is made only when it is time for one."""
+    def report(text: t.Callable[[], str]) -> None:
+        nonlocal due
         now = time.monotonic()
-        if now >= self._due:
-            self._due = now + _TELL
+        if now >= due:
+            due = now + _REPORT_INTERVAL
             with contextlib.suppress(OSError):  # a full disk must not end the work
-                os.pwrite(self._file, text().encode("utf-8", "replace")[:_TEXT].ljust(_TEXT), 0)
+                os.pwrite(file, text().encode("utf-8", "replace")[:_TEXT].ljust(_TEXT), 0)
+
+    return report
 
 
-def _stop_when_forgotten(state: _State, patience: float) -> None:
-    """The controller may be gone for ever. Nothing is fetched for nobody; what is there is kept for the next run."""
+def _stop_when_abandoned(state: _State, timeout: float) -> None:
+    """Stop the work when no poll has come for so long: the controller may be gone. Partial files are kept."""
     seen, since = 0.0, time.monotonic()
-    while time.monotonic() - since < patience:
+    while time.monotonic() - since < timeout:
         time.sleep(_TOUCH)
         if state.touched != seen:
             seen, since = state.touched, time.monotonic()
@@ -192,55 +208,55 @@ def _stop_when_forgotten(state: _State, patience: float) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _visit(state: _State, seconds: float) -> int:
-    """Stay until the work is done, at the longest for so many seconds, and print what there is; the exit status."""
+def _wait_and_print(state: _State, seconds: float) -> int:
+    """Wait up to so many seconds for the result and print it, or the progress; return the exit status."""
     stopped: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _frame: stopped.append(number))
     worker = _worker(state)
     end = time.monotonic() + seconds
     touched = 0.0
-    while worker is not None and _works(worker):
+    while worker is not None and _is_running(worker):
         now = time.monotonic()
-        if stopped or _nobody_listens():
+        if stopped or _is_output_closed():
             _stop(worker)
             break
         if now >= end:
-            _say({"text": state.read("text", _TEXT)})
+            _print({"text": state.read("text", _TEXT)})
             return 0
         if now - touched >= _TOUCH:
             state.touch()
             touched = now
-        time.sleep(_NAP)
+        time.sleep(_POLL_INTERVAL)
     with contextlib.suppress(BrokenPipeError):
-        if result := state.read("result", _MOST_RESULT):
+        if result := state.read("result", _MAX_RESULT):
             sys.stdout.write(result)
         else:
-            _say({"lost": True})
+            _print({"lost": True})
     state.remove()
     return 0
 
 
-def _say(standing: dict[str, t.Any]) -> None:
-    sys.stdout.write(json.dumps({KEY: standing}) + "\n")
+def _print(progress: dict[str, t.Any]) -> None:
+    sys.stdout.write(json.dumps({KEY: progress}) + "\n")
 
 
 def _worker(state: _State) -> ProcessIdentity | None:
-    """The process that does the work; None when it was killed before it could say so."""
+    """Return the process that does the work; None when it was killed before it wrote its identity."""
     with contextlib.suppress(ValueError, TypeError):
         return ProcessIdentity(**json.loads(state.read("worker", 4096)))
     return None
 
 
-def _works(worker: ProcessIdentity) -> bool:
-    """Whether this very process is still there, and no other one with its number."""
+def _is_running(worker: ProcessIdentity) -> bool:
+    """Return whether this very process is still there, and no other one with its number."""
     with contextlib.suppress(ChildProcessError):
-        os.waitpid(worker.pid, os.WNOHANG)  # the first visitor's own: not every system tells a zombie from a process
+        os.waitpid(worker.pid, os.WNOHANG)  # a child of the first poll: not every system tells a zombie from a process
     return worker.is_alive
 
 
-def _nobody_listens() -> bool:
-    """Whether whoever started this visit has left: it was ended on purpose, or its connection was."""
+def _is_output_closed() -> bool:
+    """Return whether the reader of the output is gone: the task was ended, or its connection was lost."""
     poll = select.poll()
     poll.register(1, 0)
     return bool(poll.poll(0))
@@ -249,6 +265,6 @@ def _nobody_listens() -> bool:
 def _stop(worker: ProcessIdentity) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(worker.pid, signal.SIGTERM)
-    end = time.monotonic() + _LAST_WORDS
-    while _works(worker) and time.monotonic() < end:
-        time.sleep(_NAP)
+    end = time.monotonic() + _STOP_GRACE
+    while _is_running(worker) and time.monotonic() < end:
+        time.sleep(_POLL_INTERVAL)

@@ -9,9 +9,9 @@ import dataclasses
 import time
 import typing as t
 
-from . import _module
+from . import _runner
 from ._argspec import in_range
-from ._batch import Turn, dest_for, guids_of
+from ._batch import BatchItem, dest_for, guids_of
 from ._progress import Meter
 from ._transfer import download, inspection
 from ._transfer.limits import LimitSettings
@@ -32,7 +32,7 @@ SPEC: t.Final = {
     "min_rate": {"type": "bytes", "default": 1024},
     "max_time": {"type": "float"},
     "lock_timeout": {"type": "float", "default": 60.0},
-    **_module.PROGRESS_SPEC,
+    **_runner.PROGRESS_SPEC,
 }
 _ATTRIBUTES: t.Final = ("owner", "group", "mode", "seuser", "serole", "setype", "selevel", "attributes")
 
@@ -40,7 +40,7 @@ _ATTRIBUTES: t.Final = ("owner", "group", "mode", "seuser", "serole", "setype", 
 class Jobs:
     """The jobs that the options of SPEC describe, one for each download. Raises OptionError for what concerns all."""
 
-    def __init__(self, context: _module.FileContext, retries: int) -> None:
+    def __init__(self, context: _runner.Context, retries: int) -> None:
         """retries: of a transfer that breaks off."""
         params = context.params
         self._context = context
@@ -49,7 +49,7 @@ class Jobs:
         self._limit_settings = _limit_settings(params, retries)
         self._attributes = context.file_attributes()
 
-    def job(self, turn: Turn, **settings: t.Any) -> inspection.Job:
+    def job(self, turn: BatchItem, **settings: t.Any) -> inspection.Job:
         """The one whose turn it is. settings: the job's, besides those of SPEC."""
         context, params, limits = self._context, self._context.params, self._limit_settings
         if limits.max_time is not None:
@@ -62,27 +62,27 @@ class Jobs:
             overwrite=params["overwrite"],
             tmp_dest=params["tmp_dest"],
             limit_settings=limits,
-            redact=context.scrub,
+            redact=context.redact,
             report_progress=_progress_reporter(context, turn),
             **settings,
         )
 
 
-def ensure_file(context: _module.FileContext, job: inspection.Job) -> _module.Result:
+def ensure_file(context: _runner.Context, job: inspection.Job) -> _runner.Result:
     """Ensure that the content is at dest; return the result. Raises StorwareError."""
     with translate_os_errors(
         f"fetch the cloud download {job.guid} to {job.dest}"
     ):  # what has no better words of its own
-        return context.described(_ensure(context, job))
+        return context.add_path_info(_ensure(context, job))
 
 
-def _ensure(context: _module.FileContext, job: inspection.Job) -> _module.Result:
+def _ensure(context: _runner.Context, job: inspection.Job) -> _runner.Result:
     with inspection.inspect(job) as inspected:
         if not inspected.needs_content:
             if not context.check_mode:
                 download.remove_stale(job, inspected)
             return _report_unchanged(context, job, inspected, inspection.describe(job, inspected))
-        result: _module.Result = {"changed": True, "diff": _diff(context, job, inspected, True)}
+        result: _runner.Result = {"changed": True, "diff": _diff(context, job, inspected, True)}
         if context.check_mode:
             download.predict(job, inspected)
             return {
@@ -105,8 +105,8 @@ def _ensure(context: _module.FileContext, job: inspection.Job) -> _module.Result
 
 
 def _report_unchanged(
-    context: _module.FileContext, job: inspection.Job, inspected: inspection.Inspection, file: inspection.File
-) -> _module.Result:
+    context: _runner.Context, job: inspection.Job, inspected: inspection.Inspection, file: inspection.File
+) -> _runner.Result:
     changed = False
     if inspected.name is not None and inspected.old is not None:
         changed = ensure_attributes(
@@ -127,7 +127,7 @@ def _limit_settings(params: t.Mapping[str, t.Any], retries: int) -> LimitSetting
 
 
 def _progress_reporter(
-    context: _module.FileContext, turn: Turn
+    context: _runner.Context, turn: BatchItem
 ) -> t.Callable[[t.Callable[[], inspection.TransferProgress]], None]:
     meter = Meter()
 
@@ -136,11 +136,11 @@ def _progress_reporter(
             return turn.mark + meter.line(progress.name, progress.offset, progress.size)
         return f"{turn.mark}{progress.name}: {progress.stage}"
 
-    return lambda progress: context.tell(lambda: line(progress()))
+    return lambda progress: context.report_progress(lambda: line(progress()))
 
 
 def _diff(
-    context: _module.FileContext, job: inspection.Job, inspected: inspection.Inspection, changed: bool
+    context: _runner.Context, job: inspection.Job, inspected: inspection.Inspection, changed: bool
 ) -> dict[str, t.Any]:
     """Only what is known before anything is fetched, so that check mode shows the same."""
     dest = context.params["dest"]
@@ -153,7 +153,7 @@ def _diff(
     }
 
 
-def _result(job: inspection.Job, inspected: inspection.Inspection, file: inspection.File) -> _module.Result:
+def _result(job: inspection.Job, inspected: inspection.Inspection, file: inspection.File) -> _runner.Result:
     return {
         "guid": job.guid,
         "reason": inspected.reason,

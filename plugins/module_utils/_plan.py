@@ -11,27 +11,27 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ._api import models
-from ._api.cloud_downloads import Catalogue, Wanted
+from ._api import models, payloads
+from ._api.cloud_downloads import DownloadIndex, DownloadSpec
 
 Diff = dict[str, t.Any]
 
 
 @dataclass(frozen=True)
-class Presence:
+class CreatePlan:
     """Which wanted downloads exist, which seem to be coming, and which have to be made."""
 
-    wanted: t.Sequence[Wanted]
-    adopted: t.Mapping[Wanted, models.CloudDownload]
-    expected: t.Collection[Wanted]
-    missing: t.Sequence[Wanted]
+    wanted: t.Sequence[DownloadSpec]
+    adopted: t.Mapping[DownloadSpec, models.CloudDownload]
+    expected: t.Collection[DownloadSpec]
+    missing: t.Sequence[DownloadSpec]
 
     @property
     def diff(self) -> Diff:
         """The diff as it is foreseen."""
         return self.diff_when_made(self.missing)
 
-    def diff_when_made(self, made: t.Collection[Wanted]) -> Diff:
+    def diff_when_made(self, made: t.Collection[DownloadSpec]) -> Diff:
         """Only what is asked for is shown: guids that do not exist yet cannot be predicted."""
         return {
             "before": {"cloud_downloads": _shown(want for want in self.wanted if want not in made)},
@@ -45,7 +45,7 @@ class Presence:
 
 
 @dataclass(frozen=True)
-class Update:
+class UpdatePlan:
     """Which downloads a body would change, and what they say now."""
 
     body: t.Mapping[str, t.Any]
@@ -59,10 +59,10 @@ class Update:
 
 
 @dataclass(frozen=True)
-class Absence:
+class DeletePlan:
     """Which downloads have to go."""
 
-    doomed: t.Sequence[models.CloudDownload]
+    to_delete: t.Sequence[models.CloudDownload]
 
     @property
     def diff(self) -> Diff:
@@ -71,20 +71,20 @@ class Absence:
             {
                 "guid": download.guid,
                 "mode": download.mode,
-                "protected_entity": download.protected_entity.result() if download.protected_entity else None,
+                "protected_entity": download.protected_entity.to_result() if download.protected_entity else None,
             }
-            for download in self.doomed
+            for download in self.to_delete
         ]
         return {"before": {"cloud_downloads": before}, "after": {"cloud_downloads": []}}
 
 
-def presence(
-    wanted: t.Sequence[Wanted],
-    existing: Catalogue,
+def plan_creation(
+    wanted: t.Sequence[DownloadSpec],
+    existing: DownloadIndex,
     finished: t.Collection[str | None],
-    expected: t.Collection[Wanted] = (),
-    unsure: t.Mapping[Wanted, t.Sequence[models.CloudDownload]] | None = None,
-) -> Presence:
+    expected: t.Collection[DownloadSpec] = (),
+    unsure: t.Mapping[DownloadSpec, t.Sequence[models.CloudDownload]] | None = None,
+) -> CreatePlan:
     """Adopt what exists, make the rest. Of several that fit, a finished one is taken: it is there already.
 
     unsure: those that are adopted where none certainly fits.
@@ -95,28 +95,28 @@ def presence(
         if fitting:
             adopted[want] = min(fitting, key=lambda download: download.guid not in finished)
     coming = [want for want in wanted if want in expected and want not in adopted]
-    return Presence(wanted, adopted, coming, [want for want in wanted if want not in adopted and want not in coming])
+    return CreatePlan(wanted, adopted, coming, [want for want in wanted if want not in adopted and want not in coming])
 
 
-def update(downloads: t.Sequence[models.CloudDownload], body: t.Mapping[str, t.Any]) -> Update:
+def plan_update(downloads: t.Sequence[models.CloudDownload], body: t.Mapping[str, t.Any]) -> UpdatePlan:
     """Send the body only to the downloads whose record does not say so already."""
-    changes = {download.guid or "": models.differences(download.raw, body) for download in downloads}
-    return Update(body, {guid: keys for guid, keys in changes.items() if keys})
+    changes = {download.guid or "": payloads.differences(download.raw, body) for download in downloads}
+    return UpdatePlan(body, {guid: keys for guid, keys in changes.items() if keys})
 
 
-def absence(wanted: t.Sequence[Wanted], existing: Catalogue) -> Absence:
+def plan_deletion(wanted: t.Sequence[DownloadSpec], existing: DownloadIndex) -> DeletePlan:
     """Every download that fits anything wanted, each once."""
     fitting = {download.guid: download for want in wanted for download in existing.find(want)}
-    return Absence(list(fitting.values()))
+    return DeletePlan(list(fitting.values()))
 
 
-def absence_of_guids(guids: t.Sequence[str], existing: t.Sequence[models.CloudDownload]) -> Absence:
+def plan_deletion_of(guids: t.Sequence[str], existing: t.Sequence[models.CloudDownload]) -> DeletePlan:
     """The selected downloads that are listed; nothing else is ever deleted."""
     selected = {guid.lower() for guid in guids}
-    return Absence([download for download in existing if (download.guid or "").lower() in selected])
+    return DeletePlan([download for download in existing if (download.guid or "").lower() in selected])
 
 
-def _predicted(want: Wanted) -> models.CloudDownload:
+def _predicted(want: DownloadSpec) -> models.CloudDownload:
     return models.CloudDownload(
         guid=None,
         mode=want.mode,
@@ -126,7 +126,7 @@ def _predicted(want: Wanted) -> models.CloudDownload:
     )
 
 
-def _shown(wanted: t.Iterable[Wanted]) -> list[dict[str, t.Any]]:
+def _shown(wanted: t.Iterable[DownloadSpec]) -> list[dict[str, t.Any]]:
     return sorted(
         (
             {

@@ -18,52 +18,52 @@ from . import _deadline
 from ._errors import Interrupted, StorwareError
 
 _SIGNALS: t.Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-_PATIENCE: t.Final = 1.0  # seconds that an answer may take which holds a signal back
+_DEFER_TIMEOUT: t.Final = 1.0  # seconds that a response may take while a signal is deferred
 _INSIST: t.Final = 0.1  # seconds after which a signal that was not noticed is sent again
 
 
-class Interrupts:
+class Signals:
     """Turns the first signal into an exception, so that the session is closed and files are left in order.
 
     The ones after it are ignored: they would interrupt the cleaning up.
     """
 
     def __init__(self) -> None:
-        self._held_back = False
-        self._waiting: StorwareError | None = None
+        self._is_deferred = False
+        self._pending: StorwareError | None = None
         for number in _SIGNALS:
             signal.signal(number, self._interrupt)
         # Python notices a signal that comes right before a system call only when that call has ended, which may be
         # never: a thread that learns of each signal sends it again, so that it ends the call.
         signal.set_wakeup_fd(_insisting(), warn_on_full_buffer=False)
 
-    @staticmethod
-    def ignore() -> None:
-        """From now on no signal ends the module."""
-        for number in _SIGNALS:
-            signal.signal(number, _ignore)
-
     @contextlib.contextmanager
-    def held_back(self) -> t.Iterator[None]:
-        """Raise what comes in the block after it."""
-        self._held_back = True
+    def deferred(self) -> t.Iterator[None]:
+        """Raise the exception for a signal that comes in the block at its end."""
+        self._is_deferred = True
         try:
             yield
         finally:
-            self._held_back = False
-            if self._waiting is not None:
-                raise self._waiting
+            self._is_deferred = False
+            if self._pending is not None:
+                raise self._pending
 
     def _interrupt(self, number: int, frame: types.FrameType | None) -> None:
         if not _deadline.is_interruptible(frame):
             return  # it is sent again
-        self.ignore()
+        ignore()
         name = signal.Signals(number).name
         error = Interrupted(f"Interrupted by {name}", hint="Run the task again.", retryable=True)
-        if not self._held_back:
+        if not self._is_deferred:
             raise error
-        self._waiting = error
-        _deadline.shorten(_PATIENCE)
+        self._pending = error
+        _deadline.shorten_timeout(_DEFER_TIMEOUT)
+
+
+def ignore() -> None:
+    """Let no signal end the module from now on."""
+    for number in _SIGNALS:
+        signal.signal(number, _ignore)
 
 
 def _ignore(_number: int, _frame: object) -> None:
@@ -73,7 +73,7 @@ def _ignore(_number: int, _frame: object) -> None:
 
 @functools.cache
 def _insisting() -> int:
-    """The descriptor by which a thread, one for the process, learns of signals."""
+    """Return the descriptor by which a thread, one for the process, learns of signals."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     threading.Thread(target=_insist, args=(reading,), daemon=True).start()
@@ -93,5 +93,5 @@ def _insist(reading: int) -> None:
 
 
 def _is_pending(number: int) -> bool:
-    """Whether the next such signal would be the first one, so that the one that came was not noticed."""
-    return getattr(signal.getsignal(number), "__func__", None) is Interrupts._interrupt
+    """Return whether the next such signal would be the first one, so that the one that came was not noticed."""
+    return getattr(signal.getsignal(number), "__func__", None) is Signals._interrupt

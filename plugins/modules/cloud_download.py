@@ -364,83 +364,109 @@ failures:
       type: str
       sample: "task 6a0b6a58-6c2c-4a3e-9a53-0f8a1c2b3d4e is FAILED: no backup"
 error:
-  description: The failure, as data for playbooks.
+  description: The failure in a form for playbooks.
   returned: failure
   type: dict
   contains:
     code:
       description:
-        - A short constant that keeps its meaning.
-        - V(invalid_option) for an option that cannot work, and V(authentication_failed), V(no_session_cookie), V(unauthorized) or V(forbidden) for credentials
-          and privileges.
-        - V(unreachable), V(connect_timeout), V(proxy), V(tls), V(redirect), V(timeout) or V(response_lost) for what happens on the way to the server.
-        - V(bad_request), V(not_found), V(conflict), V(rate_limited), V(server_error) or V(http_status) for what the server answers, and
-          V(invalid_response) or V(incomplete_list) for answers that cannot be true.
-        - V(filter_ignored) when neither the records nor a filter of the server can say which downloads match.
-        - V(ambiguous_create) when an answer was lost and several new downloads may be the one asked for.
-        - V(prepare_failed), V(delete_failed) or V(wait_timeout) for requests that the server did not complete, with the reasons in RV(failures).
-        - V(interrupted) after a signal, V(masked_id) when Ansible's masking of secrets would corrupt what is returned, V(invalid_result) for a host whose
-          answer cannot be the module's, and V(internal) for a defect of this module.
+        - Error code, a constant that keeps its meaning.
+        - V(invalid_option) - An option has a value that cannot work.
+        - V(internal) - The module has a defect.
+        - V(invalid_result) - The managed host returned a result that cannot be the module's.
+        - V(unreachable) - No connection could be opened.
+        - V(connect_timeout) - No connection could be opened in time.
+        - V(tls) - The certificate of the server is not trusted.
+        - V(proxy) - The proxy refused the request, or cannot be used.
+        - V(redirect) - The server redirects to another address, which is never followed.
+        - V(invalid_response) - The response is not one of the API.
+        - V(authentication_failed) - The server refused the credentials.
+        - V(no_session_cookie) - The login succeeded without a session.
+        - V(unauthorized) - The session has ended, and there are no credentials to open a new one.
+        - V(forbidden) - The account lacks a privilege.
+        - V(rate_limited) - The server has received too many requests.
+        - V(bad_request) - The server refused the parameters or the body of a request.
+        - V(not_found) - The object does not exist on the server.
+        - V(conflict) - The server refused a request because of another operation.
+        - V(server_error) - The server failed, also after retries.
+        - V(http_status) - The server refused a request with another HTTP status.
+        - V(response_lost) - A request was sent, and no complete response arrived.
+        - V(timeout) - The time limit of a request, a list or a transfer expired.
+        - V(incomplete_list) - The server returned fewer records than it counts.
+        - V(prepare_failed) - Some downloads could not be prepared.
+        - V(wait_timeout) - Some downloads made no progress within wait_timeout.
+        - V(filter_ignored) - The server ignores the filter that would select the downloads.
+        - V(ambiguous_create) - The response to a create request was lost, and several new downloads may be its result.
+        - V(delete_failed) - Some downloads are still listed after they were deleted.
+        - V(interrupted) - A signal ended the task.
       type: str
-      sample: wait_timeout
+      sample: invalid_option
     hint:
-      description: The next step.
+      description: Next step, or an empty text.
       type: str
-      sample: Run the task again to go on waiting, or with a larger wait_timeout.
-    option:
-      description: Name of the invalid option, with the code V(invalid_option).
-      type: str
-      sample: protected_entities
-    method:
-      description: HTTP method of the failed call.
-      type: str
-      sample: GET
-    path:
-      description: Path of the failed call, below the API's address.
-      type: str
-      sample: /cloud-download
-    status:
-      description: HTTP status of the response; V(null) if there was none.
-      type: int
-      sample: 503
-    server_message:
-      description: The server's message, shortened; V(null) if there was none.
-      type: str
-      sample: The service is starting
+      sample: Run the task again.
     retryable:
       description: Whether the same task may succeed later.
       type: bool
       sample: true
+    option:
+      description: With V(invalid_option), the option that is wrong.
+      type: str
+      sample: guid
+    method:
+      description: HTTP method of the request that failed.
+      type: str
+      sample: GET
+    path:
+      description: Path of the request that failed, below the address of the API.
+      type: str
+      sample: /cloud-download
+    status:
+      description: HTTP status of the response; V(null) when there was none.
+      type: int
+      sample: 503
+    server_message:
+      description: Message of the server, shortened; V(null) when there was none.
+      type: str
+      sample: The service is starting
 """
 
-from ansible_collections.storware.backup.plugins.module_utils import _cloud_download, _module
-from ansible_collections.storware.backup.plugins.module_utils._api import models, protected_entities
+import os
+
+from ansible_collections.storware.backup.plugins.module_utils import _detached
+
+_detached.answer_poll(os.environ)  # before the imports below, which take longer than the answer
+
+from ansible_collections.storware.backup.plugins.module_utils import _api_runner, _cloud_download, _runner
+from ansible_collections.storware.backup.plugins.module_utils._api import names, protected_entities
 
 
-def ensure(context: _module.Context) -> _module.Result:
+def ensure(context: _api_runner.ApiContext) -> _api_runner.Result:
     """Bring the downloads into the wanted state."""
     _cloud_download.check(context.params)
-    return _cloud_download.ensure(context.client, context.params, context.check_mode, context.warn, context.tell)
+    return _cloud_download.ensure(
+        context.client, context.params, context.check_mode, context.warn, context.report_progress
+    )
 
 
 def main() -> None:
     """Run the module."""
-    _module.run(
+    _api_runner.run(
         ensure,
         {
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "protected_entities": {"type": "list", "elements": "str"},
             "protected_entity_type": {"type": "str", "choices": list(protected_entities.DOWNLOADABLE_TYPES)},
             "guid": {"type": "list", "elements": "str"},
-            "mode": {"type": "str", "choices": list(models.DOWNLOAD_MODES), "default": "CLOUD_DOWNLOAD"},
+            "mode": {"type": "str", "choices": list(names.DOWNLOAD_MODES), "default": "CLOUD_DOWNLOAD"},
             "backup": {"type": "str"},
-            **_module.BACKUP_SPEC,
+            **_api_runner.BACKUP_SPEC,
             "node": {"type": "str"},
             "status": {"type": "str"},
             "update": {"type": "dict"},
             "request": {"type": "dict"},
-            **_module.WAIT_SPEC,
-            **_module.PROGRESS_SPEC,
+            **_api_runner.WAIT_SPEC,
+            **_runner.PROGRESS_SPEC,
         },
         mutually_exclusive=[("protected_entities", "guid")],
         required_one_of=[("protected_entities", "guid")],

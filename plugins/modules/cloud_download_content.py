@@ -283,102 +283,137 @@ files:
       path: /srv/restore/alice.zip
       size: 73400320
 error:
-  description: The failure, as data for playbooks.
+  description: The failure in a form for playbooks.
   returned: failure
   type: dict
   contains:
     code:
       description:
-        - A short constant that keeps its meaning. V(unexpected_content) (such as a download that is not ready), V(transfer_interrupted), V(corrupt),
-          V(below_min_rate) (see O(min_rate)), V(timeout) (see O(max_time)), V(deleted_on_server) (during the transfer), V(locked) (see O(lock_timeout)),
-          V(digest_mismatch), V(checksum_mismatch), V(unverified), V(cannot_verify), V(disk_full), V(too_large) (see O(max_size)), V(file_system),
-          V(concurrent_change), V(name_conflict), V(interrupted), V(invalid_option), V(partial_failure) (some of several downloads, for different
-          reasons), or a code for a call that failed, such as V(forbidden).
-        - Of every module, V(invalid_option), V(authentication_failed), V(no_session_cookie), V(unauthorized), V(forbidden), V(not_found), V(conflict),
-          V(bad_request),
-          V(rate_limited), V(server_error), V(http_status), V(unreachable), V(connect_timeout), V(proxy), V(tls), V(redirect), V(response_lost),
-          V(invalid_response), V(timeout), V(incomplete_list), V(masked_id) (the result would be damaged by Ansible's masking), V(interrupted) (by a signal),
-          V(invalid_result) (the host's answer cannot be the module's) and V(internal) (a defect of the module).
+        - Error code, a constant that keeps its meaning.
+        - V(invalid_option) - An option has a value that cannot work.
+        - V(internal) - The module has a defect.
+        - V(invalid_result) - The managed host returned a result that cannot be the module's.
+        - V(unreachable) - No connection could be opened.
+        - V(connect_timeout) - No connection could be opened in time.
+        - V(tls) - The certificate of the server is not trusted.
+        - V(proxy) - The proxy refused the request, or cannot be used.
+        - V(redirect) - The server redirects to another address, which is never followed.
+        - V(invalid_response) - The response is not one of the API.
+        - V(authentication_failed) - The server refused the credentials.
+        - V(no_session_cookie) - The login succeeded without a session.
+        - V(unauthorized) - The session has ended, and there are no credentials to open a new one.
+        - V(forbidden) - The account lacks a privilege.
+        - V(rate_limited) - The server has received too many requests.
+        - V(bad_request) - The server refused the parameters or the body of a request.
+        - V(not_found) - The object does not exist on the server.
+        - V(conflict) - The server refused a request because of another operation.
+        - V(server_error) - The server failed, also after retries.
+        - V(http_status) - The server refused a request with another HTTP status.
+        - V(response_lost) - A request was sent, and no complete response arrived.
+        - V(timeout) - The time limit of a request, a list or a transfer expired.
+        - V(incomplete_list) - The server returned fewer records than it counts.
+        - V(unexpected_content) - The response is not a file.
+        - V(transfer_interrupted) - The connection was interrupted more often than retries allows.
+        - V(below_min_rate) - The transfer rate was below min_rate for a minute.
+        - V(deleted_on_server) - The download was deleted on the server during the transfer.
+        - V(corrupt) - The content is damaged.
+        - V(digest_mismatch) - The content differs from the digest that the server sent.
+        - V(checksum_mismatch) - The content differs from the expected checksum.
+        - V(unverified) - Nothing proves that the content is complete.
+        - V(cannot_verify) - The archive uses a compression that cannot be verified.
+        - V(locked) - Another task is fetching the same download to the same path.
+        - V(concurrent_change) - Another process changed the file or directory.
+        - V(name_conflict) - Another file has the name of the file, and the name with the GUID.
+        - V(disk_full) - The disk has too little free space.
+        - V(too_large) - The content is larger than max_size or than its announced size.
+        - V(file_system) - The operating system refused a file operation.
+        - V(partial_failure) - Some of several downloads failed, for different reasons.
+        - V(interrupted) - A signal ended the task.
       type: str
-      sample: unexpected_content
+      sample: invalid_option
     hint:
-      description: The present state of the file, and the next step.
+      description: Next step, or an empty text.
       type: str
-      sample: Nothing was kept. Run the task again.
+      sample: Run the task again.
+    retryable:
+      description: Whether the same task may succeed later.
+      type: bool
+      sample: true
+    option:
+      description: With V(invalid_option), the option that is wrong.
+      type: str
+      sample: guid
     guids:
       description: With V(partial_failure), the downloads whose files are missing.
       type: list
       elements: str
       sample: [f8f73bf9-2445-4bce-a7dd-753be3b40a67]
-    option:
-      description: Name of the invalid option, with the code V(invalid_option).
-      type: str
-      sample: dest
-    path:
-      description: Path of the file, or of the failed call below the API's address.
-      type: str
-      sample: /srv/restore/alice.zip
     method:
-      description: HTTP method of the failed call.
+      description: HTTP method of the request that failed.
       type: str
       sample: GET
+    path:
+      description: Path of the request that failed, below the address of the API.
+      type: str
+      sample: /cloud-download
     status:
-      description: HTTP status of the response; V(null) if there was none.
+      description: HTTP status of the response; V(null) when there was none.
       type: int
       sample: 503
     server_message:
-      description: The server's message, shortened; V(null) if there was none.
+      description: Message of the server, shortened; V(null) when there was none.
       type: str
       sample: The service is starting
-    retryable:
-      description: Whether the same task may succeed later.
-      type: bool
-      sample: true
     answers:
       description: With V(unexpected_content), the response of each address, by its name in O(source).
       type: dict
-      sample:
-        download: "answered 404: not ready"
+      sample: {download: "answered 404: not ready"}
     bytes_kept:
-      description: Number of bytes that are kept. The next task resumes from them.
+      description: Bytes that are kept, from which the next task resumes.
       type: int
       sample: 1048576
     bytes_received:
-      description: With V(transfer_interrupted), the number of bytes of the last response.
+      description: With V(transfer_interrupted), bytes of the last response.
       type: int
       sample: 1048576
     expected:
-      description: With V(transfer_interrupted), the announced number of bytes; with a digest that differs, the expected one.
+      description: With V(transfer_interrupted), the announced size in bytes; with another digest, the expected one.
       type: raw
       sample: 73400320
     algorithm:
-      description: Algorithm of a digest that differs, or of the digest of corrupt content.
+      description: Algorithm of a digest.
       type: str
       sample: sha256
     got:
-      description: Digest of the received bytes.
+      description: Digest of the content.
       type: str
       sample: 2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae
     needed:
-      description: With V(disk_full), the number of bytes that the file needs, if known.
+      description: With V(disk_full), the bytes that the file needs, when that is known.
       type: int
       sample: 73400320
     free:
-      description: With V(disk_full), the number of free bytes, if known.
+      description: With V(disk_full), the free bytes, when that is known.
       type: int
       sample: 1048576
     errno:
-      description: The operating system's name of the error.
+      description: Name of the operating system's error.
       type: str
       sample: ENOSPC
 """
 
+import os
 import typing as t
 
-from ansible_collections.storware.backup.plugins.module_utils import _file_content, _module
+from ansible_collections.storware.backup.plugins.module_utils import _detached
+
+_detached.answer_poll(os.environ)  # before the imports below, which take longer than the answer
+
+from ansible_collections.storware.backup.plugins.module_utils import _api_runner, _file_content
+from ansible_collections.storware.backup.plugins.module_utils._api import names
 from ansible_collections.storware.backup.plugins.module_utils._api.errors import ApiError
 from ansible_collections.storware.backup.plugins.module_utils._argspec import in_range
-from ansible_collections.storware.backup.plugins.module_utils._batch import Turn, in_turn
+from ansible_collections.storware.backup.plugins.module_utils._batch import BatchItem, run_batch
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError
 from ansible_collections.storware.backup.plugins.module_utils._transfer.http.body import (
     Opener,
@@ -388,15 +423,14 @@ from ansible_collections.storware.backup.plugins.module_utils._transfer.http.bod
 from ansible_collections.storware.backup.plugins.module_utils._transfer.verification import Checksum
 
 _LARGEST = 2**63 - 1  # what a file can hold
-_PATHS = {"download": "/cloud-download/{}", "content_download": "/cloud-download/{}/content-download"}
 
 
-def fetch(context: _module.Context) -> _module.Result:
+def fetch(context: _api_runner.ApiContext) -> _api_runner.Result:
     """Bring the content of each download to dest, unless it is there."""
     params = context.params
     max_size = params["max_size"]
     jobs = _file_content.Jobs(context, context.connection.retries)
-    sources = list(_PATHS) if params["source"] == "auto" else [params["source"]]
+    sources = list(names.CONTENT_PATHS) if params["source"] == "auto" else [params["source"]]
     settings = {
         "checksum": _checksum(params["checksum"], len(jobs.guids)),
         "level": params["verify"],
@@ -405,13 +439,13 @@ def fetch(context: _module.Context) -> _module.Result:
         "max_size": None if max_size is None else int(in_range("max_size", max_size, 1, _LARGEST)),
     }
 
-    def ensure_file(turn: Turn) -> _module.Result:
+    def ensure_file(turn: BatchItem) -> _api_runner.Result:
         guid = turn.guid
-        openers = [(source, _opener(context, _PATHS[source].format(guid), guid)) for source in sources]
+        openers = [(source, _opener(context, names.CONTENT_PATHS[source].format(guid), guid)) for source in sources]
         job = jobs.job(turn, identity=f"{context.connection.url} {guid}", openers=openers, **settings)
         return _file_content.ensure_file(context, job)
 
-    return in_turn(jobs.guids, ensure_file)
+    return run_batch(jobs.guids, ensure_file)
 
 
 def _checksum(text: str | None, files: int) -> Checksum | None:
@@ -420,7 +454,7 @@ def _checksum(text: str | None, files: int) -> Checksum | None:
     return Checksum.parse(text) if text else None
 
 
-def _opener(context: _module.Context, path: str, guid: str) -> Opener:
+def _opener(context: _api_runner.ApiContext, path: str, guid: str) -> Opener:
     def open_content(headers: t.Mapping[str, str], deadline: float | None) -> Response:
         try:
             return context.client.open(path, headers, f"fetch the cloud download {guid}", deadline)
@@ -448,12 +482,12 @@ def _is_about_content(status: int, *, is_part: bool) -> bool:
 
 def main() -> None:
     """Run the module."""
-    _module.run(
+    _api_runner.run(
         fetch,
         {
             **_file_content.SPEC,
             "verify": {"type": "str", "choices": ["full", "structure", "length"], "default": "structure"},
-            "source": {"type": "str", "choices": ["auto", *_PATHS], "default": "auto"},
+            "source": {"type": "str", "choices": ["auto", *names.CONTENT_PATHS], "default": "auto"},
             "checksum": {"type": "str"},
             "allow_unverified": {"type": "bool", "default": False},
             "connections": {"type": "int", "default": 1},

@@ -113,43 +113,47 @@ files:
       type: str
       sample: restore
 error:
-  description: The failure, as data for playbooks.
+  description: The failure in a form for playbooks.
   returned: failure
   type: dict
   contains:
     code:
       description:
-        - V(invalid_option) for an option that cannot work, V(file_system) or V(concurrent_change) (the directory is gone) for what the operating system
-          refuses,
-          V(invalid_result) for a host whose answer cannot be the module's, and V(internal) for a defect of this module.
+        - Error code, a constant that keeps its meaning.
+        - V(invalid_option) - An option has a value that cannot work.
+        - V(internal) - The module has a defect.
+        - V(invalid_result) - The managed host returned a result that cannot be the module's.
+        - V(concurrent_change) - Another process changed the file or directory.
+        - V(file_system) - The operating system refused a file operation.
+        - V(interrupted) - A signal ended the task.
       type: str
       sample: invalid_option
     hint:
-      description: The next step.
+      description: Next step, or an empty text.
       type: str
-      sample: The receipt of a file lies beside it, as NAME.sha256.
-    option:
-      description: Name of the invalid option, with the code V(invalid_option).
-      type: str
-      sample: path
-    errno:
-      description: The operating system's name of the error, if there is one.
-      type: str
-      sample: EIO
+      sample: Run the task again.
     retryable:
       description: Whether the same task may succeed later.
       type: bool
-      sample: false
+      sample: true
+    option:
+      description: With V(invalid_option), the option that is wrong.
+      type: str
+      sample: guid
+    errno:
+      description: Name of the operating system's error.
+      type: str
+      sample: ENOSPC
 """
 
 import typing as t
 
-from ansible_collections.storware.backup.plugins.module_utils import _module
+from ansible_collections.storware.backup.plugins.module_utils import _runner
 from ansible_collections.storware.backup.plugins.module_utils._argspec import check_guids
 from ansible_collections.storware.backup.plugins.module_utils._transfer import audit
 
 
-def compare(context: _module.FileContext) -> _module.Result:
+def compare(context: _runner.Context) -> _runner.Result:
     """The files and their states."""
     params = context.params
     check_guids("guid", params["guid"] or ())
@@ -178,7 +182,7 @@ def _to_result(status: audit.FileStatus) -> dict[str, t.Any]:
 
 def main() -> None:
     """Run the module."""
-    _module.run_on_files(
+    _runner.run(
         compare,
         {
             "path": {"type": "path", "required": True},

@@ -230,53 +230,99 @@ files:
       path: /srv/restore/alice.zip
       size: 73400320
 error:
-  description: The failure, as data for playbooks.
+  description: The failure in a form for playbooks.
   returned: failure
   type: dict
   contains:
     code:
       description:
-        - A short constant that keeps its meaning. V(unreachable) (O(host) cannot be asked over SSH), V(no_receipt), V(invalid_response)
-          (O(host) answers with too much), V(transfer_interrupted),
-          V(corrupt), V(checksum_mismatch), V(below_min_rate) (see O(min_rate)), V(timeout) (see O(max_time)), V(locked) (see O(lock_timeout)),
-          V(unexpected_content), V(disk_full), V(file_system), V(concurrent_change), V(name_conflict), V(interrupted) (by a signal), V(invalid_option),
-          V(partial_failure) (some of several downloads, for different reasons),
-          V(invalid_result) (the host's answer cannot be the module's) and V(internal) (a defect of the module).
+        - Error code, a constant that keeps its meaning.
+        - V(invalid_option) - An option has a value that cannot work.
+        - V(internal) - The module has a defect.
+        - V(invalid_result) - The managed host returned a result that cannot be the module's.
+        - V(unreachable) - No connection could be opened.
+        - V(invalid_response) - The response is not one of the API.
+        - V(timeout) - The time limit of a request, a list or a transfer expired.
+        - V(unexpected_content) - The response is not a file.
+        - V(transfer_interrupted) - The connection was interrupted more often than retries allows.
+        - V(below_min_rate) - The transfer rate was below min_rate for a minute.
+        - V(corrupt) - The content is damaged.
+        - V(checksum_mismatch) - The content differs from the expected checksum.
+        - V(locked) - Another task is fetching the same download to the same path.
+        - V(concurrent_change) - Another process changed the file or directory.
+        - V(name_conflict) - Another file has the name of the file, and the name with the GUID.
+        - V(disk_full) - The disk has too little free space.
+        - V(file_system) - The operating system refused a file operation.
+        - V(no_receipt) - The file on the other host has no receipt.
+        - V(partial_failure) - Some of several downloads failed, for different reasons.
+        - V(interrupted) - A signal ended the task.
       type: str
-      sample: unreachable
+      sample: invalid_option
     hint:
-      description: The present state of the file, and the next step.
+      description: Next step, or an empty text.
       type: str
       sample: Run the task again.
+    retryable:
+      description: Whether the same task may succeed later.
+      type: bool
+      sample: true
+    option:
+      description: With V(invalid_option), the option that is wrong.
+      type: str
+      sample: guid
     guids:
       description: With V(partial_failure), the downloads whose files are missing.
       type: list
       elements: str
       sample: [f8f73bf9-2445-4bce-a7dd-753be3b40a67]
-    option:
-      description: Name of the invalid option, with the code V(invalid_option).
-      type: str
-      sample: src
     path:
       description: Path of the file.
       type: str
       sample: /srv/restore/alice.zip
-    retryable:
-      description: Whether the same task may succeed later.
-      type: bool
-      sample: true
     bytes_kept:
-      description: Number of bytes that are kept. The next task resumes from them.
+      description: Bytes that are kept, from which the next task resumes.
       type: int
       sample: 1048576
+    bytes_received:
+      description: With V(transfer_interrupted), bytes of the last response.
+      type: int
+      sample: 1048576
+    expected:
+      description: With V(transfer_interrupted), the announced size in bytes; with another digest, the expected one.
+      type: raw
+      sample: 73400320
+    algorithm:
+      description: Algorithm of a digest.
+      type: str
+      sample: sha256
+    got:
+      description: Digest of the content.
+      type: str
+      sample: 2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae
+    needed:
+      description: With V(disk_full), the bytes that the file needs, when that is known.
+      type: int
+      sample: 73400320
+    free:
+      description: With V(disk_full), the free bytes, when that is known.
+      type: int
+      sample: 1048576
+    errno:
+      description: Name of the operating system's error.
+      type: str
+      sample: ENOSPC
 """
 
 import os
 import typing as t
 
-from ansible_collections.storware.backup.plugins.module_utils import _copying, _file_content, _module
+from ansible_collections.storware.backup.plugins.module_utils import _detached
+
+_detached.answer_poll(os.environ)  # before the imports below, which take longer than the answer
+
+from ansible_collections.storware.backup.plugins.module_utils import _copying, _file_content, _runner
 from ansible_collections.storware.backup.plugins.module_utils._argspec import in_range
-from ansible_collections.storware.backup.plugins.module_utils._batch import Turn, in_turn
+from ansible_collections.storware.backup.plugins.module_utils._batch import BatchItem, run_batch
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError
 from ansible_collections.storware.backup.plugins.module_utils._transfer import inspection
 from ansible_collections.storware.backup.plugins.module_utils._transfer.http.body import Opener
@@ -288,13 +334,13 @@ from ansible_collections.storware.backup.plugins.module_utils._transfer.verifica
 _RETRIES = 5
 
 
-def copy(context: _module.FileContext) -> _module.Result:
+def copy(context: _runner.Context) -> _runner.Result:
     """Bring the file of each download to dest, unless it is there."""
     jobs = _file_content.Jobs(context, _RETRIES)
     return _from_controller(context, jobs) if context.params["host"] is None else _from_host(context, jobs)
 
 
-def _from_host(context: _module.FileContext, jobs: _file_content.Jobs) -> _module.Result:
+def _from_host(context: _runner.Context, jobs: _file_content.Jobs) -> _runner.Result:
     params = context.params
     port = None if params["port"] is None else int(in_range("port", params["port"], 1, 65535))
     there = ssh.SshHost(params["host"], port, params["user"], params["private_key_file"])
@@ -302,14 +348,14 @@ def _from_host(context: _module.FileContext, jobs: _file_content.Jobs) -> _modul
     with there.share_connection() as shared:
         found = ssh.RemoteFiles(shared, params["src"])
 
-        def bring(turn: Turn) -> _module.Result:
+        def ensure_file(turn: BatchItem) -> _runner.Result:
             path, whole = found.find(turn.guid)
             return _file_content.ensure_file(context, _job(jobs, turn, whole, "peer", ssh.opener(shared, path, whole)))
 
-        return in_turn(jobs.guids, bring)
+        return run_batch(jobs.guids, ensure_file)
 
 
-def _from_controller(context: _module.FileContext, jobs: _file_content.Jobs) -> _module.Result:
+def _from_controller(context: _runner.Context, jobs: _file_content.Jobs) -> _runner.Result:
     """One file at a time: the action plugin takes the turns."""
     path = os.environ.get(_copying.ENVIRONMENT)
     if path is None:
@@ -318,7 +364,7 @@ def _from_controller(context: _module.FileContext, jobs: _file_content.Jobs) -> 
         handed, file = _copying.receive(path)
     whole = Receipt(handed.name, handed.guid, handed.size, handed.sha256, handed.verified)
 
-    def bring(turn: Turn) -> _module.Result:
+    def ensure_file(turn: BatchItem) -> _runner.Result:
         job = _job(jobs, turn, whole, pushed.LABEL, pushed.nothing_more_opener(whole))
         if not context.check_mode:
             with inspection.inspect(job) as inspected:
@@ -329,10 +375,10 @@ def _from_controller(context: _module.FileContext, jobs: _file_content.Jobs) -> 
         return _file_content.ensure_file(context, job)
 
     with file:
-        return in_turn(jobs.guids, bring)
+        return run_batch(jobs.guids, ensure_file)
 
 
-def _job(jobs: _file_content.Jobs, turn: Turn, whole: Receipt, label: str, opener: Opener) -> inspection.Job:
+def _job(jobs: _file_content.Jobs, turn: BatchItem, whole: Receipt, label: str, opener: Opener) -> inspection.Job:
     guid = turn.guid
     if whole.guid != guid:
         raise OptionError("src", f"is a file of the download {whole.guid}, not of {guid}: {whole.name!r}")
@@ -344,7 +390,7 @@ def _job(jobs: _file_content.Jobs, turn: Turn, whole: Receipt, label: str, opene
 def main() -> None:
     """Run the module."""
     text: dict[str, t.Any] = {"type": "str"}
-    _module.run_on_files(
+    _runner.run(
         copy,
         {
             **_file_content.SPEC,

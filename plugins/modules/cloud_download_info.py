@@ -183,68 +183,84 @@ cloud_downloads:
       type: dict
       sample: {}
 error:
-  description: The failure, as data for playbooks.
+  description: The failure in a form for playbooks.
   returned: failure
   type: dict
   contains:
     code:
       description:
-        - A short constant that keeps its meaning.
-        - V(invalid_option) for an option that cannot work, and V(authentication_failed), V(no_session_cookie), V(unauthorized) or V(forbidden) for credentials
-          and privileges.
-        - V(unreachable), V(connect_timeout), V(proxy), V(tls), V(redirect), V(timeout) or V(response_lost) for what happens on the way to the server.
-        - V(bad_request), V(not_found), V(conflict), V(rate_limited), V(server_error) or V(http_status) for what the server answers, and
-          V(invalid_response) or V(incomplete_list) for answers that cannot be true.
-        - V(filter_ignored) when neither the records nor a filter of the server can say which downloads match.
-        - V(interrupted) after a signal, V(masked_id) when Ansible's masking of secrets would corrupt what is returned, V(invalid_result) for a host whose
-          answer cannot be the module's, and V(internal) for a defect of this module.
+        - Error code, a constant that keeps its meaning.
+        - V(invalid_option) - An option has a value that cannot work.
+        - V(internal) - The module has a defect.
+        - V(invalid_result) - The managed host returned a result that cannot be the module's.
+        - V(unreachable) - No connection could be opened.
+        - V(connect_timeout) - No connection could be opened in time.
+        - V(tls) - The certificate of the server is not trusted.
+        - V(proxy) - The proxy refused the request, or cannot be used.
+        - V(redirect) - The server redirects to another address, which is never followed.
+        - V(invalid_response) - The response is not one of the API.
+        - V(authentication_failed) - The server refused the credentials.
+        - V(no_session_cookie) - The login succeeded without a session.
+        - V(unauthorized) - The session has ended, and there are no credentials to open a new one.
+        - V(forbidden) - The account lacks a privilege.
+        - V(rate_limited) - The server has received too many requests.
+        - V(bad_request) - The server refused the parameters or the body of a request.
+        - V(not_found) - The object does not exist on the server.
+        - V(conflict) - The server refused a request because of another operation.
+        - V(server_error) - The server failed, also after retries.
+        - V(http_status) - The server refused a request with another HTTP status.
+        - V(response_lost) - A request was sent, and no complete response arrived.
+        - V(timeout) - The time limit of a request, a list or a transfer expired.
+        - V(incomplete_list) - The server returned fewer records than it counts.
+        - V(filter_ignored) - The server ignores the filter that would select the downloads.
+        - V(interrupted) - A signal ended the task.
       type: str
-      sample: unreachable
+      sample: invalid_option
     hint:
-      description: The next step.
+      description: Next step, or an empty text.
       type: str
-      sample: Check url, the network and that the server runs.
-    option:
-      description: Name of the invalid option, with the code V(invalid_option).
-      type: str
-      sample: protected_entity
-    method:
-      description: HTTP method of the failed call.
-      type: str
-      sample: GET
-    path:
-      description: Path of the failed call, below the API's address.
-      type: str
-      sample: /cloud-download
-    status:
-      description: HTTP status of the response; V(null) if there was none.
-      type: int
-      sample: 503
-    server_message:
-      description: The server's message, shortened; V(null) if there was none.
-      type: str
-      sample: The service is starting
+      sample: Run the task again.
     retryable:
       description: Whether the same task may succeed later.
       type: bool
       sample: true
+    option:
+      description: With V(invalid_option), the option that is wrong.
+      type: str
+      sample: guid
+    method:
+      description: HTTP method of the request that failed.
+      type: str
+      sample: GET
+    path:
+      description: Path of the request that failed, below the address of the API.
+      type: str
+      sample: /cloud-download
+    status:
+      description: HTTP status of the response; V(null) when there was none.
+      type: int
+      sample: 503
+    server_message:
+      description: Message of the server, shortened; V(null) when there was none.
+      type: str
+      sample: The service is starting
 """
 
-from ansible_collections.storware.backup.plugins.module_utils import _module
-from ansible_collections.storware.backup.plugins.module_utils._api import cloud_downloads, models
+from ansible_collections.storware.backup.plugins.module_utils import _api_runner
+from ansible_collections.storware.backup.plugins.module_utils._api import cloud_downloads, names
 from ansible_collections.storware.backup.plugins.module_utils._argspec import check_guids
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError
 
 
-def list_downloads(context: _module.Context) -> _module.Result:
+def list_downloads(context: _api_runner.ApiContext) -> _api_runner.Result:
     """The downloads that match the options."""
-    filters = {option: context.params[option] for option in models.DOWNLOAD_FILTERS}
+    filters = {option: context.params[option] for option in names.DOWNLOAD_FILTERS}
     _check(filters)
     if filters["page"] is not None:
         downloads = cloud_downloads.list_page(context.client, **filters)
     else:
         downloads = cloud_downloads.list_all(context.client, **filters)
-    return {"changed": False, "cloud_downloads": [download.result() for download in downloads]}
+    return {"changed": False, "cloud_downloads": [download.to_result() for download in downloads]}
 
 
 def _check(filters: dict[str, object]) -> None:
@@ -259,21 +275,21 @@ def _check(filters: dict[str, object]) -> None:
 def main() -> None:
     """Run the module."""
     text = {"type": "str"}
-    _module.run(
+    _api_runner.run(
         list_downloads,
         {
             "backup": text,
             "direction": {"type": "str", "choices": ["asc", "desc"]},
             "filter": text,
             "finished_mount": {"type": "bool"},
-            "mode": {"type": "str", "choices": list(models.MODES)},
+            "mode": {"type": "str", "choices": list(names.MODES)},
             "name_like": text,
             "node": text,
             "order_by": text,
             "page": {"type": "int"},
             "project_uuid": text,
             "protected_entity": text,
-            "protected_entity_type": {"type": "str", "choices": list(models.PROTECTED_ENTITY_TYPES)},
+            "protected_entity_type": {"type": "str", "choices": list(names.PROTECTED_ENTITY_TYPES)},
             "size": {"type": "int"},
         },
     )

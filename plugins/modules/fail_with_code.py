@@ -25,7 +25,7 @@ options:
     description: Error code, which the troubleshooting page of this collection explains.
     type: str
     required: true
-    choices: [invalid_option, no_hosts, not_found, prepare_failed, unreachable, invalid_result, not_intact, not_proved]
+    choices: [invalid_option, no_hosts, invalid_result, unreachable, not_found, prepare_failed, not_proved, not_intact]
   msg:
     description: Message of the failure. An empty text is no failure.
     type: str
@@ -56,24 +56,32 @@ EXAMPLES = r"""
 
 RETURN = r"""
 error:
-  description: The failure, as data for playbooks.
+  description: The failure in a form for playbooks.
   returned: failure
   type: dict
   contains:
     code:
       description:
-        - The code in O(code), which is V(invalid_option) for variables that cannot work, V(no_hosts) for a playbook that has no host to run on,
-          V(not_found) for a download that does not exist, V(prepare_failed) for downloads that could not be prepared, V(unreachable) and
-          V(invalid_result) for a host that does not answer or does not run modules, V(not_intact) for files that are not what their receipts
-          say, and V(not_proved) for downloads that stay on the server because a file is not proved.
+        - Error code, a constant that keeps its meaning.
+        - V(invalid_option) - An option has a value that cannot work.
+        - V(no_hosts) - A playbook has no host to run on.
+        - V(invalid_result) - The managed host returned a result that cannot be the module's.
+        - V(unreachable) - No connection could be opened.
+        - V(not_found) - The object does not exist on the server.
+        - V(prepare_failed) - Some downloads could not be prepared.
+        - V(not_proved) - A file is not proved on every host, so that no download is removed.
+        - V(not_intact) - Files on a host differ from their receipts.
         - With O(failure), the code of the earlier failure.
       type: str
+      sample: invalid_option
     hint:
-      description: The next step, or an empty text.
+      description: Next step, or an empty text.
       type: str
+      sample: Run the task again.
     retryable:
       description: Whether the same task may succeed later.
       type: bool
+      sample: true
 failures:
   description: C(failures) of O(failure).
   returned: when O(failure) has C(failures)

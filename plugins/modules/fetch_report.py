@@ -70,17 +70,25 @@ path:
   type: str
   sample: /srv/restore/report.csv
 error:
-  description: The failure, as data for playbooks.
+  description: The failure in a form for playbooks.
   returned: failure
   type: dict
   contains:
     code:
-      description: V(invalid_option) for a path that cannot be used; V(disk_full), V(file_system) or V(concurrent_change) for errors of the operating system.
+      description:
+        - Error code, a constant that keeps its meaning.
+        - V(invalid_option) - An option has a value that cannot work.
+        - V(concurrent_change) - Another process changed the file or directory.
+        - V(disk_full) - The disk has too little free space.
+        - V(file_system) - The operating system refused a file operation.
       type: str
+      sample: invalid_option
     hint:
-      description: The next step, or an empty text.
+      description: Next step, or an empty text.
       type: str
+      sample: Run the task again.
     retryable:
       description: Whether the same task may succeed later.
       type: bool
+      sample: true
 """

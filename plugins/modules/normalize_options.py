@@ -61,17 +61,22 @@ dest:
   type: raw
   sample: /srv/restore
 error:
-  description: The failure, as data for playbooks.
+  description: The failure in a form for playbooks.
   returned: failure
   type: dict
   contains:
     code:
-      description: V(invalid_option), always.
+      description:
+        - Error code, a constant that keeps its meaning.
+        - V(invalid_option) - An option has a value that cannot work.
       type: str
+      sample: invalid_option
     hint:
-      description: The next step, or an empty text.
+      description: Next step, or an empty text.
       type: str
+      sample: Run the task again.
     retryable:
-      description: V(false), because the same options fail again.
+      description: Whether the same task may succeed later.
       type: bool
+      sample: true
 """

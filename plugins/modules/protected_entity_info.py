@@ -190,74 +190,90 @@ names:
   elements: str
   sample: [alice@example.com, Marketing Site]
 error:
-  description: The failure, as data for playbooks.
+  description: The failure in a form for playbooks.
   returned: failure
   type: dict
   contains:
     code:
       description:
-        - A short constant that keeps its meaning.
-        - V(invalid_option) for an option that cannot work, and V(authentication_failed), V(no_session_cookie), V(unauthorized) or V(forbidden) for credentials
-          and privileges.
-        - V(unreachable), V(connect_timeout), V(proxy), V(tls), V(redirect), V(timeout) or V(response_lost) for what happens on the way to the server.
-        - V(bad_request), V(not_found), V(conflict), V(rate_limited), V(server_error) or V(http_status) for what the server answers, and
-          V(invalid_response) or V(incomplete_list) for answers that cannot be true.
-        - V(interrupted) after a signal, V(masked_id) when Ansible's masking of secrets would corrupt what is returned, V(invalid_result) for a host whose
-          answer cannot be the module's, and V(internal) for a defect of this module.
+        - Error code, a constant that keeps its meaning.
+        - V(invalid_option) - An option has a value that cannot work.
+        - V(internal) - The module has a defect.
+        - V(invalid_result) - The managed host returned a result that cannot be the module's.
+        - V(unreachable) - No connection could be opened.
+        - V(connect_timeout) - No connection could be opened in time.
+        - V(tls) - The certificate of the server is not trusted.
+        - V(proxy) - The proxy refused the request, or cannot be used.
+        - V(redirect) - The server redirects to another address, which is never followed.
+        - V(invalid_response) - The response is not one of the API.
+        - V(authentication_failed) - The server refused the credentials.
+        - V(no_session_cookie) - The login succeeded without a session.
+        - V(unauthorized) - The session has ended, and there are no credentials to open a new one.
+        - V(forbidden) - The account lacks a privilege.
+        - V(rate_limited) - The server has received too many requests.
+        - V(bad_request) - The server refused the parameters or the body of a request.
+        - V(not_found) - The object does not exist on the server.
+        - V(conflict) - The server refused a request because of another operation.
+        - V(server_error) - The server failed, also after retries.
+        - V(http_status) - The server refused a request with another HTTP status.
+        - V(response_lost) - A request was sent, and no complete response arrived.
+        - V(timeout) - The time limit of a request, a list or a transfer expired.
+        - V(incomplete_list) - The server returned fewer records than it counts.
+        - V(interrupted) - A signal ended the task.
       type: str
-      sample: unreachable
+      sample: invalid_option
     hint:
-      description: The next step.
+      description: Next step, or an empty text.
       type: str
-      sample: Check url, the network and that the server runs.
-    option:
-      description: Name of the invalid option, with the code V(invalid_option).
-      type: str
-      sample: policy
-    method:
-      description: HTTP method of the failed call.
-      type: str
-      sample: GET
-    path:
-      description: Path of the failed call, below the API's address.
-      type: str
-      sample: /cloud-users
-    status:
-      description: HTTP status of the response; V(null) if there was none.
-      type: int
-      sample: 503
-    server_message:
-      description: The server's message, shortened; V(null) if there was none.
-      type: str
-      sample: The service is starting
+      sample: Run the task again.
     retryable:
       description: Whether the same task may succeed later.
       type: bool
       sample: true
+    option:
+      description: With V(invalid_option), the option that is wrong.
+      type: str
+      sample: guid
+    method:
+      description: HTTP method of the request that failed.
+      type: str
+      sample: GET
+    path:
+      description: Path of the request that failed, below the address of the API.
+      type: str
+      sample: /cloud-download
+    status:
+      description: HTTP status of the response; V(null) when there was none.
+      type: int
+      sample: 503
+    server_message:
+      description: Message of the server, shortened; V(null) when there was none.
+      type: str
+      sample: The service is starting
 """
 
 import typing as t
 
-from ansible_collections.storware.backup.plugins.module_utils import _module
-from ansible_collections.storware.backup.plugins.module_utils._api import backups, models, protected_entities
+from ansible_collections.storware.backup.plugins.module_utils import _api_runner
+from ansible_collections.storware.backup.plugins.module_utils._api import backups, models, names, protected_entities
 from ansible_collections.storware.backup.plugins.module_utils._argspec import check_guids
 
 
-def list_entities(context: _module.Context) -> _module.Result:
+def list_entities(context: _api_runner.ApiContext) -> _api_runner.Result:
     """The entities that match the options, with their latest backups."""
     params = context.params
     _check(params)
     types = list(dict.fromkeys(params["protected_entity_type"] or protected_entities.DOWNLOADABLE_TYPES))
     found = protected_entities.list_all(
-        context.client, types, {option: params[option] for option in models.ENTITY_FILTERS}
+        context.client, types, {option: params[option] for option in names.ENTITY_FILTERS}
     )
     latest: dict[str, models.Backup] = {}
     if params["latest_backup"]:
         latest = backups.latest(context.client, [entity.guid for entity in found], types, params["backup_statuses"])
     return {
         "changed": False,
-        "protected_entities": [entity.result(latest.get(entity.guid)) for entity in found],
-        "names": protected_entities.handles(found),
+        "protected_entities": [entity.to_result(latest.get(entity.guid)) for entity in found],
+        "names": protected_entities.unique_names(found),
     }
 
 
@@ -273,7 +289,7 @@ def _check(params: dict[str, t.Any]) -> None:
 def main() -> None:
     """Run the module."""
     text = {"type": "str"}
-    _module.run(
+    _api_runner.run(
         list_entities,
         {
             "protected_entity_type": {
@@ -283,13 +299,13 @@ def main() -> None:
             },
             "name_like": text,
             "filter": text,
-            "backup_status": {"type": "list", "elements": "str", "choices": list(models.PROTECTION_STATES)},
+            "backup_status": {"type": "list", "elements": "str", "choices": list(names.PROTECTION_STATES)},
             "policy": {"type": "list", "elements": "str"},
             "cloud_service_provider": text,
             "order_by": text,
             "direction": {"type": "str", "choices": ["asc", "desc"]},
             "latest_backup": {"type": "bool", "default": True},
-            **_module.BACKUP_SPEC,
+            **_api_runner.BACKUP_SPEC,
         },
     )
 

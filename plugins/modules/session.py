@@ -118,73 +118,90 @@ user:
       type: str
       sample: ansible
 error:
-  description: The failure, as data for playbooks.
+  description: The failure in a form for playbooks.
   returned: failure
   type: dict
   contains:
     code:
       description:
-        - A short constant that keeps its meaning. V(unauthorized) means that the session has ended, and that there are no credentials to open
-          a new one.
-        - Of every module, V(invalid_option), V(authentication_failed), V(no_session_cookie), V(unauthorized), V(forbidden), V(not_found), V(conflict),
-          V(bad_request),
-          V(rate_limited), V(server_error), V(http_status), V(unreachable), V(connect_timeout), V(proxy), V(tls), V(redirect), V(response_lost),
-          V(invalid_response), V(timeout), V(incomplete_list), V(masked_id) (the result would be damaged by Ansible's masking), V(interrupted) (by a signal),
-          V(invalid_result) (the host's answer cannot be the module's) and V(internal) (a defect of the module).
+        - Error code, a constant that keeps its meaning.
+        - V(invalid_option) - An option has a value that cannot work.
+        - V(internal) - The module has a defect.
+        - V(invalid_result) - The managed host returned a result that cannot be the module's.
+        - V(unreachable) - No connection could be opened.
+        - V(connect_timeout) - No connection could be opened in time.
+        - V(tls) - The certificate of the server is not trusted.
+        - V(proxy) - The proxy refused the request, or cannot be used.
+        - V(redirect) - The server redirects to another address, which is never followed.
+        - V(invalid_response) - The response is not one of the API.
+        - V(authentication_failed) - The server refused the credentials.
+        - V(no_session_cookie) - The login succeeded without a session.
+        - V(unauthorized) - The session has ended, and there are no credentials to open a new one.
+        - V(forbidden) - The account lacks a privilege.
+        - V(rate_limited) - The server has received too many requests.
+        - V(bad_request) - The server refused the parameters or the body of a request.
+        - V(not_found) - The object does not exist on the server.
+        - V(conflict) - The server refused a request because of another operation.
+        - V(server_error) - The server failed, also after retries.
+        - V(http_status) - The server refused a request with another HTTP status.
+        - V(response_lost) - A request was sent, and no complete response arrived.
+        - V(timeout) - The time limit of a request, a list or a transfer expired.
+        - V(incomplete_list) - The server returned fewer records than it counts.
+        - V(interrupted) - A signal ended the task.
       type: str
-      sample: authentication_failed
+      sample: invalid_option
     hint:
-      description: The next step.
+      description: Next step, or an empty text.
       type: str
-      sample: Check username and password, or token.
+      sample: Run the task again.
     retryable:
       description: Whether the same task may succeed later.
       type: bool
-      sample: false
+      sample: true
     option:
-      description: Name of the invalid option, with the code V(invalid_option).
+      description: With V(invalid_option), the option that is wrong.
       type: str
-      sample: url
+      sample: guid
     method:
-      description: HTTP method of the failed call.
+      description: HTTP method of the request that failed.
       type: str
-      sample: POST
+      sample: GET
     path:
-      description: Path of the failed call, below the API's address.
+      description: Path of the request that failed, below the address of the API.
       type: str
-      sample: /session/login
+      sample: /cloud-download
     status:
-      description: HTTP status of the response; V(null) if there was none.
+      description: HTTP status of the response; V(null) when there was none.
       type: int
-      sample: 400
+      sample: 503
     server_message:
-      description: The server's message, shortened; V(null) if there was none.
+      description: Message of the server, shortened; V(null) when there was none.
       type: str
-      sample: wrong user name or password
+      sample: The service is starting
 """
 
-from ansible_collections.storware.backup.plugins.module_utils import _module
-from ansible_collections.storware.backup.plugins.module_utils._api import models
+from ansible_collections.storware.backup.plugins.module_utils import _api_runner
+from ansible_collections.storware.backup.plugins.module_utils._api import models, names
 from ansible_collections.storware.backup.plugins.module_utils._api.client import Client
 from ansible_collections.storware.backup.plugins.module_utils._api.errors import ApiError
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError
 
 
-def session(context: _module.Context) -> _module.Result:
+def session(context: _api_runner.ApiContext) -> _api_runner.Result:
     """Open or close a session, unless that is done already."""
     return _close(context) if context.params["state"] == "absent" else _open(context)
 
 
-def _open(context: _module.Context) -> _module.Result:
+def _open(context: _api_runner.ApiContext) -> _api_runner.Result:
     client = context.client
     lives = bool(context.connection.session) and client.is_alive()
     if context.check_mode and not lives:
         return {"changed": True, "opened": True}
     user = _user(client)  # logs in where that is needed
-    return {"changed": not lives, "opened": not lives, "session": context.hand_out_session(), "user": user}
+    return {"changed": not lives, "opened": not lives, "session": context.return_session(), "user": user}
 
 
-def _close(context: _module.Context) -> _module.Result:
+def _close(context: _api_runner.ApiContext) -> _api_runner.Result:
     if not context.connection.session:
         raise OptionError("session", "is missing; it is what is closed with state=absent")
     lives = context.client.is_alive()
@@ -195,17 +212,17 @@ def _close(context: _module.Context) -> _module.Result:
 
 def _user(client: Client) -> dict[str, str | None] | None:
     try:
-        return models.session_user(client.get("/session/user", [], "look up whose session it is").body)
+        return models.decode_session_user(client.get(names.SESSION_USER, [], "look up the user of the session").body)
     except ApiError as error:
         # Who it is, is not worth more than the session itself; a refused login is no session.
-        if error.details["path"] != "/session/user" or error.status not in (403, 404):
+        if error.details["path"] != names.SESSION_USER or error.status not in (403, 404):
             raise
         return None
 
 
 def main() -> None:
     """Run the module."""
-    _module.run(session, {"state": {"type": "str", "choices": ["present", "absent"], "default": "present"}})
+    _api_runner.run(session, {"state": {"type": "str", "choices": ["present", "absent"], "default": "present"}})
 
 
 if __name__ == "__main__":

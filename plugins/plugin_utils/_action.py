@@ -276,4 +276,4 @@ def guids_in(given: t.Mapping[str, t.Any]) -> list[str]:
 
 def failure(error: StorwareError) -> dict[str, t.Any]:
     """The result of a task that ends on the controller."""
-    return {"failed": True, "msg": error.text, "error": error.told()}
+    return {"failed": True, "msg": error.text, "error": error.to_result()}

@@ -80,7 +80,7 @@ def compare(
     ready = {found.guid for found in finished}
     events, downloads = [], {}
     for guid, found in there.items():
-        before, record = state.downloads.get(guid), found.result()
+        before, record = state.downloads.get(guid), found.to_result()
         is_ready = guid in ready or (before is not None and before.ready)
         if before is None:
             events.append(_event(CREATED, guid, record))
@@ -94,7 +94,7 @@ def compare(
             events.append(_event(DELETED, guid, before.record))
         else:
             downloads[guid] = dataclasses.replace(before, misses=1)
-    events += [_event(FAILED, task.guid, None, task.result()) for task in failed if task.guid not in state.failed]
+    events += [_event(FAILED, task.guid, None, task.to_result()) for task in failed if task.guid not in state.failed]
     # Only as long as the server has them: it purges tasks some time.
     return events, State(state.server, downloads, (state.failed & failing) | {task.guid for task in failed})
 

@@ -283,12 +283,9 @@ def _with(answer: Answer, fields: t.Sequence[str]) -> Script:
 
 
 def _interim() -> t.Iterator[Case]:
-    hints = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n"
     go_on = b"HTTP/1.1 100 Continue\r\n\r\n"
     yield case("100_continue", "H33", OK, SMALL, serve(SMALL, after(go_on)), old=OLD)
     yield case("100_continue_often", "H33", OK, SMALL, serve(SMALL, after(go_on * 20)))
-    yield case("103_hints", "H33", OK, SMALL, serve(SMALL, after(hints)), old=OLD)
-    yield case("103_and_100", "H33", OK, SMALL, serve(SMALL, after(hints, go_on, hints)), into=True)
     trailers = in_pieces(b"0\r\nX-Trailer: yes\r\nRepr-Digest: sha-256=:AAAA:\r\n\r\n")
     yield case("trailers", "H33 N7", OK, SMALL, serve(SMALL, trailers))
     yield case(

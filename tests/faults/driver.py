@@ -25,7 +25,7 @@ from ansible_collections.storware.backup.plugins.module_utils._api.client import
 from ansible_collections.storware.backup.plugins.module_utils._api.errors import ApiError  # noqa: E402
 from ansible_collections.storware.backup.plugins.module_utils._argspec import Connection  # noqa: E402
 from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError  # noqa: E402
-from ansible_collections.storware.backup.plugins.module_utils._signals import Interrupts  # noqa: E402
+from ansible_collections.storware.backup.plugins.module_utils._signals import Signals  # noqa: E402
 from ansible_collections.storware.backup.plugins.module_utils._transfer import download, inspection  # noqa: E402
 from ansible_collections.storware.backup.plugins.module_utils._transfer.http.body import (  # noqa: E402
     Opener,
@@ -126,7 +126,7 @@ def _peak() -> float:
 
 def expect_signals() -> None:
     """Let the first signal end the fetch in order."""
-    Interrupts()
+    Signals()
 
 
 def main() -> int:

@@ -7,20 +7,17 @@ from __future__ import annotations
 
 import importlib
 import pathlib
-import re
 import typing as t
 
 import pytest
 import yaml
 
-from ansible_collections.storware.backup.plugins.module_utils._api import errors
 from tests.harness import tree
 from tests.simulator.process import Simulator
 from tests.support.ansible import Ansible
 from tests.support.modules import connect, prepare, run_module
 
 Json = t.Any
-_UTILS = tree.ROOT / "plugins" / "module_utils"
 _MODULES = sorted((tree.ROOT / "plugins" / "modules").glob("*.py"))
 
 
@@ -95,27 +92,6 @@ def test_failures_of_the_content_module_are_documented_to_the_leaf(
         _compare(result, _returns("cloud_download_content"))
 
 
-# Of cloud_download alone; the others only read
-_OF_WRITING = {"ambiguous_create", "prepare_failed", "delete_failed", "wait_timeout"}
-
-
-@pytest.mark.parametrize("module", ["cloud_download", "cloud_download_info", "protected_entity_info"])
-def test_every_code_of_an_error_is_documented(module: str) -> None:
-    own = [_UTILS / name for name in ("_cloud_download.py", "_errors.py", "_signals.py", "_module.py")]
-    text = "".join(path.read_text(encoding="utf-8") for path in [*own, *(_UTILS / "_api").glob("*.py")])
-    codes = set(re.findall(r"\bcode(?:: str)?[ =]+\"(\w+)\"", text)) - {"api"}  # what ApiError has before it is told
-    codes |= {code for code, _hint in errors._STATUSES.values()} | {"http_status", "server_error", "internal"}
-    codes |= {
-        "unreachable",
-        "authentication_failed",
-        "prepare_failed",
-        "invalid_result",
-    }  # the last one is the controller's
-    documented = set(re.findall(r"\bV\((\w+)\)", str(_returns(module)["error"]["contains"]["code"]["description"])))
-    codes -= {"filter_ignored"} if module == "protected_entity_info" else set()  # it selects no downloads
-    assert documented == (codes if module == "cloud_download" else codes - _OF_WRITING)
-
-
 def test_both_modules_document_the_same_record() -> None:
     records = [_returns(module)["cloud_downloads"]["contains"] for module in ("cloud_download", "cloud_download_info")]
     assert records[0] == records[1]
@@ -127,20 +103,3 @@ def test_a_backup_is_documented_the_same_everywhere() -> None:
         _returns("protected_entity_info")["protected_entities"]["contains"]["latest_backup"]["contains"],
     ]
     assert backups[0] == backups[1]
-
-
-@pytest.mark.parametrize("module", tree.modules_with_connection())
-def test_the_codes_of_failures_are_documented(module: str) -> None:
-    """All that the API and the frame of the modules can raise."""
-    sources = [*(tree.ROOT / "plugins" / "module_utils" / "_api").glob("*.py"), *_frame()]
-    named = re.compile(r'code(?:: str)? ?= ?"(\w+)"|\d{3}: \(\s*"(\w+)"')
-    codes = {one or other for source in sources for one, other in named.findall(source.read_text(encoding="utf-8"))}
-    assert {"server_error", "unauthorized", "masked_id"} <= codes
-    documented = str(_returns(module)["error"]["contains"]["code"]["description"])
-    # A base class; cloud_download; and what lists downloads by filters.
-    own = {"api", "prepare_failed", "delete_failed", "wait_timeout", "ambiguous_create", "filter_ignored"}
-    assert {code for code in codes - own if f"V({code})" not in documented} == set()
-
-
-def _frame() -> list[pathlib.Path]:
-    return [tree.ROOT / "plugins" / "module_utils" / f"{name}.py" for name in ("_module", "_errors", "_interrupts")]

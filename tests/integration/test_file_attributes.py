@@ -11,7 +11,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.storware.backup.plugins.module_utils._module import FileContext, _mode
+from ansible_collections.storware.backup.plugins.module_utils._runner import Context, _mode
 
 NOW: t.Final = "unconfined_u:object_r:user_tmp_t:s0:c1"
 USUAL: t.Final = ["system_u", "object_r", "var_t", "s0"]
@@ -48,7 +48,7 @@ def test_labels(asked: dict[str, str], is_new: bool, is_special: bool, label: st
         is_special_selinux_path=lambda path: (is_special, ["system_u", "object_r", "nfs_t", "s0"]),
         selinux_default_context=lambda path: USUAL,
     )
-    context = FileContext.__new__(FileContext)
+    context = Context.__new__(Context)
     context._module = t.cast(t.Any, module)
     context.params = {**dict.fromkeys(("seuser", "serole", "setype", "selevel")), **asked}
     assert context._label("/srv/mail.zip", NOW, is_new) == label

@@ -77,7 +77,7 @@ def test_no_body_is_an_empty_list(answer: Answer) -> None:
 def test_a_create_that_goes_wrong_names_the_call_and_is_repeated_once_when_it_was_lost(
     answer: Answer, times: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(create, "SETTLE", 0.7)
+    monkeypatch.setattr(create, "VISIBILITY_TIMEOUT", 0.7)
     answers = {LIST: Answer.json([]), CREATE: answer, "GET /api/tasks": Answer.json([])}
     with answering(answers) as server:
         result = run("cloud_download", server, protected_entities=[GUID], wait_interval=0.1, wait_timeout=0.5)
@@ -311,7 +311,7 @@ def _hostile_answer(hostile: Hostile, call: str) -> Answer:
 
 @pytest.mark.fault("A4")
 def test_generated_servers_cause_no_traceback_and_no_other_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(create, "SETTLE", 0.05)
+    monkeypatch.setattr(create, "VISIBILITY_TIMEOUT", 0.05)
     for seed in range(count(30, 3000)):
         hostile = Hostile(seed)
 

@@ -10,7 +10,7 @@ import typing as t
 import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils._api import create
-from ansible_collections.storware.backup.plugins.module_utils._api.cloud_downloads import Wanted
+from ansible_collections.storware.backup.plugins.module_utils._api.cloud_downloads import DownloadSpec
 from ansible_collections.storware.backup.plugins.module_utils._api.create import Creator
 from ansible_collections.storware.backup.plugins.module_utils._api.models import Task
 from tests.contract.client import Client
@@ -19,12 +19,12 @@ from tests.support.modules import connect, prepare, run_module
 
 ALICE, BOB, CAROL = "alice@example.com", "bob@example.com", "carol@example.com"
 CREATE = "POST /cloud-download"
-SETTLE = 1.5  # real seconds; the simulator's clock makes 75 out of them
+VISIBILITY_TIMEOUT = 1.5  # real seconds; the simulator's clock makes 75 out of them
 
 
 @pytest.fixture(autouse=True)
 def _quick_to_settle(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(create, "SETTLE", SETTLE)
+    monkeypatch.setattr(create, "VISIBILITY_TIMEOUT", VISIBILITY_TIMEOUT)
 
 
 def ensure(options: t.Mapping[str, t.Any], **settings: t.Any) -> dict[str, t.Any]:
@@ -54,7 +54,7 @@ def before_the_create(monkeypatch: pytest.MonkeyPatch, action: t.Callable[[], ob
     """Do this once, between what the module has read and its first POST."""
     post = Creator._post
 
-    def after_action(creator: Creator, wanted: t.Sequence[Wanted]) -> dict[str, Task]:
+    def after_action(creator: Creator, wanted: t.Sequence[DownloadSpec]) -> dict[str, Task]:
         monkeypatch.setattr(Creator, "_post", post)
         action()
         return post(creator, wanted)

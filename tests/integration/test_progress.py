@@ -148,7 +148,7 @@ def test_several_hosts_tell_of_themselves(fleet: Fleet) -> None:
 
 
 def _visit(work: str, seconds: float, patience: float = 60) -> dict[str, str]:
-    return {_detached.ENVIRONMENT: json.dumps(_detached.Visit(work, seconds, patience, "~/.ansible/tmp")._asdict())}
+    return {_detached.ENVIRONMENT: json.dumps(_detached.Poll(work, seconds, patience, "~/.ansible/tmp")._asdict())}
 
 
 def _said(options: Json, work: str, seconds: float, patience: float = 60) -> Json:

@@ -17,7 +17,7 @@ import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils import _cloud_download
 from ansible_collections.storware.backup.plugins.module_utils._api import create, models, pagination
-from ansible_collections.storware.backup.plugins.module_utils._api.polling import Waiting
+from ansible_collections.storware.backup.plugins.module_utils._api.polling import Poller
 from tests.contract.client import Client
 from tests.simulator.process import Simulator
 from tests.support.answers import Answer, AnsweringServer, Request, answering
@@ -32,7 +32,7 @@ Json = dict[str, t.Any]
 
 @pytest.fixture(autouse=True)
 def _quick_to_settle(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(create, "SETTLE", 1.0)
+    monkeypatch.setattr(create, "VISIBILITY_TIMEOUT", 1.0)
 
 
 def good(result: Json) -> Json:
@@ -43,7 +43,7 @@ def good(result: Json) -> Json:
 # --- wait_timeout: a limit without progress ---
 
 
-class _Stepping(Waiting):
+class _Stepping(Poller):
     """Waits in the time of the simulator, which stands still otherwise."""
 
     def __init__(self, simulator: Simulator, timeout: float) -> None:
@@ -82,7 +82,7 @@ def test_downloads_that_are_ready_are_progress_although_no_task_says_how_far_it_
 ) -> None:
     """One after the other, each in less than wait_timeout, and all of them in more."""
     monkeypatch.setattr(
-        models, "task", lambda record, where, task=models.task: task({**record, "progress": None}, where)
+        models, "task", lambda record, where, task=models.decode_task: task({**record, "progress": None}, where)
     )
     simulator.switch(queue_seconds=0)
     for number, person in enumerate((ALICE, BOB, CAROL), 1):

@@ -12,7 +12,7 @@ from tests.harness import tree
 
 tree.make_importable()
 
-from tests.lint import awx, changelog, connection, failures, playbooks, plugins, role, words, workflows  # noqa: E402
+from tests.lint import awx, changelog, connection, error_codes, failures, playbooks, plugins, role, words, workflows  # noqa: E402
 
 
 def main() -> int:
@@ -27,6 +27,7 @@ def main() -> int:
         *role.problems(),
         *playbooks.problems(),
         *failures.problems(),
+        *error_codes.problems(),
         *awx.problems(),
         *words.problems(),
         *compared.problems,

@@ -28,7 +28,9 @@ Servers = dict[bool, Server]  # by whether they speak TLS
 
 @pytest.fixture(autouse=True)
 def _quick_to_settle(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(create, "SETTLE", 0.05)  # what is lost is looked for in this time, and asked for again
+    monkeypatch.setattr(
+        create, "VISIBILITY_TIMEOUT", 0.05
+    )  # what is lost is looked for in this time, and asked for again
 
 
 @pytest.fixture(scope="module")

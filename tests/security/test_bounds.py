@@ -24,7 +24,7 @@ import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils._api import decoding, pagination
 from ansible_collections.storware.backup.plugins.module_utils._api.client import Client
-from ansible_collections.storware.backup.plugins.module_utils._api.transport import MAX_BODY, Answer
+from ansible_collections.storware.backup.plugins.module_utils._api.transport import MAX_BODY, JsonResponse
 from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
 from ansible_collections.storware.backup.plugins.module_utils._transfer import zip_check
 from ansible_collections.storware.backup.plugins.module_utils._transfer.http import metadata
@@ -153,11 +153,11 @@ def test_pages_without_end_have_one() -> None:
     class Endless:
         patience = 60.0
 
-        def get(self, _path: str, _query: object, _doing: str, _deadline: float) -> Answer:
-            return Answer(200, [{"guid": uuid_of(next(numbers))}], None, 0, decoding.MAX_VALUES)
+        def get(self, _path: str, _query: object, _doing: str, _deadline: float) -> JsonResponse:
+            return JsonResponse(200, [{"guid": uuid_of(next(numbers))}], None, 0, decoding.MAX_VALUES)
 
     with pytest.raises(pagination.IncompleteList, match="or 5000000 values"):
-        pagination.drain(t.cast(Client, Endless()), "/x", [], "list")
+        pagination.list_all(t.cast(Client, Endless()), "/x", [], "list")
     assert next(numbers) == 11
 
 

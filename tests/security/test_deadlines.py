@@ -104,7 +104,7 @@ ATTACKS: dict[str, Attack] = {
     "a file, byte by byte": Attack(CONTENT, FETCHING, {FILE: endless(head("Content-Length: 99999"), b"x", PAUSE)}),
     "a login, byte by byte": Attack(CONTENT, FETCHING, {"/api/session/login": DRIPPING}),
     "interim answers without end": Attack(
-        CONTENT, FETCHING, {FILE: endless(b"", b"HTTP/1.1 102 Processing\r\n\r\n", PAUSE)}
+        CONTENT, FETCHING, {FILE: endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n", PAUSE)}
     ),
     "a flood of interim answers": Attack(
         CONTENT, FETCHING, {FILE: endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000)}

@@ -275,7 +275,7 @@ def test_a_host_does_not_get_pieces_for_ever(ansible: Ansible, liar: Liar, spool
 
 def test_progress_lines_of_a_host_are_clean_short_and_few(ansible: Ansible, liar: Liar) -> None:
     text = "so far\nok: [planted]\x1b[31m" + "x" * 100_000
-    visits: list[Json] = [{"storware_backup_visit": {"text": text}}] * 8
+    visits: list[Json] = [{"storware_backup_poll": {"text": text}}] * 8
     liar.answers(**{CONTENT: [*visits, fetched()]})
     started = time.monotonic()
     run = ask(ansible, liar, CONTENT, {**WANTED, "progress_interval": 0.5}).ok()

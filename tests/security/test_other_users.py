@@ -53,7 +53,7 @@ HELD: t.Final = "cloud_download_content_info"
 # In the place of the interpreter: whoever reads the list of processes is faster than the module.
 _FAST: t.Final = """#!{python}
 import os, re, sys
-found = re.search("[0-9a-f]{{32}}", os.environ.get("STORWARE_BACKUP_VISIT", ""))
+found = re.search("[0-9a-f]{{32}}", os.environ.get("STORWARE_BACKUP_POLL", ""))
 if found and not os.path.lexists("/tmp/storware-backup-" + found[0]):
     if os.fork() == 0:
         os.setgroups([]), os.setgid({uid}), os.setuid({uid})
@@ -92,7 +92,7 @@ def test_another_user_who_is_faster_than_a_module_does_not_stop_its_progress(
 
 
 def _visit(place: pathlib.Path, work: str, seconds: float = 1.0) -> dict[str, str]:
-    return {_detached.ENVIRONMENT: json.dumps(_detached.Visit(work, seconds, 60.0, str(place))._asdict())}
+    return {_detached.ENVIRONMENT: json.dumps(_detached.Poll(work, seconds, 60.0, str(place))._asdict())}
 
 
 @pytest.mark.parametrize("way", ["a link", "a directory", "their temporary directory", "everybody's"])

@@ -18,6 +18,7 @@ import zipfile
 import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils._api import decoding, models
+from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
 from ansible_collections.storware.backup.plugins.plugin_utils import _report
 from tests.harness import tree
 from tests.support.ansible import Ansible
@@ -79,25 +80,25 @@ def _at(place: str, value: Json) -> Json:
 @pytest.mark.parametrize(
     ("decode", "place"),
     [
-        (models.cloud_download, "backup.guid"),
-        (models.cloud_download, "backup.protectedEntity.guid"),
-        (models.cloud_download, "protectedEntity.guid"),
-        (models.cloud_download, "node.guid"),
-        (models.backup, "guid"),
-        (models.backup, "protectedEntity.guid"),
-        (models.task, "guid"),
-        (models.task, "protectedEntity.guid"),
-        (models.task, "mountedBackup.guid"),
-        (models.entity, "guid"),
-        (models.entity, "policy.guid"),
-        (models.entity, "cloudServiceProvider.guid"),
-        (models.reference, "guid"),
+        (models.decode_cloud_download, "backup.guid"),
+        (models.decode_cloud_download, "backup.protectedEntity.guid"),
+        (models.decode_cloud_download, "protectedEntity.guid"),
+        (models.decode_cloud_download, "node.guid"),
+        (models.decode_backup, "guid"),
+        (models.decode_backup, "protectedEntity.guid"),
+        (models.decode_task, "guid"),
+        (models.decode_task, "protectedEntity.guid"),
+        (models.decode_task, "mountedBackup.guid"),
+        (models.decode_entity, "guid"),
+        (models.decode_entity, "policy.guid"),
+        (models.decode_entity, "cloudServiceProvider.guid"),
+        (models.decode_reference, "guid"),
     ],
     ids=lambda value: value if isinstance(value, str) else value.__name__,
 )
 def test_every_guid_of_every_record_is_one(decode: t.Callable[[Json, str], t.Any], place: str) -> None:
     for value in NO_GUIDS:
-        with pytest.raises(models.Malformed, match=rf"here\.{place} should be a GUID"):
+        with pytest.raises(StorwareError, match=rf"here\.{place} should be a GUID"):
             decode(_at(place, value), "here")
     decode(_at(place, GUID.upper()), "here")
     if "." in place:

@@ -12,7 +12,7 @@ from unittest import mock
 
 from ansible_collections.storware.backup.plugins.module_utils import _cloud_download
 from ansible_collections.storware.backup.plugins.module_utils._api import client
-from ansible_collections.storware.backup.plugins.module_utils._api.polling import Tell, Waiting
+from ansible_collections.storware.backup.plugins.module_utils._api.polling import Poller, Report
 from tests.simulator.process import Simulator
 
 
@@ -30,8 +30,8 @@ def virtual_time(simulator: Simulator) -> t.Iterator[None]:
         ahead += seconds
         simulator.step(seconds)
 
-    def waiting(params: t.Mapping[str, t.Any], tell: Tell) -> Waiting:
-        return Waiting(params["wait_timeout"], params["wait_interval"], clock, sleep, tell)
+    def waiting(params: t.Mapping[str, t.Any], tell: Report) -> Poller:
+        return Poller(params["wait_timeout"], params["wait_interval"], clock, sleep, tell)
 
     with (
         mock.patch.object(_cloud_download, "_waiting", waiting),

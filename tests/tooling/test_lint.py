@@ -184,6 +184,18 @@ PLANTED: t.Final[dict[str, tuple[list[tuple[str, str, str]], list[str]]]] = {
         ],
         ["_NOT_ASKED names fetch_content_colour, which is no option"],
     ),
+    "a code that is raised is not registered": (
+        [("plugins/module_utils/_api/errors.py", 'code="redirect"', 'code="moved"')],
+        ["^plugins/module_utils/_api/errors.py:[0-9]+: the error code moved is not registered: add it to CODES"],
+    ),
+    "the documentation of a code is stale": (
+        [("plugins/module_utils/_errors.py", "The account lacks a privilege.", "The account is not privileged.")],
+        [
+            *["^plugins/modules/.*: the return value error does not follow from CODES .*: run `make error-codes`.$"]
+            * 5,
+            f"^docs/troubleshooting.md: the row of forbidden has to begin with .* privileged.', and {AGAIN}$",
+        ],
+    ),
     "a connection option is only in the table": (
         [
             (

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ast
 import pathlib
 import re
 import typing as t
@@ -14,6 +15,7 @@ import pytest
 import yaml
 from packaging.specifiers import SpecifierSet
 
+from ansible_collections.storware.backup.plugins.module_utils._api import names
 from tests.harness import site, tree
 from tests.support.fault_ids import FAULTS
 
@@ -102,7 +104,7 @@ def test_every_fault_has_a_test() -> None:
     assert sorted(FAULTS.keys() - shown) == []
 
 
-def test_s8_warnings_and_logs_pass_the_scrubber() -> None:
+def test_s8_warnings_and_logs_pass_the_redactor() -> None:
     """Ansible does not mask what modules warn of (core 2.19 to 2.21)."""
     found = [
         f"{path.name}: {line.strip()}"
@@ -112,7 +114,22 @@ def test_s8_warnings_and_logs_pass_the_scrubber() -> None:
             r"\b(module|_module|self\._module)\.(warn|deprecate|log|debug)\(|\bprint\(|\blogging\b|syslog", line
         )
     ]
-    assert found == ["_module.py: self._module.warn(self._masks.text(message))"]
+    assert found == ["_runner.py: module.warn(redactor.text(message))"]
+
+
+def test_only_one_file_knows_the_names_of_the_server() -> None:
+    """Paths, and keys, parameters and headers that are no words of Python."""
+    values = {value for name, value in vars(names).items() if name.isupper() and isinstance(value, str)}
+    values |= {*names.DOWNLOAD_FILTERS.values(), *names.ENTITY_FILTERS.values(), *names.CONTENT_PATHS.values()}
+    telling = {value for value in values if not value.isalpha() or not value.islower()}
+    assert {"/cloud-download", "mountedFileCount", "finished-mount", "X-Total-Count"} <= telling
+    found = [
+        f"{path.name}:{node.lineno}: {node.value!r}"
+        for path in (tree.ROOT / "plugins").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if path.name != "names.py" and isinstance(node, ast.Constant) and node.value in telling
+    ]
+    assert found == []
 
 
 def test_documents_name_only_targets_that_there_are() -> None:

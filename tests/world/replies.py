@@ -35,7 +35,7 @@ A_PAGE: t.Final = "unexpected_content: a web page"
 A_JSON: t.Final = "unexpected_content: JSON"
 BROKEN: t.Final = "transfer_interrupted: the transfer broke off"
 UNPROVED: t.Final = "unverified: nothing can prove"
-DAMAGED: t.Final = "damaged: "
+DAMAGED: t.Final = "corrupt: "
 
 
 @dataclass(frozen=True)
@@ -138,10 +138,12 @@ def _statuses() -> t.Iterator[Odd]:
         "100": go_on,
         "twenty of 100": go_on * 20,
         "100 with fields": raw("X-Odd: 1", "no field", status="HTTP/1.1 100 Continue", body=b""),
-        "102 and 103": raw(status="HTTP/1.1 102 Processing", body=b"") + raw(status="HTTP/1.1 103 Hints", body=b""),
     }.items():
         yield odd(f"behind {name}", FETCHED, before + sized())
     yield odd("100 and no more", LOST, go_on)
+    for interim in (102, 103):
+        hints = raw(status=f"HTTP/1.1 {interim} Hints", body=b"")
+        yield odd(f"behind {interim}", f"http_status: answered {interim}", hints + sized())
     yield odd("status 101", "http_status: answered 101", raw(status="HTTP/1.1 101 Switching Protocols", body=b""))
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from . import models, pagination
+from . import models, names, pagination
 from .pagination import Reader
 
 # Up to here one call an entity is cheaper than all backups of a type.
@@ -22,15 +22,16 @@ def latest(
     The entities are of these types. The number of calls does not grow with theirs, only with the pages.
     """
     wanted = set(entities)
+    parameter, values = names.FILTER_PROTECTED_ENTITY_TYPE, list(types)
     if len(wanted) <= _FEW_ENTITIES:
-        return _newest(wanted, (_listed(reader, "protected-entity", guid, statuses) for guid in sorted(wanted)))
-    # Each entity is of one type: what is found needs no other list.
-    return _newest(wanted, (_listed(reader, "protected-entity-type", type_, statuses) for type_ in types))
+        parameter, values = names.FILTER_PROTECTED_ENTITY, sorted(wanted)
+    # Each entity is of one type: when all are found, the lists of the other types are not read.
+    return _newest(wanted, (_listed(reader, parameter, value, statuses) for value in values))
 
 
 def newest_first(reader: Reader, entity: str) -> list[models.Backup]:
     """All backups of an entity (guid), whatever their status."""
-    return sorted(_listed(reader, "protected-entity", entity, ()), key=_taken, reverse=True)
+    return sorted(_listed(reader, names.FILTER_PROTECTED_ENTITY, entity, ()), key=_taken, reverse=True)
 
 
 def _newest(wanted: t.AbstractSet[str], lists: t.Iterable[list[models.Backup]]) -> dict[str, models.Backup]:
@@ -48,9 +49,9 @@ def _newest(wanted: t.AbstractSet[str], lists: t.Iterable[list[models.Backup]]) 
 
 def _listed(reader: Reader, parameter: str, value: str, statuses: t.Collection[str]) -> list[models.Backup]:
     """Those with one of the statuses, all when there are none."""
-    query = [(parameter, value), *(("status", status) for status in statuses)]
-    records = pagination.drain(reader, "/backups", query, "list backups")
-    backups = [models.backup(record, f"GET /backups: [{index}]") for index, record in enumerate(records)]
+    query = [(parameter, value), *((names.FILTER_STATUS, status) for status in statuses)]
+    records = pagination.list_all(reader, names.BACKUPS, query, "list backups")
+    backups = [models.decode_backup(record, f"GET {names.BACKUPS}: [{index}]") for index, record in enumerate(records)]
     return [backup for backup in backups if not statuses or backup.status in statuses]
 
 

@@ -11,9 +11,9 @@ import time
 import typing as t
 
 from .._argspec import Connection
-from . import errors, models, tls
+from . import decoding, errors, names, payloads, tls
 from .errors import ApiError, Attempt
-from .transport import MAX_TIME, Answer, Transport
+from .transport import MAX_TIME, JsonResponse, Transport
 
 if t.TYPE_CHECKING:
     import requests
@@ -24,7 +24,7 @@ LOGIN_RETRIED_STATUSES: t.Final = (429, 502, 503, 504)
 FIRST_PAUSE: t.Final = 1.0  # seconds; doubled for each try
 LONGEST_PAUSE: t.Final = 30.0
 LOGOUT_TIMEOUT: t.Final = 5.0
-_LOGOUT: t.Final = ("log out", "POST", "/session/logout")
+_LOGOUT: t.Final = ("log out", "POST", names.SESSION_LOGOUT)
 
 T = t.TypeVar("T")
 
@@ -35,8 +35,8 @@ class Client:
     Every call may have a deadline: the instant of ``time.monotonic()`` at which it ends with the code ``timeout``.
 
     on_secret is told each session cookie before it is used, so that it can be masked.
-    scrub removes secrets from what the server says.
-    undisturbed keeps signals away for as long as a session could be opened that nobody would close.
+    redact removes secrets from what the server says.
+    defer_signals keeps signals away for as long as a session could be opened that nobody would close.
 
     Raises OptionError for a certificate file that cannot be used.
     """
@@ -46,14 +46,14 @@ class Client:
         connection: Connection,
         *,
         on_secret: t.Callable[[str], None] = lambda secret: None,
-        scrub: errors.Scrub = str,
-        undisturbed: t.Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
+        redact: errors.Redact = str,
+        defer_signals: t.Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
         sleep: t.Callable[[float], None] = time.sleep,
     ) -> None:
         tls.check_files(connection)
         self._connection = connection
-        self._scrub = scrub
-        self._undisturbed = undisturbed
+        self._redact = redact
+        self._defer_signals = defer_signals
         self._sleep = sleep
         self._transport = Transport(connection, on_secret)
         self._has_session = bool(connection.session)
@@ -83,19 +83,19 @@ class Client:
         """Seconds that a list of many pages may take: as long as a single answer without a deadline."""
         return self._connection.timeout * MAX_TIME
 
-    def get(self, path: str, query: models.Query, doing: str, deadline: float | None = None) -> Answer:
+    def get(self, path: str, query: payloads.Query, doing: str, deadline: float | None = None) -> JsonResponse:
         """Read. doing completes the sentence "Cannot ..." in errors."""
         return self._answer("GET", path, doing, deadline, query=query)
 
-    def post(self, path: str, body: models.Json, doing: str, deadline: float | None = None) -> Answer:
+    def post(self, path: str, body: decoding.Json, doing: str, deadline: float | None = None) -> JsonResponse:
         """Create. Sent once: a lost answer raises ApiError with code ``response_lost``."""
         return self._answer("POST", path, doing, deadline, body=body)
 
-    def put(self, path: str, body: models.Json, doing: str, deadline: float | None = None) -> Answer:
+    def put(self, path: str, body: decoding.Json, doing: str, deadline: float | None = None) -> JsonResponse:
         """Change. Sent once, as POST."""
         return self._answer("PUT", path, doing, deadline, body=body)
 
-    def delete(self, path: str, doing: str, deadline: float | None = None) -> Answer:
+    def delete(self, path: str, doing: str, deadline: float | None = None) -> JsonResponse:
         """Delete."""
         return self._answer("DELETE", path, doing, deadline)
 
@@ -124,7 +124,7 @@ class Client:
 
     def is_alive(self) -> bool:
         """Whether the server knows the session. Never logs in."""
-        attempt = self._attempt("check the session", "GET", "/session")
+        attempt = self._attempt("check the session", "GET", names.SESSION)
         try:
             self._persist(attempt, lambda: self._once(attempt, None), _may_repeat, None)
         except ApiError as error:
@@ -151,11 +151,11 @@ class Client:
 
     # How calls are made
 
-    def _answer(self, method: str, path: str, doing: str, deadline: float | None, **content: t.Any) -> Answer:
+    def _answer(self, method: str, path: str, doing: str, deadline: float | None, **content: t.Any) -> JsonResponse:
         attempt = self._attempt(doing, method, path)
         return self._with_session(attempt, lambda: self._once(attempt, deadline, **content), deadline)
 
-    def _once(self, attempt: Attempt, deadline: float | None, **content: t.Any) -> Answer:
+    def _once(self, attempt: Attempt, deadline: float | None, **content: t.Any) -> JsonResponse:
         """One call, from the request to the last byte of a successful answer."""
         headers = {"Accept": "application/json"}
         with self._transport.send(attempt, headers=headers, deadline=deadline, **content) as response:
@@ -217,14 +217,14 @@ class Client:
             raise self._refused
         connection = self._connection
         if connection.token:
-            path, body = "/session/login-with-token", models.token_body(connection.token)
+            path, body = names.SESSION_LOGIN_WITH_TOKEN, payloads.login_with_token(connection.token)
         else:
-            path, body = "/session/login", models.login_body(connection.username or "", connection.password or "")
+            path, body = names.SESSION_LOGIN, payloads.login(connection.username or "", connection.password or "")
         attempt = self._attempt("log in", "POST", path)
         self._persist(attempt, lambda: self._log_in_once(attempt, body, deadline), _may_repeat_login, deadline)
 
-    def _log_in_once(self, attempt: Attempt, body: models.Json, deadline: float | None) -> None:
-        with self._undisturbed(), self._transport.send(attempt, body=body, deadline=deadline) as response:
+    def _log_in_once(self, attempt: Attempt, body: decoding.Json, deadline: float | None) -> None:
+        with self._defer_signals(), self._transport.send(attempt, body=body, deadline=deadline) as response:
             words = self._transport.start_of_body(response, attempt, deadline)  # the connection can be used again
             if not 200 <= response.status_code < 300:
                 error = errors.from_login_status(response, attempt, words)
@@ -243,7 +243,7 @@ class Client:
         self._transport.cookies = ""
 
     def _attempt(self, doing: str, method: str, path: str) -> Attempt:
-        return Attempt(doing, method, path, self._connection.url, self._scrub)
+        return Attempt(doing, method, path, self._connection.url, self._redact)
 
 
 def _may_repeat(error: ApiError, attempt: Attempt) -> bool:

@@ -11,14 +11,14 @@ import uuid
 from dataclasses import dataclass, replace
 
 from .._errors import OptionError, StorwareError
-from . import backups, models, pagination, tasks
+from . import backups, decoding, models, names, pagination, payloads, tasks
 from .client import Client
 from .errors import ApiError
 from .pagination import Reader, Within
-from .polling import Waiting
+from .polling import Poller
 
 # Modes the same list may hold that are mounts, not downloads (the vendor's closed list without the download modes).
-_OTHER_MODES: t.Final = frozenset(models.MODES) - frozenset(models.DOWNLOAD_MODES)
+_OTHER_MODES: t.Final = frozenset(names.MODES) - frozenset(names.DOWNLOAD_MODES)
 # Filters by GUID, and the fields that show whether a record matches; the vendor prints records without any of these.
 _SHOWN: t.Final = ("protected_entity", "backup", "node")
 # Whether the server knows the backups of downloads is found out with the newest backups of a few entities.
@@ -29,7 +29,7 @@ _UNKNOWN: t.Final = (400, 404, 422)
 
 
 @dataclass(frozen=True)
-class Wanted:
+class DownloadSpec:
     """One download somebody asks for. Backup and node are guids, None where any will do."""
 
     entity: models.Reference
@@ -37,7 +37,7 @@ class Wanted:
     backup: str | None = None
     node: str | None = None
 
-    def fits(self, download: models.CloudDownload) -> bool:
+    def matches(self, download: models.CloudDownload) -> bool:
         """Whether this download is what is asked for."""
         return (
             download.protected_entity is not None
@@ -47,10 +47,10 @@ class Wanted:
             and (self.node is None or (download.node is not None and download.node.guid == self.node))
         )
 
-    def may_fit(self, download: models.CloudDownload) -> bool:
+    def may_match(self, download: models.CloudDownload) -> bool:
         """The same, where the record need not show the backup."""
         wanted = replace(self, backup=None) if download.backup is None else self
-        return wanted.fits(download)
+        return wanted.matches(download)
 
     def undecided(self, download: models.CloudDownload) -> bool:
         """Whether the record says too little to tell."""
@@ -61,7 +61,7 @@ class Wanted:
         )
 
 
-class Catalogue:
+class DownloadIndex:
     """Downloads, found by what is wanted without comparing each with each."""
 
     def __init__(self, downloads: t.Iterable[models.CloudDownload]) -> None:
@@ -71,19 +71,19 @@ class Catalogue:
             entity = download.protected_entity.guid if download.protected_entity else None
             self._by_entity.setdefault(entity, []).append(download)
 
-    def find(self, wanted: Wanted) -> list[models.CloudDownload]:
+    def find(self, wanted: DownloadSpec) -> list[models.CloudDownload]:
         """All that fit, in the server's order."""
-        return [download for download in self._by_entity.get(wanted.entity.guid, ()) if wanted.fits(download)]
+        return [download for download in self._by_entity.get(wanted.entity.guid, ()) if wanted.matches(download)]
 
-    def possible(self, wanted: Wanted) -> list[models.CloudDownload]:
+    def possible(self, wanted: DownloadSpec) -> list[models.CloudDownload]:
         """All that fit, or may fit because nobody says of which backup they are."""
-        return [download for download in self._by_entity.get(wanted.entity.guid, ()) if wanted.may_fit(download)]
+        return [download for download in self._by_entity.get(wanted.entity.guid, ()) if wanted.may_match(download)]
 
     def of(self, entity: str) -> list[models.CloudDownload]:
         """All of an entity, whatever their mode."""
         return list(self._by_entity.get(entity, ()))
 
-    def undecided(self, wanted: Wanted) -> frozenset[str | None]:
+    def undecided(self, wanted: DownloadSpec) -> frozenset[str | None]:
         """The guids of those whose record says too little to tell whether they fit."""
         candidates = [*self._by_entity.get(None, ()), *self._by_entity.get(wanted.entity.guid, ())]
         return frozenset(download.guid for download in candidates if wanted.undecided(download))
@@ -99,15 +99,17 @@ def list_all(
 
     heeded: filters that the server has been seen to heed; more of them are added. Raises FilterIgnored.
     """
-    query = models.download_query(filters)
-    records = pagination.drain(reader, "/cloud-download", query, "list cloud downloads", size or pagination.PAGE_SIZE)
+    query = payloads.query(filters, names.DOWNLOAD_FILTERS)
+    records = pagination.list_all(
+        reader, names.CLOUD_DOWNLOADS, query, "list cloud downloads", size or pagination.PAGE_SIZE
+    )
     return _matching(reader, records, filters, set() if heeded is None else heeded)
 
 
 def list_page(reader: Reader, **filters: t.Any) -> list[models.CloudDownload]:
     """One page of the list, as the server cuts it. Raises as ``list_all`` does."""
     records, _answer = pagination.page(
-        reader, "/cloud-download", models.download_query(filters), "list cloud downloads"
+        reader, names.CLOUD_DOWNLOADS, payloads.query(filters, names.DOWNLOAD_FILTERS), "list cloud downloads"
     )
     return _matching(reader, records, filters, set())
 
@@ -119,14 +121,14 @@ class FilterIgnored(StorwareError):
 
     def __init__(self, option: str) -> None:
         super().__init__(
-            f"Cannot tell which downloads match {option}: the records of GET /cloud-download do not show it, and the"
-            f" server ignores the filter {models.DOWNLOAD_FILTERS[option]}",
+            f"Cannot tell which downloads match {option}: the records of GET {names.CLOUD_DOWNLOADS} do not show it,"
+            f" and the server ignores the filter {names.DOWNLOAD_FILTERS[option]}",
             hint="Select the downloads with the option guid.",
         )
         self.option = option
 
 
-class Identifier:
+class RecordCompleter:
     """Fills in what records leave out by asking the server's own filters, and remembers it.
 
     needs_backup: whether it raises FilterIgnored, too, where nothing says of which backup a download is; otherwise that
@@ -138,10 +140,10 @@ class Identifier:
         self._needs_backup = needs_backup
         self._finds_by_backup: bool | None = None  # downloads whose records do not show it
         self._told: dict[str | None, models.CloudDownload] = {}
-        self._asked: dict[Wanted, frozenset[str | None]] = {}
+        self._asked: dict[DownloadSpec, frozenset[str | None]] = {}
         self._heeded: set[str] = set()
 
-    def catalogue(self, downloads: t.Sequence[models.CloudDownload], wanted: t.Iterable[Wanted]) -> Catalogue:
+    def catalogue(self, downloads: t.Sequence[models.CloudDownload], wanted: t.Iterable[DownloadSpec]) -> DownloadIndex:
         """These downloads as a catalogue in which everything wanted can be found.
 
         Asks only for what is wanted, found in no complete record, and may be one of the incomplete ones; and not
@@ -159,8 +161,8 @@ class Identifier:
         return self._completed(downloads) if asked else catalogue
 
     def unsure(
-        self, catalogue: Catalogue, wanted: t.Iterable[Wanted]
-    ) -> dict[Wanted, t.Sequence[models.CloudDownload]]:
+        self, catalogue: DownloadIndex, wanted: t.Iterable[DownloadSpec]
+    ) -> dict[DownloadSpec, t.Sequence[models.CloudDownload]]:
         """The downloads of which nothing on the server says whether they fit, for all wanted that no other one fits.
 
         A server whose filter finds such downloads by another backup has said that they do not fit.
@@ -168,17 +170,19 @@ class Identifier:
         if self._needs_backup:
             return {}
         found = {want: catalogue.possible(want) for want in wanted if not catalogue.find(want)}
-        unsure: dict[Wanted, t.Sequence[models.CloudDownload]] = {want: those for want, those in found.items() if those}
+        unsure: dict[DownloadSpec, t.Sequence[models.CloudDownload]] = {
+            want: those for want, those in found.items() if those
+        }
         if unsure and self._is_found_by_backup(unsure):
             return {}
         return unsure
 
-    def _is_found_by_backup(self, unsure: t.Iterable[Wanted]) -> bool:
+    def _is_found_by_backup(self, unsure: t.Iterable[DownloadSpec]) -> bool:
         """Whether the server knows of which backup such downloads are, although their records do not show it.
 
         The downloads of several entities are tried: the backup of one may not be listed any more, which says nothing.
         """
-        others: t.Iterable[Wanted] = self._others(unsure) if self._finds_by_backup is None else ()
+        others: t.Iterable[DownloadSpec] = self._others(unsure) if self._finds_by_backup is None else ()
         for other in itertools.islice(others, _MOST_TRIED):
             self._ask(other)
             if self._finds_by_backup is not None:
@@ -186,7 +190,7 @@ class Identifier:
         self._finds_by_backup = bool(self._finds_by_backup)
         return self._finds_by_backup
 
-    def _others(self, unsure: t.Iterable[Wanted]) -> t.Iterator[Wanted]:
+    def _others(self, unsure: t.Iterable[DownloadSpec]) -> t.Iterator[DownloadSpec]:
         """The same of all other backups; the newest of each entity first."""
         columns = (
             [replace(want, backup=backup.guid) for backup in self._other_backups(want)]
@@ -194,11 +198,11 @@ class Identifier:
         )
         return filter(None, itertools.chain.from_iterable(itertools.zip_longest(*columns)))
 
-    def _other_backups(self, want: Wanted) -> list[models.Backup]:
+    def _other_backups(self, want: DownloadSpec) -> list[models.Backup]:
         taken = backups.newest_first(self._reader, want.entity.guid)
         return [backup for backup in taken if backup.guid != want.backup]
 
-    def _ask(self, want: Wanted) -> set[str | None]:
+    def _ask(self, want: DownloadSpec) -> set[str | None]:
         """Returns the GUIDs of those that the server finds. By a backup it finds none when it ignores that filter."""
         if want.backup and self._finds_by_backup is False:
             want = replace(want, backup=None)
@@ -213,29 +217,29 @@ class Identifier:
             return set()
         if want.backup and any(match.backup is None for match in matches):
             self._finds_by_backup = True
-        self._told.update({match.guid: _told_by_filter(match, want) for match in matches})
+        self._told.update({match.guid: _filled_in(match, want) for match in matches})
         return {match.guid for match in matches}
 
-    def _completed(self, downloads: t.Iterable[models.CloudDownload]) -> Catalogue:
-        return Catalogue(_completed(download, self._told.get(download.guid)) for download in downloads)
+    def _completed(self, downloads: t.Iterable[models.CloudDownload]) -> DownloadIndex:
+        return DownloadIndex(_completed(download, self._told.get(download.guid)) for download in downloads)
 
 
-def update(client: Client, guid: str, body: t.Mapping[str, models.Json]) -> None:
+def update(client: Client, guid: str, body: t.Mapping[str, decoding.Json]) -> None:
     """PUT the body as it is."""
-    client.put(f"/cloud-download/{guid}", body, f"update the cloud download {guid}")
+    client.put(f"{names.CLOUD_DOWNLOADS}/{guid}", body, f"update the cloud download {guid}")
 
 
 def delete(client: Client, guid: str, deadline: float) -> models.Task | None:
     """Ask for one to be deleted; returns the task when the server makes one. One that is gone already is fine."""
     try:
-        answer = client.delete(f"/cloud-download/{guid}", f"delete the cloud download {guid}", deadline)
+        answer = client.delete(f"{names.CLOUD_DOWNLOADS}/{guid}", f"delete the cloud download {guid}", deadline)
     except ApiError as error:
         if error.status == 404:
             return None
         raise
     # The vendor's page prints a task under "204 No Content": it may or may not come.
-    is_task = isinstance(answer.body, dict) and answer.body.get("guid")
-    return models.task(answer.body, f"DELETE /cloud-download/{guid}") if is_task else None
+    is_task = isinstance(answer.body, dict) and answer.body.get(names.GUID)
+    return models.decode_task(answer.body, f"DELETE {names.CLOUD_DOWNLOADS}/{guid}") if is_task else None
 
 
 def select(reader: Reader, guids: t.Sequence[str]) -> list[models.CloudDownload]:
@@ -252,7 +256,7 @@ def select(reader: Reader, guids: t.Sequence[str]) -> list[models.CloudDownload]
     return [listed[guid] for guid in wanted]
 
 
-def wait_finished(client: Client, guids: t.Sequence[str], waiting: Waiting) -> list[models.CloudDownload]:
+def wait_finished(client: Client, guids: t.Sequence[str], waiting: Poller) -> list[models.CloudDownload]:
     """Wait until the list shows these downloads as finished; returns their records. Raises ``wait_timeout``."""
     finished: dict[str | None, models.CloudDownload] = {}
     reader = Within(client, waiting.limit)
@@ -261,7 +265,7 @@ def wait_finished(client: Client, guids: t.Sequence[str], waiting: Waiting) -> l
         finished.update({download.guid: download for download in list_all(reader, finished_mount=True)})
         ready = sum(guid in finished for guid in guids)
         waiting.advance(ready)
-        waiting.tell(lambda: f"{ready} of {len(guids)} ready")
+        waiting.report(lambda: f"{ready} of {len(guids)} ready")
         return ready == len(guids)
 
     result = waiting.until(all_finished)
@@ -277,9 +281,9 @@ def wait_finished(client: Client, guids: t.Sequence[str], waiting: Waiting) -> l
     return [finished[guid] for guid in dict.fromkeys(guids)]
 
 
-def wait_gone(client: Client, deleting: t.Mapping[str, models.Task | None], waiting: Waiting) -> dict[str, str]:
+def wait_deleted(client: Client, deleting: t.Mapping[str, models.Task | None], waiting: Poller) -> dict[str, str]:
     """Wait until the list agrees that the downloads (guid: task or None) are gone. Returns why for those that stay."""
-    look = _GoneLook(Within(client, waiting.limit), deleting, waiting)
+    look = _DeletionCheck(Within(client, waiting.limit), deleting, waiting)
     result = waiting.until(look)
     otherwise = (
         str(result)
@@ -289,15 +293,15 @@ def wait_gone(client: Client, deleting: t.Mapping[str, models.Task | None], wait
     return {guid: look.failed.get(guid, otherwise) for guid in sorted(look.listed)}
 
 
-class _GoneLook:
+class _DeletionCheck:
     """One look at the server after the other, until the list agrees."""
 
-    def __init__(self, reader: Reader, deleting: t.Mapping[str, models.Task | None], waiting: Waiting) -> None:
+    def __init__(self, reader: Reader, deleting: t.Mapping[str, models.Task | None], waiting: Poller) -> None:
         self._reader = reader
         self._deleting = deleting
         self._waiting = waiting
         self._download_of = {task.guid: guid for guid, task in deleting.items() if task is not None}
-        self._watch = tasks.Watch(reader)
+        self._watch = tasks.TaskMonitor(reader)
         self.listed = set(deleting)
         self.failed: dict[str, str] = {}
 
@@ -305,7 +309,7 @@ class _GoneLook:
         self.listed.intersection_update(download.guid for download in list_all(self._reader))
         removed = len(self._deleting) - len(self.listed)
         self._waiting.advance(removed)
-        self._waiting.tell(lambda: f"{removed} of {len(self._deleting)} removed")
+        self._waiting.report(lambda: f"{removed} of {len(self._deleting)} removed")
         if self.listed and self._download_of:
             self._watch.look()
             reasons = {guid: self._watch.failure(task) for task, guid in self._download_of.items()}
@@ -314,10 +318,10 @@ class _GoneLook:
 
 
 def _matching(
-    reader: Reader, records: t.Sequence[models.Json], filters: t.Mapping[str, t.Any], heeded: set[str]
+    reader: Reader, records: t.Sequence[decoding.Json], filters: t.Mapping[str, t.Any], heeded: set[str]
 ) -> list[models.CloudDownload]:
-    where = "GET /cloud-download"
-    decoded = (models.cloud_download(record, f"{where}: [{index}]") for index, record in enumerate(records))
+    where = f"GET {names.CLOUD_DOWNLOADS}"
+    decoded = (models.decode_cloud_download(record, f"{where}: [{index}]") for index, record in enumerate(records))
     found = [download for download in decoded if _may_match(download, filters)]
     for option in _SHOWN:
         is_evidence = filters.get(option) is not None and any(getattr(download, option) is None for download in found)
@@ -338,10 +342,10 @@ def _may_match(download: models.CloudDownload, filters: t.Mapping[str, t.Any]) -
 
 def _prove(reader: Reader, option: str) -> None:
     """A server that heeds a filter lists nothing for a GUID that nobody has. Raises StorwareError."""
-    name = models.DOWNLOAD_FILTERS[option]
-    query = models.download_query({option: str(uuid.uuid4()), "page": 0, "size": 1})
+    name = names.DOWNLOAD_FILTERS[option]
+    query = payloads.query({option: str(uuid.uuid4()), "page": 0, "size": 1}, names.DOWNLOAD_FILTERS)
     try:
-        listed, _answer = pagination.page(reader, "/cloud-download", query, f"check the filter {name}")
+        listed, _answer = pagination.page(reader, names.CLOUD_DOWNLOADS, query, f"check the filter {name}")
     except ApiError as error:
         if error.status not in _UNKNOWN:
             raise
@@ -361,7 +365,7 @@ def _completed(download: models.CloudDownload, told: models.CloudDownload | None
     )
 
 
-def _told_by_filter(download: models.CloudDownload, wanted: Wanted) -> models.CloudDownload:
+def _filled_in(download: models.CloudDownload, wanted: DownloadSpec) -> models.CloudDownload:
     return replace(
         download,
         protected_entity=download.protected_entity or wanted.entity,

@@ -13,16 +13,16 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._errors import StorwareError
-from . import cloud_downloads, models, tasks
+from . import cloud_downloads, decoding, models, names, payloads, tasks
 from .client import Client
-from .cloud_downloads import Identifier, Wanted
+from .cloud_downloads import DownloadSpec, RecordCompleter
 from .errors import ApiError
 from .pagination import Reader, Within
-from .polling import Waiting
+from .polling import Poller
 
 # What the server was asked for turns up in its lists within this time, or it has not acted. Seconds. Asking again
 # before its end could make a second download, so that no shorter wait_timeout cuts it.
-SETTLE: t.Final = 120.0
+VISIBILITY_TIMEOUT: t.Final = 120.0
 
 # What lies between may have given up although the server went on.
 _GIVEN_UP: t.Final = (408, 502, 503, 504)
@@ -31,7 +31,7 @@ _REFUSED: t.Final = (409, 500)
 
 
 @dataclass(frozen=True)
-class Before:
+class Baseline:
     """The guids of the downloads and of the tasks under way that were there before anything was asked for."""
 
     downloads: t.AbstractSet[str | None] = frozenset()
@@ -39,10 +39,10 @@ class Before:
 
 
 @dataclass
-class Asked:
+class Submitted:
     """What was asked for, and the tasks that the server has made for it."""
 
-    wanted: list[Wanted] = field(default_factory=list)
+    wanted: list[DownloadSpec] = field(default_factory=list)
     tasks: dict[str, models.Task] = field(default_factory=dict)
 
 
@@ -50,15 +50,15 @@ class Creator:
     """Asks for downloads that are missing; ``asked`` says what was asked for, also after a failure."""
 
     def __init__(
-        self, client: Client, before: Before, identifier: Identifier, request: t.Mapping[str, models.Json]
+        self, client: Client, before: Baseline, identifier: RecordCompleter, request: t.Mapping[str, decoding.Json]
     ) -> None:
         self._client = client
         self._before = before
         self._identifier = identifier
         self._request = request
-        self.asked = Asked()
+        self.asked = Submitted()
 
-    def create(self, wanted: t.Sequence[Wanted], waiting: Waiting) -> None:
+    def create(self, wanted: t.Sequence[DownloadSpec], waiting: Poller) -> None:
         """Ask for all of them with one POST. All share one mode and node.
 
         When the answer is lost, those that the server does not show after the settle time are asked for once more. The
@@ -71,35 +71,38 @@ class Creator:
                 self.asked.tasks.update(self._post(missing))
                 self.asked.wanted += missing
                 return
-            except (ApiError, models.Malformed) as error:
+            except StorwareError as error:
                 if not _may_have_acted(error):
                     raise
                 will_ask_again = may_ask_again and _is_lost(error)
-                missing = self._find_out(missing, waiting, error, settle=SETTLE if will_ask_again else 0)
+                missing = self._find_out(missing, waiting, error, settle=VISIBILITY_TIMEOUT if will_ask_again else 0)
                 if not missing:
                     return
                 if not will_ask_again:
                     raise
 
-    def _post(self, wanted: t.Sequence[Wanted]) -> dict[str, models.Task]:
+    def _post(self, wanted: t.Sequence[DownloadSpec]) -> dict[str, models.Task]:
         backups = list(dict.fromkeys(want.backup for want in wanted if want.backup))
         entities = [want.entity.guid for want in wanted]
-        body = models.create_body(entities, wanted[0].mode, backups, wanted[0].node, self._request)
+        body = payloads.create(entities, wanted[0].mode, backups, wanted[0].node, self._request)
         # No deadline: an answer that is not waited for would have to be found out.
-        answer = self._client.post("/cloud-download", body, "create cloud downloads")
+        answer = self._client.post(names.CLOUD_DOWNLOADS, body, "create cloud downloads")
         records = answer.body if isinstance(answer.body, list) else [] if answer.body is None else [answer.body]
-        made = [models.task(record, f"POST /cloud-download: [{index}]") for index, record in enumerate(records)]
+        made = [
+            models.decode_task(record, f"POST {names.CLOUD_DOWNLOADS}: [{index}]")
+            for index, record in enumerate(records)
+        ]
         return {task.guid: task for task in made}
 
     def _find_out(
-        self, wanted: t.Sequence[Wanted], waiting: Waiting, lost: StorwareError, settle: float
-    ) -> list[Wanted]:
+        self, wanted: t.Sequence[DownloadSpec], waiting: Poller, lost: StorwareError, settle: float
+    ) -> list[DownloadSpec]:
         """Look for what has come of a call whose answer says nothing; returns what has certainly not been made.
 
         settle: seconds to look at the least, from the first look that succeeds.
         """
         reader = Within(self._client, waiting.limit)
-        look = _TraceLook(reader, self._identifier, self._new_since(), wanted, waiting, settle)
+        look = _LostCreateCheck(reader, self._identifier, self._new_since(), wanted, waiting, settle)
         waiting.at_least(settle)
         try:
             certain = waiting.until(look) is True
@@ -115,8 +118,8 @@ class Creator:
             raise lost
         return [want for want in wanted if want not in look.traces]
 
-    def _new_since(self) -> Before:
-        return Before(self._before.downloads, self._before.tasks | set(self.asked.tasks))
+    def _new_since(self) -> Baseline:
+        return Baseline(self._before.downloads, self._before.tasks | set(self.asked.tasks))
 
 
 @dataclass(frozen=True)
@@ -137,16 +140,16 @@ class _Traces:
         return ", ".join(downloads + [f"task {task.guid}" for task in self.tasks])
 
 
-class _TraceLook:
+class _LostCreateCheck:
     """One look at the server after the other, until there are traces of everything or the settle time is over."""
 
     def __init__(
         self,
         reader: Reader,
-        identifier: Identifier,
-        before: Before,
-        wanted: t.Sequence[Wanted],
-        waiting: Waiting,
+        identifier: RecordCompleter,
+        before: Baseline,
+        wanted: t.Sequence[DownloadSpec],
+        waiting: Poller,
         settle: float,
     ) -> None:
         self._reader = reader
@@ -156,7 +159,7 @@ class _TraceLook:
         self._waiting = waiting
         self._settle = settle
         self._since: float | None = None  # the first look that succeeded
-        self.traces: dict[Wanted, _Traces] = {}
+        self.traces: dict[DownloadSpec, _Traces] = {}
 
     def __call__(self) -> bool:
         # In the order of a download's life backwards: what goes on meanwhile is not seen twice.
@@ -179,24 +182,24 @@ class _TraceLook:
         if self._since is None:
             self._since = now
             self._waiting.at_least(self._settle)
-        return len(self.traces) == len(self._wanted) or now - self._since >= SETTLE
+        return len(self.traces) == len(self._wanted) or now - self._since >= VISIBILITY_TIMEOUT
 
 
-def _may_have_acted(error: ApiError | models.Malformed) -> bool:
+def _may_have_acted(error: StorwareError) -> bool:
     # A success that cannot be read is a success all the same.
     unreadable = error.code == "invalid_response"
     return unreadable or _is_lost(error) or (isinstance(error, ApiError) and error.status in _REFUSED)
 
 
-def _is_lost(error: ApiError | models.Malformed) -> bool:
+def _is_lost(error: StorwareError) -> bool:
     return isinstance(error, ApiError) and (error.code == "response_lost" or error.status in _GIVEN_UP)
 
 
-def _ambiguous(several: t.Mapping[Wanted, _Traces]) -> StorwareError:
+def _ambiguous(several: t.Mapping[DownloadSpec, _Traces]) -> StorwareError:
     told = [f"{want.entity.name or want.entity.guid}: {traces}" for want, traces in several.items()]
     return StorwareError(
-        "The answer to POST /cloud-download was lost, and since then the server shows more than one new download that"
-        f" may be the one asked for: {'; '.join(told[:10])}",
+        f"The answer to POST {names.CLOUD_DOWNLOADS} was lost, and since then the server shows more than one new"
+        f" download that may be the one asked for: {'; '.join(told[:10])}",
         code="ambiguous_create",
         hint="Somebody else has asked for the same. Run the task again: it uses one of them; delete what nobody needs.",
         retryable=True,

@@ -32,18 +32,18 @@ class TooMuch(ValueError):
     """The JSON has more of something than any answer of the API; the text completes "the answer is invalid: "."""
 
 
-def decode(data: bytes, scrub: t.Callable[[str], str]) -> Json:
+def decode(data: bytes, redact: t.Callable[[str], str]) -> Json:
     """The server's JSON with every text made visible.
 
     Args:
         data: in any encoding of Unicode.
-        scrub: removes secrets from a text, before it is changed and they could not be recognized any more.
+        redact: removes secrets from a text, before it is changed and they could not be recognized any more.
 
     Raises:
         TooMuch: it has too many values or levels, or too large a number.
         ValueError, RecursionError: it is no JSON.
     """
-    return visible(parse(data), scrub, _MAX_DEPTH)
+    return visible(parse(data), redact, _MAX_DEPTH)
 
 
 def parse(data: bytes) -> Json:
@@ -58,27 +58,27 @@ def count_values(data: bytes) -> int:
     return sum(map(data.count, (b"[", b"{", b",")))
 
 
-def visible(value: Json, scrub: t.Callable[[str], str] = str, depth: float = math.inf) -> Json:
+def visible(value: Json, redact: t.Callable[[str], str] = str, depth: float = math.inf) -> Json:
     """The same JSON, keys included: control characters as ``\\x1b``, texts no longer than ``LONGEST_TEXT``.
 
     Raises TooMuch for more levels than depth.
     """
     if isinstance(value, str):
         # isprintable is much faster than the pattern, and true of nearly everything.
-        return value if value.isprintable() and len(value) <= LONGEST_TEXT else _visible_text(value, scrub)
+        return value if value.isprintable() and len(value) <= LONGEST_TEXT else _visible_text(value, redact)
     if isinstance(value, (dict, list)) and not depth:
         raise TooMuch("it has too many levels")
     if isinstance(value, dict):
-        return {visible(key, scrub): visible(item, scrub, depth - 1) for key, item in value.items()}
+        return {visible(key, redact): visible(item, redact, depth - 1) for key, item in value.items()}
     if isinstance(value, list):
-        return [visible(item, scrub, depth - 1) for item in value]
+        return [visible(item, redact, depth - 1) for item in value]
     return value
 
 
-def _visible_text(text: str, scrub: t.Callable[[str], str]) -> str:
+def _visible_text(text: str, redact: t.Callable[[str], str]) -> str:
     if len(text) <= LONGEST_TEXT and escape_controls(text) == text:
         return text
-    clean = scrub(text[:_SCRUBBED_TEXT])
+    clean = redact(text[:_SCRUBBED_TEXT])
     cut = len(clean) - LONGEST_TEXT + len(text[_SCRUBBED_TEXT:])
     shown = escape_controls(clean[:LONGEST_TEXT])
     return f"{shown}... ({cut} more)" if cut > 0 else shown

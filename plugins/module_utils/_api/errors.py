@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from .. import _markup
 from .._argspec import is_cookie
 from .._errors import StorwareError
-from . import decoding, models, tls
+from . import decoding, models, names, tls
 
 if t.TYPE_CHECKING:
     import requests
@@ -37,21 +37,21 @@ EXCERPT: t.Final = 200  # characters of a body that are shown,
 _LOOKED_AT: t.Final = 16 * 1024  # bytes of it that are read for them,
 _DOUBTFUL: t.Final = 4 * 1024  # and characters at their end that never are, if it goes on: a secret may be cut there
 
-Scrub = t.Callable[[str], str]
+Redact = t.Callable[[str], str]
 
 
 @dataclass(frozen=True)
 class Attempt:
     """What was tried. doing completes the sentence "Cannot ..."; server is the base URL.
 
-    scrub removes secrets from what a server says: before it is shortened, when they can still be recognized.
+    redact removes secrets from what a server says: before it is shortened, when they can still be recognized.
     """
 
     doing: str
     method: str
     path: str
     server: str
-    scrub: Scrub = str
+    redact: Redact = str
 
 
 class ApiError(StorwareError):
@@ -61,8 +61,6 @@ class ApiError(StorwareError):
     unsent: nothing can have reached the server.
     pause: seconds that the server asks to wait before the next try.
     """
-
-    code = "api"
 
     def __init__(
         self,
@@ -117,7 +115,7 @@ def from_status(response: requests.Response, attempt: Attempt, body: bytes) -> A
     if 300 <= status < 400:
         return _redirected(response, attempt)
     code, hint = _STATUSES.get(status, ("server_error" if status >= 500 else "http_status", ""))
-    words = _server_words(body, attempt.scrub)
+    words = _server_words(body, attempt.redact)
     return ApiError(
         attempt,
         f"answered {status}{': ' + words if words else ''}",
@@ -163,7 +161,7 @@ def no_session_cookie(response: requests.Response, attempt: Attempt) -> ApiError
 
 def invalid_response(attempt: Attempt, why: str, response: requests.Response, words: str = "") -> ApiError:
     """A success whose body cannot be what the API sends."""
-    media_type = excerpt(response.headers.get("Content-Type", "").encode("latin-1", "replace"), attempt.scrub)
+    media_type = excerpt(response.headers.get("Content-Type", "").encode("latin-1", "replace"), attempt.redact)
     return ApiError(
         attempt,
         f"answered {response.status_code} with something the API does not send: {why} ({media_type or 'no media type'})"
@@ -239,7 +237,7 @@ def from_exception(error: BaseException, attempt: Attempt) -> ApiError:
         )
     if isinstance(error, requests_exceptions.ReadTimeout):
         return response_lost(attempt, "nothing came within the timeout")
-    if _speaks_no_http(causes) and (attempt.method in SAFE_METHODS or attempt.path.startswith("/session/")):
+    if _speaks_no_http(causes) and (attempt.method in SAFE_METHODS or attempt.path.startswith(f"{names.SESSION}/")):
         return ApiError(
             attempt,
             f"got something that is no HTTP from {attempt.server} ({reason})",
@@ -274,22 +272,22 @@ def _retry_after(response: requests.Response) -> float:
         return 0.0
 
 
-def excerpt(data: bytes, scrub: Scrub) -> str:
+def excerpt(data: bytes, redact: Redact) -> str:
     """The first words of a body, without markup and secrets, fit for one line of a message."""
     # Cut before anything else: no pattern gets more text than it can take, whatever a server sends.
-    text = scrub(data[:_LOOKED_AT].decode("utf-8", "replace"))
+    text = redact(data[:_LOOKED_AT].decode("utf-8", "replace"))
     text = text[:-_DOUBTFUL] if len(data) > _LOOKED_AT else text
-    text = scrub(_markup.unescape(_markup.without_markup(text)))
+    text = redact(_markup.unescape(_markup.without_markup(text)))
     text = " ".join("".join(character if character.isprintable() else " " for character in text).split())
     return text if len(text) <= EXCERPT else text[:EXCERPT] + "..."
 
 
-def _server_words(body: bytes, scrub: Scrub) -> str:
+def _server_words(body: bytes, redact: Redact) -> str:
     try:
-        message = models.server_message(decoding.parse(body))
+        message = models.decode_message(decoding.parse(body))
     except (ValueError, RecursionError):
         message = None
-    return excerpt(message.encode("utf-8", "replace") if message else body, scrub)
+    return excerpt(message.encode("utf-8", "replace") if message else body, redact)
 
 
 _PLAIN_HOST: t.Final = re.compile(r"(?i)https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?(?=[/?#]|$)")
@@ -297,7 +295,7 @@ _PLAIN_HOST: t.Final = re.compile(r"(?i)https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:
 
 def _redirected(response: requests.Response, attempt: Attempt) -> ApiError:
     # Only a plain host is shown: the rest of the address is the server's to write, and may hold anything.
-    match = _PLAIN_HOST.match(attempt.scrub(response.headers.get("Location", "")))
+    match = _PLAIN_HOST.match(attempt.redact(response.headers.get("Location", "")))
     target = f" to {match.group()}" if match else ""
     return ApiError(
         attempt,

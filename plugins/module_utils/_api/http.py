@@ -30,7 +30,7 @@ _CHUNK: t.Final = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,15})[ \t]*(?:;.*)?\r?\n", r
 
 
 class Session(_Session):
-    """Follows no redirect, takes nothing from the environment, and reads on after every interim answer."""
+    """Follows no redirect, and takes nothing from the environment."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ def _field(line: bytes) -> bytes:
 
 
 class _Response(http.client.HTTPResponse):
-    """The standard library reads on after 100 only; the others are interim answers as well (RFC 9110 15.2)."""
+    """A response whose lines are bounded, whose field lines are mended, and whose chunks are framed by RFC 9112 7.1."""
 
     fp: t.Any
 
@@ -85,12 +85,11 @@ class _Response(http.client.HTTPResponse):
         self.fp = _Lines(self.fp.detach())
 
     def _read_status(self) -> tuple[str, int, str]:
-        _deadline.check()  # there is no end to interim answers
+        _deadline.check()  # there is no end to the answers with 100, after each of which the standard library reads on
         self.fp.is_head = False
-        version, status, reason = super()._read_status()  # type: ignore[misc]
+        found: tuple[str, int, str] = super()._read_status()  # type: ignore[misc]
         self.fp.is_head = True
-        is_interim = 100 < status < 200 and status != http.client.SWITCHING_PROTOCOLS
-        return version, http.client.CONTINUE if is_interim else status, reason
+        return found
 
     def begin(self) -> None:
         super().begin()

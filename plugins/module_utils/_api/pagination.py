@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lists, drained page by page so that nothing is missing and no server can make it go on for ever."""
+"""Lists, found page by page so that nothing is missing and no server can make it go on for ever."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._errors import StorwareError
-from . import decoding, models
+from . import decoding, models, names, payloads
 from .client import Client
-from .transport import MAX_BODY, Answer
+from .transport import MAX_BODY, JsonResponse
 
 PAGE_SIZE: t.Final = 500  # the server may give fewer; nothing documents a limit
 MAX_PAGES: t.Final = 10_000
@@ -20,7 +20,7 @@ MAX_PAGES: t.Final = 10_000
 # 100 MiB and three million values.
 MAX_BYTES: t.Final = 4 * MAX_BODY
 MAX_VALUES: t.Final = 10 * decoding.MAX_VALUES
-MAX_DRAINS: t.Final = 3  # a list that changed while it was read is read again
+MAX_PASSES: t.Final = 3  # a list that changed while it was read is read again
 
 
 class Reader(t.Protocol):
@@ -30,7 +30,7 @@ class Reader(t.Protocol):
     def patience(self) -> float:
         """Seconds that a whole list may take."""
 
-    def get(self, path: str, query: models.Query, doing: str, deadline: float | None = None) -> Answer:
+    def get(self, path: str, query: payloads.Query, doing: str, deadline: float | None = None) -> JsonResponse:
         """Read."""
 
 
@@ -46,7 +46,7 @@ class Within:
         """Seconds that a whole list may take."""
         return self.client.patience
 
-    def get(self, path: str, query: models.Query, doing: str, deadline: float | None = None) -> Answer:
+    def get(self, path: str, query: payloads.Query, doing: str, deadline: float | None = None) -> JsonResponse:
         """Read."""
         limit = self.deadline()
         return self.client.get(path, query, doing, min(limit, deadline or limit))
@@ -60,12 +60,12 @@ class IncompleteList(StorwareError):
 
 @dataclass
 class _Spent:
-    """What all answers for a list have together, as Answer counts it."""
+    """What all answers for a list have together, as JsonResponse counts it."""
 
     size: int = 0
     values: int = 0
 
-    def add(self, answer: Answer, path: str, doing: str) -> None:
+    def add(self, answer: JsonResponse, path: str, doing: str) -> None:
         """Count one more. Raises IncompleteList."""
         self.size += answer.size
         self.values += answer.values
@@ -77,18 +77,18 @@ class _Spent:
 
 
 @dataclass
-class _Drain:
+class _Pass:
     """One pass over all pages."""
 
-    records: dict[str, models.Json] = field(default_factory=dict)  # by guid: a record seen twice is one record
+    records: dict[str, decoding.Json] = field(default_factory=dict)  # by guid: a record seen twice is one record
     totals: list[int] = field(default_factory=list)  # what the server counted, page by page
     pages: int = 0  # that brought something
 
-    def add(self, page: list[models.Json], path: str) -> int:
+    def add(self, page: list[decoding.Json], path: str) -> int:
         """Take the page in; returns how many of its records are new."""
         before = len(self.records)
         for index, record in enumerate(page):
-            self.records[models.guid_of(record, f"GET {path}: [{index}]")] = record
+            self.records[models.decode_guid(record, f"GET {path}: [{index}]")] = record
         new = len(self.records) - before
         self.pages += bool(new)
         return new
@@ -101,7 +101,7 @@ class _Drain:
         """
         return min(self.totals[0], self.totals[-1]) if self.totals else 0
 
-    def is_proof(self, previous: _Drain | None) -> bool:
+    def is_stable(self, previous: _Pass | None) -> bool:
         """Whether no record can have slipped from one page to another unseen.
 
         The count stayed the same and is reached; where the server tells none, a second pass found the same.
@@ -111,48 +111,50 @@ class _Drain:
         return self.pages <= 1 or (previous is not None and previous.records.keys() == self.records.keys())
 
 
-def drain(reader: Reader, path: str, query: models.Query, doing: str, size: int = PAGE_SIZE) -> list[models.Json]:
+def list_all(
+    reader: Reader, path: str, query: payloads.Query, doing: str, size: int = PAGE_SIZE
+) -> list[decoding.Json]:
     """All records of a list, each guid once, in the server's order.
 
     Works with and without X-Total-Count, with a server that caps or ignores ``size``, and with pages that repeat.
-    A list that changes while it is read is read again, MAX_DRAINS times at most. If it never stands still, the result
+    A list that changes while it is read is read again, MAX_PASSES times at most. If it never stands still, the result
     is all that any pass has seen, some of what came or went included, when that is no less than what was counted at the
     beginning of the last pass and has not gone since. Raises IncompleteList, ApiError, Malformed.
     """
     deadline = time.monotonic() + reader.patience
-    passes: list[_Drain] = []
+    passes: list[_Pass] = []
     spent = _Spent()
-    for _attempt in range(MAX_DRAINS):
-        drained = _drain_once(reader, path, query, doing, size, deadline, spent)
-        if drained.is_proof(passes[-1] if passes else None):
-            return list(drained.records.values())
-        passes.append(drained)
+    for _attempt in range(MAX_PASSES):
+        found = _read_pass(reader, path, query, doing, size, deadline, spent)
+        if found.is_stable(passes[-1] if passes else None):
+            return list(found.records.values())
+        passes.append(found)
     seen = {guid: record for each in passes for guid, record in each.records.items()}
     least = passes[-1].least
     if len(seen) >= least:
         return list(seen.values())
     raise IncompleteList(
         f"Cannot {doing}: GET {path} counts {least} records and shows {len(seen)}",
-        hint="Run the task again; if it stays so, the server's X-Total-Count does not fit its list.",
+        hint=f"Run the task again; if it stays so, the server's {names.TOTAL_COUNT} does not fit its list.",
         retryable=True,
     )
 
 
 def page(
-    reader: Reader, path: str, query: models.Query, doing: str, deadline: float | None = None
-) -> tuple[list[models.Json], Answer]:
+    reader: Reader, path: str, query: payloads.Query, doing: str, deadline: float | None = None
+) -> tuple[list[decoding.Json], JsonResponse]:
     """One call: the records, and the answer that they are in."""
     answer = reader.get(path, query, doing, deadline)
     records = [] if answer.body is None else answer.body  # 204 stands for an empty list
     if not isinstance(records, list):
-        raise models.Malformed(f"GET {path}", "a list", records)
+        raise models.malformed(f"GET {path}", "a list", records)
     return records, answer
 
 
-def _drain_once(
-    reader: Reader, path: str, query: models.Query, doing: str, size: int, deadline: float, spent: _Spent
-) -> _Drain:
-    drained = _Drain()
+def _read_pass(
+    reader: Reader, path: str, query: payloads.Query, doing: str, size: int, deadline: float, spent: _Spent
+) -> _Pass:
+    found = _Pass()
     number, fruitless = 0, 0
     while True:
         if time.monotonic() >= deadline:
@@ -167,18 +169,18 @@ def _drain_once(
                 f"Cannot {doing}: GET {path} still shows new records on page {number}",
                 hint="Narrow the list down with a filter; if it stays so, the server's pages have no end.",
             )
-        asked = [*query, ("page", str(number)), ("size", str(size))]
+        asked = [*query, (names.PAGE, str(number)), (names.SIZE, str(size))]
         records, answer = page(reader, path, asked, doing, deadline)
         spent.add(answer, path, doing)
         total = answer.total
         if total is not None:
-            drained.totals.append(total)
-        new = drained.add(records, path)
+            found.totals.append(total)
+        new = found.add(records, path)
         fruitless = 0 if new else fruitless + 1
         # A short page proves nothing: the server may cap the size. An empty one, a reached count, a page larger
         # than asked (paging is ignored) or a page that brings nothing new even when asked for again do.
-        reached = total is not None and len(drained.records) >= total
+        reached = total is not None and len(found.records) >= total
         if not records or reached or len(records) > size or fruitless == 2:
             break
         number += 1 if new else 0
-    return drained
+    return found

@@ -11,13 +11,13 @@ import typing as t
 
 from .errors import ApiError
 
-LAST_LOOK: t.Final = 4.0  # seconds; the last look begins at the deadline, and no call goes on for longer than this
+LAST_CHECK: t.Final = 4.0  # seconds; the last look begins at the deadline, and no call goes on for longer than this
 LONGEST_INTERVAL: t.Final = 60.0  # seconds, for a server that asks for fewer looks
 
-Tell = t.Callable[[t.Callable[[], str]], None]
+Report = t.Callable[[t.Callable[[], str]], None]
 
 
-class Waiting:
+class Poller:
     """How long to wait, counted from now or from the newest progress, and how often to look; seconds.
 
     clock is monotonic: no wall clock decides anything. tell: is given, by whoever looks, a function that says how far
@@ -30,10 +30,10 @@ class Waiting:
         interval: float,
         clock: t.Callable[[], float] = time.monotonic,
         sleep: t.Callable[[float], None] = time.sleep,
-        tell: Tell = lambda _text: None,
+        report: Report = lambda _text: None,
     ) -> None:
         self.clock = clock
-        self.tell = tell
+        self.report = report
         self._timeout = timeout
         self.restart()
         self._reached: float | None = None
@@ -50,7 +50,7 @@ class Waiting:
 
     def limit(self) -> float:
         """The instant until which a call may go on."""
-        return self.deadline + LAST_LOOK
+        return self.deadline + LAST_CHECK
 
     def advance(self, reached: float) -> None:
         """Say how far it is. More than ever before is progress, from which on the time is counted again.

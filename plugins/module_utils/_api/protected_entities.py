@@ -11,15 +11,15 @@ from dataclasses import replace
 
 from .._argspec import is_guid
 from .._errors import OptionError
-from . import models, pagination
+from . import models, names, pagination, payloads
 from .pagination import Reader
 
 # Teams have no page of their own in the API reference; asking the groups for them is an inference.
-_INVENTORY: t.Final[dict[str, tuple[str, models.Query]]] = {
-    "CLOUD_USER": ("/cloud-users", []),
-    "CLOUD_SITE": ("/cloud-sites", []),
-    "CLOUD_GROUP": ("/cloud-groups", []),
-    "CLOUD_TEAMS": ("/cloud-groups", [("teams-group", "true")]),
+_INVENTORY: t.Final[dict[str, tuple[str, payloads.Query]]] = {
+    "CLOUD_USER": (names.CLOUD_USERS, []),
+    "CLOUD_SITE": (names.CLOUD_SITES, []),
+    "CLOUD_GROUP": (names.CLOUD_GROUPS, []),
+    "CLOUD_TEAMS": (names.CLOUD_GROUPS, [(names.FILTER_TEAMS, "true")]),
 }
 DOWNLOADABLE_TYPES: t.Final = tuple(_INVENTORY)
 _TOGETHER: t.Final = ("CLOUD_GROUP", "CLOUD_TEAMS")
@@ -35,12 +35,12 @@ def list_all(reader: Reader, types: t.Sequence[str], filters: t.Mapping[str, t.A
     """The entities of these types that match the filters (options of ``wire.ENTITY_FILTERS``), each once."""
     found: dict[str, models.Entity] = {}
     for entity_type in types:
-        for entity in _inventory(reader, entity_type, models.entity_query(filters)):
+        for entity in _inventory(reader, entity_type, payloads.query(filters, names.ENTITY_FILTERS)):
             found.setdefault(entity.guid, entity)
     return list(found.values())
 
 
-def handles(entities: t.Sequence[models.Entity]) -> list[str]:
+def unique_names(entities: t.Sequence[models.Entity]) -> list[str]:
     """For each entity what names it alone among these: its address, else its name, else its guid."""
     index = _by_name(entities)
     guids = {entity.guid for entity in entities}
@@ -58,18 +58,18 @@ def resolve(reader: Reader, wanted: t.Sequence[str], entity_type: str | None) ->
 
     Names and addresses are compared exactly. Raises OptionError for a name that fits none or several entities.
     """
-    names = [name for name in dict.fromkeys(wanted) if not is_guid(name)]
+    wanted_names = [name for name in dict.fromkeys(wanted) if not is_guid(name)]
     found: dict[str, models.Reference] = {}
-    if names:
+    if wanted_names:
         if entity_type is None:
             raise OptionError(
                 "protected_entity_type",
-                f"is needed to look up {names[0]!r}, which is no guid",
+                f"is needed to look up {wanted_names[0]!r}, which is no guid",
                 hint=f"Set it to one of {', '.join(DOWNLOADABLE_TYPES)}.",
             )
-        found = _look_up(reader, names, entity_type)
+        found = _look_up(reader, wanted_names, entity_type)
     references = (found.get(name) or models.Reference(name.lower(), type=entity_type) for name in wanted)
-    # Two names may be one entity: an address and a guid, say.
+    # Two wanted_names may be one entity: an address and a guid, say.
     return list({reference.guid: reference for reference in references}.values())
 
 
@@ -77,37 +77,37 @@ def resolve_node(reader: Reader, node: str) -> str:
     """The guid of a node given by name or guid. GET /nodes is seen in clients, not documented."""
     if is_guid(node):
         return node.lower()
-    records = pagination.drain(reader, "/nodes", [], "list nodes")
-    nodes = [models.reference(record, "GET /nodes") for record in records]
+    records = pagination.list_all(reader, names.NODES, [], "list nodes")
+    nodes = [models.decode_reference(record, f"GET {names.NODES}") for record in records]
     matches = [candidate for candidate in nodes if candidate.name == node]
     if len(matches) != 1:
-        names = ", ".join(sorted(candidate.name or candidate.guid for candidate in nodes)) or "none"
-        raise OptionError("node", f"{node!r} fits {len(matches)} nodes", hint=f"The server's nodes: {names}.")
+        wanted_names = ", ".join(sorted(candidate.name or candidate.guid for candidate in nodes)) or "none"
+        raise OptionError("node", f"{node!r} fits {len(matches)} nodes", hint=f"The server's nodes: {wanted_names}.")
     return matches[0].guid
 
 
-def _look_up(reader: Reader, names: t.Sequence[str], entity_type: str) -> dict[str, models.Reference]:
+def _look_up(reader: Reader, wanted_names: t.Sequence[str], entity_type: str) -> dict[str, models.Reference]:
     """The filter first, then once the whole inventory: the filter may not search addresses."""
     index: dict[str, list[models.Entity]] = {}
-    if len(names) <= _FEW_NAMES:
-        for name in names:
-            index.setdefault(name, _by_name(_inventory(reader, entity_type, [("nameLike", name)])).get(name, []))
-    if not all(index.get(name) for name in names):
+    if len(wanted_names) <= _FEW_NAMES:
+        for name in wanted_names:
+            index.setdefault(name, _by_name(_inventory(reader, entity_type, [(names.FILTER_NAME, name)])).get(name, []))
+    if not all(index.get(name) for name in wanted_names):
         everything = _inventory(reader, entity_type, [])
         index = _by_name(everything)
-        unknown = [name for name in names if name not in index]
+        unknown = [name for name in wanted_names if name not in index]
         if unknown:
             raise _not_found(unknown, everything, entity_type)
-    ambiguous = {name: index[name] for name in names if len(index[name]) > 1}
+    ambiguous = {name: index[name] for name in wanted_names if len(index[name]) > 1}
     if ambiguous:
         raise _ambiguous(ambiguous, entity_type)
-    return {name: models.Reference(index[name][0].guid, index[name][0].name, entity_type) for name in names}
+    return {name: models.Reference(index[name][0].guid, index[name][0].name, entity_type) for name in wanted_names}
 
 
-def _inventory(reader: Reader, entity_type: str, filters: models.Query) -> list[models.Entity]:
+def _inventory(reader: Reader, entity_type: str, filters: payloads.Query) -> list[models.Entity]:
     path, query = _INVENTORY[entity_type]
-    records = pagination.drain(reader, path, [*query, *filters], f"list protected entities of type {entity_type}")
-    found = [models.entity(record, f"GET {path}: [{index}]") for index, record in enumerate(records)]
+    records = pagination.list_all(reader, path, [*query, *filters], f"list protected entities of type {entity_type}")
+    found = [models.decode_entity(record, f"GET {path}: [{index}]") for index, record in enumerate(records)]
     return [replace(entity, type=entity.type or entity_type) for entity in found if _is_of(entity, entity_type)]
 
 
@@ -117,7 +117,7 @@ def _is_of(entity: models.Entity, entity_type: str) -> bool:
 
 
 def _by_name(entities: t.Iterable[models.Entity]) -> dict[str, list[models.Entity]]:
-    """The entities under each of their names and addresses."""
+    """The entities under each of their wanted_names and addresses."""
     index: dict[str, list[models.Entity]] = {}
     for entity in entities:
         for name in {name for name in (entity.name, entity.email) if name}:
@@ -129,17 +129,17 @@ def _ambiguous(matches: t.Mapping[str, t.Sequence[models.Entity]], entity_type: 
     told = [f"{name!r} fits {len(fitting)}: {_candidates(fitting)}" for name, fitting in matches.items()]
     return OptionError(
         "protected_entities",
-        f"names must fit one entity of type {entity_type}; {'. '.join(told[:_MAX_CANDIDATES])}",
+        f"wanted_names must fit one entity of type {entity_type}; {'. '.join(told[:_MAX_CANDIDATES])}",
         hint="Give the e-mail address or the guid instead.",
     )
 
 
-def _not_found(names: t.Sequence[str], everything: t.Sequence[models.Entity], entity_type: str) -> OptionError:
+def _not_found(wanted_names: t.Sequence[str], everything: t.Sequence[models.Entity], entity_type: str) -> OptionError:
     index = _by_name(everything)
     words: dict[str, list[models.Entity]] = {}
     for name, fitting in index.items():
         words.setdefault(name.casefold(), []).extend(fitting)
-    parts = [name.casefold() for name in names[:_MAX_CANDIDATES]]
+    parts = [name.casefold() for name in wanted_names[:_MAX_CANDIDATES]]
     # Those that a part of the name fits, then those that a typing error has changed.
     near = [word for part in parts for word in words if part in word]
     if len(words) <= _MOST_COMPARED:
@@ -148,8 +148,8 @@ def _not_found(names: t.Sequence[str], everything: t.Sequence[models.Entity], en
     hint = "Names and addresses are compared exactly, upper and lower case included."
     if similar:
         hint += f" Similar: {_candidates(similar)}."
-    called = ", ".join(repr(name) for name in names[:_MAX_CANDIDATES])
-    more = f" and {len(names) - _MAX_CANDIDATES} more" if len(names) > _MAX_CANDIDATES else ""
+    called = ", ".join(repr(name) for name in wanted_names[:_MAX_CANDIDATES])
+    more = f" and {len(wanted_names) - _MAX_CANDIDATES} more" if len(wanted_names) > _MAX_CANDIDATES else ""
     return OptionError("protected_entities", f"no entity of type {entity_type} is called {called}{more}", hint=hint)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import replace
 
-from . import models, pagination
+from . import models, names, pagination
 from .pagination import Reader
 
 # The vendor's closed list of states, in the parts that matter here.
@@ -70,7 +70,7 @@ def by_entity(tasks: t.Iterable[models.Task]) -> t.Callable[[str], list[models.T
     return lambda entity: index.get(entity) or index.get(None) or []
 
 
-class Watch:
+class TaskMonitor:
     """The server's unfinished tasks, look by look, and what became of those that somebody watches."""
 
     def __init__(self, reader: Reader) -> None:
@@ -118,8 +118,8 @@ class Watch:
 
 
 def _listed(reader: Reader, states: t.Sequence[str]) -> dict[str, models.Task]:
-    query = [("states", state) for state in states]
-    records = pagination.drain(reader, "/tasks", query, "list tasks")
-    tasks = (models.task(record, f"GET /tasks: [{index}]") for index, record in enumerate(records))
+    query = [(names.FILTER_STATES, state) for state in states]
+    records = pagination.list_all(reader, names.TASKS, query, "list tasks")
+    tasks = (models.decode_task(record, f"GET {names.TASKS}: [{index}]") for index, record in enumerate(records))
     # A server that ignores the filter shows them all the same; a state nobody knows counts as unfinished.
     return {task.guid: task for task in tasks if task.state != FINISHED}

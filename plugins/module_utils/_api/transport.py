@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from .. import _deadline
 from .._argspec import Connection, is_cookie
-from . import decoding, errors, models, proxies
+from . import decoding, errors, names, payloads, proxies
 from .errors import ApiError, Attempt
 
 try:
@@ -43,17 +43,17 @@ MAX_TIME: t.Final = 20  # time-outs that a whole answer may take, where the call
 # Characters of all cookies; they go back in one header field, for which servers have 8 KiB. To find a secret in every
 # form costs memory of five thousand times its length.
 MAX_COOKIES: t.Final = 8192
-_NEVER_A_BODY: t.Final = (204, 304)
+_NEVER_A_BODY: t.Final = (*range(100, 200), 204, 304)  # RFC 9112 6.3
 _PIECE: t.Final = 64 * 1024
 _PACKED: t.Final = re.compile(r"gzip|deflate|compress|\b(br|dcb|dcz|zstd)\b")  # the content codings of IANA's list
 
 
 @dataclass(frozen=True)
-class Answer:
+class JsonResponse:
     """A successful answer. body is None when there was none: presence of a body tells more than the status."""
 
     status: int
-    body: models.Json
+    body: decoding.Json
     total: int | None = None  # X-Total-Count
     size: int = 0  # bytes of the body, unpacked,
     values: int = 0  # and values in it, at the most
@@ -77,7 +77,7 @@ class Transport:
     @property
     def cookies(self) -> str:
         """The cookies that the server gets, as ``NAME=VALUE; NAME=VALUE``: not those that do not fit url."""
-        request = requests.Request("GET", self._connection.url + "/cloud-download").prepare()
+        request = requests.Request("GET", self._connection.url + names.CLOUD_DOWNLOADS).prepare()
         header = requests.cookies.get_cookie_header(self._http.cookies, request)  # type: ignore[no-untyped-call]
         return str(header or "")
 
@@ -94,8 +94,8 @@ class Transport:
         self,
         attempt: Attempt,
         *,
-        query: models.Query | None = None,
-        body: models.Json = None,
+        query: payloads.Query | None = None,
+        body: decoding.Json = None,
         headers: t.Mapping[str, str] | None = None,
         deadline: float | None = None,
     ) -> requests.Response:
@@ -133,22 +133,22 @@ class Transport:
         self._take_cookies()
         return response
 
-    def decode(self, response: requests.Response, attempt: Attempt, deadline: float | None) -> Answer:
+    def decode(self, response: requests.Response, attempt: Attempt, deadline: float | None) -> JsonResponse:
         """The whole answer as JSON. Raises ApiError, ``response_lost`` when it breaks off."""
         data = self._read(response, attempt, MAX_BODY, deadline)
         if len(data) > MAX_BODY:
             raise errors.invalid_response(attempt, f"it is larger than {MAX_BODY} bytes", response)
         if not data or data.isspace():
-            return Answer(response.status_code, None, _count(response, "X-Total-Count"))
+            return JsonResponse(response.status_code, None, _count(response, names.TOTAL_COUNT))
         try:
-            body = decoding.decode(data, attempt.scrub)
+            body = decoding.decode(data, attempt.redact)
         except decoding.TooMuch as error:
             raise errors.invalid_response(attempt, str(error), response) from error
         except (ValueError, RecursionError) as error:
-            words = errors.excerpt(data, attempt.scrub)
+            words = errors.excerpt(data, attempt.redact)
             raise errors.invalid_response(attempt, "it is no JSON", response, words) from error
-        total = _count(response, "X-Total-Count")
-        return Answer(response.status_code, body, total, len(data), decoding.count_values(data))
+        total = _count(response, names.TOTAL_COUNT)
+        return JsonResponse(response.status_code, body, total, len(data), decoding.count_values(data))
 
     def start_of_body(self, response: requests.Response, attempt: Attempt, deadline: float | None) -> bytes:
         """What an error says; an error is worth telling even when its body cannot be read."""
@@ -160,8 +160,8 @@ class Transport:
     def _read(self, response: requests.Response, attempt: Attempt, limit: int, deadline: float | None) -> bytes:
         """The body, unpacked; a little more than limit bytes of one that is longer."""
         if response.status_code in _NEVER_A_BODY:
-            # Whole when its headers are (RFC 9110 8.6, RFC 9112 6.3). Some servers send a body and its length all the
-            # same, which would be the beginning of the next answer on this connection.
+            # Whole when its headers are. Some servers send a body and its length all the same, and after 1xx another
+            # answer comes: either would be the beginning of the next answer on this connection.
             response.close()
             return b""
         pieces: list[bytes] = []

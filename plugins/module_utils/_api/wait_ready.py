@@ -14,37 +14,37 @@ from dataclasses import dataclass, field
 from .._errors import StorwareError
 from . import cloud_downloads, create, models, tasks
 from .client import Client
-from .cloud_downloads import Catalogue, Identifier, Wanted
-from .create import Before, Creator
+from .cloud_downloads import DownloadIndex, DownloadSpec, RecordCompleter
+from .create import Baseline, Creator
 from .errors import ApiError
 from .pagination import Reader, Within
-from .polling import Waiting
+from .polling import Poller
 
 
 @dataclass(frozen=True)
-class Survey:
+class ServerSnapshot:
     """What the server shows of what is wanted, before anything is asked for."""
 
-    catalogue: Catalogue
+    catalogue: DownloadIndex
     finished: t.AbstractSet[str | None]
-    before: Before
+    before: Baseline
     # Not listed, but these tasks may be preparing it: by whom and what exactly cannot be told before it is listed.
-    expected: t.Mapping[Wanted, t.Sequence[models.Task]]
+    expected: t.Mapping[DownloadSpec, t.Sequence[models.Task]]
     # Nothing on the server says of which backup these are; they are taken, because others would be made at each run.
-    unsure: t.Mapping[Wanted, t.Sequence[models.CloudDownload]] = field(default_factory=dict)
+    unsure: t.Mapping[DownloadSpec, t.Sequence[models.CloudDownload]] = field(default_factory=dict)
 
 
-def survey(reader: Reader, wanted: t.Sequence[Wanted], identifier: Identifier) -> Survey:
+def take_snapshot(reader: Reader, wanted: t.Sequence[DownloadSpec], identifier: RecordCompleter) -> ServerSnapshot:
     """Two lists when everything is there; with the tasks under way when something may have to be made."""
     if not wanted:
-        return Survey(Catalogue([]), frozenset(), Before(), {})
+        return ServerSnapshot(DownloadIndex([]), frozenset(), Baseline(), {})
     mode = wanted[0].mode
     listed = cloud_downloads.list_all(reader, mode=mode)
     finished = _guids(cloud_downloads.list_all(reader, mode=mode, finished_mount=True))
     catalogue = identifier.catalogue(listed, wanted)
     unsure = identifier.unsure(catalogue, wanted)
     if all(catalogue.find(want) or want in unsure for want in wanted):
-        return Survey(catalogue, finished, Before(_guids(listed)), {}, unsure)
+        return ServerSnapshot(catalogue, finished, Baseline(_guids(listed)), {}, unsure)
     # Tasks first: what starts in between is then in the list. Both modes, because tasks do not tell theirs.
     active = tasks.active(reader)
     listed = cloud_downloads.list_all(reader)
@@ -59,54 +59,60 @@ def survey(reader: Reader, wanted: t.Sequence[Wanted], identifier: Identifier) -
         # A task that runs is explained by a download that is listed and not ready; these are more.
         if not catalogue.find(want) and want not in unsure and len(candidates) > len(unfinished):
             expected[want] = candidates
-    return Survey(catalogue, finished, Before(_guids(listed), frozenset(active)), expected, unsure)
+    return ServerSnapshot(catalogue, finished, Baseline(_guids(listed), frozenset(active)), expected, unsure)
 
 
 @dataclass
-class Progress:
+class PreparationStatus:
     """How far the preparation of downloads has come; the same object while waiting and afterwards."""
 
-    wanted: t.Sequence[Wanted]
+    wanted: t.Sequence[DownloadSpec]
     # Not listed; the tasks that may be preparing it for somebody else. It is not asked for as long as that is open.
-    expected: dict[Wanted, t.Sequence[models.Task]] = field(default_factory=dict)
-    ready: dict[Wanted, models.CloudDownload] = field(default_factory=dict)
-    failed: dict[Wanted, str] = field(default_factory=dict)  # why, in the server's words where it has any
+    expected: dict[DownloadSpec, t.Sequence[models.Task]] = field(default_factory=dict)
+    ready: dict[DownloadSpec, models.CloudDownload] = field(default_factory=dict)
+    failed: dict[DownloadSpec, str] = field(default_factory=dict)  # why, in the server's words where it has any
     last_error: ApiError | None = None
 
     @property
-    def pending(self) -> list[Wanted]:
+    def pending(self) -> list[DownloadSpec]:
         """What is neither ready nor failed."""
         return [want for want in self.wanted if want not in self.ready and want not in self.failed]
 
 
-def wait_ready(client: Client, progress: Progress, seen: Survey, creator: Creator, waiting: Waiting) -> None:
+def wait_ready(
+    client: Client, progress: PreparationStatus, seen: ServerSnapshot, creator: Creator, waiting: Poller
+) -> None:
     """Wait until everything wanted is ready or has failed; what is pending afterwards ran out of time.
 
     Each look costs one list of tasks and one of downloads, however many are wanted; and one more list as long as
     something is in doubt. What was expected and turns out to be something else is asked for then.
     """
-    look = _ReadyLook(client, progress, seen, creator, waiting)
+    look = _ReadyCheck(client, progress, seen, creator, waiting)
     result = waiting.until(look)
     progress.last_error = result if isinstance(result, ApiError) else None
 
 
-class _ReadyLook:
+class _ReadyCheck:
     """One look at the server after the other, until nothing is pending."""
 
-    def __init__(self, client: Client, progress: Progress, seen: Survey, creator: Creator, waiting: Waiting) -> None:
+    def __init__(
+        self, client: Client, progress: PreparationStatus, seen: ServerSnapshot, creator: Creator, waiting: Poller
+    ) -> None:
         self._reader = Within(client, waiting.limit)
         self._progress = progress
         self._seen = seen
         self._creator = creator
         self._waiting = waiting
-        self._identifier = Identifier(self._reader, needs_backup=False)
-        self._watch = tasks.Watch(self._reader)
+        self._identifier = RecordCompleter(self._reader, needs_backup=False)
+        self._watch = tasks.TaskMonitor(self._reader)
         self._asked = creator.asked
         self._expected = progress.expected
         # Tasks that may be preparing what we wait for although nobody told us their guids.
         self._inferred = {want: _task_guids(found) for want, found in progress.expected.items()}
-        self._doubtful_since: dict[Wanted, float] = {}
-        self._listed_before: dict[Wanted, t.AbstractSet[str | None]] = {}  # when it was asked for, where that was later
+        self._doubtful_since: dict[DownloadSpec, float] = {}
+        self._listed_before: dict[
+            DownloadSpec, t.AbstractSet[str | None]
+        ] = {}  # when it was asked for, where that was later
         self._percent = dict.fromkeys(set().union(*self._inferred.values()), 0.0)  # the most so far, by task
 
     def __call__(self) -> bool:
@@ -119,7 +125,7 @@ class _ReadyLook:
         if doubtful:
             self._settle(doubtful, finished)
         self._waiting.advance(self._reached())
-        self._waiting.tell(self._told)
+        self._waiting.report(self._told)
         return not self._progress.pending
 
     def _reached(self) -> float:
@@ -144,12 +150,12 @@ class _ReadyLook:
             parts += [f"slowest {min(known):.0f} %"] if known else []
         return ", ".join(parts)
 
-    def _finished(self) -> Catalogue:
+    def _finished(self) -> DownloadIndex:
         pending = self._progress.pending
         listed = cloud_downloads.list_all(self._reader, mode=pending[0].mode, finished_mount=True)
         return self._identifier.catalogue(listed, pending)
 
-    def _judge_all(self, finished: Catalogue) -> list[Wanted]:
+    def _judge_all(self, finished: DownloadIndex) -> list[DownloadSpec]:
         """Judge what is pending; returns what neither a task nor this list can tell anything about."""
         own = tasks.by_entity(self._asked.tasks.values())
         preparing = self._watch.preparing()
@@ -172,7 +178,7 @@ class _ReadyLook:
         return doubtful
 
     def _unsure(
-        self, want: Wanted, finished: Catalogue, ours: t.Collection[str], others: t.Collection[str]
+        self, want: DownloadSpec, finished: DownloadIndex, ours: t.Collection[str], others: t.Collection[str]
     ) -> list[models.CloudDownload]:
         """The download that nothing on the server says the backup of, when it is the one that was taken or made.
 
@@ -182,13 +188,13 @@ class _ReadyLook:
         candidates = self._candidates(want, finished)
         if want not in self._asked.wanted or not candidates:
             return candidates
-        if want not in self._identifier.unsure(Catalogue(candidates), [want]):
+        if want not in self._identifier.unsure(DownloadIndex(candidates), [want]):
             return []
         named = {task.mounted_backup.guid for task in map(self._asked.tasks.get, ours) if task and task.mounted_backup}
         is_alone = len(candidates) == 1 and not any(map(self._watch.is_open, others))
         return [found for found in candidates if found.guid in named] or (candidates if is_alone else [])
 
-    def _candidates(self, want: Wanted, listed: Catalogue) -> list[models.CloudDownload]:
+    def _candidates(self, want: DownloadSpec, listed: DownloadIndex) -> list[models.CloudDownload]:
         """Of these downloads those that may be the wanted one: the new ones, or the one that was taken."""
         if want not in self._asked.wanted:
             taken = _guids(self._seen.unsure.get(want, ()))
@@ -196,7 +202,7 @@ class _ReadyLook:
         before = self._listed_before.get(want, self._seen.before.downloads)
         return [found for found in listed.possible(want) if found.guid not in before]
 
-    def _is_decided(self, want: Wanted, ours: set[str], inferred: set[str]) -> bool:
+    def _is_decided(self, want: DownloadSpec, ours: set[str], inferred: set[str]) -> bool:
         """Whether the tasks alone tell that it has failed, or is still being prepared."""
         for guids in (ours, inferred):
             if any(map(self._watch.is_open, guids)):
@@ -208,7 +214,7 @@ class _ReadyLook:
                 return True
         return False
 
-    def _settle(self, doubtful: t.Sequence[Wanted], finished: Catalogue) -> None:
+    def _settle(self, doubtful: t.Sequence[DownloadSpec], finished: DownloadIndex) -> None:
         """The list of all downloads decides, in the time that it may lag behind the tasks."""
         listed = self._identifier.catalogue(cloud_downloads.list_all(self._reader), doubtful)
         ready = _guids(finished.downloads)
@@ -221,12 +227,12 @@ class _ReadyLook:
             elif want in self._expected:
                 if self._is_something_else(want, listed):
                     missing.append(want)
-            elif self._in_doubt_for(want) >= create.SETTLE:
+            elif self._in_doubt_for(want) >= create.VISIBILITY_TIMEOUT:
                 self._progress.failed[want] = _why_not(candidates)
         if missing:
             self._ask(missing, _guids(listed.downloads))
 
-    def _is_something_else(self, want: Wanted, listed: Catalogue) -> bool:
+    def _is_something_else(self, want: DownloadSpec, listed: DownloadIndex) -> bool:
         """Whether the tasks that may have been preparing it are over, or are preparing other downloads."""
         entity, seen = want.entity.guid, self._seen
         explained = [found for found in seen.catalogue.of(entity) if found.guid not in seen.finished]
@@ -238,13 +244,13 @@ class _ReadyLook:
             self._doubtful_since.pop(want, None)
             return False
         # A download is listed as soon as its task runs, but for the time that the list lags behind.
-        return self._in_doubt_for(want) >= create.SETTLE
+        return self._in_doubt_for(want) >= create.VISIBILITY_TIMEOUT
 
-    def _in_doubt_for(self, want: Wanted) -> float:
+    def _in_doubt_for(self, want: DownloadSpec) -> float:
         now = self._waiting.clock()
         return now - self._doubtful_since.setdefault(want, now)
 
-    def _ask(self, missing: t.Sequence[Wanted], listed: t.AbstractSet[str | None]) -> None:
+    def _ask(self, missing: t.Sequence[DownloadSpec], listed: t.AbstractSet[str | None]) -> None:
         for want in missing:
             self._listed_before[want] = listed
             del self._expected[want]

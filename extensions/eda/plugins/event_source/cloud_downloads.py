@@ -26,14 +26,14 @@ if _COLLECTIONS.name == "ansible_collections" and str(_COLLECTIONS.parent) not i
 from ansible.module_utils.common.validation import check_type_bool, check_type_float, check_type_int  # noqa: E402
 
 from ansible_collections.storware.backup.plugins.module_utils import _argspec, _private  # noqa: E402
-from ansible_collections.storware.backup.plugins.module_utils._api import cloud_downloads, models, tasks  # noqa: E402
+from ansible_collections.storware.backup.plugins.module_utils._api import cloud_downloads, names, tasks  # noqa: E402
 from ansible_collections.storware.backup.plugins.module_utils._api.client import Client  # noqa: E402
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError, StorwareError  # noqa: E402
-from ansible_collections.storware.backup.plugins.module_utils._redaction import Scrubber  # noqa: E402
+from ansible_collections.storware.backup.plugins.module_utils._redaction import Redactor  # noqa: E402
 from ansible_collections.storware.backup.plugins.plugin_utils import _change_feed  # noqa: E402
 
 DOCUMENTATION = r"""
-short_description: Tell when cloud downloads are created, ready, failed or gone
+short_description: Report when cloud downloads are created, ready, failed or gone
 description:
   - Looks at the server now and then, with one session for all the time, and emits an event for each change.
   - Each event has C(kind) (V(created), V(ready), V(failed) or V(deleted)), C(guid), C(download), the record as
@@ -92,7 +92,7 @@ class Queue(t.Protocol):
 
 
 async def main(queue: Queue, args: dict[str, t.Any]) -> None:
-    """Tell events until it is cancelled. args: as documented. Raises RuntimeError when that cannot work."""
+    """Report events until it is cancelled. args: as documented. Raises RuntimeError when that cannot work."""
     try:
         await _tell(queue, args)
     except StorwareError as error:
@@ -102,8 +102,8 @@ async def main(queue: Queue, args: dict[str, t.Any]) -> None:
 async def _tell(queue: Queue, args: t.Mapping[str, t.Any]) -> None:
     connection = _connection(args)
     interval = _argspec.in_range("interval", _converted("interval", args.get("interval", 60), "float"), 1, 86_400)
-    if args.get("mode") not in (None, *models.DOWNLOAD_MODES):
-        raise OptionError("mode", f"must be one of {', '.join(models.DOWNLOAD_MODES)}, not {args['mode']!r}")
+    if args.get("mode") not in (None, *names.DOWNLOAD_MODES):
+        raise OptionError("mode", f"must be one of {', '.join(names.DOWNLOAD_MODES)}, not {args['mode']!r}")
     cursor = Cursor(args["cursor"]) if args.get("cursor") else None
     state = cursor.load(connection.url) if cursor else None
     looker = Looker(connection, args.get("mode"), is_first=state is None)
@@ -121,7 +121,7 @@ async def _tell(queue: Queue, args: t.Mapping[str, t.Any]) -> None:
                     if not error.retryable:
                         raise
                     pause = min(2 * pause, _LONGEST_PAUSE)
-                    _LOGGER.warning("%s The next look is in %d seconds.", looker.scrub(error.text), pause)
+                    _LOGGER.warning("%s The next look is in %d seconds.", looker.redact(error.text), pause)
                 else:
                     pause = interval
                     # Not before now: what was told an interval ago has been acted upon, what is told now has not.
@@ -149,13 +149,13 @@ class Looker:
 
     def __init__(self, connection: _argspec.Connection, mode: str | None, *, is_first: bool) -> None:
         """is_first: nothing was told before, so that what has failed until the first look is not told."""
-        scrubber = Scrubber()
+        redactor = Redactor()
         for secret in filter(None, (connection.password, connection.token, connection.session)):
-            scrubber.learn(secret)
-        self.scrub = scrubber.text
-        self._client = Client(connection, on_secret=functools.partial(_learn, scrubber), scrub=scrubber.text)
+            redactor.learn(secret)
+        self.redact = redactor.text
+        self._client = Client(connection, on_secret=functools.partial(_learn, redactor), redact=redactor.text)
         self._filters: dict[str, t.Any] = {} if mode is None else {"mode": mode}
-        self._watch = tasks.Watch(self._client)
+        self._watch = tasks.TaskMonitor(self._client)
         self._is_first = is_first
 
     def look(self, state: _change_feed.State) -> tuple[list[_change_feed.Event], _change_feed.State]:
@@ -227,8 +227,8 @@ def _take_signals_back() -> None:
                 signal.signal(number, handler)
 
 
-def _learn(scrubber: Scrubber, secret: str) -> None:
-    scrubber.learn(secret)
+def _learn(redactor: Redactor, secret: str) -> None:
+    redactor.learn(secret)
 
 
 def _connection(args: t.Mapping[str, t.Any]) -> _argspec.Connection:

@@ -9,9 +9,9 @@ compared here, and an answer must prove that it is no login page or error.
 
 from __future__ import annotations
 
-import http.client
 import re
 import socket
+import sys
 import typing as t
 
 from ... import _deadline, _markup
@@ -20,12 +20,6 @@ from ..formats import detect
 from ..limits import TransferInterrupted, TransferLimits
 from . import metadata as fields
 from .metadata import ContentMetadata
-
-try:
-    from urllib3.exceptions import HTTPError
-except ImportError:  # without the library there is no answer either
-    HTTPError = OSError  # type: ignore[assignment,misc]
-
 
 REQUEST_HEADERS: t.Final = {"Accept": "*/*", "Accept-Encoding": "identity"}
 
@@ -159,8 +153,7 @@ class BodyReader:
                     if clock() >= until:
                         break
             self._limits.record(filled, clock() - started)
-        # ValueError: http.client takes the size of a chunk as it comes, also a negative one.
-        except (HTTPError, http.client.HTTPException, OSError, ValueError, _deadline.Expired) as error:
+        except _read_errors() as error:
             self._failure = self._broken(error, clock() - started)
         except StorwareError as error:
             self._failure = error
@@ -270,11 +263,11 @@ def check_content(response: Response, source: BodyReader, redact: Redact) -> Non
 def _receiver(response: Response) -> t.Callable[[memoryview], int]:
     """What puts the bytes of one read into a buffer: without copying, where the HTTP library lets one."""
     body = getattr(response.raw, "_fp", None)
-    if isinstance(body, http.client.HTTPResponse) and not body.chunked and hasattr(body.fp, "readinto1"):
+    if isinstance(body, _loaded("http.client", "HTTPResponse")) and not body.chunked and hasattr(body.fp, "readinto1"):
         into: t.Callable[[memoryview], int] = body.fp.readinto1
         return into
     # One that returns what is there; a read of so many bytes would wait until all have come.
-    read1 = body.read1 if isinstance(body, http.client.HTTPResponse) else None
+    read1 = body.read1 if isinstance(body, _loaded("http.client", "HTTPResponse")) else None
 
     def copy(view: memoryview) -> int:
         data = read1(len(view)) if read1 else response.raw.read(len(view), decode_content=False)
@@ -322,3 +315,16 @@ def _reason(error: BaseException) -> str:
         return error.strerror
     # The libraries' own texts name objects and addresses; the class says what happened.
     return type(error).__name__
+
+
+def _read_errors() -> tuple[type[BaseException], ...]:
+    """Return the errors that reading a body may end with."""
+    of_libraries = (*_loaded("urllib3.exceptions", "HTTPError"), *_loaded("http.client", "HTTPException"))
+    # ValueError: http.client takes the size of a chunk as it comes, also a negative one.
+    return (*of_libraries, OSError, ValueError, _deadline.Expired)
+
+
+def _loaded(module: str, name: str) -> tuple[type[t.Any], ...]:
+    """Return a class of a module that has been imported: files of other hosts come without the HTTP libraries."""
+    found = getattr(sys.modules.get(module), name, None)
+    return (found,) if found else ()

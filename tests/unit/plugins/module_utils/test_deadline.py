@@ -149,12 +149,12 @@ def test_an_interruption_is_raised_also_when_the_time_is_over() -> None:
 
 
 def test_a_signal_handler_can_shorten_the_time(pair: Pair) -> None:
-    before = signal.signal(signal.SIGUSR1, lambda _number, _frame: _deadline.shorten(0.05))
+    before = signal.signal(signal.SIGUSR1, lambda _number, _frame: _deadline.shorten_timeout(0.05))
     try:
         threading.Timer(0.1, signal.pthread_kill, (threading.main_thread().ident, signal.SIGUSR1)).start()
         with pytest.raises(_deadline.Expired):
             limited(60, waits_for(pair))
-        _deadline.shorten(0.01)  # nothing is limited, nothing happens
+        _deadline.shorten_timeout(0.01)  # nothing is limited, nothing happens
     finally:
         signal.signal(signal.SIGUSR1, before)
 
@@ -164,7 +164,7 @@ def test_a_signal_that_comes_while_a_block_begins_or_ends_does_no_harm() -> None
     program = """if True:
         import signal
         from ansible_collections.storware.backup.plugins.module_utils import _deadline
-        signal.signal(signal.SIGALRM, lambda _number, _frame: _deadline.shorten(30))
+        signal.signal(signal.SIGALRM, lambda _number, _frame: _deadline.shorten_timeout(30))
         signal.setitimer(signal.ITIMER_REAL, 0.005, 0.005)  # no sooner, or a slow machine never gets out of handlers
         for _time in range(20000):
             with _deadline.limit(60):
@@ -179,15 +179,12 @@ def test_an_interruption_while_a_block_begins_or_ends_leaves_the_limits_of_other
     """The session is still to be closed, and that needs an end as well."""
     program = """if True:
         import signal, socket
-        from ansible_collections.storware.backup.plugins.module_utils import _deadline
+        from ansible_collections.storware.backup.plugins.module_utils import _deadline, _signals
         from ansible_collections.storware.backup.plugins.module_utils._errors import Interrupted
-        from ansible_collections.storware.backup.plugins.module_utils._signals import Interrupts
-        class ByTimer(Interrupts):
-            def ignore(self):
-                signal.signal(signal.SIGALRM, lambda _number, _frame: None)
+        _signals.ignore = lambda: signal.signal(signal.SIGALRM, lambda _number, _frame: None)
         def interrupted(seconds):
             _deadline._watchdog.__init__()  # as in a new process
-            signal.signal(signal.SIGALRM, ByTimer()._interrupt)
+            signal.signal(signal.SIGALRM, _signals.Signals()._interrupt)
             signal.setitimer(signal.ITIMER_REAL, seconds)
             while True:
                 with _deadline.limit(60):

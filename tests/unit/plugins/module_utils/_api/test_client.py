@@ -490,7 +490,7 @@ def test_a_proxy_that_cannot_be_used_is_found_before_anything_is_sent(
     assert (error.code, error.unsent, error.retryable) == ("proxy", True, False)
     assert f"was not sent: the proxy in {name} {reason}" in error.message
     assert f"Correct {name}" in error.hint
-    assert "hush" not in f"{error.told()} {error}"
+    assert "hush" not in f"{error.to_result()} {error}"
 
 
 def test_a_proxy_needs_no_scheme(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,11 +9,11 @@ import typing as t
 
 import pytest
 
-from ansible_collections.storware.backup.plugins.module_utils._api import cloud_downloads, errors, models
+from ansible_collections.storware.backup.plugins.module_utils._api import cloud_downloads, errors, models, payloads
 from ansible_collections.storware.backup.plugins.module_utils._api.client import Client
-from ansible_collections.storware.backup.plugins.module_utils._api.cloud_downloads import Identifier, Wanted
-from ansible_collections.storware.backup.plugins.module_utils._api.polling import Waiting
-from ansible_collections.storware.backup.plugins.module_utils._api.transport import Answer
+from ansible_collections.storware.backup.plugins.module_utils._api.cloud_downloads import DownloadSpec, RecordCompleter
+from ansible_collections.storware.backup.plugins.module_utils._api.polling import Poller
+from ansible_collections.storware.backup.plugins.module_utils._api.transport import JsonResponse
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError, StorwareError
 from tests.support.guids import guid, word
 
@@ -43,17 +43,17 @@ class Server:
         self._found = found or {}
         self.asked: list[dict[str, str]] = []
         self.sent: list[str] = []
-        self.answer: Answer | Exception = Answer(204, None)
+        self.answer: JsonResponse | Exception = JsonResponse(204, None)
 
-    def get(self, path: str, query: models.Query, doing: str, deadline: float | None = None) -> Answer:
+    def get(self, path: str, query: payloads.Query, doing: str, deadline: float | None = None) -> JsonResponse:
         asked = dict(query)
         if asked.pop("page") != "0":
-            return Answer(200, [])
+            return JsonResponse(200, [])
         asked.pop("size")
         self.asked.append(asked)
-        return Answer(200, list(self._found.get(asked.get("protected-entity", ""), self._records)))
+        return JsonResponse(200, list(self._found.get(asked.get("protected-entity", ""), self._records)))
 
-    def delete(self, path: str, doing: str, deadline: float | None = None) -> Answer:
+    def delete(self, path: str, doing: str, deadline: float | None = None) -> JsonResponse:
         self.sent.append(path)
         if isinstance(self.answer, Exception):
             raise self.answer
@@ -61,45 +61,45 @@ class Server:
 
 
 def _downloads(*records: Json) -> list[models.CloudDownload]:
-    return [models.cloud_download(record, "") for record in records]
+    return [models.decode_cloud_download(record, "") for record in records]
 
 
 @pytest.mark.parametrize(
     ("wanted", "record", "fits", "undecided"),
     [
-        (Wanted(ALICE, MAIL), _record("d", **_of(ALICE)), True, False),
-        (Wanted(ALICE, MAIL), _record("d", **_of(BOB)), False, False),
-        (Wanted(ALICE, MAIL), _record("d"), False, True),
-        (Wanted(ALICE, MAIL), {**_record("d", **_of(ALICE)), "mode": "CLOUD_PST_DOWNLOAD"}, False, False),
-        (Wanted(ALICE, MAIL, backup=BACKUP), _record("d", **_of(ALICE), backup={"guid": BACKUP}), True, False),
-        (Wanted(ALICE, MAIL, backup=BACKUP), _record("d", **_of(ALICE), backup=OTHER), False, False),
-        (Wanted(ALICE, MAIL, backup=BACKUP), _record("d", **_of(ALICE)), False, True),
-        (Wanted(ALICE, MAIL, node=NODE), _record("d", **_of(ALICE), node={"guid": NODE}), True, False),
-        (Wanted(ALICE, MAIL, node=NODE), _record("d", **_of(ALICE), node=OTHER), False, False),
-        (Wanted(ALICE, MAIL, node=NODE), _record("d", **_of(ALICE)), False, True),
+        (DownloadSpec(ALICE, MAIL), _record("d", **_of(ALICE)), True, False),
+        (DownloadSpec(ALICE, MAIL), _record("d", **_of(BOB)), False, False),
+        (DownloadSpec(ALICE, MAIL), _record("d"), False, True),
+        (DownloadSpec(ALICE, MAIL), {**_record("d", **_of(ALICE)), "mode": "CLOUD_PST_DOWNLOAD"}, False, False),
+        (DownloadSpec(ALICE, MAIL, backup=BACKUP), _record("d", **_of(ALICE), backup={"guid": BACKUP}), True, False),
+        (DownloadSpec(ALICE, MAIL, backup=BACKUP), _record("d", **_of(ALICE), backup=OTHER), False, False),
+        (DownloadSpec(ALICE, MAIL, backup=BACKUP), _record("d", **_of(ALICE)), False, True),
+        (DownloadSpec(ALICE, MAIL, node=NODE), _record("d", **_of(ALICE), node={"guid": NODE}), True, False),
+        (DownloadSpec(ALICE, MAIL, node=NODE), _record("d", **_of(ALICE), node=OTHER), False, False),
+        (DownloadSpec(ALICE, MAIL, node=NODE), _record("d", **_of(ALICE)), False, True),
     ],
 )
-def test_what_fits_and_what_says_too_little(wanted: Wanted, record: Json, fits: bool, undecided: bool) -> None:
+def test_what_fits_and_what_says_too_little(wanted: DownloadSpec, record: Json, fits: bool, undecided: bool) -> None:
     (download,) = _downloads(record)
-    assert wanted.fits(download) == fits
+    assert wanted.matches(download) == fits
     assert wanted.undecided(download) == undecided
 
 
 def test_complete_records_are_not_asked_about() -> None:
     server = Server()
-    catalogue = Identifier(server).catalogue(
-        _downloads(_record("a", **_of(ALICE))), [Wanted(ALICE, MAIL), Wanted(BOB, MAIL)]
+    catalogue = RecordCompleter(server).catalogue(
+        _downloads(_record("a", **_of(ALICE))), [DownloadSpec(ALICE, MAIL), DownloadSpec(BOB, MAIL)]
     )
-    assert [word(found.guid) for found in catalogue.find(Wanted(ALICE, MAIL))] == ["a"]
-    assert catalogue.find(Wanted(BOB, MAIL)) == []
+    assert [word(found.guid) for found in catalogue.find(DownloadSpec(ALICE, MAIL))] == ["a"]
+    assert catalogue.find(DownloadSpec(BOB, MAIL)) == []
     assert server.asked == []
 
 
 def test_what_a_record_leaves_out_the_servers_filter_tells() -> None:
     """Once for each that is wanted, also at later looks at the same records."""
     server = Server(found={ALICE.guid: [_record("a")], BOB.guid: []})
-    identifier = Identifier(server)
-    wanted = [Wanted(ALICE, MAIL), Wanted(BOB, MAIL)]
+    identifier = RecordCompleter(server)
+    wanted = [DownloadSpec(ALICE, MAIL), DownloadSpec(BOB, MAIL)]
     for _look in range(2):
         catalogue = identifier.catalogue(_downloads(_record("a"), _record("x")), wanted)
         (found,) = catalogue.find(wanted[0])
@@ -114,9 +114,9 @@ def test_what_a_record_leaves_out_the_servers_filter_tells() -> None:
 
 
 def test_the_filter_tells_backup_and_node_as_well_but_not_against_the_record() -> None:
-    wanted = Wanted(ALICE, MAIL, backup=BACKUP, node=NODE)
+    wanted = DownloadSpec(ALICE, MAIL, backup=BACKUP, node=NODE)
     server = Server(found={ALICE.guid: [_record("a", **_of(BOB)), _record("c")]})
-    catalogue = Identifier(server).catalogue(_downloads(_record("a"), _record("c")), [wanted])
+    catalogue = RecordCompleter(server).catalogue(_downloads(_record("a"), _record("c")), [wanted])
     asked, *proofs = server.asked
     assert asked == {"mode": MAIL, "protected-entity": ALICE.guid, "backup": BACKUP, "node": NODE}
     assert [list(proof) for proof in proofs] == [["protected-entity"], ["backup"], ["node"]]
@@ -143,7 +143,7 @@ def _deleted(server: Server) -> models.Task | None:
 )
 def test_a_removal_may_be_a_task(body: Json, task: str | None) -> None:
     server = Server()
-    server.answer = Answer(200, body)
+    server.answer = JsonResponse(200, body)
     found = _deleted(server)
     assert (found.guid if found else None) == task
     assert server.sent == ["/cloud-download/a"]
@@ -185,20 +185,20 @@ class Changing(Server):
         self.now = 0.0
         self.told: list[str] = []
 
-    def get(self, path: str, query: models.Query, doing: str, deadline: float | None = None) -> Answer:
+    def get(self, path: str, query: payloads.Query, doing: str, deadline: float | None = None) -> JsonResponse:
         if dict(query)["page"] != "0":
-            return Answer(200, [])
+            return JsonResponse(200, [])
         look = self._looks.pop(0) if len(self._looks) > 1 else self._looks[0]
         if isinstance(look, Exception):
             raise look
         self.asked.append(dict(query))
-        return Answer(200, [_record(name) for name in look])
+        return JsonResponse(200, [_record(name) for name in look])
 
-    def waiting(self, timeout: float) -> Waiting:
+    def waiting(self, timeout: float) -> Poller:
         def sleep(seconds: float) -> None:
             self.now += seconds
 
-        return Waiting(timeout, 10, lambda: self.now, sleep, lambda text: self.told.append(text()))
+        return Poller(timeout, 10, lambda: self.now, sleep, lambda text: self.told.append(text()))
 
 
 def test_what_is_waited_for_is_told_in_the_order_it_was_asked_for() -> None:
@@ -224,10 +224,10 @@ def test_at_the_end_of_the_time_it_is_told_what_is_missing_and_what_the_last_loo
 
 def test_what_stays_in_the_list_is_told_with_the_reason() -> None:
     server = Changing(["a", "b"], ["a", "b"], ["a"])
-    stay = cloud_downloads.wait_gone(t.cast(Client, server), {guid("a"): None, guid("b"): None}, server.waiting(25))
+    stay = cloud_downloads.wait_deleted(t.cast(Client, server), {guid("a"): None, guid("b"): None}, server.waiting(25))
     assert stay == {guid("a"): "the server still lists it, without progress within wait_timeout"}
     assert server.told[0] == "0 of 2 removed"
     assert server.told[-1] == "1 of 2 removed"
     server = Changing(["a"], _lost())
-    stay = cloud_downloads.wait_gone(t.cast(Client, server), {guid("a"): None}, server.waiting(25))
+    stay = cloud_downloads.wait_deleted(t.cast(Client, server), {guid("a"): None}, server.waiting(25))
     assert "cut" in stay[guid("a")]

@@ -80,7 +80,7 @@ def test_a_proxy_is_not_quoted() -> None:
         (9, "Check the clocks", False),
         (62, "Set url to a name", False),
         (64, "Set url to a name", False),
-        (85, "ca_path is not the cause", False),  # Missing Authority Key Identifier, with Python 3.13
+        (85, "ca_path is not the cause", False),  # Missing Authority Key RecordCompleter, with Python 3.13
         (92, "ca_path is not the cause", False),  # CA cert does not include key usage extension
         (20, "Set ca_path to the CA", True),
         (18, "Set ca_path to the CA", True),

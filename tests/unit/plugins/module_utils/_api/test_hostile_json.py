@@ -13,10 +13,17 @@ import typing as t
 import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils import _cloud_download
-from ansible_collections.storware.backup.plugins.module_utils._api import backups, create, models, protected_entities
+from ansible_collections.storware.backup.plugins.module_utils._api import (
+    backups,
+    create,
+    models,
+    names,
+    payloads,
+    protected_entities,
+)
 from ansible_collections.storware.backup.plugins.module_utils._api.client import Client
-from ansible_collections.storware.backup.plugins.module_utils._api.polling import Tell, Waiting
-from ansible_collections.storware.backup.plugins.module_utils._api.transport import Answer
+from ansible_collections.storware.backup.plugins.module_utils._api.polling import Poller, Report
+from ansible_collections.storware.backup.plugins.module_utils._api.transport import JsonResponse
 from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
 from tests.support.examples import count
 from tests.unit.plugins.module_utils._api.hostile import GUIDS, Hostile
@@ -31,20 +38,20 @@ def test_every_json_becomes_a_record_or_an_error_that_names_the_field() -> None:
     for seed in range(count(3000, 100_000)):
         hostile = Hostile(seed)
         decoders: list[tuple[t.Callable[[Json, str], t.Any], t.Callable[[], Json]]] = [
-            (models.cloud_download, hostile.download),
-            (models.backup, hostile.backup),
-            (models.task, hostile.task),
-            (models.entity, hostile.entity),
-            (models.reference, hostile.reference),
+            (models.decode_cloud_download, hostile.download),
+            (models.decode_backup, hostile.backup),
+            (models.decode_task, hostile.task),
+            (models.decode_entity, hostile.entity),
+            (models.decode_reference, hostile.reference),
         ]
         decode, record = hostile.random.choice(decoders)
         try:
             decoded = decode(record(), "GET /here: [0]")
-        except models.Malformed as error:
+        except StorwareError as error:
             assert "unexpected shape: GET /here: [0]" in error.message, seed  # noqa: PT017
         else:
             assert isinstance(decoded.guid, str), seed
-            result = decoded.result(None) if isinstance(decoded, models.Entity) else decoded.result()
+            result = decoded.to_result(None) if isinstance(decoded, models.Entity) else decoded.to_result()
             json.dumps(result, allow_nan=False)
 
 
@@ -57,24 +64,24 @@ class _HostileClient:
 
     patience = 60.0  # seconds
 
-    def get(self, path: str, query: models.Query, doing: str, deadline: float | None = None) -> Answer:
+    def get(self, path: str, query: payloads.Query, doing: str, deadline: float | None = None) -> JsonResponse:
         assert all(isinstance(key, str) and isinstance(value, str) for key, value in query)
         # Page after page of something else would be a list without end
-        return self._answer(f"GET {path}") if ("page", "0") in query else Answer(200, [])
+        return self._answer(f"GET {path}") if ("page", "0") in query else JsonResponse(200, [])
 
-    def post(self, path: str, body: Json, doing: str, deadline: float | None = None) -> Answer:
+    def post(self, path: str, body: Json, doing: str, deadline: float | None = None) -> JsonResponse:
         json.dumps(body)
         return self._answer(f"POST {path}")
 
-    def put(self, path: str, body: Json, doing: str, deadline: float | None = None) -> Answer:
+    def put(self, path: str, body: Json, doing: str, deadline: float | None = None) -> JsonResponse:
         return self._answer(f"PUT {path}")
 
-    def delete(self, path: str, doing: str, deadline: float | None = None) -> Answer:
+    def delete(self, path: str, doing: str, deadline: float | None = None) -> JsonResponse:
         return self._answer(f"DELETE {path}")
 
-    def _answer(self, call: str) -> Answer:
+    def _answer(self, call: str) -> JsonResponse:
         self.calls.append(call)
-        return Answer(200, self._hostile.body(call))
+        return JsonResponse(200, self._hostile.body(call))
 
 
 def _wish(hostile: Hostile) -> dict[str, Json]:
@@ -82,29 +89,29 @@ def _wish(hostile: Hostile) -> dict[str, Json]:
     options: dict[str, Json] = dict.fromkeys(
         ("protected_entities", "protected_entity_type", "guid", "backup", "node", "status", "update", "request")
     )
-    options.update(state=pick(["present", "absent"]), mode=pick(models.DOWNLOAD_MODES), wait=pick([True, False]))
+    options.update(state=pick(["present", "absent"]), mode=pick(names.DOWNLOAD_MODES), wait=pick([True, False]))
     if hostile.one_in(3):
         return {**options, "guid": list(GUIDS), "status": pick([None, "KEPT"])}
     known = [*GUIDS] if hostile.one_in(2) else [*GUIDS, "Alice", hostile.text() or "x"]
-    names = [pick(known) for _name in range(hostile.random.randrange(1, 4))]
+    wanted = [pick(known) for _name in range(hostile.random.randrange(1, 4))]
     return {
         **options,
-        "protected_entities": names,
+        "protected_entities": wanted,
         "protected_entity_type": pick([None, *protected_entities.DOWNLOADABLE_TYPES]),
         "backup": pick([None, None, "latest"]),
-        "backup_statuses": pick([["SUCCESS"], list(models.BACKUP_STATUSES)]),
+        "backup_statuses": pick([["SUCCESS"], list(names.BACKUP_STATUSES)]),
         "node": pick([None, None, None, "node-1", GUIDS[0], hostile.text() or "x"]),
     }
 
 
 @pytest.fixture(autouse=True)
 def _no_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    def waiting(params: t.Mapping[str, t.Any], tell: Tell) -> Waiting:
+    def waiting(params: t.Mapping[str, t.Any], tell: Report) -> Poller:
         now = [0.0]
-        return Waiting(30, 10, lambda: now[0], lambda seconds: now.__setitem__(0, now[0] + max(seconds, 1)))
+        return Poller(30, 10, lambda: now[0], lambda seconds: now.__setitem__(0, now[0] + max(seconds, 1)))
 
     monkeypatch.setattr(_cloud_download, "_waiting", waiting)
-    monkeypatch.setattr(create, "SETTLE", 15)
+    monkeypatch.setattr(create, "VISIBILITY_TIMEOUT", 15)
 
 
 @pytest.mark.fault("A4")
@@ -142,8 +149,8 @@ def test_the_inventory_survives_every_server() -> None:
         types = hostile.random.sample(protected_entities.DOWNLOADABLE_TYPES, hostile.random.randrange(1, 5))
         with contextlib.suppress(StorwareError):
             found = protected_entities.list_all(client, types, {})
-            names = protected_entities.handles(found)
-            assert len(names) == len(set(names)) == len(found), seed
+            unique = protected_entities.unique_names(found)
+            assert len(unique) == len(set(unique)) == len(found), seed
             latest = backups.latest(client, [entity.guid for entity in found], types, ["SUCCESS"])
-            json.dumps([entity.result(latest.get(entity.guid)) for entity in found], allow_nan=False)
+            json.dumps([entity.to_result(latest.get(entity.guid)) for entity in found], allow_nan=False)
         assert all(CALLS.fullmatch(call) for call in client.calls), seed

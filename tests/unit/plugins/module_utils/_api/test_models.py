@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.storware.backup.plugins.module_utils._api import models
+from ansible_collections.storware.backup.plugins.module_utils._api import models, names, payloads
+from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
 from tests.support.guids import guid
 
 FULL = {
@@ -35,7 +36,7 @@ FULL = {
 
 
 def test_a_full_record_becomes_what_modules_return() -> None:
-    assert models.cloud_download(FULL, "here").result() == {
+    assert models.decode_cloud_download(FULL, "here").to_result() == {
         "guid": "f8f73bf9-2445-4bce-a7dd-753be3b40a67",
         "mode": "CLOUD_DOWNLOAD",
         "state": "MOUNTED",
@@ -61,7 +62,7 @@ def test_a_full_record_becomes_what_modules_return() -> None:
     [({"name": "X", "description": "y"}, "X"), ("X", "X"), (None, None), ({}, None), (3, None), ({"name": 3}, None)],
 )
 def test_enums_come_as_objects_or_strings(value: t.Any, expected: str | None) -> None:
-    assert models.enum(value) == expected
+    assert models.decode_enum(value) == expected
 
 
 @pytest.mark.fault("A10")
@@ -81,7 +82,7 @@ def test_enums_come_as_objects_or_strings(value: t.Any, expected: str | None) ->
     ],
 )
 def test_times_are_iso_8601_in_utc_or_nothing(value: t.Any, expected: str | None) -> None:
-    assert models.timestamp(value) == expected
+    assert models.decode_time(value) == expected
 
 
 def test_a_full_task_becomes_what_modules_return() -> None:
@@ -96,9 +97,9 @@ def test_a_full_task_becomes_what_modules_return() -> None:
         "protectedEntity": {"guid": guid("e1"), "name": "Alice", "type": "CLOUD_USER"},
         "mountedBackup": {"guid": guid("m1")},
     }
-    task = models.task(record, "")
+    task = models.decode_task(record, "")
     assert task.mounted_backup == models.Reference(guid("m1"))
-    assert task.result() == {
+    assert task.to_result() == {
         "guid": guid("t1"),
         "state": "RUNNING",
         "type": "RESTORE",
@@ -124,7 +125,7 @@ def test_a_full_entity_becomes_what_modules_return_and_only_the_rest_is_other() 
         "cloudServiceProvider": {"guid": guid("c1"), "name": "tenant"},
         "userPurpose": "USER",
     }
-    assert models.entity(record, "").result(models.Backup(guid("b1"))) == {
+    assert models.decode_entity(record, "").to_result(models.Backup(guid("b1"))) == {
         "guid": guid("e1"),
         "name": "Alice",
         "email": "alice@example.com",
@@ -135,14 +136,14 @@ def test_a_full_entity_becomes_what_modules_return_and_only_the_rest_is_other() 
         "last_backup": "2016-01-01T12:00:01Z",
         "policy": {"guid": guid("p1"), "name": "daily"},
         "cloud_service_provider": {"guid": guid("c1"), "name": "tenant"},
-        "latest_backup": models.Backup(guid("b1")).result(),
+        "latest_backup": models.Backup(guid("b1")).to_result(),
         "other": {"userPurpose": "USER"},
     }
 
 
 def test_the_entity_beside_the_backup_is_understood_too() -> None:
     record = {"guid": guid("1"), "protectedEntity": {"guid": guid("e"), "name": "Alice"}}
-    entity = models.cloud_download(record, "here").protected_entity
+    entity = models.decode_cloud_download(record, "here").protected_entity
     assert entity == models.Reference(guid("e"), "Alice")
 
 
@@ -159,13 +160,13 @@ def test_the_entity_beside_the_backup_is_understood_too() -> None:
     ],
 )
 def test_a_wrong_shape_names_the_field(record: t.Any, where: str) -> None:
-    with pytest.raises(models.Malformed, match=where.replace(".", r"\.")):
-        models.cloud_download(record, "here")
+    with pytest.raises(StorwareError, match=where.replace(".", r"\.")):
+        models.decode_cloud_download(record, "here")
 
 
 def test_large_sizes_keep_every_digit() -> None:
     record = {"guid": guid("b"), "size": 2**63 - 1}
-    assert models.backup(record, "here").size == 2**63 - 1
+    assert models.decode_backup(record, "here").size == 2**63 - 1
 
 
 @pytest.mark.fault("A16")
@@ -181,13 +182,11 @@ def test_large_sizes_keep_every_digit() -> None:
     ],
 )
 def test_the_servers_words_are_found(body: t.Any, message: str | None) -> None:
-    assert models.server_message(body) == message
+    assert models.decode_message(body) == message
 
 
 def test_request_is_merged_and_null_removes() -> None:
-    body = models.create_body(
-        ["e1", "e2"], "CLOUD_DOWNLOAD", ["b"], "n", {"mode": None, "x": [1], "node": {"name": "y"}}
-    )
+    body = payloads.create(["e1", "e2"], "CLOUD_DOWNLOAD", ["b"], "n", {"mode": None, "x": [1], "node": {"name": "y"}})
     assert body == {
         "protectedEntities": [{"guid": "e1"}, {"guid": "e2"}],
         "backups": [{"guid": "b"}],
@@ -197,16 +196,16 @@ def test_request_is_merged_and_null_removes() -> None:
 
 
 def test_without_backup_and_node_the_body_says_nothing_of_them() -> None:
-    assert models.create_body(["e"], "CLOUD_PST_DOWNLOAD", [], None, {}) == {
+    assert payloads.create(["e"], "CLOUD_PST_DOWNLOAD", [], None, {}) == {
         "protectedEntities": [{"guid": "e"}],
         "mode": {"name": "CLOUD_PST_DOWNLOAD"},
     }
 
 
 def test_update_is_sent_as_it_is() -> None:
-    assert models.update_body("DONE", {}) == {"state": {"name": "DONE"}}
-    assert models.update_body("DONE", {"state": "X", "deep": {"a": [None]}}) == {"state": "X", "deep": {"a": [None]}}
-    assert models.update_body(None, {}) == {}
+    assert payloads.update("DONE", {}) == {"state": {"name": "DONE"}}
+    assert payloads.update("DONE", {"state": "X", "deep": {"a": [None]}}) == {"state": "X", "deep": {"a": [None]}}
+    assert payloads.update(None, {}) == {}
 
 
 @pytest.mark.parametrize(
@@ -227,16 +226,16 @@ def test_update_is_sent_as_it_is() -> None:
     ],
 )
 def test_what_counts_as_a_change(current: t.Any, wanted: t.Any, same: bool) -> None:
-    assert (models.differences({"key": current}, {"key": wanted}) == {}) is same
+    assert (payloads.differences({"key": current}, {"key": wanted}) == {}) is same
 
 
 def test_all_13_query_parameters_have_the_vendors_spelling() -> None:
-    filters = {option: index for index, option in enumerate(models.DOWNLOAD_FILTERS)}
-    assert [key for key, _value in models.download_query(filters)] == [
+    filters = {option: index for index, option in enumerate(names.DOWNLOAD_FILTERS)}
+    assert [key for key, _value in payloads.query(filters, names.DOWNLOAD_FILTERS)] == [
         "backup", "direction", "filter", "finished-mount", "mode", "nameLike", "node", "orderBy", "page",
         "project-uuid", "protected-entity", "protected-entity-type", "size",
     ]  # fmt: skip
-    assert models.download_query({"finished_mount": False, "page": 0, "mode": None}) == [
+    assert payloads.query({"finished_mount": False, "page": 0, "mode": None}, names.DOWNLOAD_FILTERS) == [
         ("finished-mount", "false"),
         ("page", "0"),
     ]
@@ -255,6 +254,12 @@ KEYS = sorted(
 @pytest.mark.fault("A2")
 @given(st.dictionaries(st.sampled_from(KEYS), JSON, max_size=8) | JSON)
 def test_no_json_crashes_a_decoder(record: t.Any) -> None:
-    for decode in (models.cloud_download, models.backup, models.task, models.entity, models.reference):
-        with contextlib.suppress(models.Malformed):
+    for decode in (
+        models.decode_cloud_download,
+        models.decode_backup,
+        models.decode_task,
+        models.decode_entity,
+        models.decode_reference,
+    ):
+        with contextlib.suppress(StorwareError):
             decode(record, "here")

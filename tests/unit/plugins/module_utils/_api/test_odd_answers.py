@@ -115,7 +115,7 @@ def test_a3_an_answer_without_measure_is_not_read_to_its_end(monkeypatch: pytest
 def test_a15_of_any_success_the_body_decides(verb: str, status: int, body: bytes) -> None:
     with answering({f"{verb} /api/x": Answer(status, b"" if status == 204 else body)}) as server:
         with client(server.url) as session:
-            calls: dict[str, t.Callable[[], transport.Answer]] = {
+            calls: dict[str, t.Callable[[], transport.JsonResponse]] = {
                 "GET": lambda: session.get("/x", [], "do it"),
                 "POST": lambda: session.post("/x", {}, "do it"),
                 "PUT": lambda: session.put("/x", {}, "do it"),
@@ -133,7 +133,7 @@ def test_a15_no_content_is_whole_although_a_body_follows(verb: str, headers: dic
     """The vendor prints such answers to PUT and DELETE. The body must not be the beginning of the next answer."""
     answers = {f"{verb} /api/x": Answer(204, RECORDS, headers), LIST: Answer(200, RECORDS)}
     with answering(answers) as server, client(server.url, retries=0) as session:
-        calls: dict[str, t.Callable[[], transport.Answer]] = {
+        calls: dict[str, t.Callable[[], transport.JsonResponse]] = {
             "GET": lambda: session.get("/x", [], "do it"),
             "PUT": lambda: session.put("/x", {}, "do it"),
             "DELETE": lambda: session.delete("/x", "do it"),
@@ -153,10 +153,19 @@ def test_a_server_that_is_not_there_is_told_in_the_words_of_the_system() -> None
     assert "Connection refused" in caught.value.message
 
 
-@pytest.mark.parametrize("interim", ["100 Continue", "102 Processing", "103 Early Hints"])
-def test_h1_interim_answers_before_the_answer_are_read_over(interim: str) -> None:
-    """RFC 9110 15.2: any number of them, of kinds that the standard library takes for the answer."""
-    hint = f"HTTP/1.1 {interim}\r\nLink: </style.css>\r\n\r\n".encode()
-    answers = {LIST: Answer(200, RECORDS, before=2 * hint)}
+def test_h1_the_server_may_ask_to_go_on() -> None:
+    """RFC 9110 15.2.1: any number of times."""
+    answers = {LIST: Answer(200, RECORDS, before=2 * b"HTTP/1.1 100 Continue\r\nX-Odd: 1\r\n\r\n")}
     with answering(answers) as server:
         assert read(server) == [{"guid": "a"}]
+
+
+@pytest.mark.parametrize("status", [102, 103])
+def test_h1_the_answer_behind_another_interim_one_is_not_taken_for_the_next(status: int) -> None:
+    hint = f"HTTP/1.1 {status} Hints\r\nLink: </style.css>\r\n\r\n".encode()
+    answers = {LIST: Answer(200, RECORDS, before=hint), "GET /api/tasks": Answer(200, b"[]")}
+    with answering(answers) as server, client(server.url, retries=0) as session:
+        with pytest.raises(ApiError) as caught:
+            session.get("/cloud-download", [], "list")
+        assert (caught.value.code, caught.value.status) == ("http_status", status)
+        assert session.get("/tasks", [], "list").body == []

@@ -10,9 +10,9 @@ import typing as t
 
 import pytest
 
-from ansible_collections.storware.backup.plugins.module_utils._api import models, pagination
+from ansible_collections.storware.backup.plugins.module_utils._api import pagination, payloads
 from ansible_collections.storware.backup.plugins.module_utils._api.client import Client
-from ansible_collections.storware.backup.plugins.module_utils._api.transport import Answer
+from ansible_collections.storware.backup.plugins.module_utils._api.transport import JsonResponse
 from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
 from tests.support.guids import guid, word
 
@@ -29,15 +29,15 @@ class Lists:
         self._passes = passes
         self.asked: list[int] = []  # the pages
 
-    def get(self, path: str, query: models.Query, doing: str, deadline: float | None = None) -> Answer:
+    def get(self, path: str, query: payloads.Query, doing: str, deadline: float | None = None) -> JsonResponse:
         number = int(dict(query)["page"])
         self.asked.append(number)
         pages = self._passes[min(self.asked.count(0), len(self._passes)) - 1]
         letters, total = pages[number] if number < len(pages) else ((), pages[-1][1])
-        return Answer(200, [{"guid": guid(letter)} for letter in letters], total=total)
+        return JsonResponse(200, [{"guid": guid(letter)} for letter in letters], total=total)
 
     def drain(self, size: int = 2) -> list[str]:
-        return [word(record["guid"]) for record in pagination.drain(self, "/things", [], "list the things", size)]
+        return [word(record["guid"]) for record in pagination.list_all(self, "/things", [], "list the things", size)]
 
 
 @pytest.mark.parametrize("total", [4, None])
@@ -57,14 +57,14 @@ def test_a_list_that_never_stands_still_is_taken_when_nothing_that_is_counted_is
     """Another one came and went between the pages, each time: what any pass has seen is there."""
     lists = Lists([("ab", 4), ("c", 3)], [("ab", 4), ("d", 3)], [("ab", 4), ("c", 3)])
     assert lists.drain() == ["a", "b", "c", "d"]
-    assert lists.asked.count(0) == pagination.MAX_DRAINS
+    assert lists.asked.count(0) == pagination.MAX_PASSES
 
 
 def test_what_comes_while_a_list_is_read_may_be_missing() -> None:
     """The newest stands first, on a page that was read before, and moves the others to a page that is read later."""
     lists = Lists([("ab", 3), ("bc", 4), ((), 5)], [("yx", 5), ("xa", 6), ("bc", 7), ((), 8)])
     assert lists.drain() == ["a", "b", "c", "y", "x"]
-    assert lists.asked.count(0) == pagination.MAX_DRAINS
+    assert lists.asked.count(0) == pagination.MAX_PASSES
 
 
 def test_what_has_gone_while_a_list_is_read_is_not_asked_for() -> None:
@@ -87,7 +87,7 @@ def test_a_count_that_is_never_reached_is_told() -> None:
     assert told.value.code == "incomplete_list"
     assert told.value.retryable
     assert "X-Total-Count" in told.value.hint
-    assert lists.asked.count(0) == pagination.MAX_DRAINS
+    assert lists.asked.count(0) == pagination.MAX_PASSES
 
 
 def test_without_a_count_two_passes_must_find_the_same() -> None:
@@ -105,10 +105,10 @@ def test_one_page_without_a_count_needs_no_second_pass() -> None:
 @pytest.mark.parametrize("record", ["a", {"name": "a"}, {"guid": 7}, {"guid": "a"}, None])
 def test_what_is_no_record_is_told_with_its_place(record: Json) -> None:
     class Odd(Lists):
-        def get(self, path: str, query: models.Query, doing: str, deadline: float | None = None) -> Answer:
-            return Answer(200, [{"guid": guid("a")}, record], total=2)
+        def get(self, path: str, query: payloads.Query, doing: str, deadline: float | None = None) -> JsonResponse:
+            return JsonResponse(200, [{"guid": guid("a")}, record], total=2)
 
-    with pytest.raises(models.Malformed, match=r"GET /things: \[1\]"):
+    with pytest.raises(StorwareError, match=r"GET /things: \[1\]"):
         Odd().drain()
 
 
@@ -116,7 +116,7 @@ def test_a_list_has_a_time_limit_however_many_pages_it_has() -> None:
     class Slow(Lists):
         patience = 0.05
 
-        def get(self, path: str, query: models.Query, doing: str, deadline: float | None = None) -> Answer:
+        def get(self, path: str, query: payloads.Query, doing: str, deadline: float | None = None) -> JsonResponse:
             assert deadline is not None
             assert deadline - time.monotonic() <= self.patience
             time.sleep(0.02)
@@ -133,9 +133,9 @@ def test_a_list_within_a_deadline_ends_with_the_earlier_of_the_two() -> None:
         patience = 10.0
         deadline: float | None = None
 
-        def get(self, path: str, query: models.Query, doing: str, deadline: float | None = None) -> Answer:
+        def get(self, path: str, query: payloads.Query, doing: str, deadline: float | None = None) -> JsonResponse:
             self.deadline = deadline
-            return Answer(200, [])
+            return JsonResponse(200, [])
 
     client = Noting()
     reader = pagination.Within(t.cast(Client, client), lambda: 5.0)

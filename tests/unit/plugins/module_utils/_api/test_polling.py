@@ -10,7 +10,7 @@ import itertools
 import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils._api.errors import ApiError, Attempt
-from ansible_collections.storware.backup.plugins.module_utils._api.polling import Waiting
+from ansible_collections.storware.backup.plugins.module_utils._api.polling import Poller
 
 ATTEMPT = Attempt("list tasks", "GET", "/tasks", "https://h/api")
 
@@ -30,8 +30,8 @@ class Clock:
         self.now += seconds
 
 
-def waiting(clock: Clock, timeout: float = 100, interval: float = 10) -> Waiting:
-    return Waiting(timeout=timeout, interval=interval, clock=clock, sleep=clock.sleep)
+def waiting(clock: Clock, timeout: float = 100, interval: float = 10) -> Poller:
+    return Poller(timeout=timeout, interval=interval, clock=clock, sleep=clock.sleep)
 
 
 def test_what_is_done_already_costs_no_sleep() -> None:

@@ -19,7 +19,7 @@ GUIDS = [f"{number:08d}-0000-4000-8000-000000000000" for number in range(8)]
 
 
 def entity(guid: str, name: str | None = None, email: str | None = None) -> models.Entity:
-    return models.entity({"guid": guid, "name": name, "email": email}, "here")
+    return models.decode_entity({"guid": guid, "name": name, "email": email}, "here")
 
 
 def test_what_names_an_entity_is_nobody_elses_name_or_guid() -> None:
@@ -31,7 +31,7 @@ def test_what_names_an_entity_is_nobody_elses_name_or_guid() -> None:
         entity(GUIDS[4], "Cy", "ann@example.com"),
         entity(GUIDS[5]),
     ]
-    assert protected_entities.handles(found) == ["Ann", GUIDS[1], GUIDS[2], GUIDS[3], "Cy", GUIDS[5]]
+    assert protected_entities.unique_names(found) == ["Ann", GUIDS[1], GUIDS[2], GUIDS[3], "Cy", GUIDS[5]]
 
 
 def node(nodes: list[dict[str, t.Any]], wanted: str) -> str:

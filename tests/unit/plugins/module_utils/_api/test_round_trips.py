@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.storware.backup.plugins.module_utils._api import decoding, models
+from ansible_collections.storware.backup.plugins.module_utils._api import decoding, models, payloads
 from tests.support.examples import examples
 
 Json = t.Any
@@ -25,7 +25,7 @@ _GUID = st.uuids().map(str)
 _CONSTANT = st.none() | _TEXT
 _COUNT = st.none() | st.integers(0, 2**63 - 1)
 _TIME = st.none() | st.datetimes(timezones=st.timezones()).map(
-    lambda moment: models.timestamp(int(moment.timestamp()) * 1000)
+    lambda moment: models.decode_time(int(moment.timestamp()) * 1000)
 )
 _REFERENCE = st.builds(models.Reference, guid=_GUID, name=st.none() | _TEXT, type=_CONSTANT)
 _NAMED = st.builds(models.Reference, guid=_GUID, name=st.none() | _TEXT)
@@ -120,11 +120,11 @@ def _over_the_wire(value: Json) -> Json:
 @examples(300, 20_000)
 @given(_DOWNLOAD, _SERVERS)
 def test_a_download_survives(download: models.CloudDownload, server: _Server) -> None:
-    found = models.cloud_download(_over_the_wire(server.download(download)), "here")
+    found = models.decode_cloud_download(_over_the_wire(server.download(download)), "here")
     entity = download.backup.protected_entity if download.backup else None
     assert found == dataclasses.replace(download, protected_entity=entity)
-    assert found.result()["other"] == {}
-    assert _over_the_wire(found.result()) == found.result()
+    assert found.to_result()["other"] == {}
+    assert _over_the_wire(found.to_result()) == found.to_result()
 
 
 @examples(300, 20_000)
@@ -137,7 +137,7 @@ def test_a_download_survives(download: models.CloudDownload, server: _Server) ->
 def test_what_was_sent_counts_as_said_afterwards(
     record: dict[str, Json], update: dict[str, Json], status: str | None, server: _Server
 ) -> None:
-    body = models.update_body(status, update)
+    body = payloads.update(status, update)
     shown = {**body, "state": server.enum(status)} if status and "state" not in update else body
     said = decoding.decode(json.dumps({**record, **shown}).encode(), str)
-    assert models.differences(said, body) == {}
+    assert payloads.differences(said, body) == {}

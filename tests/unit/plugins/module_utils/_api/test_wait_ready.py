@@ -9,12 +9,19 @@ import typing as t
 
 import pytest
 
-from ansible_collections.storware.backup.plugins.module_utils._api import create, errors, models, tasks, wait_ready
+from ansible_collections.storware.backup.plugins.module_utils._api import (
+    create,
+    errors,
+    models,
+    payloads,
+    tasks,
+    wait_ready,
+)
 from ansible_collections.storware.backup.plugins.module_utils._api.client import Client
-from ansible_collections.storware.backup.plugins.module_utils._api.cloud_downloads import Identifier, Wanted
-from ansible_collections.storware.backup.plugins.module_utils._api.polling import Waiting
-from ansible_collections.storware.backup.plugins.module_utils._api.transport import Answer
-from ansible_collections.storware.backup.plugins.module_utils._api.wait_ready import Progress
+from ansible_collections.storware.backup.plugins.module_utils._api.cloud_downloads import DownloadSpec, RecordCompleter
+from ansible_collections.storware.backup.plugins.module_utils._api.polling import Poller
+from ansible_collections.storware.backup.plugins.module_utils._api.transport import JsonResponse
+from ansible_collections.storware.backup.plugins.module_utils._api.wait_ready import PreparationStatus
 from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
 from tests.support.guids import guid
 
@@ -57,16 +64,16 @@ class Server:
 
     patience = 60.0  # seconds
 
-    def get(self, path: str, query: models.Query, doing: str, deadline: float | None = None) -> Answer:
+    def get(self, path: str, query: payloads.Query, doing: str, deadline: float | None = None) -> JsonResponse:
         asked = dict(query)
         if asked["page"] != "0":
-            return Answer(200, [])
+            return JsonResponse(200, [])
         self.calls.append((self.now, f"GET {path}"))
         if path == "/tasks":
             states = [value for key, value in query if key == "states"]
             found = [task for since, until, task in self._tasks if since <= self.now < until]
-            return Answer(200, [task for task in found if task["state"] in states])
-        return Answer(
+            return JsonResponse(200, [task for task in found if task["state"] in states])
+        return JsonResponse(
             200,
             [
                 record
@@ -77,9 +84,9 @@ class Server:
             ],
         )
 
-    def post(self, path: str, body: Json, doing: str, deadline: float | None = None) -> Answer:
+    def post(self, path: str, body: Json, doing: str, deadline: float | None = None) -> JsonResponse:
         self.calls.append((self.now, f"POST {path}"))
-        return Answer(201, self.on_post())
+        return JsonResponse(201, self.on_post())
 
     @property
     def posts(self) -> list[float]:
@@ -90,17 +97,17 @@ class Server:
         self.now += seconds
 
 
-def prepare(server: Server, *entities: str, timeout: float = 1000) -> Progress:
+def prepare(server: Server, *entities: str, timeout: float = 1000) -> PreparationStatus:
     """As the module does it: survey, ask for what is neither there nor expected, wait."""
     client = t.cast(Client, server)
-    wanted = [Wanted(models.Reference(entity), MAIL) for entity in entities]
-    identifier = Identifier(client)
-    seen = wait_ready.survey(client, wanted, identifier)
+    wanted = [DownloadSpec(models.Reference(entity), MAIL) for entity in entities]
+    identifier = RecordCompleter(client)
+    seen = wait_ready.take_snapshot(client, wanted, identifier)
     ready = {want: seen.catalogue.find(want)[0] for want in wanted if seen.catalogue.find(want)}
-    progress = Progress(wanted, dict(seen.expected))
+    progress = PreparationStatus(wanted, dict(seen.expected))
     progress.ready = {want: found for want, found in ready.items() if found.guid in seen.finished}
     creator = create.Creator(client, seen.before, identifier, {})
-    waiting = Waiting(timeout, 10, lambda: server.now, server.sleep, lambda text: server.told.append(text()))
+    waiting = Poller(timeout, 10, lambda: server.now, server.sleep, lambda text: server.told.append(text()))
     missing = [want for want in wanted if want not in ready and want not in seen.expected]
     if missing:
         creator.create(missing, waiting)
@@ -108,11 +115,11 @@ def prepare(server: Server, *entities: str, timeout: float = 1000) -> Progress:
     return progress
 
 
-def ready(progress: Progress) -> dict[str, str | None]:
+def ready(progress: PreparationStatus) -> dict[str, str | None]:
     return {want.entity.guid: found.guid for want, found in progress.ready.items()}
 
 
-def failed(progress: Progress) -> dict[str, str]:
+def failed(progress: PreparationStatus) -> dict[str, str]:
     return {want.entity.guid: why for want, why in progress.failed.items()}
 
 
@@ -151,7 +158,7 @@ def test_a_task_that_runs_without_a_download_is_something_else_in_the_end() -> N
 
     server.on_post = post
     assert set(ready(prepare(server, ALICE))) == {ALICE}
-    assert server.posts == [near(create.SETTLE)]
+    assert server.posts == [near(create.VISIBILITY_TIMEOUT)]
 
 
 def test_a_task_that_turns_out_to_make_another_download_is_not_waited_for() -> None:
@@ -195,7 +202,7 @@ def test_what_neither_a_list_nor_a_task_shows_has_failed_after_the_settle_time()
     server = Server()
     progress = prepare(server, ALICE)
     assert failed(progress) == {ALICE: "the server does not list it, and no task is preparing it"}
-    assert server.now == near(create.SETTLE)
+    assert server.now == near(create.VISIBILITY_TIMEOUT)
 
 
 def test_a_failed_task_decides_without_another_look() -> None:
@@ -274,7 +281,7 @@ def test_asking_again_has_the_same_two_minutes_whatever_the_time_for_waiting(
 
     server.on_post = lost_at_first
     assert ready(prepare(server, ALICE, timeout=timeout)) == {ALICE: guid("download-0")}
-    assert server.posts == ([0] if shown_after else [0, near(create.SETTLE)])
+    assert server.posts == ([0] if shown_after else [0, near(create.VISIBILITY_TIMEOUT)])
 
 
 def test_the_time_for_waiting_begins_again_when_a_lost_call_is_found() -> None:
