@@ -392,7 +392,7 @@ def test_attributes_that_cannot_be_are_told_before_anything_is_sent(
     simulator: Simulator, tmp_path: pathlib.Path, guid: str, bad: dict[str, t.Any], check: bool
 ) -> None:
     result = fetch(simulator, tmp_path, guid, check=check, **bad)
-    assert (result["error"]["code"], result["error"]["option"]) == ("option", *bad)
+    assert (result["error"]["code"], result["error"]["option"]) == ("invalid_option", *bad)
     assert calls(simulator) == {}
     assert snapshot(tmp_path) == {}
 
