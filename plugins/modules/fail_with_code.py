@@ -25,7 +25,7 @@ options:
     description: Error code, which the troubleshooting page of this collection explains.
     type: str
     required: true
-    choices: [option, no_hosts, not_found, prepare_failed, unreachable, invalid_result, not_intact, not_proved]
+    choices: [invalid_option, no_hosts, not_found, prepare_failed, unreachable, invalid_result, not_intact, not_proved]
   msg:
     description: Message of the failure. An empty text is no failure.
     type: str

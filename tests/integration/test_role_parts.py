@@ -186,11 +186,9 @@ def test_a_report_holds_any_text_and_no_formula(fleet: Fleet, tmp_path: pathlib.
     (tmp_path / "rows.json").write_text(json.dumps(rows))
     write = {
         "storware.backup.fetch_report": {
-            "path": f"{tmp_path}/report.{{{{ item }}}}",
-            "complete": "{{ false }}",
+            "path": [f"{tmp_path}/report.csv", f"{tmp_path}/report.json"],
             "files": f"{{{{ lookup('file', '{tmp_path}/rows.json') | from_json }}}}",
         },
-        "loop": ["csv", "json"],
     }
     play: Json = {"hosts": "localhost", "gather_facts": False, "tasks": [write]}
     (checked,) = fleet.ansible.playbook([play], "--check").ok().of("storware.backup.fetch_report")
