@@ -15,7 +15,7 @@ description:
   - Fails as the other modules of this collection fail, with RV(error) for playbooks and the code in brackets at the end of the message.
   - The role P(storware.backup.fetch_content#role) and the playbooks of this collection fail with it. It is not made for other content.
   - With an empty O(msg), and without a failure in O(failure), the task succeeds.
-  - Runs on the controller, and contacts no host.
+  - Runs on the controller, without contacting a host.
 extends_documentation_fragment:
   - storware.backup.attributes.controller_module  # before the last one: the first that has a value counts
   - storware.backup.attributes.info_module
@@ -56,7 +56,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 error:
-  description: What went wrong, as data.
+  description: The error as data.
   returned: failure
   type: dict
   contains:

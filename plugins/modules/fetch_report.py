@@ -12,11 +12,11 @@ version_added: 1.0.0
 author:
   - The storware.backup authors (@storware-backup)
 description:
-  - Writes a report in JSON or CSV to each O(path), in one step, in the place of whatever has its name.
+  - Writes a report in JSON or CSV to each O(path), in one step, and replaces a file or link of that name.
   - Leaves the report in the artifacts of a job of AWX, as C(fetch_content_result) with C(complete) and C(files).
   - Only the user that runs Ansible can read it, because it names people.
-  - Unlike M(ansible.builtin.template) and M(ansible.builtin.copy), it inherits neither owner nor mode from a file that is there, and neither waits for
-    a FIFO nor follows a symbolic link. Other users of the controller can have made all of these where they can write.
+  - Unlike M(ansible.builtin.template) and M(ansible.builtin.copy), it inherits neither owner nor mode from an existing file, and neither waits for
+    a FIFO nor follows a symbolic link. Other users of the controller can create all of these in directories that they can write to.
   - The role P(storware.backup.fetch_content#role) writes its reports with it. It is not made for other content.
   - Runs on the controller, and contacts no host.
 extends_documentation_fragment:
@@ -71,12 +71,12 @@ files:
   type: list
   elements: dict
 error:
-  description: What went wrong, as data.
+  description: The error as data.
   returned: failure
   type: dict
   contains:
     code:
-      description: V(invalid_option) for a path that cannot be used; V(disk_full), V(file_system) or V(concurrent_change) for what the operating system refuses.
+      description: V(invalid_option) for a path that cannot be used; V(disk_full), V(file_system) or V(concurrent_change) for an error of the operating system.
       type: str
     hint:
       description: The next step, or an empty text.

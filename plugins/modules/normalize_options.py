@@ -13,11 +13,11 @@ author:
   - The storware.backup authors (@storware-backup)
 description:
   - Reads variables as extra vars, surveys of AWX, inventories and command lines give them, and returns options with their types and defaults.
-  - The role P(storware.backup.fetch_content#role) and the playbooks of this collection begin with it. It is not made for other content.
+  - The role P(storware.backup.fetch_content#role) and the playbooks of this collection begin with this module. It is not made for other content.
   - A variable that is V(null), or a text with nothing but spaces, is not set, so that its default counts.
   - A text for a list has one item in each line. A comma is a character. Lines are stripped, and empty ones dropped.
   - A number, a boolean or a date for a text is refused, because YAML may have made it of another text, such as the number 416 of V(0640).
-  - All problems are in one message.
+  - One message contains all problems.
   - Runs on the controller, and contacts no host.
 extends_documentation_fragment:
   - storware.backup.attributes.controller_module  # before the last one: the first that has a value counts
@@ -61,7 +61,7 @@ dest:
   type: raw
   sample: /srv/restore
 error:
-  description: What went wrong, as data.
+  description: The error as data.
   returned: failure
   type: dict
   contains:

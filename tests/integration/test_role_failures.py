@@ -125,8 +125,8 @@ def test_each_entry_point_fails_with_a_code(ansible: Ansible, simulator: Simulat
         return dict.fromkeys(fleet.names, code)
 
     assert codes(run) == {
-        "Fail when a file is not what its receipt says": both("not_intact"),
-        "Look for the downloads": {"host-1": "invalid_option"},
+        "Fail when a file is not intact": both("not_intact"),
+        "Find the downloads": {"host-1": "invalid_option"},
         "Stop here without a download": {**both("not_found"), "host-2": "invalid_option"},
         "Ensure that the downloads exist and are ready": {"host-1": "invalid_option"},
         "Stop here when nothing could be prepared": {"host-2": "invalid_option"},
@@ -199,5 +199,5 @@ def test_a_limit_that_names_localhost_is_none(ansible: Ansible, simulator: Simul
 
 def test_a_playbook_that_is_given_nothing_fails_with_a_code(ansible: Ansible) -> None:
     assert codes(ansible.playbook("storware.backup.remove_downloads")) == {
-        "Check that downloads or entities are given": {"localhost": "invalid_option"}
+        "Check that downloads or entities are set": {"localhost": "invalid_option"}
     }

@@ -150,7 +150,7 @@ def test_entry_points(fleet: Fleet) -> None:
     damaged.write_bytes(data)
     found = part(fleet, "verify", guids=[simulator.downloads()[0]["guid"]])
     assert {result.host for result in found.results if result.status == "failed"} == {"host-2"}
-    assert f"1 of 1 files are not what their receipts say: {damaged} is changed" in found.output
+    assert f"1 of 1 files differ from their checksum files: {damaged} is changed" in found.output
     assert fleet.calls() == []
 
     part(fleet, "fetch", guids=[simulator.downloads()[0]["guid"]]).ok()

@@ -134,7 +134,13 @@ PLANTED: t.Final[dict[str, tuple[list[tuple[str, str, str]], list[str]]]] = {
         ],
     ),
     "a task of the role fails without a code": (
-        [("roles/fetch_content/tasks/steps/ensure_ready.yml", "storware.backup.fail_with_code:", "ansible.builtin.fail:")],
+        [
+            (
+                "roles/fetch_content/tasks/steps/ensure_ready.yml",
+                "storware.backup.fail_with_code:",
+                "ansible.builtin.fail:",
+            )
+        ],
         [rf"^roles/.*/prepare.yml: the task 'Stop here when nothing .*' fails without error.code: use .*{AGAIN}$"],
     ),
     "a task of a playbook fails without a code": (
