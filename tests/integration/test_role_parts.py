@@ -105,7 +105,7 @@ def test_what_cannot_be_prepared_does_not_hold_up_the_rest(fleet: Fleet, tmp_pat
     told = report(path)
     assert told["complete"]
     assert sorted((row["entity"], row["result"]) for row in told["files"]) == [
-        *[("Alice Archer", "unchanged")] * 3, *[("Bob Baker", "fetched")] * 3
+        *[("Alice Archer", "unchanged")] * len(NAMES), *[("Bob Baker", "fetched")] * len(NAMES)
     ]  # fmt: skip
     assert "is not there" not in mended.stdout
 
