@@ -74,7 +74,6 @@ _NOT_ASKED: t.Final = {
     "fetch_content_source": _BY_PLAYBOOK,
     "fetch_content_allow_unverified": _BY_PLAYBOOK,
     "fetch_content_progress_interval": _BY_PLAYBOOK,
-    "fetch_content_start_jitter": _BY_PLAYBOOK,
     "fetch_content_throttle": _BY_PLAYBOOK,
     "fetch_content_wait_interval": _BY_PLAYBOOK,
     "list_downloads_page": "a page of a list is for programs",

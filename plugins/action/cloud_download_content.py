@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""See the module of the same name."""
+"""The action plugin of the module of the same name."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from ..plugin_utils._action import ConnectionActionModule
 
 
 class ActionModule(ConnectionActionModule):
-    """Resolves the connection on the controller, and tells how far the work is."""
+    """Resolves the connection on the controller, and shows progress."""
 
     _lists = ("guid",)
     _default_interval = _argspec.PROGRESS_INTERVAL
-    _brings_files = True
+    _returns_files = True

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""See the module of the same name."""
+"""The action plugin of the module of the same name."""
 
 from __future__ import annotations
 
@@ -9,28 +9,40 @@ import os
 import typing as t
 
 from ..module_utils import _private
-from ..module_utils._errors import OptionError
+from ..module_utils._errors import OptionError, StorwareError
 from ..module_utils._transfer.store.directory import translate_os_errors
-from ..plugin_utils import _report
-from ..plugin_utils._action import ControllerActionModule
+from ..plugin_utils import _facts, _report
+from ..plugin_utils._action import ControllerActionModule, failure
 
 SPEC: t.Final = {
-    "path": {"type": "path", "required": True},
-    "complete": {"type": "bool", "required": True},
+    "path": {"type": "list", "elements": "path", "default": []},
     "files": {"type": "list", "elements": "dict", "required": True},
 }
 
 
 class ActionModule(ControllerActionModule):
-    """Writes the report, and returns its path."""
+    """Writes the report to files, and returns it."""
 
     def _work(self, task_vars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        # Hosts may have returned facts since the role began, and the rows are made of their variables.
+        _facts.refuse_variables_of_the_role(task_vars, task_vars["ansible_play_hosts_all"])
         _result, options = self.validate_argument_spec(SPEC)
-        path = options["path"]
-        text = _text(path, options["files"], complete=options["complete"])
-        if not self._task.check_mode:
-            _write(path, text)
-        return {"changed": True, "path": path}
+        files = options["files"]
+        report = {"complete": _report.is_complete(files), "files": files}
+        result = {"changed": bool(options["path"]), **report, "ansible_stats": _as_statistics(report)}
+        try:
+            for path in options["path"]:
+                text = _text(path, files, complete=report["complete"])
+                if not self._task.check_mode:
+                    _write(path, text)
+        except StorwareError as error:
+            return {**result, **failure(error)}  # the rows are returned all the same
+        return result
+
+
+def _as_statistics(report: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return the report as ansible.builtin.set_stats returns it, for the artifacts of a job."""
+    return {"data": {"fetch_content_result": report}, "per_host": False, "aggregate": True}
 
 
 def _text(path: str, rows: t.Sequence[_report.Row], *, complete: bool) -> str:

@@ -1,14 +1,15 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""See the module of the same name."""
+"""The action plugin of the module of the same name."""
 
 from __future__ import annotations
 
 import typing as t
 
 from ..module_utils import _argspec
-from ..plugin_utils import _facts, _normalization, _role_options
+from ..module_utils._errors import StorwareError
+from ..plugin_utils import _facts, _normalization, _removal, _role_options
 from ..plugin_utils._action import ControllerActionModule
 
 SPEC: t.Final = {
@@ -19,7 +20,7 @@ SPEC: t.Final = {
 
 
 class ActionModule(ControllerActionModule):
-    """Returns the options by their names without the prefix, or fails with all that is wrong."""
+    """Returns the options by their names without the prefix, or fails with all problems."""
 
     def _work(self, task_vars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         _result, arguments = self.validate_argument_spec(
@@ -28,28 +29,30 @@ class ActionModule(ControllerActionModule):
         prefix, entry_point = arguments["prefix"], arguments["entry_point"]
         unset: dict[str, t.Any] = {}
         if entry_point:
+            _role_options.refuse_state_set_elsewhere(task_vars, lockstep=self._is_in_lockstep)
             specs = _role_options.specifications()
             spec = specs[entry_point]
             unset = dict.fromkeys(name for options in specs.values() for name in options)
             # Before templates of the options are run.
             planted = _facts.variables_of_the_role(task_vars, task_vars["inventory_hostname"])
-            if (
-                planted
-            ):  # of the host itself; action plugins check those of all hosts before each task on the controller
-                raise _role_options.InvalidOptionsError([_PLANTED.format(", ".join(planted))])
+            # Of the host itself; action plugins check those of all hosts before each task on the controller.
+            if planted:
+                raise _invalid([_PLANTED.format(", ".join(planted))])
         else:
             spec = {prefix + name: about for name, about in arguments["options"].items()}
             if prefix + "connection" in spec:
                 known = {option.name: {"type": option.type} for option in _argspec.CONNECTION}
                 spec[prefix + "connection"] = {"type": "dict", "options": known}
+        self._templar.available_variables = {**task_vars, **_role_options.results(task_vars)}
         given = self._templar.template({name: task_vars[name] for name in spec if name in task_vars})
-        found = _normalization.normalize(given, spec)
-        complaints = found.complaints
+        found, complaints = _normalization.normalize(given, spec)
         if entry_point and not complaints:
-            complaints = _role_options.complaints(found.options, task_vars["groups"])
+            complaints = _role_options.complaints(found, task_vars["groups"])
+        if found.get(f"{prefix}remove") and entry_point and not complaints:
+            complaints = self._removal_complaints(found, task_vars)
         if complaints:
-            raise _role_options.InvalidOptionsError(complaints)
-        options = {name.removeprefix(prefix): value for name, value in {**unset, **found.options}.items()}
+            raise _invalid(complaints)
+        options = {name.removeprefix(prefix): value for name, value in {**unset, **found}.items()}
         if entry_point:
             options |= self._company(options, task_vars)
             self._refuse_other_requests(options, task_vars)
@@ -57,19 +60,29 @@ class ActionModule(ControllerActionModule):
         options.pop("connection", None)
         return options
 
+    def _removal_complaints(self, options: t.Mapping[str, t.Any], task_vars: t.Mapping[str, t.Any]) -> list[str]:
+        """Return why this run could never prove that the downloads may be removed, as sentences."""
+        names = ("ansible_play_hosts_all", "ansible_play_hosts", "ansible_play_batch")
+        limit = str(task_vars.get("ansible_limit") or "")
+        expected = options[f"{_role_options.PREFIX}expected_hosts"] or ()
+        hosts, alive, batch = (task_vars[name] for name in names)
+        found = _removal.obstacles(_removal.Scope(hosts, alive, batch, expected, limit))
+        return found if self._is_in_lockstep else [*found, _NOT_LINEAR]
+
     def _company(self, options: t.Mapping[str, t.Any], task_vars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-        """What tells the hosts from the others that this one does something together with."""
+        """Return the values that hosts have in common which do something together."""
         host, request_id = task_vars["inventory_hostname"], _role_options.request_id(options)
         group = _role_options.relay_group(host, options["relay_groups"] or [], task_vars["groups"])
         return {
             "request_id": request_id,
             "neighbours": f"{request_id} {group}",
             "lockstep": self._is_in_lockstep,
+            "server": (options["connection"] or {}).get("url") or "",
             "place": self._place,
         }
 
     def _refuse_other_requests(self, options: t.Mapping[str, t.Any], task_vars: t.Mapping[str, t.Any]) -> None:
-        """Raise InvalidOptionsError where files are distributed without knowing that this one gets others."""
+        """Raise StorwareError where files are distributed without knowing that this one gets others."""
         hosts, batch = task_vars["ansible_play_hosts_all"], task_vars["ansible_play_batch"]
         elsewhere = set(hosts) - set(batch if options["lockstep"] else [task_vars["inventory_hostname"]])
         for host in sorted(elsewhere) if options["distribute"] else ():
@@ -77,17 +90,17 @@ class ActionModule(ControllerActionModule):
             if not isinstance(other, t.Mapping) or other.get("place") != options["place"]:
                 continue
             if other["request_id"] != options["request_id"]:
-                raise _role_options.InvalidOptionsError([_OTHER_REQUEST.format(host)])
+                raise _invalid([_OTHER_REQUEST.format(host)])
 
     @property
     def _place(self) -> str:
-        """Which use of the role this is: the same for all hosts, also for those of other batches."""
+        """The place in the play where the role is used: the same for all hosts, also for those of other batches."""
         include = self._task.get_first_parent_include()
         return str(include.get_path() if include else self._task._uuid)
 
     @property
     def _is_in_lockstep(self) -> bool:
-        """Whether no host begins a task before all others have ended the one before. No variable tells it."""
+        """Whether no host begins a task before all others have ended the one before. No variable has it."""
         parent, strategy = self._task._parent, ""
         while parent is not None:
             strategy = getattr(getattr(parent, "_play", None), "strategy", strategy)
@@ -95,9 +108,17 @@ class ActionModule(ControllerActionModule):
         return strategy.endswith(("linear", "debug"))
 
 
+def _invalid(complaints: t.Sequence[str]) -> StorwareError:
+    return StorwareError(" ".join(complaints), code="invalid_option")
+
+
 _PLANTED: t.Final = (
     "No host may set variables of the role by its facts: {}. Find the module that returned them. "
     "A fact cache keeps them until --flush-cache."
+)
+_NOT_LINEAR: t.Final = (
+    "fetch_content_remove is refused with any strategy but linear, because a host cannot know that the others are "
+    "done. Limit concurrent hosts by fetch_content_throttle."
 )
 _OTHER_REQUEST: t.Final = (
     "fetch_content_distribute with serial, or with a strategy other than linear, is for hosts that all ask for the "

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""See the module of the same name."""
+"""The action plugin of the module of the same name."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ class ActionModule(ConnectionActionModule):
         if self._task.args.get("state") != "absent":
             super()._refuse_facts(task_vars)
             return
-        # No session stays open because a host lies; it only must not be sent to where the host says.
+        # A false fact keeps no session open; it only must not choose the server that the session is sent to.
         _facts.refuse_variables_of_the_role(task_vars, [task_vars["inventory_hostname"]], _facts.CONNECTION)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether downloads may be removed from the server."""
+"""The filter decide_removal: whether downloads may be removed from the server."""
 
 from __future__ import annotations
 
@@ -26,9 +26,7 @@ description:
 positional: hosts, alive, batch
 options:
   _input:
-    description:
-      - Records of downloads, as M(storware.backup.cloud_download) returns them.
-      - With V(null), before they are known, the decision holds only what makes a proof impossible for all of them.
+    description: Records of downloads, as M(storware.backup.cloud_download) returns them.
     type: list
     elements: dict
     required: true
@@ -135,7 +133,7 @@ _value:
 
 
 def decide_removal(
-    downloads: t.Sequence[_removal.Record] | None,
+    downloads: t.Sequence[_removal.Record],
     hosts: t.Sequence[str],
     alive: t.Sequence[str],
     batch: t.Sequence[str],
@@ -150,35 +148,20 @@ def decide_removal(
 ) -> dict[str, t.Any]:
     """Return the decision as DOCUMENTATION and RETURN describe it."""
     names = _argspec.text_items(expected if isinstance(expected, str) else "\n".join(map(str, expected)))
-    scope = _removal.Scope(hosts, alive, batch, names, limit)
-    if downloads is None:
-        found = _removal.obstacles(scope)
-        decision = _removal.Decision([], [_removal.Kept(None, None, None, text) for text in found])
-        return {**_as_dict(decision), "message": " ".join(found)}
-    return _as_dict(
-        _removal.decide(
-            downloads,
-            outcomes or {},
-            run=run,
-            scope=scope,
-            missing=missing,
-            verified=verified,
-            predicted=predicted,
-        )
+    return _removal.decide(
+        downloads,
+        outcomes or {},
+        run=run,
+        scope=_removal.Scope(hosts, alive, batch, names, limit),
+        missing=missing,
+        verified=verified,
+        predicted=predicted,
     )
-
-
-def _as_dict(decision: _removal.Decision) -> dict[str, t.Any]:
-    return {
-        "remove": decision.remove,
-        "keep": [kept._asdict() for kept in decision.keep],
-        "message": decision.message,
-    }
 
 
 class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        """By name."""
+        """Return the filters by name."""
         return {"decide_removal": decide_removal}

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Each download to one host, so that all hosts get about as much."""
+"""The filter distribute: each download to one host, so that all hosts get about as much."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ansible.errors import AnsibleFilterError
 
 DOCUMENTATION = r"""
 name: distribute
-short_description: Spread cloud downloads over hosts
+short_description: Distribute cloud downloads among hosts
 version_added: 1.0.0
 author:
   - The storware.backup authors (@storware-backup)
 description:
   - Gives each download to one host, the largest first and always to the host that has least so far, so that all hosts get about as much.
-  - The size of a download is taken to be that of its backup. Where that is not known, it counts as much as the others do on average.
+  - The size of a download is taken from its backup. A download of unknown size counts as the average of the others.
   - The same downloads and hosts are always distributed in the same way, whatever their order.
 positional: hosts
 options:
@@ -54,7 +54,7 @@ Record = t.Mapping[str, t.Any]
 
 
 def distribute(downloads: t.Sequence[Record], hosts: t.Sequence[str]) -> dict[str, list[Record]]:
-    """The downloads of each host. Raises AnsibleFilterError."""
+    """Return the downloads of each host. Raises AnsibleFilterError."""
     if not hosts:
         raise AnsibleFilterError("storware.backup.distribute: hosts is empty")
     known = [size for size in map(_size, downloads) if size]
@@ -73,7 +73,7 @@ def _size(download: Record) -> int | None:
 
 
 def _identity(download: Record) -> str:
-    """What tells it from the others; check mode knows no guid yet."""
+    """Return the identity of a download; in check mode it may have no guid yet."""
     return str(download.get("guid") or (download.get("protected_entity") or {}).get("guid"))
 
 
@@ -81,5 +81,5 @@ class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        """By name."""
+        """Return the filters by name."""
         return {"distribute": distribute}

@@ -15,7 +15,7 @@ description:
   - Fails in the same way as the other modules of this collection, with RV(error) for playbooks and the code in brackets at the end of the message.
   - The role P(storware.backup.fetch_content#role) and the playbooks of this collection use it. It is not meant for other content.
   - With an empty O(msg), and without a failure in O(failure), the task succeeds.
-  - The module runs on the controller, and connects to no host.
+  - Runs on the controller, without contacting a host.
 extends_documentation_fragment:
   - storware.backup.attributes.controller_module  # before the last one: the first that has a value counts
   - storware.backup.attributes.info_module

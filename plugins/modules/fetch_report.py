@@ -7,17 +7,18 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: fetch_report
-short_description: Write the report of fetched files to a file on the controller
+short_description: Report fetched files on the controller and in the artifacts of a job
 version_added: 1.0.0
 author:
   - The storware.backup authors (@storware-backup)
 description:
-  - Writes a report in JSON or CSV atomically. It replaces any existing file with its name.
+  - Writes a report in JSON or CSV to each O(path), in one step, and replaces a file or link of that name.
+  - Leaves the report in the artifacts of a job of AWX, as C(fetch_content_result) with C(complete) and C(files).
   - Only the user that runs Ansible can read it, because it names people.
   - Unlike M(ansible.builtin.template) and M(ansible.builtin.copy), it inherits neither owner nor mode from an existing file, and neither waits for
-    a FIFO nor follows a symbolic link. Other users of the controller can plant all of these in directories that they can write to.
-  - The role P(storware.backup.fetch_content#role) writes its reports with it. It is not meant for other content.
-  - The module runs on the controller, and connects to no host.
+    a FIFO nor follows a symbolic link. Other users of the controller can create all of these in directories that they can write to.
+  - The role P(storware.backup.fetch_content#role) writes its reports with it. It is not made for other content.
+  - Runs on the controller, and contacts no host.
 extends_documentation_fragment:
   - storware.backup.attributes.controller_module  # before the other one: the first that has a value counts
   - storware.backup.attributes
@@ -32,13 +33,10 @@ attributes:
       - Each report has the time of its run.
 options:
   path:
-    description: Absolute path of the file, which ends with V(.json) or V(.csv). The directory must exist.
-    type: path
-    required: true
-  complete:
-    description: Whether all files arrived. In V(.json) only.
-    type: bool
-    required: true
+    description: Absolute paths of the files to write, each of which ends with V(.json) or V(.csv). The directories must exist.
+    type: list
+    elements: path
+    default: []
   files:
     description:
       - Rows of the report. In V(.json) they are written as they are.
@@ -54,7 +52,6 @@ EXAMPLES = r"""
 - name: Write a report of one file
   storware.backup.fetch_report:
     path: /srv/restore/report.csv
-    complete: true
     files:
       - entity: Alice Archer
         guid: f8f73bf9-2445-4bce-a7dd-753be3b40a67
@@ -64,11 +61,15 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-path:
-  description: Path of the file.
-  returned: success
-  type: str
-  sample: /srv/restore/report.csv
+complete:
+  description: Whether every row is of a file that is on its host, with the C(result) V(fetched), V(unchanged) or V(kept).
+  returned: always
+  type: bool
+files:
+  description: Rows of the report, as in O(files).
+  returned: always
+  type: list
+  elements: dict
 error:
   description: The failure in a form for playbooks.
   returned: failure

@@ -12,13 +12,13 @@ version_added: 1.0.0
 author:
   - The storware.backup authors (@storware-backup)
 description:
-  - Reads variables from extra vars, surveys of AWX, inventories and command lines, and returns options with their types and defaults.
-  - The role P(storware.backup.fetch_content#role) and the playbooks of this collection start with it. It is not meant for other content.
-  - A variable that is V(null), or a text of spaces only, is not set. Its default is used.
-  - A text for a list has one item in each line. A comma is part of the item. Lines are stripped, and empty ones dropped.
-  - A number, a boolean or a date for a text is refused, because YAML may have changed the text, such as V(0640) to the number 416.
-  - One message reports all problems.
-  - The module runs on the controller, and connects to no host.
+  - Reads variables as extra vars, surveys of AWX, inventories and command lines give them, and returns options with their types and defaults.
+  - The role P(storware.backup.fetch_content#role) and the playbooks of this collection begin with this module. It is not made for other content.
+  - A variable that is V(null), or a text with nothing but spaces, is not set, so that its default counts.
+  - A text for a list has one item in each line. A comma is a character. Lines are stripped, and empty ones dropped.
+  - A number, a boolean or a date for a text is refused, because YAML may have made it of another text, such as the number 416 of V(0640).
+  - One message contains all problems.
+  - Runs on the controller, and contacts no host.
 extends_documentation_fragment:
   - storware.backup.attributes.controller_module  # before the last one: the first that has a value counts
   - storware.backup.attributes.info_module

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What must happen on the controller before a module travels to a managed host, and after it has answered."""
+"""The bases of all action plugins: the controller's work before a module runs on a host, and after its result."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ from . import _detached_poll, _facts, _option_names, _results
 _display = Display()
 
 
-class VisitingActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no type stubs
-    """Runs the module of the same name; while it takes long, lines tell how far it is.
+class ProgressActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no type stubs
+    """Runs the module of the same name, and shows progress lines during long work.
 
-    Nothing of a host's result is believed that no module of ours returns, and no variable of ours gets to a host by its
-    environment, where everybody could read it in the list of processes.
+    Only documented values of a host's result are returned. No variable of this collection gets to a host by its
+    environment, where every user could read it in the list of processes.
     """
 
-    _default_interval: float | None = None  # of progress_interval; None for modules that never take long
+    _default_interval: float | None = None  # seconds, of progress_interval; None for modules without
     _lists: t.ClassVar[tuple[str, ...]] = ()  # options of the module that are lists
-    _brings_files = False  # whether the module has a file for each guid, or has failed
+    _returns_files = False  # whether a result without failure has a file for each guid
     _supports_check_mode = True
     _supports_async = True
     _supports_diff = True
 
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        """Run the task; the result is the module's, as far as it can be believed."""
+        """Run the task, and return the documented part of the module's result."""
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         # Not put back afterwards: what Ansible runs for this task later, such as async_status, needs no secrets either.
         self._task.environment = [_argspec.without_variables(self._variables)]
@@ -59,7 +59,7 @@ class VisitingActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ha
         return result
 
     def _with_lists(self, given: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-        """The arguments with lists in the place of texts, before Ansible splits them; an empty text sets nothing."""
+        """Return the arguments with lists in place of texts, before Ansible splits them; an empty text is not set."""
         lists = {
             name: _argspec.text_items(given[name], commas=True)
             for name in self._lists
@@ -68,20 +68,20 @@ class VisitingActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ha
         return {name: lists.get(name, value) for name, value in given.items() if lists.get(name) != []}
 
     def _run_with(self, given: t.Mapping[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
-        """The module's result for these arguments of the task. Raises StorwareError."""
-        return self._checked(self._run_visited(given, task_vars), given)
+        """Return the module's result for these arguments of the task. Raises StorwareError."""
+        return self._check(self._run_module(given, task_vars), given)
 
-    def _checked(self, raw: t.Mapping[str, t.Any], given: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-        """What can be believed of the module's result. Raises InvalidResultError."""
+    def _check(self, raw: t.Mapping[str, t.Any], given: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        """Return the documented part of the module's result. Raises InvalidResultError."""
         clean = _results.clean_result(self._task.action.rpartition(".")[2], raw)
         if clean.get("failed") and not {"error", "invocation"} & set(clean) and not self._task.async_val:
-            clean = self._explained(clean)
-        if self._brings_files and not clean.get("failed") and not self._task.async_val:
+            clean = self._explain(clean)
+        if self._returns_files and not clean.get("failed") and not self._task.async_val:
             _results.check_files(clean, guids_in(given), predicted=bool(self._task.check_mode))
         return _results.with_interpreter(clean, self._discovered_interpreter_key, self._discovered_interpreter)
 
-    def _explained(self, clean: dict[str, t.Any]) -> dict[str, t.Any]:
-        """The result of a host on which the module has not begun: every result of it has its invocation or an error."""
+    def _explain(self, clean: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Return the failure of a host on which the module did not start: its own results have invocation or error."""
         interpreter = (self._used_interpreter or "").lstrip("#!").strip()
         found = self._low_level_execute_command(f"{interpreter} --version", sudoable=False) if interpreter else {}
         version = re.search(
@@ -97,11 +97,16 @@ class VisitingActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ha
                 )
             )
         words = str(clean.get("module_stderr") or clean.get("module_stdout") or clean.get("msg") or "").strip()
-        return {**clean, **failure(_results.NoResultError(words.rpartition("\n")[2][:_MOST_LINE]))}
+        error = StorwareError(
+            "The module did not run on the host: " + words.rpartition("\n")[2][:_MOST_LINE],
+            code="invalid_result",
+            hint="Check become, the Python interpreter and the connection of the host.",
+        )
+        return {**clean, **failure(error)}
 
     def _parse_returned_data(self, res: dict[str, t.Any], *profile: t.Any) -> t.Any:
-        """Ansible's own, for an output whose warnings are clean."""
-        with contextlib.suppress(ValueError):  # no JSON, of which Ansible itself makes a failure
+        """Parse the output as Ansible does, with clean warnings."""
+        with contextlib.suppress(ValueError):  # no JSON, which Ansible itself reports as a failure
             res = {**res, "stdout": _results.clean_warnings(res.get("stdout", ""))}
         return super()._parse_returned_data(res, *profile)
 
@@ -112,7 +117,7 @@ class VisitingActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ha
 
     @functools.cached_property
     def _variables(self) -> dict[str, t.Any]:
-        """The variables of the keyword environment, of the task and of what it is in; also when the task is retried."""
+        """The variables of the keyword environment of the task and its parents; also when the task is retried."""
         found: dict[str, t.Any] = {}
         given = self._task.environment or []
         for environment in given if isinstance(given, list) else [given]:
@@ -120,12 +125,12 @@ class VisitingActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ha
             if not isinstance(variables, dict):
                 raise AnsibleError(f"environment must be a dictionary, received {variables} ({type(variables)})")
             found.update(variables)
-        # Marked as what they are: Ansible would template them once more.
+        # Marked as unsafe: Ansible would template them once more.
         return t.cast("dict[str, t.Any]", wrap_var(found))
 
     def _names_of_the_role(self, task_vars: t.Mapping[str, t.Any]) -> t.Mapping[str, str]:
-        """The role's name of each option of this task that the role has."""
-        if not self._brings_files:
+        """Return the role's name of each option of this task that the role has."""
+        if not self._returns_files:
             names = _option_names.OF_DOWNLOADS
         else:
             names = _option_names.OF_SPOOL if self._task.delegate_to else _option_names.OF_FILES
@@ -134,23 +139,23 @@ class VisitingActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ha
         return {**names, **{name: f"fetch_content_connection.{name}" for name in of_connection}}
 
     def _refuse_facts(self, task_vars: t.Mapping[str, t.Any]) -> None:
-        """Raise OptionError where a task of the role would follow what hosts say in facts."""
-        # A task on the controller acts for all hosts, and by what all of them have.
+        """Raise OptionError where a task of the role would take facts of hosts for its options."""
+        # A task on the controller acts for all hosts, by the variables of all of them.
         own = [task_vars["inventory_hostname"]]
         hosts = task_vars["ansible_play_hosts_all"] if self._task.run_once or self._task.delegate_to else own
         _facts.refuse_variables_of_the_role(task_vars, hosts)
 
-    def _run_visited(
+    def _run_module(
         self,
         arguments: t.Mapping[str, t.Any],
         task_vars: dict[str, t.Any] | None,
         variables: t.Mapping[str, str] = types.MappingProxyType({}),
     ) -> dict[str, t.Any]:
-        """The module's result as the host gives it, with these variables in its environment."""
+        """Return the module's raw result, with these variables in its environment."""
         environment = self._task.environment
 
-        def execute(visiting: t.Mapping[str, str]) -> dict[str, t.Any]:
-            self._task.environment = [*environment, wrap_var({**variables, **visiting})]
+        def execute(polling: t.Mapping[str, str]) -> dict[str, t.Any]:
+            self._task.environment = [*environment, wrap_var({**variables, **polling})]
             try:
                 found: dict[str, t.Any] = self._execute_module(
                     module_args=dict(arguments), task_vars=task_vars, wrap_async=self._wraps_async
@@ -162,7 +167,7 @@ class VisitingActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ha
         interval = self._progress_interval(arguments)
         if not interval:
             return execute({})
-        self._reach()
+        self._connect()
         remote_tmp = str(self.get_shell_option("remote_tmp", default="~/.ansible/tmp"))
         return _detached_poll.until_done(execute, interval, remote_tmp, self._show(task_vars))
 
@@ -171,8 +176,8 @@ class VisitingActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ha
         # Asynchronous tasks are wrapped as Ansible's own default action does it.
         return bool(self._task.async_val) and not self._connection.has_native_async
 
-    def _reach(self) -> None:
-        """A host that cannot be used at all is told at once; one that is lost later is waited for."""
+    def _connect(self) -> None:
+        """Connect to the host once: one that is unreachable fails at once, and one that is lost later is waited for."""
         if self._connection._shell.tmpdir is not None:
             return  # made a moment ago
         if self._is_pipelining_enabled("new"):
@@ -181,7 +186,7 @@ class VisitingActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ha
             self._make_tmp_path()  # where the module would make it anyway
 
     def _progress_interval(self, arguments: t.Mapping[str, t.Any]) -> float:
-        """Seconds between two lines; 0 for none, and for what only the module itself can complain about."""
+        """Return the seconds between two lines; 0 for none, and for values that the module will refuse."""
         is_quiet = self._task.async_val or self._task.no_log or self._task.check_mode
         if self._default_interval is None or is_quiet:
             return 0.0
@@ -200,28 +205,28 @@ _MOST_LINE: t.Final = 300  # characters
 _OLDEST_PYTHON: t.Final = (3, 9)  # on managed hosts
 
 
-class ConnectionActionModule(VisitingActionModule):
-    """Runs the module of the same name with the connection options that the environment sets: task's and controller's.
+class ConnectionActionModule(ProgressActionModule):
+    """Runs the module of the same name with connection options from the environment of the task and the controller.
 
     An AWX credential sets variables on the controller only; a module on another host would never see them.
-    A session is all that another host gets, where there is one: password and token stay on the controller.
+    Another host gets the session only, where there is one: password and token stay on the controller.
     """
 
     def _run_with(self, given: t.Mapping[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
-        given, above = self._divided(given, task_vars or {}) if self._is_of_the_role else (given, [])
+        given, above = self._split_levels(given, task_vars or {}) if self._is_of_the_role else (given, [])
         arguments = _argspec.resolve(given, self._variables, os.environ, above=above)
-        # Here, because a module writes its options to the log of its host before it looks at them.
+        # Here, because a module writes its options to the log of its host before it checks them.
         _argspec.refuse_credentials(str(arguments.get("url") or ""))
         if self._connection.transport != "local":
             arguments = _argspec.for_another_host(arguments)
         return super()._run_with(arguments, task_vars)
 
-    def _divided(
+    def _split_levels(
         self, given: t.Mapping[str, t.Any], task_vars: t.Mapping[str, t.Any]
     ) -> tuple[t.Mapping[str, t.Any], list[_argspec.Level]]:
-        """What Ansible has merged for a task of the role: the options of the play, and the levels above them.
+        """Split the options that Ansible has merged for a task of the role: those of the play, and the levels above.
 
-        Who writes fetch_content_connection does not have to own what module_defaults of the play say.
+        The author of fetch_content_connection may be another person than that of the play's module_defaults.
         """
         connection = self._templar.template(task_vars.get("fetch_content_connection")) or {}
         own = _argspec.set_in({name: value for name, value in connection.items() if value == given.get(name)})
@@ -236,11 +241,11 @@ class ConnectionActionModule(VisitingActionModule):
 
     @property
     def _opens_session(self) -> bool:
-        """Whether the role gives this task no session."""
+        """Whether the task opens the session, so that the role gives it none."""
         return False
 
     def _of_the_play(self, option: str) -> t.Any:
-        """The option in module_defaults that the role's own has replaced."""
+        """Return the option in module_defaults that the role's own has replaced."""
         found = None
         for defaults in self._task.module_defaults or []:
             for name in (f"group/{_facts.GROUP}", self._task.resolved_action):
@@ -250,7 +255,7 @@ class ConnectionActionModule(VisitingActionModule):
 
 
 class ControllerActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no type stubs
-    """Does its work on the controller, and asks no host. Nothing in its result is a template."""
+    """Does its work on the controller, and contacts no host. Nothing in its result is a template."""
 
     _requires_connection = False
     _supports_check_mode = True
@@ -270,10 +275,10 @@ class ControllerActionModule(ActionBase):  # type: ignore[misc]  # ansible-core 
 
 
 def guids_in(given: t.Mapping[str, t.Any]) -> list[str]:
-    """The downloads that the option guid names, as the module reads it. Raises OptionError."""
+    """Return the downloads that the option guid names, as the module reads it. Raises OptionError."""
     return guids_of(check_type_list(given.get("guid") or []))
 
 
 def failure(error: StorwareError) -> dict[str, t.Any]:
-    """The result of a task that ends on the controller."""
+    """Return the result of a task that fails on the controller."""
     return {"failed": True, "msg": error.text, "error": error.to_result()}

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What has happened on the server since the last look: created, ready, failed and gone. No I/O in here."""
+"""The changes on the server since the last poll: created, ready, failed and deleted. Pure."""
 
 from __future__ import annotations
 
@@ -26,41 +26,41 @@ Event = dict[str, t.Any]
 
 
 @dataclass(frozen=True)
-class Known:
-    """A download as it was told. misses: looks in a row that did not show it."""
+class SeenDownload:
+    """A download as it was reported last. missed_polls: consecutive polls that did not list it."""
 
     record: dict[str, t.Any]
     ready: bool = False
-    misses: int = 0
+    missed_polls: int = 0
 
 
 @dataclass(frozen=True)
 class State:
-    """What has been told. failed: tasks, by guid."""
+    """The state that has been reported. failed: GUIDs of tasks."""
 
     server: str
-    downloads: t.Mapping[str, Known] = field(default_factory=dict)
+    downloads: t.Mapping[str, SeenDownload] = field(default_factory=dict)
     failed: t.AbstractSet[str] = frozenset()
 
     def as_text(self) -> str:
-        """For the file that outlives a restart."""
-        downloads = {guid: dataclasses.asdict(known) for guid, known in self.downloads.items()}
+        """Return the state as JSON, for the file that outlives a restart."""
+        downloads = {guid: dataclasses.asdict(seen) for guid, seen in self.downloads.items()}
         content = {"version": _VERSION, "server": self.server, "downloads": downloads, "failed": sorted(self.failed)}
         return json.dumps(content, indent=1) + "\n"
 
     @classmethod
     def from_text(cls, text: str) -> State:
-        """What ``as_text`` has made. Raises ValueError for anything else."""
+        """Return the state of a text that ``as_text`` returned. Raises ValueError for any other text."""
         try:
             content = json.loads(text)
             if content["version"] != _VERSION:
-                raise ValueError(f"it is of version {content['version']}, not {_VERSION}")
-            downloads = {guid: Known(**known) for guid, known in content["downloads"].items()}
+                raise ValueError(f"its version is {content['version']}, not {_VERSION}")
+            downloads = {guid: SeenDownload(**seen) for guid, seen in content["downloads"].items()}
             if not all(map(is_guid, downloads)):
                 raise ValueError("not every download in it has a GUID")
             return cls(content["server"], downloads, frozenset(content["failed"]))
         except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"it is none of ours ({error!r})") from error
+            raise ValueError(f"it is no cursor of this event source ({error!r})") from error
 
 
 def compare(
@@ -70,11 +70,16 @@ def compare(
     failed: t.Sequence[models.Task],
     failing: t.AbstractSet[str],
 ) -> tuple[list[Event], State]:
-    """The events between a state and a look at the server, and the state after them.
+    """Return the events between a state and a poll of the server, and the state after them.
 
-    listed, finished: two lists that were read one after the other; what only one of them has is there. failed: tasks
-    that have failed for good. failing: the GUIDs of all that look so now. A download is gone when two looks in a row
-    have not shown it: lists may lag.
+    Args:
+        state: the state that has been reported.
+        listed: all downloads.
+        finished: those that are ready. It was read just before or after listed; a download in one of them exists.
+        failed: tasks that have failed for good.
+        failing: GUIDs of all tasks that have failed in this poll.
+
+    A download counts as deleted when two consecutive polls have not listed it: lists may lag.
     """
     there = {found.guid: found for found in (*listed, *finished) if found.guid is not None}
     ready = {found.guid for found in finished}
@@ -86,16 +91,16 @@ def compare(
             events.append(_event(CREATED, guid, record))
         if is_ready and not (before and before.ready):
             events.append(_event(READY, guid, record))
-        downloads[guid] = Known(record, is_ready)
+        downloads[guid] = SeenDownload(record, is_ready)
     for guid, before in state.downloads.items():
         if guid in there:
             continue
-        if before.misses:
+        if before.missed_polls:
             events.append(_event(DELETED, guid, before.record))
         else:
-            downloads[guid] = dataclasses.replace(before, misses=1)
+            downloads[guid] = dataclasses.replace(before, missed_polls=1)
     events += [_event(FAILED, task.guid, None, task.to_result()) for task in failed if task.guid not in state.failed]
-    # Only as long as the server has them: it purges tasks some time.
+    # Only as long as the server has them: it purges old tasks.
     return events, State(state.server, downloads, (state.failed & failing) | {task.guid for task in failed})
 
 
@@ -104,7 +109,7 @@ def _event(kind: str, guid: str, download: dict[str, t.Any] | None, task: dict[s
 
 
 def _plain(value: t.Any) -> t.Any:
-    """The same without templates: a rulebook cannot mark values unsafe, and Ansible runs ``{{ }}`` in extra vars."""
+    """Return a copy without templates: a rulebook cannot mark values unsafe, and Ansible templates extra vars."""
     if isinstance(value, str):
         return _TEMPLATE.sub("{ ", value)
     if isinstance(value, dict):

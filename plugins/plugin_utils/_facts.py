@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Facts of managed hosts are no options: any module of a play can return some, and a fact cache keeps them."""
+"""Refusal of facts as options of the role: any module of a play can return some, and a fact cache keeps them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def refuse_variables_of_the_role(
 def variables_of_the_role(
     task_vars: t.Mapping[str, t.Any], host: str, prefixes: tuple[str, ...] = PREFIXES
 ) -> list[str]:
-    """The names in the facts of this host that would be taken for the role's variables, as a message can show them."""
+    """Return the names in the facts of this host that would be taken for the role's variables, printable."""
     # As they are: templating all facts of all hosts would take long.
     facts = task_vars["hostvars"].raw_get(host).get("ansible_facts") or {}
     return [re.sub("[^!-~]", "?", str(name)[:80]) for name in facts if str(name).startswith(prefixes)]

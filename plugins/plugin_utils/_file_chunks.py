@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A file of the controller in pieces, each with the digest of everything up to its end."""
+"""A file of the controller in chunks, each with the digest of everything up to its end."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from ..module_utils._transfer.store import receipt
 from ..module_utils._transfer.store.directory import Directory
 from ..module_utils._transfer.store.receipt import Receipt
 
-_FIRST: t.Final = 16 * 1024 * 1024  # bytes of the first piece,
-LARGEST: t.Final = 256 * 1024 * 1024  # and of any: the room that it needs on the way
-_SECONDS: t.Final = 5.0  # that a piece should take: what a connection that breaks costs, and how far lines are apart
+_FIRST: t.Final = 16 * 1024 * 1024  # bytes of the first chunk,
+LARGEST: t.Final = 256 * 1024 * 1024  # and of any: the space that it needs in remote_tmp
+_SECONDS: t.Final = 5.0  # that a chunk should take: the cost of a lost connection, and the interval of progress lines
 _BLOCK: t.Final = 1024 * 1024
 _FETCH: t.Final = "Fetch it with storware.backup.cloud_download_content, as the user that the controller runs as."
 
 
-def found(path: str, guid: str) -> tuple[str, Receipt]:
-    """Path and receipt of a file on the controller: the one that path names, or that of the download in a directory.
+def find_file(path: str, guid: str) -> tuple[str, Receipt]:
+    """Return path and receipt of a file on the controller: the file at path, or that of the download in a directory.
 
     Raises OptionError; also for a file or receipt of another user, who may have put any there.
     """
@@ -46,10 +46,10 @@ def found(path: str, guid: str) -> tuple[str, Receipt]:
     return os.path.join(place, known.name), known
 
 
-def piece_size(rate: int | None, last: int | None = None, seconds: float = 0.0) -> int:
-    """Bytes of the next piece, for so many bytes per second at the most.
+def chunk_size(rate: int | None, last: int | None = None, seconds: float = 0.0) -> int:
+    """Return the bytes of the next chunk. rate: limit in bytes per second, or None.
 
-    last: bytes of the piece before it, which took these seconds; None for the first one.
+    last: bytes of the chunk before it, which took these seconds; None for the first one.
     """
     size = _FIRST
     if last is not None:
@@ -57,38 +57,41 @@ def piece_size(rate: int | None, last: int | None = None, seconds: float = 0.0) 
     return max(_BLOCK, min(size, LARGEST if rate is None else int(rate * _SECONDS), LARGEST))
 
 
-def not_delivered(error: Exception, size: int, folder: str, free: int | None) -> StorwareError:
-    """The error for a piece of so many bytes that cannot be put into a directory of the host, which has free bytes."""
+def chunk_error(error: Exception, size: int, folder: str, free: int | None) -> StorwareError:
+    """Return the error for a chunk that cannot be written to a folder of the host. size, free (or None): bytes."""
     is_full = os.strerror(errno.ENOSPC) in str(error) or (free is not None and free < size)
     why = f"{os.strerror(errno.ENOSPC)}, {free} bytes are free" if is_full and free is not None else str(error).strip()
     return StorwareError(
-        f"a piece of {size} bytes cannot be put into {folder} on the host: {why}",
+        f"a chunk of {size} bytes cannot be written to {folder} on the host: {why}",
         code="disk_full" if is_full else "file_system",
-        hint=f"Pieces of up to {LARGEST // 2**20} MiB lie in Ansible's remote_tmp on their way. Free some space there, "
-        "set remote_tmp (ansible_remote_tmp) to another directory, or set max_rate: a piece has five seconds of it.",
+        hint=f"Chunks of up to {LARGEST // 2**20} MiB pass through Ansible's remote_tmp. Free some space there, "
+        "set remote_tmp (ansible_remote_tmp) to another directory, or set max_rate: a chunk has five seconds of it.",
         details={"needed": size, "free": free, "errno": "ENOSPC"} if is_full else {},
     )
 
 
-class Pieces:
-    """Cuts a file; pieces that follow each other are hashed once."""
+class ChunkReader:
+    """Reads chunks of a file; consecutive ones are hashed once."""
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._hashed = 0
         self._digest = hashlib.sha256()
 
-    def cut(self, offset: int, size: int, piece: t.BinaryIO) -> str:
-        """Write up to size bytes from offset on into piece; the SHA-256 of all up to their end. Raises OSError."""
-        with self._opened() as file:
+    def copy(self, offset: int, size: int, chunk: t.BinaryIO) -> str:
+        """Copy up to size bytes from offset on to chunk, and return the SHA-256 of the file up to their end.
+
+        Raises OSError.
+        """
+        with self._open() as file:
             if offset != self._hashed:
                 self._hashed, self._digest = 0, hashlib.sha256()
-                self._take(file, offset, None)
+                self._hash(file, offset, None)
             file.seek(offset)
-            self._take(file, size, piece)
+            self._hash(file, size, chunk)
         return self._digest.hexdigest()
 
-    def _opened(self) -> t.BinaryIO:
+    def _open(self) -> t.BinaryIO:
         directory, name = os.path.split(self._path)
         place = _private.open_directory(directory)
         try:
@@ -96,7 +99,7 @@ class Pieces:
         finally:
             os.close(place)
 
-    def _take(self, file: t.BinaryIO, size: int, target: t.BinaryIO | None) -> None:
+    def _hash(self, file: t.BinaryIO, size: int, target: t.BinaryIO | None) -> None:
         while size and (data := file.read(min(_BLOCK, size))):
             self._digest.update(data)
             self._hashed += len(data)

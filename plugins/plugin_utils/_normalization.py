@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Variables as options: empty ones are not set, texts become lists, and what YAML took for a number is refused.
+"""Variables as options: empty ones are not set, texts become lists, and numbers that YAML made of texts are refused.
 
 Pure. The specification is an argument spec of Ansible, whose validator checks types, choices and what is required.
 """
@@ -19,7 +19,7 @@ Spec = t.Mapping[str, t.Mapping[str, t.Any]]
 Variables = t.Mapping[str, t.Any]
 
 _TEXTS: t.Final = frozenset({"str", "path"})
-# What YAML makes of texts without quotes, and such a text. In this order: a boolean is an integer for Python.
+# Types that YAML makes of texts without quotes, and such a text. In this order: a boolean is an integer for Python.
 _MADE_BY_YAML: t.Final = (
     (bool, "boolean", "false"),
     ((int, float), "number", "0640"),
@@ -27,20 +27,17 @@ _MADE_BY_YAML: t.Final = (
 )
 
 
-class Normalized(t.NamedTuple):
-    """options: by the names of the variables, each with its type, None where it is not set. complaints: sentences."""
-
-    options: dict[str, t.Any]
-    complaints: list[str]
-
-
-def normalize(given: Variables, spec: Spec) -> Normalized:
+def normalize(given: Variables, spec: Spec) -> tuple[dict[str, t.Any], list[str]]:
     """Check variables against an argument specification.
 
     Args:
         given: the variables, by name. Those that the specification does not name are left out.
         spec: an argument specification of Ansible, by the names of the variables. Paths stay as they are written,
             because they belong to hosts.
+
+    Returns:
+        The options by the names of the variables, each with its type, None where it is not set; and complaints, which
+        are sentences.
     """
     complaints: list[str] = []
     values: dict[str, t.Any] = {}
@@ -50,11 +47,11 @@ def normalize(given: Variables, spec: Spec) -> Normalized:
             values[name] = found
     result = ArgumentSpecValidator({name: _as_argument(about) for name, about in spec.items()}).validate(values)
     complaints += [f"{text.rstrip('.')}." for text in result.error_messages]
-    return Normalized({name: result.validated_parameters.get(name) for name in spec}, complaints)
+    return {name: result.validated_parameters.get(name) for name in spec}, complaints
 
 
 def _clean(name: str, value: t.Any, about: t.Mapping[str, t.Any], complaints: list[str]) -> t.Any:
-    """The value in the form that the validator takes, None where it is not set. Adds to complaints."""
+    """Return the value in the form that the validator takes, None where it is not set. Adds to complaints."""
     kind = about.get("type", "str")
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
@@ -96,7 +93,7 @@ def _clean_dict(
 
 
 def _no_text(name: str, value: t.Any) -> str:
-    """The complaint about a value that is no text. The value itself is not shown: it may be a password."""
+    """Return the complaint about a value that is no text. The value itself is not shown: it may be a password."""
     for types, kind, text in _MADE_BY_YAML:
         if isinstance(value, types):
             return (
@@ -107,7 +104,7 @@ def _no_text(name: str, value: t.Any) -> str:
 
 
 def _as_argument(about: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """The specification of one option for the validator, which would expand ~ in paths as on the controller."""
+    """Return the specification of one option for the validator, which would expand ~ in paths as on the controller."""
     argument = {
         key: about[key] for key in ("type", "elements", "choices", "default", "required", "no_log") if key in about
     }

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Failures of the role's tasks name the options of the role, which the user has set, and not those of its modules."""
+"""Names of options in failures of the role's tasks: those of the role, which the user has set, not of its modules."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ OF_SPOOL: t.Final[t.Mapping[str, str]] = {**OF_FILES, "dest": "fetch_content_spo
 
 
 def rename_options(result: Result, names: t.Mapping[str, str]) -> Result:
-    """The failed result with these names of the role in messages and hints, in the place of those of the module.
+    """Return the failed result with these names of the role in messages and hints, in place of those of the module.
 
     A name that is a word as well counts only before a colon, as messages of wrong options begin with it.
     """
@@ -53,7 +53,7 @@ def rename_options(result: Result, names: t.Mapping[str, str]) -> Result:
         "|".join(rf"(?<![\w./-]){name}(?!\w){'' if '_' in name else '(?=: )'}" for name in sorted(names, key=len)[::-1])
     )
 
-    def renamed(one: Result) -> Result:
+    def rename(one: Result) -> Result:
         if not one.get("failed"):
             return one
         found = dict(one)
@@ -66,5 +66,5 @@ def rename_options(result: Result, names: t.Mapping[str, str]) -> Result:
 
     files = result.get("files")
     if isinstance(files, list):
-        result = {**result, "files": [renamed(file) if isinstance(file, dict) else file for file in files]}
-    return renamed(result)
+        result = {**result, "files": [rename(file) if isinstance(file, dict) else file for file in files]}
+    return rename(result)

@@ -4,7 +4,7 @@
 """The decision whether downloads may be removed from the server: only with proof that every host has its files.
 
 Pure. Proof is a result of this run that names the file with its path and SHA-256, received and verified, or read and
-hashed as a whole. What a task or a play has failed, ignored or skipped is not asked: only results count.
+hashed as a whole. Only results count: a task or play may have failed, ignored or skipped anything.
 """
 
 from __future__ import annotations
@@ -48,36 +48,8 @@ class Scope(t.NamedTuple):
     limit: str = ""
 
 
-class Kept(t.NamedTuple):
-    """Why downloads stay. guid, entity (name), host: None where the reason is not about a single one."""
-
-    guid: str | None
-    entity: str | None
-    host: str | None
-    reason: str
-
-
-class Decision(t.NamedTuple):
-    """remove: GUIDs; empty unless keep is."""
-
-    remove: list[str]
-    keep: list[Kept]
-
-    @property
-    def message(self) -> str:
-        """Why the downloads stay, and what to do; an empty text when they do not."""
-        if not self.keep:
-            return ""
-        grouped: dict[tuple[str | None, str], list[Kept]] = {}
-        for kept in self.keep:
-            grouped.setdefault((kept.host, kept.reason), []).append(kept)
-        told = [_line(host, reason, group) for (host, reason), group in list(grouped.items())[:_SHOWN]]
-        more = len(grouped) - _SHOWN
-        return _STAY + " ".join(told) + (f" And {more} more." if more > 0 else "") + _NEXT
-
-
 def obstacles(scope: Scope) -> list[str]:
-    """Why this run can never prove that every host has its files, whatever its results are. Empty: it can."""
+    """Return why this run can never prove that every host has its files, whatever its results are."""
     absent = [host for host in scope.expected if host not in scope.hosts]
     waiting = [host for host in scope.alive if host not in scope.batch]
     found = []
@@ -109,8 +81,8 @@ def decide(
     missing: t.Sequence[Record] = (),
     verified: t.Sequence[str] | None = None,
     predicted: bool = False,
-) -> Decision:
-    """Remove all downloads, or none of them with the reasons.
+) -> dict[str, t.Any]:
+    """Decide to remove all downloads, or none of them with the reasons.
 
     Args:
         downloads: records with guid (None in check mode for what would be created) and protected_entity. One that
@@ -122,30 +94,35 @@ def decide(
         missing: records of what could not be prepared, each with name and reason.
         verified: GUIDs that an earlier check has found intact, which only narrows; None when there was none.
         predicted: check mode, where a file that would be fetched counts, and downloads that do not exist are left out.
+
+    Returns:
+        remove (GUIDs; empty unless keep is), keep (reasons, each with guid, entity, host and reason, of which the first
+        three are None where the reason is not about a single one) and message (the reasons in words, or an empty text).
     """
-    keep = [Kept(None, None, None, text) for text in obstacles(scope)]
-    keep += [Kept(None, record.get("name"), None, f"not prepared, {record.get('reason')}") for record in missing]
+    keep = [_reason(text) for text in obstacles(scope)]
+    keep += [_reason(f"not prepared, {record.get('reason')}", entity=record.get("name")) for record in missing]
     if not downloads and not keep:
-        keep.append(Kept(None, None, None, "No download was prepared or found in this run."))
+        keep.append(_reason("No download was prepared or found in this run."))
     existing = list({record["guid"]: record for record in downloads if record.get("guid")}.values())
     if not all(record.get("guid") for record in downloads) and not predicted:
-        keep.append(Kept(None, None, None, "Not every download exists."))
+        keep.append(_reason("Not every download exists."))
     intact = None if verified is None else {str(guid).lower() for guid in verified}
     for record in existing:
         if intact is not None and str(record["guid"]).lower() not in intact:
-            keep.append(_kept(record, None, "the earlier check found no intact file of it (fetch_content_verified)"))
+            keep.append(_reason("the earlier check found no intact file of it (fetch_content_verified)", record))
         hosts = [host for host in scope.hosts if _is_for(record, outcomes.get(host), run)]
         if not hosts:
-            keep.append(_kept(record, None, "no host is to get it"))
+            keep.append(_reason("no host is to get it", record))
         for host in hosts:
             reason = _shortfall(str(record["guid"]), host, outcomes.get(host), run, scope, predicted)
             if reason:
-                keep.append(_kept(record, host, reason))
-    return Decision([] if keep else [str(record["guid"]) for record in existing], keep)
+                keep.append(_reason(reason, record, host))
+    remove = [] if keep else [str(record["guid"]) for record in existing]
+    return {"remove": remove, "keep": keep, "message": _message(keep)}
 
 
 def _is_for(record: Record, outcome: t.Any, run: str) -> bool:
-    """Whether a host is to get it. One that has not come so far as to know may be meant to get anything."""
+    """Return whether a host is to get the download; one that failed before it knew may be meant to get any."""
     guids = outcome.get("guids") if _is_of(run, outcome) else None
     return not isinstance(guids, (list, tuple)) or record["guid"] in guids
 
@@ -154,17 +131,21 @@ def _is_of(run: str, outcome: t.Any) -> bool:
     return bool(isinstance(outcome, t.Mapping) and run and outcome.get("run") == run)
 
 
-def _kept(record: Record, host: str | None, reason: str) -> Kept:
-    entity = record.get("protected_entity")
-    return Kept(str(record["guid"]), entity.get("name") if isinstance(entity, dict) else None, host, reason)
+def _reason(
+    reason: str, record: Record | None = None, host: str | None = None, entity: str | None = None
+) -> dict[str, str | None]:
+    """Return a reason why downloads stay: of this record, on this host, or with the name of this entity."""
+    owner = (record or {}).get("protected_entity")
+    name = owner.get("name") if isinstance(owner, dict) else entity
+    return {"guid": str(record["guid"]) if record else None, "entity": name, "host": host, "reason": reason}
 
 
 def _shortfall(guid: str, host: str, outcome: t.Any, run: str, scope: Scope, predicted: bool) -> str | None:
-    """Why the outcome is no proof that the host has the file of this download; None if it is."""
+    """Return why the outcome is no proof that the host has the file of this download; None if it is one."""
     result, source = (outcome.get("result"), outcome.get("source")) if _is_of(run, outcome) else (None, None)
     if isinstance(result, t.Mapping) and (reason := _doubt(guid, result, predicted)):
         return reason
-    # A copy is proved to be what it is a copy of, which proves nothing about that.
+    # A copy is proved to equal its source, which proves nothing about the source.
     if isinstance(source, t.Mapping) and (reason := _doubt(guid, source, predicted)):
         return f"where it was copied from: {reason}"
     if host not in scope.alive:
@@ -173,7 +154,7 @@ def _shortfall(guid: str, host: str, outcome: t.Any, run: str, scope: Scope, pre
 
 
 def _doubt(guid: str, result: Record, predicted: bool) -> str | None:
-    """Why this result of a host is no proof; None if it is."""
+    """Return why this result of a host is no proof; None if it is one."""
     listed = result.get("files")
     files = [file for file in listed if isinstance(file, t.Mapping)] if isinstance(listed, (list, tuple)) else []
     named = [file for file in files if str(file.get("guid")).lower() == guid.lower()]
@@ -188,7 +169,7 @@ def _doubt(guid: str, result: Record, predicted: bool) -> str | None:
 
 
 def _doubt_of_file(file: Record, predicted: bool) -> str | None:
-    """Why this entry of a result is no proof; None if it is."""
+    """Return why this entry of a result is no proof; None if it is one."""
     reason = file.get("reason")
     if predicted and file.get("changed") is True and reason in _FETCHED and "sha256" not in file:
         return None  # it would be fetched
@@ -208,8 +189,19 @@ def _doubt_of_file(file: Record, predicted: bool) -> str | None:
 # --- Words ---
 
 
-def _line(host: str | None, reason: str, group: t.Sequence[Kept]) -> str:
-    named = [kept.entity or kept.guid for kept in group]
+def _message(keep: t.Sequence[t.Mapping[str, str | None]]) -> str:
+    """Return why the downloads stay and the next step; an empty text when they do not stay."""
+    if not keep:
+        return ""
+    grouped: dict[tuple[str | None, str | None], list[str | None]] = {}
+    for kept in keep:
+        grouped.setdefault((kept["host"], kept["reason"]), []).append(kept["entity"] or kept["guid"])
+    lines = [_line(host, str(reason), named) for (host, reason), named in list(grouped.items())[:_SHOWN]]
+    more = len(grouped) - _SHOWN
+    return _STAY + " ".join(lines) + (f" And {more} more." if more > 0 else "") + _NEXT
+
+
+def _line(host: str | None, reason: str, named: t.Sequence[str | None]) -> str:
     about = _names([_text(name, "") for name in named if name], _NAMES_SHOWN)
     where = f" on {host}" if host else ""
     return f"{about}{where}: {reason}".removeprefix(": ").rstrip(".") + "."
@@ -221,7 +213,7 @@ def _names(names: t.Sequence[str], most: int = _SHOWN) -> str:
 
 
 def _text(text: t.Any, otherwise: str) -> str:
-    """A text of a host or of the server in one line that a terminal only shows."""
+    """Return a text of a host or of the server in one line without control characters."""
     # Cut first: there may be as many texts as hosts and downloads together.
     line = " ".join(text[: 4 * _LONGEST].split()) if isinstance(text, str) else ""
     return escape_controls(line[:_LONGEST])[:_LONGEST] or otherwise

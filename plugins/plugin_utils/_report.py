@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The report of a run as the text of a file. Nothing that a server or a host has said acts where it is read."""
+"""The report of a run as the text of a file. Texts of servers and hosts in it are no formulas and no templates."""
 
 from __future__ import annotations
 
@@ -20,8 +20,14 @@ COLUMNS: t.Final = (
     *("entity", "entity_guid", "backup_time", "guid", "host", "result", "reason"),
     *("file", "size", "sha256", "verified", "seconds"),
 )
+_THERE: t.Final = frozenset({"unchanged", "kept", "fetched"})
 # A cell that begins like this, also in full width, is a formula for a spreadsheet; for some a semicolon begins a cell.
 _FORMULA: t.Final = re.compile(r"(?:^|(?<=;))(\s*)(?=[=+@;\uff1d\uff0b\uff0d\uff20-])")
+
+
+def is_complete(rows: t.Iterable[Row]) -> bool:
+    """Return whether every row is of a file that is on its host."""
+    return all(row.get("result") in _THERE for row in rows)
 
 
 def render_json(rows: t.Sequence[Row], *, complete: bool) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import itertools
 import json
 import re
 import typing as t
@@ -102,6 +103,7 @@ MOST_TEXT: t.Final = 65_536  # characters of a text; longer ones are cut
 MOST_ITEMS: t.Final = 5_000_000  # values in a result: more than all records of a server that has 100,000
 MOST_WARNINGS: t.Final = 20
 _MOST_DEPTH: t.Final = 50
+_TOO_LARGE: t.Final = "it is too large"
 
 # Texts whose lines are kept
 _LINES: t.Final = frozenset(
@@ -120,7 +122,7 @@ _INTERPRETER: t.Final = re.compile(r"/[\w./+-]{1,255}", re.ASCII)
 
 
 class InvalidResultError(StorwareError):
-    """A host has answered with something that its module cannot have returned."""
+    """A host has returned a result that its module cannot have returned."""
 
     code = "invalid_result"
 
@@ -131,31 +133,18 @@ class InvalidResultError(StorwareError):
         )
 
 
-class NoResultError(StorwareError):
-    """Something else than the module has answered, such as sudo; with these words."""
-
-    code = "invalid_result"
-
-    def __init__(self, words: str) -> None:
-        super().__init__(
-            f"The module did not run on the host: {words}",
-            hint="Check become, the Python interpreter and the connection of the host.",
-        )
-
-
-def _too_large() -> InvalidResultError:
-    return InvalidResultError("it is too large")
-
-
 def clean_text(text: str, most: int = MOST_TEXT, *, lines: bool = False) -> str:
-    """The text with control characters as escapes, and no longer than that. lines: whether its lines are kept."""
+    """Return a text with control characters as escapes, of that many characters or fewer.
+
+    lines: whether line feeds and tabs stay.
+    """
     return escape_controls(text[:most], keep="\n\t" if lines else "")[:most]
 
 
 def clean_result(module: str, raw: t.Mapping[str, t.Any]) -> Result:
-    """The result of this module as far as it is documented. Raises InvalidResultError for what no module returns."""
+    """Return the documented part of a module's result. Raises InvalidResultError for values that no module returns."""
     documented = {**RETURNED[module], **_COMMON}
-    cleaner = _Cleaner()
+    items = itertools.count(1)
     clean = {}
     for key, kind in documented.items():
         value = raw.get(key)
@@ -163,28 +152,28 @@ def clean_result(module: str, raw: t.Mapping[str, t.Any]) -> Result:
             continue
         if value is not None and not _is(value, kind):
             raise InvalidResultError(f"{key} is no {kind}")
-        clean[key] = cleaner.value(value, key)
+        clean[key] = _clean_value(value, key, items)
     return clean
 
 
 def clean_warnings(output: str) -> str:
-    """The output of a module with no more than some clean warnings in it.
+    """Return the output of a module with a limited number of clean warnings.
 
-    Ansible-core 2.21 notes them for display while it reads the result, before anybody else sees it. Raises ValueError
-    for an output without a result, InvalidResultError for one that is too large to be decoded.
+    Ansible-core 2.21 takes warnings for display while it reads the result, before an action plugin gets it. Raises
+    ValueError for an output without a result, InvalidResultError for one that is too large to be decoded.
     """
     if sum(map(output.count, "[{,")) > MOST_ITEMS:
-        raise _too_large()
+        raise InvalidResultError(_TOO_LARGE)
     result = json.loads(_filter_non_json_lines(output, objects_only=True)[0])
     for key in ("warnings", "deprecations"):
         found = result.pop(key, None)
         if isinstance(found, list) and found:
-            result[key] = _Cleaner().value(found[:MOST_WARNINGS], key)
+            result[key] = _clean_value(found[:MOST_WARNINGS], key, itertools.count(1))
     return json.dumps(result)
 
 
 def with_interpreter(clean: Result, key: str | None, interpreter: t.Any) -> Result:
-    """The result with the one fact that Ansible itself adds: which Python it has found on the host."""
+    """Return the result with the one fact that Ansible itself adds: the Python that it has found on the host."""
     if key and isinstance(interpreter, str) and _INTERPRETER.fullmatch(interpreter):
         return {**clean, "ansible_facts": {key: interpreter}}
     return clean
@@ -193,7 +182,7 @@ def with_interpreter(clean: Result, key: str | None, interpreter: t.Any) -> Resu
 def check_files(clean: t.Mapping[str, t.Any], guids: t.Sequence[str], *, predicted: bool) -> None:
     """Raise InvalidResultError for a result that is no failure and has not the file of each of these downloads.
 
-    guids: in the order of the files. predicted: check mode, where a file that would come has neither path nor digest.
+    guids: in the order of the files. predicted: check mode, where a file to fetch has neither path nor digest.
     """
     if clean.get("failed"):
         return
@@ -213,30 +202,25 @@ def _is(value: t.Any, kind: str) -> bool:
     return isinstance(value, _TYPES[kind]) and (kind in ("bool", "flag", "raw") or not isinstance(value, bool))
 
 
-class _Cleaner:
-    """Copies the values of one result. What is not JSON, or too much of it, is refused."""
+def _clean_value(value: t.Any, key: str, items: t.Iterator[int], depth: int = 0) -> t.Any:
+    """Return a clean copy of a value of a result. Raises InvalidResultError for too much of it, or no JSON.
 
-    def __init__(self) -> None:
-        self._items = 0
-
-    def value(self, value: t.Any, key: str, depth: int = 0) -> t.Any:
-        """A copy; key: the name that it has."""
-        self._items += 1
-        if self._items > MOST_ITEMS or depth > _MOST_DEPTH:
-            raise _too_large()
-        if value is None or isinstance(value, (bool, int, float, enum.Enum, type)):
-            return value  # types of exceptions: ansible-core 2.19 and later add them to the messages
-        if isinstance(value, str):
-            # Ansible's own messages have several lines.
-            return clean_text(" ".join(value.split()) if key == "msg" else value, lines=key in _LINES)
-        if isinstance(value, dict):
-            return {clean_text(str(name)): self.value(item, str(name), depth + 1) for name, item in value.items()}
-        if isinstance(value, (list, tuple)):
-            found = [self.value(item, key, depth + 1) for item in value]
-            return found if isinstance(value, list) else tuple(found)
-        if dataclasses.is_dataclass(value) and not isinstance(value, type):  # a message of ansible-core 2.19 and later
-            names = [field.name for field in dataclasses.fields(value)]
-            return dataclasses.replace(
-                value, **{name: self.value(getattr(value, name), name, depth + 1) for name in names}
-            )
-        raise InvalidResultError(f"{key} is no JSON")
+    key: name of the value. items: counts the values of the whole result.
+    """
+    if next(items) > MOST_ITEMS or depth > _MOST_DEPTH:
+        raise InvalidResultError(_TOO_LARGE)
+    if value is None or isinstance(value, (bool, int, float, enum.Enum, type)):
+        return value  # types of exceptions: ansible-core 2.19 and later add them to the messages
+    if isinstance(value, str):
+        # Ansible's own messages have several lines.
+        return clean_text(" ".join(value.split()) if key == "msg" else value, lines=key in _LINES)
+    if isinstance(value, dict):
+        return {clean_text(str(k)): _clean_value(item, str(k), items, depth + 1) for k, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        found = [_clean_value(item, key, items, depth + 1) for item in value]
+        return found if isinstance(value, list) else tuple(found)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):  # a message of ansible-core 2.19 and later
+        names = [field.name for field in dataclasses.fields(value)]
+        clean = {name: _clean_value(getattr(value, name), name, items, depth + 1) for name in names}
+        return dataclasses.replace(value, **clean)
+    raise InvalidResultError(f"{key} is no JSON")

@@ -21,28 +21,70 @@ _SPECS: t.Final = (
     pathlib.Path(__file__).resolve().parents[2] / "roles" / "fetch_content" / "meta" / "argument_specs.yml"
 )
 _REPORT: t.Final = re.compile(r"/.*\.(json|csv)", re.DOTALL)
+_RESET: t.Final = f"_{PREFIX}reset"  # the result of the task that has reset the state
 _WITH_ENTITIES: t.Final = ("protected_entity_type", "backup", "node", "request")
 
 
-class InvalidOptionsError(StorwareError):
-    """Options have values that cannot work. Raised before anything is sent."""
+def refuse_state_set_elsewhere(task_vars: t.Mapping[str, t.Any], *, lockstep: bool) -> None:
+    """Raise StorwareError where the role would read its state from another place than its own tasks.
 
-    code = "invalid_option"
+    The task before has set every name of the state to a value that nobody can know. A name that now has another value
+    is outranked, such as by an extra variable, and one that was not set then is not the role's. The values are
+    compared as they are, without running templates.
 
-    def __init__(self, complaints: t.Sequence[str]) -> None:
-        super().__init__(" ".join(complaints))
+    Args:
+        task_vars: the variables of the task.
+        lockstep: whether no host runs ahead of the others. If some do, another host may have set, meanwhile, the
+            state that is the same for all hosts.
+    """
+    reset = task_vars.get(_RESET)
+    own = reset.get("ansible_facts") if isinstance(reset, t.Mapping) else None
+    own = own if isinstance(own, t.Mapping) else {}
+    known = list(own.values())
+    found = [name for name in own if task_vars.get(name) not in known]
+    found += [name for name in task_vars if name.startswith(f"_{PREFIX}") and name not in own and name != _RESET]
+    shared = set() if lockstep else {name for name in found if _is_of_another_host(task_vars, name)}
+    if set(found) - shared or not own:
+        raise StorwareError(
+            " ".join(
+                f"The role has not started, because {name} is set elsewhere, which is a variable of its own."
+                for name in sorted(set(found) - shared or {_RESET})
+            ),
+            code="invalid_option",
+            hint="Nothing was sent. Remove it from extra vars (such as artifacts of an earlier workflow node), role "
+            "parameters, included variables, facts and inventory.",
+        )
+
+
+def results(task_vars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return the variables that an earlier run of the role has left for later tasks, which options may be made of.
+
+    The role has reset them, and sets them again once it has read its options.
+    """
+    before = task_vars.get(f"_{PREFIX}before")
+    return {f"{PREFIX}{name}": value for name, value in before.items()} if isinstance(before, t.Mapping) else {}
+
+
+def _is_of_another_host(task_vars: t.Mapping[str, t.Any], name: str) -> bool:
+    """Return whether a host that is ahead of this one may have set this variable for all hosts."""
+    others = set(task_vars["ansible_play_hosts"]) - {task_vars["inventory_hostname"]}
+    if name == f"_{PREFIX}common":
+        found = task_vars[name]
+        return isinstance(found, t.Mapping) and found.get("leader") in others and found.get("requests") == {}
+    states = [task_vars["hostvars"].raw_get(host).get(f"_{PREFIX}session") for host in others]
+    return name == f"_{PREFIX}rows" and any(state and not str(state).startswith("reset ") for state in states)
 
 
 def specifications() -> dict[str, dict[str, t.Any]]:
-    """The argument specification of each entry point, by the names of the variables."""
+    """Return the argument specification of each entry point, by the names of the variables."""
     specs = yaml_load(_SPECS.read_text(encoding="utf-8"))["argument_specs"]
     return {entry_point: spec["options"] for entry_point, spec in specs.items()}
 
 
 def request_id(options: t.Mapping[str, t.Any]) -> str:
-    """What is the same for hosts that ask the same server for the same downloads, in any order.
+    """Return a digest that is the same for hosts that ask the same server for the same downloads, in any order.
 
-    options: normalized ones, without the prefix. It tells nobody what they are.
+    options: normalized ones, without the prefix.
     """
     connection = options["connection"] or {}
     asked: list[t.Any] = [sorted(set(options["protected_entities"] or [])), connection.get("url")]
@@ -53,12 +95,12 @@ def request_id(options: t.Mapping[str, t.Any]) -> str:
 
 
 def relay_group(host: str, relay_groups: t.Iterable[str], groups: t.Mapping[str, t.Container[str]]) -> str:
-    """The first of these groups that the host is in, marked as one, or the host itself."""
+    """Return the first of these groups that the host is in, as "in GROUP", or the host itself."""
     return next((f"in {group}" for group in relay_groups if host in groups.get(group, ())), host)
 
 
 def complaints(options: t.Mapping[str, t.Any], groups: t.Container[str]) -> list[str]:
-    """Sentences about options that do not go together.
+    """Return sentences about options that exclude each other.
 
     Args:
         options: normalized ones, by the names of their variables. An entry point has some of them only.
@@ -70,7 +112,7 @@ def complaints(options: t.Mapping[str, t.Any], groups: t.Container[str]) -> list
 
     found = []
     if PREFIX + "protected_entities" in options and bool(of("protected_entities")) == bool(of("guids")):
-        found.append("Give either fetch_content_protected_entities or fetch_content_guids, not both and not neither.")
+        found.append("Set exactly one of fetch_content_protected_entities and fetch_content_guids.")
     if of("guids") and any(of(name) for name in _WITH_ENTITIES):
         found.append(
             "fetch_content_protected_entity_type, fetch_content_backup, fetch_content_node and fetch_content_request "

@@ -84,8 +84,8 @@ def test_a_server_that_is_away_is_waited_for(rulebooks: Rulebooks, simulator: Si
     running = rulebooks.printing({"STORWARE_RETRIES": "0"})
     wait_until(rulebooks.cursor.exists)
     simulator.fault("GET /tasks", "refused", status=503, times=2)
-    wait_until(lambda: "The next look is in 4 seconds" in running.output)
-    assert "The next look is in 2 seconds" in running.output
+    wait_until(lambda: "The next poll is in 4 seconds" in running.output)
+    assert "The next poll is in 2 seconds" in running.output
     (alice,) = _make(simulator, "alice@example.com")
     running.wait_for(f"ready {alice}")
     assert simulator.counters()["logins"] == 2  # with the one of cloud_download

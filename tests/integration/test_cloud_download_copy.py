@@ -270,13 +270,13 @@ def test_a_piece_that_has_no_room_on_its_way_is_told_with_the_place(
 
 def test_pieces_take_about_as_long_as_lines_are_apart() -> None:
     """So that a file of less than the largest piece is not at 0 % until it is done."""
-    assert _file_chunks.piece_size(None) == 16 * MIB
-    assert _file_chunks.piece_size(None, 16 * MIB, 0.1) == 32 * MIB
-    assert _file_chunks.piece_size(None, 16 * MIB, 20) == 4 * MIB
-    assert _file_chunks.piece_size(None, 256 * MIB, 1) == _file_chunks.LARGEST == 256 * MIB
-    assert _file_chunks.piece_size(None, 2 * MIB, 3600) == MIB
-    assert _file_chunks.piece_size(1000) == MIB
-    assert _file_chunks.piece_size(2 * MIB) == _file_chunks.piece_size(2 * MIB, 10 * MIB, 0.1) == 10 * MIB
+    assert _file_chunks.chunk_size(None) == 16 * MIB
+    assert _file_chunks.chunk_size(None, 16 * MIB, 0.1) == 32 * MIB
+    assert _file_chunks.chunk_size(None, 16 * MIB, 20) == 4 * MIB
+    assert _file_chunks.chunk_size(None, 256 * MIB, 1) == _file_chunks.LARGEST == 256 * MIB
+    assert _file_chunks.chunk_size(None, 2 * MIB, 3600) == MIB
+    assert _file_chunks.chunk_size(1000) == MIB
+    assert _file_chunks.chunk_size(2 * MIB) == _file_chunks.chunk_size(2 * MIB, 10 * MIB, 0.1) == 10 * MIB
 
 
 @pytest.mark.long

@@ -16,6 +16,7 @@ from tests.support.fleet import ALICE, ROLE, Fleet, Json
 
 MAIL: Json = {"fetch_content_protected_entities": ALICE, "fetch_content_protected_entity_type": "CLOUD_USER"}
 RESCUED = "The rescue"
+CHECK = "Check that files can be created on this host, and reports on the controller"
 
 
 def play(entry_point: str = "main", *, variables: Json = None, **keywords: Json) -> Json:
@@ -76,13 +77,11 @@ def test_each_host_fails_with_a_code_of_its_own(ansible: Ansible, simulator: Sim
         environment={**fleet.credentials(), "ANSIBLE_BECOME_ALLOW_SAME_USER": "1"},
     )
     assert codes(run) == {
-        "Refuse variables that are named like the state of the role": {"planted": "invalid_option"},
-        "Read the options": {"misnamed": "invalid_option"},
-        "Check that files can be created on this host, and reports on the controller": {"nowhere": "invalid_option"},
-        "Stop here with a host that runs no module": {"denied": "invalid_result"},
-        "Stop here when this host names another server": {"elsewhere": "invalid_option"},
+        "Read the options": {"planted": "invalid_option", "misnamed": "invalid_option"},
+        CHECK: {"nowhere": "invalid_option", "denied": "invalid_result"},
+        "Stop here without a session": {"elsewhere": "invalid_option"},
         "Fetch and verify the content of each download": {"refused": "invalid_option"},
-        "Stop here with a host that cannot be reached": {"lost": "unreachable"},
+        "Fail when something is missing": {"lost": "unreachable"},
         "Fail when downloads were to be removed and stay": {"good": "not_proved"},
     }
     assert dict(rescued(run)) == {
@@ -91,7 +90,7 @@ def test_each_host_fails_with_a_code_of_its_own(ansible: Ansible, simulator: Sim
         "good": "not_proved",
         "denied": "invalid_result",
     }
-    (denied,) = (r for r in run.of("Stop here with a host that runs no module") if r.status == "failed")
+    (denied,) = (r for r in run.of(CHECK) if r.host == "denied")
     assert "did not run on the host: \\x1b[1msorry. Check become" in denied.result["msg"]
     assert len(simulator.downloads()) == 1
 
@@ -126,14 +125,13 @@ def test_each_entry_point_fails_with_a_code(ansible: Ansible, simulator: Simulat
         return dict.fromkeys(fleet.names, code)
 
     assert codes(run) == {
-        "Fail when a file is not what its receipt says": both("not_intact"),
-        "Stop here when a download does not exist": both("not_found"),
-        "Look for the downloads": {"host-1": "invalid_option"},
-        "Stop here when the search failed": {"host-2": "invalid_option"},
+        "Fail when a file is not intact": both("not_intact"),
+        "Find the downloads": {"host-1": "invalid_option"},
+        "Stop here without a download": {**both("not_found"), "host-2": "invalid_option"},
         "Ensure that the downloads exist and are ready": {"host-1": "invalid_option"},
         "Stop here when nothing could be prepared": {"host-2": "invalid_option"},
         "Fail when a file of a removed download is not intact": both("not_intact"),
-        "Refuse any strategy but linear": both("invalid_option"),
+        "Read the options": both("invalid_option"),
     }
     seen = ["not_intact", "not_found", "invalid_option", "invalid_option", "not_intact", "invalid_option"]
     for host in fleet.names:
@@ -146,7 +144,7 @@ def test_a_limit_and_a_play_that_removes(ansible: Ansible, simulator: Simulator,
     fleet = Fleet(ansible, simulator, tmp_path, ("host-1", "host-2"))
     plays = [play(variables={**MAIL, "fetch_content_remove": True})]
     run = ansible.playbook(plays, "--limit", "host-1", inventory=fleet.inventory(), environment=fleet.credentials())
-    assert codes(run) == {"Refuse a removal that this run can never prove": {"host-1": "invalid_option"}}
+    assert codes(run) == {"Read the options": {"host-1": "invalid_option"}}
     assert rescued(run) == [("host-1", "invalid_option")]
     assert fleet.calls() == []
 
@@ -201,5 +199,5 @@ def test_a_limit_that_names_localhost_is_none(ansible: Ansible, simulator: Simul
 
 def test_a_playbook_that_is_given_nothing_fails_with_a_code(ansible: Ansible) -> None:
     assert codes(ansible.playbook("storware.backup.remove_downloads")) == {
-        "Check that downloads or entities are given": {"localhost": "invalid_option"}
+        "Check that downloads or entities are set": {"localhost": "invalid_option"}
     }

@@ -62,7 +62,7 @@ def test_the_message_of_a_host_names_the_options_of_the_role_and_the_code(lone_f
 @pytest.mark.fault("S18")
 def test_a_refused_login_has_its_code(fleet: Fleet) -> None:
     run = fleet.mail(people=ALICE, environment={**fleet.credentials(), "STORWARE_PASSWORD": "wrong-word"})
-    failed = run.of("Stop here when the login failed")
+    failed = run.of("Stop here without a session")
     assert {result.host for result in failed} == set(NAMES)
     for result in failed:
         assert result.result["error"]["code"] == "authentication_failed"
@@ -77,6 +77,6 @@ def test_a_refused_login_has_its_code(fleet: Fleet) -> None:
 def test_what_could_not_be_prepared_has_its_code(lone_fleet: Fleet) -> None:
     lone_fleet.simulator.switch(fail_entities=["bob@example.com"])
     run = lone_fleet.mail()
-    (failed,) = [result for result in run.of("Fail when a download could not be prepared") if result.status == "failed"]
+    (failed,) = [result for result in run.of("Fail when something is missing") if result.status == "failed"]
     assert failed.result["error"]["code"] == "prepare_failed"
     assert [failure["name"] for failure in failed.result["failures"]] == ["Bob Baker"]

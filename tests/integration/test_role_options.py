@@ -37,7 +37,7 @@ def normalized(**given: Json) -> dict[str, Json]:
 
 
 def complaints(**given: Json) -> str:
-    return " ".join(_normalization.normalize({**REQUIRED, **given}, MAIN).complaints)
+    return " ".join(_normalization.normalize({**REQUIRED, **given}, MAIN)[1])
 
 
 # --- The rules ---

@@ -151,7 +151,7 @@ def test_entry_points(fleet: Fleet) -> None:
     damaged.write_bytes(data)
     found = part(fleet, "verify", guids=[simulator.downloads()[0]["guid"]])
     assert {result.host for result in found.results if result.status == "failed"} == {"host-2"}
-    assert f"1 of 1 files are not what their receipts say: {damaged} is changed" in found.output
+    assert f"1 of 1 files differ from their checksum files: {damaged} is changed" in found.output
     assert fleet.calls() == []
 
     part(fleet, "fetch", guids=[simulator.downloads()[0]["guid"]]).ok()
@@ -187,11 +187,9 @@ def test_a_report_holds_any_text_and_no_formula(fleet: Fleet, tmp_path: pathlib.
     (tmp_path / "rows.json").write_text(json.dumps(rows))
     write = {
         "storware.backup.fetch_report": {
-            "path": f"{tmp_path}/report.{{{{ item }}}}",
-            "complete": "{{ false }}",
+            "path": [f"{tmp_path}/report.csv", f"{tmp_path}/report.json"],
             "files": f"{{{{ lookup('file', '{tmp_path}/rows.json') | from_json }}}}",
         },
-        "loop": ["csv", "json"],
     }
     play: Json = {"hosts": "localhost", "gather_facts": False, "tasks": [write]}
     (checked,) = fleet.ansible.playbook([play], "--check").ok().of("storware.backup.fetch_report")

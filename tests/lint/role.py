@@ -93,8 +93,11 @@ def _text_of(entry: str) -> str:
 
 
 def _with_included(path: pathlib.Path) -> set[pathlib.Path]:
-    names = re.findall(r"(?:import|include)_tasks: (\S+\.yml)", path.read_text(encoding="utf-8"))
-    return {path}.union(*(_with_included(path.parent / name) for name in names))
+    text = path.read_text(encoding="utf-8")
+    names = re.findall(r"(?:import|include)_tasks: (\S+\.yml)", text)
+    steps = re.findall(r"_fetch_content_step: (\w+)", text)  # files that controller.yml imports
+    steps_of = [_TASKS / "steps" / f"{name}.yml" for name in steps]
+    return {path}.union(*map(_with_included, [*(path.parent / name for name in names), *steps_of]))
 
 
 def _of_modules(entry_points: t.Mapping[str, documentation.Options]) -> t.Iterator[str]:

@@ -168,7 +168,7 @@ def test_an_ignored_error_is_no_proof(case: Case, place: str, harm: str) -> None
 @pytest.mark.parametrize("place", ["serial", pytest.param("free", marks=pytest.mark.long)])
 def test_hosts_that_cannot_know_of_each_other_remove_nothing(case: Case, place: str) -> None:
     case.at_bad.rmdir()
-    words = {"serial": "fetch_content_throttle instead of serial", "free": "Refuse any strategy but linear"}
+    words = {"serial": "fetch_content_throttle instead of serial", "free": "any strategy but linear"}
     case.is_refused(case.run([case.play(**PLACES[place])]), words[place])
 
 
@@ -302,7 +302,7 @@ def test_what_was_spread_and_removed_is_proved_where_it_is(case: Case) -> None:
 # --- Variables that are named like the state ---
 
 STATE = tuple(
-    yaml.safe_load((_ROLE_FILES / "tasks" / "steps" / "begin.yml").read_text(encoding="utf-8"))[0][
+    yaml.safe_load((_ROLE_FILES / "tasks" / "steps" / "reset.yml").read_text(encoding="utf-8"))[0][
         "ansible.builtin.set_fact"
     ]
 )

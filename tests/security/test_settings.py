@@ -208,9 +208,9 @@ def test_a_password_of_environment_is_in_no_list_of_processes(ansible: Ansible, 
 def test_a_password_of_a_play_is_in_no_list_of_processes_of_the_role(
     ansible: Ansible, simulator: Simulator, tmp_path: pathlib.Path
 ) -> None:
-    """The role has tasks of other collections as well: on the host, and on the controller."""
+    """The role has tasks of other collections as well, on the hosts."""
     fleet = Fleet(ansible, simulator, tmp_path, ["host-1"])
-    options: Json = {"via": "relay", "start_jitter": 1, "report": [f"{tmp_path}/report.json"]}
+    options: Json = {"via": "relay", "report": [f"{tmp_path}/report.json"]}
     # A session that has ended, with a login for this case.
     variables = {**fleet.credentials(), "STORWARE_SESSION": "{{ lookup('file', 'session') }}"}
     (ansible.home / "session").write_text("JSESSIONID=open-sesame-4712")

@@ -161,14 +161,14 @@ def test_the_controller_hands_over_nothing_of_others(shared: pathlib.Path) -> No
     plant(shared / "mail.zip", GUID, permissions=0o644)
     for src in (shared, shared / "mail.zip"):
         with pytest.raises(OptionError, match="of this user or root"):
-            _file_chunks.found(str(src), GUID)
+            _file_chunks.find_file(str(src), GUID)
 
 
 @pytest.mark.parametrize("what", ["a FIFO", "a symbolic link"])
 def test_the_controller_reads_no_special_files(unsticky: pathlib.Path, what: str) -> None:
     """In the place of a file that has a receipt of ours; a FIFO would hold the controller up for ever."""
     _bring(unsticky, GUID, zip_bytes({"a": b"a"}))
-    path, whole = _file_chunks.found(str(unsticky), GUID)
+    path, whole = _file_chunks.find_file(str(unsticky), GUID)
     command = "mkfifo" if what == "a FIFO" else "ln -s /etc/shadow"
     run_as_stranger(f'rm -f "$1"; {command} "$1"', path)
     failures: list[Exception] = []
@@ -176,7 +176,7 @@ def test_the_controller_reads_no_special_files(unsticky: pathlib.Path, what: str
     def cut() -> None:
         try:
             with tempfile.TemporaryFile() as piece:
-                _file_chunks.Pieces(path).cut(0, whole.size, t.cast(t.BinaryIO, piece))
+                _file_chunks.ChunkReader(path).copy(0, whole.size, t.cast(t.BinaryIO, piece))
         except OSError as error:
             failures.append(error)
 

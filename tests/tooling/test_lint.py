@@ -114,7 +114,7 @@ PLANTED: t.Final[dict[str, tuple[list[tuple[str, str, str]], list[str]]]] = {
         [rf"^{SPECS}: no task of the entry point remove uses the option fetch_content_via"],
     ),
     "the role does not describe it": (
-        [(SPECS, "        description: Name of the user who shall own the files.\n", "")],
+        [(SPECS, "        description: Name of the user who owns the files.\n", "")],
         [rf"^{SPECS}: the option fetch_content_owner has no description", rf"^{TEMPLATES}: ", "workflow.yml: "],
     ),
     "the role has another default than its documentation": (
@@ -135,8 +135,14 @@ PLANTED: t.Final[dict[str, tuple[list[tuple[str, str, str]], list[str]]]] = {
         ],
     ),
     "a task of the role fails without a code": (
-        [("roles/fetch_content/tasks/steps/prepare.yml", "storware.backup.fail_with_code:", "ansible.builtin.fail:")],
-        [rf"^roles/.*/prepare.yml: the task 'Stop here when nothing .*' fails without error.code: use .*{AGAIN}$"],
+        [
+            (
+                "roles/fetch_content/tasks/steps/ensure_ready.yml",
+                "storware.backup.fail_with_code:",
+                "ansible.builtin.fail:",
+            )
+        ],
+        [rf"^roles/.*/ensure_ready.yml: the task 'Stop here when nothing .*' fails without error.code: use .*{AGAIN}$"],
     ),
     "a task of a playbook fails without a code": (
         [("playbooks/plays/check_hosts.yml", "storware.backup.fail_with_code:", "assert:")],
@@ -386,7 +392,7 @@ def test_options_are_compared_with_the_last_release_as_well(copy: Copy) -> None:
     copy.git("tag", "1.0.0")
     copy.plant(SPECS, *NEW_ROLE_OPTION)
     copy.plant(
-        "roles/fetch_content/tasks/remove.yml",
+        "roles/fetch_content/tasks/steps/remove_as_ordered.yml",
         "state: absent",
         "state: '{{ _fetch_content_options.colour | lower }}'",
     )

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An event source for Event-Driven Ansible: what becomes of cloud downloads."""
+"""An event source for Event-Driven Ansible: changes of cloud downloads."""
 
 from __future__ import annotations
 
@@ -33,38 +33,39 @@ from ansible_collections.storware.backup.plugins.module_utils._redaction import 
 from ansible_collections.storware.backup.plugins.plugin_utils import _change_feed  # noqa: E402
 
 DOCUMENTATION = r"""
-short_description: Report when cloud downloads are created, ready, failed or gone
+short_description: Report cloud downloads that are created, ready, failed or deleted
 description:
-  - Looks at the server now and then, with one session for all the time, and emits an event for each change.
+  - Polls the server with one session, and emits an event for each change.
   - Each event has C(kind) (V(created), V(ready), V(failed) or V(deleted)), C(guid), C(download), the record as
-    M(storware.backup.cloud_download_info) returns it (of one that is gone, the last one), and C(task). A preparation that fails is
-    told by its task, with the GUID of the task, and without a download.
-  - "C(guid) is a GUID. In the texts of records, template markers come as C({ {), C({ %) and C({ #), because Ansible would run them in the
-    variables of a playbook."
-  - Each change is told at least once. With O(cursor) it goes on after a restart where it stopped, and what was told within the last
-    O(interval) before the stop is told again, because nobody can know whether it was acted upon.
-  - At the first look without a cursor, the downloads that are there are told; tasks that have failed before are not.
-  - A O(cursor) that cannot be written, such as on a full disk, does not end the source. It warns with the path, tries again at each look, and tells
-    more again after a restart.
-  - A server that does not answer is asked less and less often, every 15 minutes at the least. Wrong credentials end the source.
+    M(storware.backup.cloud_download_info) returns it (the last one of a deleted download), and C(task). A failed preparation is
+    reported by its task, with the GUID of the task, and without a download.
+  - "C(guid) is a GUID. In the texts of records, template markers are written as C({ {), C({ %) and C({ #), because Ansible would run them in
+    the variables of a playbook."
+  - Each change is reported at least once. A download that is created and deleted between two polls is not reported.
+  - With O(cursor), the source continues after a restart. Changes of the last O(interval) before the stop are reported again, because the source
+    cannot know whether a rule has handled them.
+  - The first poll without a cursor reports all downloads on the server, and no task that has failed before.
+  - A O(cursor) that cannot be written, such as on a full disk, does not end the source. The source warns with the path, retries at each poll, and
+    reports more changes again after a restart.
+  - While the server does not respond, the interval grows up to 15 minutes. Wrong credentials end the source.
 options:
   interval:
-    description: Seconds between two looks, 1 at the least.
+    description: Interval between two polls in seconds, at least 1.
     type: float
     default: 60
   cursor:
     description:
-      - File that keeps what has been told, readable for its owner only. Its directory must exist. One file for each source.
-      - Without it, nothing is known after a restart.
+      - File for the reported state, readable for its owner only. Its directory must exist. Each source needs its own file.
+      - Without a cursor, the source forgets its state at a restart.
       - Must be a regular file of the user that runs the rulebook, or of root. Its directory must belong to one of them, and must not be writable for
         everybody, unless it has the sticky bit.
     type: str
   mode:
-    description: Only downloads of this kind.
+    description: Kind of the downloads to report; all kinds by default.
     type: str
     choices: [CLOUD_DOWNLOAD, CLOUD_PST_DOWNLOAD]
   url, username, password, token, session, validate_certs, ca_path, client_cert, client_key, use_proxy, allow_http, timeout, retries:
-    description: The connection, as modules take it. What is not given is taken from the environment, such as E(STORWARE_URL).
+    description: Connection options, as for the modules. Options that are not set are taken from the environment, such as E(STORWARE_URL).
 """
 
 EXAMPLES = r"""
@@ -84,71 +85,67 @@ _CONVERTERS: t.Final[dict[str, t.Callable[[t.Any], t.Any]]] = {
 _OWN: t.Final = ("interval", "cursor", "mode", "eda_feedback_queue")
 
 
-class Queue(t.Protocol):
-    """Where events go; waits while it is full."""
+async def main(queue: asyncio.Queue[t.Any], args: dict[str, t.Any]) -> None:
+    """Put events into the queue until the task is cancelled.
 
-    async def put(self, event: t.Mapping[str, t.Any]) -> None:
-        """Hand one over."""
-
-
-async def main(queue: Queue, args: dict[str, t.Any]) -> None:
-    """Report events until it is cancelled. args: as documented. Raises RuntimeError when that cannot work."""
+    args: as documented. Raises RuntimeError for wrong arguments and for errors that a retry cannot solve.
+    """
     try:
-        await _tell(queue, args)
+        await _emit(queue, args)
     except StorwareError as error:
-        raise RuntimeError(error.text) from error  # ansible-rulebook shows the words alone
+        raise RuntimeError(error.text) from error  # ansible-rulebook shows the text alone
 
 
-async def _tell(queue: Queue, args: t.Mapping[str, t.Any]) -> None:
+async def _emit(queue: asyncio.Queue[t.Any], args: t.Mapping[str, t.Any]) -> None:
     connection = _connection(args)
-    interval = _argspec.in_range("interval", _converted("interval", args.get("interval", 60), "float"), 1, 86_400)
+    interval = _argspec.in_range("interval", _convert("interval", args.get("interval", 60), "float"), 1, 86_400)
     if args.get("mode") not in (None, *names.DOWNLOAD_MODES):
         raise OptionError("mode", f"must be one of {', '.join(names.DOWNLOAD_MODES)}, not {args['mode']!r}")
     cursor = Cursor(args["cursor"]) if args.get("cursor") else None
     state = cursor.load(connection.url) if cursor else None
-    looker = Looker(connection, args.get("mode"), is_first=state is None)
-    told = state or _change_feed.State(connection.url)
-    _take_signals_back()
+    poller = Poller(connection, args.get("mode"), is_first=state is None)
+    reported = state or _change_feed.State(connection.url)
+    _restore_signal_handlers()
     pause = interval
-    # One thread: the session is not closed before a look that is under way has ended.
+    # One thread: the session is not closed before a running poll has ended.
     with concurrent.futures.ThreadPoolExecutor(1) as thread:
         loop = asyncio.get_running_loop()
         try:
             while True:
                 try:
-                    events, seen = await loop.run_in_executor(thread, looker.look, told)
+                    events, seen = await loop.run_in_executor(thread, poller.poll, reported)
                 except StorwareError as error:
                     if not error.retryable:
                         raise
                     pause = min(2 * pause, _LONGEST_PAUSE)
-                    _LOGGER.warning("%s The next look is in %d seconds.", looker.redact(error.text), pause)
+                    _LOGGER.warning("%s The next poll is in %d seconds.", poller.redact(error.text), pause)
                 else:
                     pause = interval
-                    # Not before now: what was told an interval ago has been acted upon, what is told now has not.
+                    # Not before now: rules have handled the events of an interval ago, and not yet those of now.
                     if cursor:
-                        _save(cursor, told)
+                        _save(cursor, reported)
                     for event in events:
                         await queue.put(event)
-                    told = seen
-                # A little jitter keeps several of them from asking in step.
+                    reported = seen
+                # Jitter keeps several sources from polling at the same time.
                 await asyncio.sleep(pause * random.uniform(0.9, 1.1))
         finally:
-            thread.submit(looker.close)
+            thread.submit(poller.close)
 
 
 def _save(cursor: Cursor, state: _change_feed.State) -> None:
-    """Save it if that is possible now: without it, events go on, and more of them are told again after a restart."""
+    """Save the state if possible: without it, events go on, and more of them are reported again after a restart."""
     try:
         cursor.save(state)
     except OSError as error:
-        _LOGGER.warning("Cannot write the cursor %s: %s. The next look tries it again.", cursor.path, error)
+        _LOGGER.warning("Cannot write the cursor %s: %s. The next poll retries.", cursor.path, error)
 
 
-class Looker:
-    """Looks at the server, with one session for all looks."""
+class Poller:
+    """Polls the server, with one session for all polls."""
 
     def __init__(self, connection: _argspec.Connection, mode: str | None, *, is_first: bool) -> None:
-        """is_first: nothing was told before, so that what has failed until the first look is not told."""
+        """is_first: without earlier state, so that tasks that have failed before the first poll are not reported."""
         redactor = Redactor()
         for secret in filter(None, (connection.password, connection.token, connection.session)):
             redactor.learn(secret)
@@ -158,8 +155,8 @@ class Looker:
         self._watch = tasks.TaskMonitor(self._client)
         self._is_first = is_first
 
-    def look(self, state: _change_feed.State) -> tuple[list[_change_feed.Event], _change_feed.State]:
-        """What has happened since this state, and the state now. Raises StorwareError."""
+    def poll(self, state: _change_feed.State) -> tuple[list[_change_feed.Event], _change_feed.State]:
+        """Return the events since this state, and the state now. Raises StorwareError."""
         finished = cloud_downloads.list_all(self._client, finished_mount=True, **self._filters)
         listed = cloud_downloads.list_all(self._client, **self._filters)
         self._watch.look()
@@ -175,7 +172,7 @@ class Looker:
 
 
 class Cursor:
-    """The file that keeps what has been told. path: absolute."""
+    """The file for the reported state. path: absolute."""
 
     def __init__(self, path: str) -> None:
         self.path = os.path.abspath(path)
@@ -185,7 +182,7 @@ class Cursor:
             raise OptionError("cursor", f"the directory of {self.path} does not exist")
 
     def load(self, server: str) -> _change_feed.State | None:
-        """What it says; None when there is none yet. Raises OptionError for a file of something else."""
+        """Return the state in the file; None without a file. Raises OptionError for a file that is no cursor."""
         try:
             with self._place() as place:
                 text = _private.read_file(self._name, place, _MOST_CURSOR).decode("utf-8")
@@ -195,11 +192,11 @@ class Cursor:
         except (OSError, ValueError) as error:
             raise OptionError("cursor", f"{self.path} cannot be used: {error}") from error
         if state.server != server:
-            raise OptionError("cursor", f"{self.path} is that of another server, {state.server}")
+            raise OptionError("cursor", f"{self.path} belongs to another server, {state.server}")
         return state
 
     def save(self, state: _change_feed.State) -> None:
-        """Replace it in one step, so that a crash leaves the old or the new one. Raises OSError."""
+        """Replace the file in one step, so that a crash leaves the old or the new one. Raises OSError."""
         text = state.as_text()
         if text == self._saved:
             return
@@ -209,7 +206,7 @@ class Cursor:
 
     @contextlib.contextmanager
     def _place(self) -> t.Iterator[int]:
-        """The directory. Raises OSError where other users could exchange the cursor, which decides what is told."""
+        """Open the directory. Raises OSError where other users could replace the cursor."""
         place = _private.open_directory(os.path.dirname(self.path))
         try:
             _private.check_directory(place)
@@ -218,8 +215,8 @@ class Cursor:
             os.close(place)
 
 
-def _take_signals_back() -> None:
-    """Give ansible-rulebook its own handlers again, which Java has replaced: or nothing would close the session."""
+def _restore_signal_handlers() -> None:
+    """Install the handlers of ansible-rulebook again, which Java has replaced: they close the session."""
     for number in (signal.SIGTERM, signal.SIGINT):
         handler = signal.getsignal(number)
         with contextlib.suppress(ValueError):  # not in the main thread
@@ -235,16 +232,16 @@ def _connection(args: t.Mapping[str, t.Any]) -> _argspec.Connection:
     known = {option.name for option in _argspec.CONNECTION}
     for name in args:
         if name not in known and name not in _OWN:
-            raise OptionError(name, "is no option of this source")
+            raise OptionError(name, "is no option of this event source")
     given = _argspec.resolve({name: value for name, value in args.items() if name in known}, {}, os.environ)
     params: dict[str, t.Any] = {}
     for option in _argspec.CONNECTION:
         value = given.get(option.name)
-        params[option.name] = option.default if value is None else _converted(option.name, value, option.type)
+        params[option.name] = option.default if value is None else _convert(option.name, value, option.type)
     return _argspec.connection(params)
 
 
-def _converted(name: str, value: t.Any, kind: str) -> t.Any:
+def _convert(name: str, value: t.Any, kind: str) -> t.Any:
     try:
         return _CONVERTERS.get(kind, str)(value)
     except (TypeError, ValueError) as error:

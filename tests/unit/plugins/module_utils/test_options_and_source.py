@@ -53,7 +53,7 @@ def test_s17_nothing_here_returns_facts_or_statistics() -> None:
     tasks = [*(tree.ROOT / "roles").rglob("*.yml"), *(tree.ROOT / "playbooks").rglob("*.yml")]
     found = [path.name for path in modules if re.search(r"ansible_facts|ansible_stats", path.read_text("utf-8"))]
     found += [path.name for path in tasks if re.search(r"set_stats|cacheable", path.read_text("utf-8"))]
-    assert sorted(found) == ["report.yml", "verify.yml"]
+    assert sorted(found) == ["fetch_report.py", "verify.yml"]
 
 
 @pytest.mark.fault("U5")
