@@ -28,7 +28,7 @@ _WIDTH: t.Final = 155  # characters of a line; ansible-test allows 160
 _BLOCK: t.Final = re.compile(r"^error:\n(?:[ ].*\n)+", re.MULTILINE)
 _CHOICES: t.Final = re.compile(r"(?<=^    choices: )\[.*\]$", re.MULTILINE)
 _ROW: t.Final = re.compile(r"^\| `(\w+)` \| (.*?) \| .* \|$", re.MULTILINE)
-_TABLE: t.Final = re.compile(r"^\| code \| what it means \| what to do \|\n(?:\|.*\n)+", re.MULTILINE)
+_TABLE: t.Final = re.compile(r"^\| code \| meaning \| next step \|\n(?:\|.*\n)+", re.MULTILINE)
 
 _API: t.Final = CODES["forbidden"].modules
 _FETCH: t.Final = CODES["unverified"].modules

@@ -304,7 +304,7 @@ def _results_on_failure(report: t.Callable[[], Result]) -> t.Iterator[None]:
 def _raise_failed(progress: PreparationStatus, result: Result, waited: bool = False) -> None:
     """Fail with the good and the bad side by side, if there is any bad."""
     bad = dict(progress.failed)
-    code, hint = "prepare_failed", "Mend what the reasons name and run the task again; what is ready is used."
+    code, hint = "prepare_failed", "Fix the reasons and run the task again. Downloads that are ready are used."
     if waited and progress.pending:
         code, hint = "wait_timeout", "Run the task again to go on waiting, or with a larger wait_timeout."
         bad.update(

@@ -230,7 +230,7 @@ def test_a_body_without_length_ends_at_a_limit_and_nothing_is_kept(tmp_path: pat
     chunks = endless(UNANNOUNCED + b"100004\r\n" + ZIP + b"\r\n", CHUNK)
     rest = endless(head('ETag: "1"', "Connection: close") + ZIP, ZIP)
     measured = fetch(tmp_path, chunks if framing == "chunks" else rest, max_size="48M")
-    assert "more than 50331648 bytes came, and the server announces no length" in refused(measured, "too_large")
+    assert "more than 50331648 bytes arrived, and the server announces no length" in refused(measured, "too_large")
     assert "Nothing was kept" in measured.result["msg"]
     assert list(tmp_path.iterdir()) == []
 

@@ -121,7 +121,7 @@ class FilterIgnored(StorwareError):
 
     def __init__(self, option: str) -> None:
         super().__init__(
-            f"Cannot tell which downloads match {option}: the records of GET {names.CLOUD_DOWNLOADS} do not show it,"
+            f"Cannot decide which downloads match {option}: the records of GET {names.CLOUD_DOWNLOADS} do not show it,"
             f" and the server ignores the filter {names.DOWNLOAD_FILTERS[option]}",
             hint="Select the downloads with the option guid.",
         )

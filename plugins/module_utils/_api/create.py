@@ -201,7 +201,7 @@ def _ambiguous(several: t.Mapping[DownloadSpec, _Traces]) -> StorwareError:
         f"The answer to POST {names.CLOUD_DOWNLOADS} was lost, and since then the server shows more than one new"
         f" download that may be the one asked for: {'; '.join(told[:10])}",
         code="ambiguous_create",
-        hint="Somebody else has asked for the same. Run the task again: it uses one of them; delete what nobody needs.",
+        hint="Another client has asked for the same. Run the task again: it uses one of them. Delete the others.",
         retryable=True,
         results={
             "failures": [

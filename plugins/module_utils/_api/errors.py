@@ -254,7 +254,7 @@ def from_exception(error: BaseException, attempt: Attempt) -> ApiError:
             hint="Check ca_path, client_cert and client_key.",
             unsent=True,
         )
-    return ApiError(attempt, f"failed ({reason})", code="invalid_response", hint="Check url, and what lies between.")
+    return ApiError(attempt, f"failed ({reason})", code="invalid_response", hint="Check url, and the proxies between.")
 
 
 _PROXY: t.Final = "Check the proxy variables of the environment, or set use_proxy to false."

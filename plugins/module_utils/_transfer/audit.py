@@ -24,7 +24,7 @@ MISSING: t.Final = "missing"
 UNREADABLE: t.Final = "unreadable"
 FOREIGN: t.Final = "foreign"
 
-_BESIDE: t.Final = "The receipt of a file lies beside it, as NAME.sha256."
+_BESIDE: t.Final = "The receipt of a file is stored beside it, as NAME.sha256."
 
 
 @dataclass(frozen=True)

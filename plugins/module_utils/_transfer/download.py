@@ -183,7 +183,7 @@ def _note_refusal(error: StorwareError, job: Job, writer: PartialWriter) -> None
     times = before.times + 1 if before and is_again else 1
     is_announced = writer.metadata.length is not None
     writer.lock.refusal = Refusal(writer.lock.prefix, sha256, job.level, times, is_announced)
-    first = "" if is_again else "Run the task again. If the same content comes: "
+    first = "" if is_again else "Run the task again. If the same content arrives: "
     error.hint = first + _advice(sha256, is_announced=is_announced)
     error.details = {**_digest_of(sha256), **error.details}
 

@@ -136,7 +136,7 @@ def _receipts_of(host: SshHost, script: str) -> tuple[bytes, str]:
         raise StorwareError(
             f"{host.name} answers with more than {MOST_RECEIPTS} receipts or {MOST_PRINTED} bytes",
             code="invalid_response",
-            hint="Check that host; if its directory has so many receipts, name a file of it as src.",
+            hint="Check that host. If its directory has that many receipts, set src to a file.",
         )
     if status == _NO_CONNECTION:
         raise _lost(host, last_error)

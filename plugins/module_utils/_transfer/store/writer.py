@@ -295,7 +295,7 @@ class PartialWriter:
             self.discard()  # nothing says where it ends: the next run must not add to it
             announced = "no length" if length is None else f"{length} bytes"
             raise StorwareError(
-                f"more than {min(limits)} bytes came, and the server announces {announced}",
+                f"more than {min(limits)} bytes arrived, and the server announces {announced}",
                 code="too_large",
                 hint="Set max_size to a larger value if the file may be that large." if length is None else "",
             )

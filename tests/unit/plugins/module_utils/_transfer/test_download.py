@@ -553,7 +553,7 @@ def test_content_that_was_refused_twice_is_not_fetched_again(tmp_path: pathlib.P
     (first, _), (second, _), (third, requests), (fourth, more) = refused(dest, *[reply(DAMAGED)] * 4)
     assert (requests, more) == (0, 0)
     as_it_is = ALWAYS_SO.format("verify: length")
-    assert first.hint == f"Nothing was kept. Run the task again. If the same content comes: {as_it_is}"
+    assert first.hint == f"Nothing was kept. Run the task again. If the same content arrives: {as_it_is}"
     assert second.hint == f"Nothing was kept. {as_it_is}"
     assert third.hint == fourth.hint == f"{second.hint} To fetch it all the same, set overwrite: always."
     assert f"the same damaged content 2 times (SHA-256 {sha256(DAMAGED)}), so it is not fetched again" in third.message
