@@ -222,5 +222,5 @@ def test_without_a_project_nothing_is_set_up(ansible: Ansible, api: awx_api.AwxA
     paths = f"{ansible.environment()['ANSIBLE_COLLECTIONS_PATH']}:{collection_awx()}"
     run = ansible.playbook("storware.backup.configure_awx", environment={"ANSIBLE_COLLECTIONS_PATH": paths})
     assert run.rc != 0
-    assert "Give configure_awx_project" in run.output
+    assert "Set configure_awx_project and configure_awx_inventory" in run.output
     assert api.records == before

@@ -169,7 +169,7 @@ def test_remove(ansible: Ansible, simulator: Simulator) -> None:
     for wrong in ({}, {"guids": carol, **people}):
         refused = remove(**wrong)
         assert refused.rc != 0
-        assert "either remove_downloads_guids or remove_downloads_protected_entities" in refused.output
+        assert "Set exactly one of remove_downloads_guids and remove_downloads_protected_entities" in refused.output
     assert simulator.requests() == []
 
 

@@ -82,7 +82,7 @@ def test_downloads_that_are_ready_are_progress_although_no_task_says_how_far_it_
 ) -> None:
     """One after the other, each in less than wait_timeout, and all of them in more."""
     monkeypatch.setattr(
-        models, "task", lambda record, where, task=models.decode_task: task({**record, "progress": None}, where)
+        models, "decode_task", lambda record, where, task=models.decode_task: task({**record, "progress": None}, where)
     )
     simulator.switch(queue_seconds=0)
     for number, person in enumerate((ALICE, BOB, CAROL), 1):

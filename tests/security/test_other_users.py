@@ -293,7 +293,7 @@ def test_what_another_user_has_planted_in_a_spool_is_not_handed_over(shared: pat
 
 _CUT: t.Final = """
 import sys
-from ansible_collections.storware.backup.plugins.plugin_utils import _handing
+from ansible_collections.storware.backup.plugins.plugin_utils import _file_chunks
 _file_chunks.ChunkReader(sys.argv[1]).copy(0, 100, sys.stdout.buffer)
 sys.stdout.flush()
 """

@@ -30,6 +30,7 @@ STRONG: t.Final = "strong"
 WEAK: t.Final = "weak"
 _LARGEST: t.Final = 16 * 1024  # bytes; the longest of all fields make some 3,000
 _SCHEMA: t.Final = 1
+_NO_ROOM: t.Final = (errno.ENOSPC, errno.EDQUOT)
 _DIGEST: t.Final = re.compile(r"[0-9a-f]{64}")
 _MOST_TIMES: t.Final = 2**31
 _FIELD: t.Final = re.compile(r"[\x20-\x7e\x80-\xff]*")  # what a header field may hold
@@ -141,12 +142,20 @@ class CheckpointFile:
     def write(self, checkpoint: Checkpoint) -> None:
         """Replace the file by a new one, which is on the disk before it gets the name.
 
-        A run that still has the old file open cannot write into the new one. Raises FileNotFoundError when the name is
-        another file's by now, and OSError.
+        A run that still has the old file open cannot write into the new one. A full disk has no room for a new file, so
+        the block of the old one is written over: a power loss in between costs the kept bytes, whose digest would not
+        match. Raises FileNotFoundError when the name is another file's by now, and OSError.
         """
         # Random: others who read the directory cannot take the name first.
         name = f"{self.name.removesuffix(STATE)}{secrets.token_hex(4)}.{STATE}"
-        new = CheckpointFile.create(self.directory, name, checkpoint)
+        try:
+            new = CheckpointFile.create(self.directory, name, checkpoint)
+        except OSError as error:
+            if error.errno not in _NO_ROOM or not self.is_in_place():
+                raise
+            write_all(self.fd, _render(checkpoint).ljust(os.fstat(self.fd).st_size), 0)
+            os.fsync(self.fd)
+            return
         try:
             os.fsync(new.fd)
             if not self.is_in_place():
