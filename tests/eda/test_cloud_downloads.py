@@ -46,7 +46,7 @@ def test_a_life_is_told_and_a_restart_in_the_middle_loses_nothing(rulebooks: Rul
     good(run_module("cloud_download", prepare(simulator, "alice@example.com", state="absent")))
     (carol,) = _make(simulator, "carol@example.com")
     second = rulebooks.printing()
-    second.wait_for(f"gone {alice}", f"created {carol}", f"ready {carol}")
+    second.wait_for(f"deleted {alice}", f"created {carol}", f"ready {carol}")
     time.sleep(2.5)
     assert second.stop() == 0
     assert simulator.counters()["open_sessions"] == 1  # the one of the first, which was killed
@@ -58,7 +58,7 @@ def test_a_life_is_told_and_a_restart_in_the_middle_loses_nothing(rulebooks: Rul
     assert set(told) == {
         *(f"created {guid}" for guid in (alice, bob, carol)),
         *(f"ready {guid}" for guid in (alice, bob, carol)),
-        f"gone {alice}",
+        f"deleted {alice}",
     }
     gone = next(event for event in second.events() if event["kind"] == "deleted")
     assert gone["download"]["protected_entity"]["name"] == "Alice Archer"
