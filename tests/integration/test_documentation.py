@@ -12,6 +12,7 @@ import typing as t
 import pytest
 import yaml
 
+from ansible_collections.storware.backup.plugins.module_utils._transfer import formats
 from tests.harness import tree
 from tests.simulator.process import Simulator
 from tests.support.ansible import Ansible
@@ -103,3 +104,9 @@ def test_a_backup_is_documented_the_same_everywhere() -> None:
         _returns("protected_entity_info")["protected_entities"]["contains"]["latest_backup"]["contains"],
     ]
     assert backups[0] == backups[1]
+
+
+@pytest.mark.parametrize("module", ["cloud_download_content", "cloud_download_copy"])
+def test_all_formats_of_the_table_are_documented(module: str) -> None:
+    described = str(_returns(module)["format"]["description"])
+    assert [row.name for row in formats.FORMATS if f"V({row.name})" not in described] == []

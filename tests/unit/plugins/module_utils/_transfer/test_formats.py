@@ -9,13 +9,11 @@ import os
 import pathlib
 
 import pytest
-import yaml
 
 from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
 from ansible_collections.storware.backup.plugins.module_utils._transfer import formats
 from ansible_collections.storware.backup.plugins.module_utils._transfer.formats import Format
 from ansible_collections.storware.backup.plugins.module_utils._transfer.structure import CheckTime, Proof, corrupt
-from ansible_collections.storware.backup.plugins.modules import cloud_download_content, cloud_download_copy
 from tests.faults.script_server import Script, reply, scripted
 from tests.unit.plugins.module_utils._transfer.fetching import job, run
 from tests.unit.plugins.module_utils._transfer.material import GUID
@@ -50,9 +48,3 @@ def test_a_row_refuses_files_that_are_damaged_or_promise_its_format(tmp_path: pa
         fetched(tmp_path, reply(BODY[:-1]))
     with pytest.raises(StorwareError, match=r"no MBX file as a\.mbx"):
         fetched(tmp_path / "a.mbx", reply(b"something else"))
-
-
-@pytest.mark.parametrize("module", [cloud_download_content, cloud_download_copy])
-def test_the_documentation_lists_the_formats(module: object) -> None:
-    described = yaml.safe_load(module.RETURN)["format"]["description"]  # type: ignore[attr-defined]
-    assert all(f"V({known.name})" in str(described) for known in formats.FORMATS if known.name != "mbx")
