@@ -47,7 +47,7 @@ def refuse_state_set_elsewhere(task_vars: t.Mapping[str, t.Any], *, lockstep: bo
     if set(found) - shared or not own:
         raise StorwareError(
             " ".join(
-                f"The role has not started, because {name}, a variable of the role itself, is set elsewhere."
+                f"The role has not started, because {name} is set elsewhere, and only the role may set it."
                 for name in sorted(set(found) - shared or {_RESET})
             ),
             code="invalid_option",
