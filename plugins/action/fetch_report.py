@@ -30,19 +30,26 @@ class ActionModule(ControllerActionModule):
         files = options["files"]
         report = {"complete": _report.is_complete(files), "files": files}
         result = {"changed": bool(options["path"]), **report, "ansible_stats": _as_statistics(report)}
-        try:
-            for path in options["path"]:
-                text = _text(path, files, complete=report["complete"])
-                if not self._task.check_mode:
-                    _write(path, text)
-        except StorwareError as error:
-            return {**result, **failure(error)}  # the rows are returned all the same
-        return result
+        errors = _write_all(options["path"], files, dry_run=bool(self._task.check_mode))
+        return {**result, **failure(errors[0])} if errors else result  # the rows are returned all the same
 
 
 def _as_statistics(report: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Return the report as ansible.builtin.set_stats returns it, for the artifacts of a job."""
     return {"data": {"fetch_content_result": report}, "per_host": False, "aggregate": True}
+
+
+def _write_all(paths: t.Iterable[str], rows: t.Sequence[_report.Row], *, dry_run: bool) -> list[StorwareError]:
+    """Write a report to each file, also after one that cannot be written. Return the errors."""
+    errors = []
+    for path in paths:
+        try:
+            text = _text(path, rows, complete=_report.is_complete(rows))
+            if not dry_run:
+                _write(path, text)
+        except StorwareError as error:
+            errors.append(error)
+    return errors
 
 
 def _text(path: str, rows: t.Sequence[_report.Row], *, complete: bool) -> str:

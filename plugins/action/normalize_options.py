@@ -10,7 +10,7 @@ import typing as t
 from ..module_utils import _argspec
 from ..module_utils._errors import StorwareError
 from ..plugin_utils import _facts, _normalization, _removal, _role_options
-from ..plugin_utils._action import ControllerActionModule
+from ..plugin_utils._action import ControllerActionModule, default_of_the_play, task_environment
 
 SPEC: t.Final = {
     "entry_point": {"type": "str", "choices": ["main", "prepare", "fetch", "remove", "verify"]},
@@ -43,7 +43,6 @@ class ActionModule(ControllerActionModule):
             if prefix + "connection" in spec:
                 known = {option.name: {"type": option.type} for option in _argspec.CONNECTION}
                 spec[prefix + "connection"] = {"type": "dict", "options": known}
-        self._templar.available_variables = {**task_vars, **_role_options.results(task_vars)}
         given = self._templar.template({name: task_vars[name] for name in spec if name in task_vars})
         found, complaints = _normalization.normalize(given, spec)
         if entry_point and not complaints:
@@ -71,15 +70,24 @@ class ActionModule(ControllerActionModule):
 
     def _company(self, options: t.Mapping[str, t.Any], task_vars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         """Return the values that hosts have in common which do something together."""
-        host, request_id = task_vars["inventory_hostname"], _role_options.request_id(options)
+        host, server = task_vars["inventory_hostname"], self._server(options["connection"] or {})
+        request_id = _role_options.request_id(options, server)
         group = _role_options.relay_group(host, options["relay_groups"] or [], task_vars["groups"])
+        use = _role_options.digest([self._place, self._loop_items])
         return {
             "request_id": request_id,
-            "neighbours": f"{request_id} {group}",
+            "neighbours": f"{use} {request_id} {group}",
             "lockstep": self._is_in_lockstep,
-            "server": (options["connection"] or {}).get("url") or "",
+            "server": server,
             "place": self._place,
+            "use": use,
         }
+
+    def _server(self, connection: t.Mapping[str, t.Any]) -> str:
+        """Return the URL that the variables of a host may choose; an empty text for that of the controller."""
+        of_play = default_of_the_play(self._task, self._templar, "url")
+        of_task = task_environment(self._task, self._templar).get(f"{_argspec.PREFIX}URL")
+        return str(connection.get("url") or of_play or of_task or "")
 
     def _refuse_other_requests(self, options: t.Mapping[str, t.Any], task_vars: t.Mapping[str, t.Any]) -> None:
         """Raise StorwareError where files are distributed without knowing that this one gets others."""
@@ -96,16 +104,31 @@ class ActionModule(ControllerActionModule):
     def _place(self) -> str:
         """The place in the play where the role is used: the same for all hosts, also for those of other batches."""
         include = self._task.get_first_parent_include()
-        return str(include.get_path() if include else self._task._uuid)
+        # A playbook may be imported twice: its plays differ, and their paths do not.
+        return f"{self._play._uuid} {include.get_path() if include else self._task._uuid}"
+
+    @property
+    def _loop_items(self) -> list[t.Any]:
+        """The items of the loops in which the role is included, from the inside out."""
+        variables = [parent.vars for parent in self._parents if "ansible_loop_var" in (parent.vars or {})]
+        return [own.get(own["ansible_loop_var"]) for own in variables]
 
     @property
     def _is_in_lockstep(self) -> bool:
         """Whether no host begins a task before all others have ended the one before. No variable has it."""
-        parent, strategy = self._task._parent, ""
+        return str(self._play.strategy).endswith(("linear", "debug"))
+
+    @property
+    def _play(self) -> t.Any:
+        return next(play for parent in self._parents if (play := getattr(parent, "_play", None)) is not None)
+
+    @property
+    def _parents(self) -> t.Iterator[t.Any]:
+        """The blocks and includes around this task, from the inside out."""
+        parent = self._task._parent
         while parent is not None:
-            strategy = getattr(getattr(parent, "_play", None), "strategy", strategy)
+            yield parent
             parent = parent._parent
-        return strategy.endswith(("linear", "debug"))
 
 
 def _invalid(complaints: t.Sequence[str]) -> StorwareError:

@@ -118,15 +118,7 @@ class ProgressActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ha
     @functools.cached_property
     def _variables(self) -> dict[str, t.Any]:
         """The variables of the keyword environment of the task and its parents; also when the task is retried."""
-        found: dict[str, t.Any] = {}
-        given = self._task.environment or []
-        for environment in given if isinstance(given, list) else [given]:
-            variables = self._templar.template(environment) or {}
-            if not isinstance(variables, dict):
-                raise AnsibleError(f"environment must be a dictionary, received {variables} ({type(variables)})")
-            found.update(variables)
-        # Marked as unsafe: Ansible would template them once more.
-        return t.cast("dict[str, t.Any]", wrap_var(found))
+        return task_environment(self._task, self._templar)
 
     def _names_of_the_role(self, task_vars: t.Mapping[str, t.Any]) -> t.Mapping[str, str]:
         """Return the role's name of each option of this task that the role has."""
@@ -236,22 +228,16 @@ class ConnectionActionModule(ProgressActionModule):
         replaced = {
             name for name, value in connection.items() if value in (None, "") or (name == "url" and name in own)
         }
-        rest |= {name: self._of_the_play(name) for name in replaced - session.keys()}
+        rest |= {
+            name: default_of_the_play(self._task, self._templar, name, self._task.resolved_action)
+            for name in replaced - session.keys()
+        }
         return rest, [_argspec.Level("the role", session), _argspec.Level("fetch_content_connection", own)]
 
     @property
     def _opens_session(self) -> bool:
         """Whether the task opens the session, so that the role gives it none."""
         return False
-
-    def _of_the_play(self, option: str) -> t.Any:
-        """Return the option in module_defaults that the role's own has replaced."""
-        found = None
-        for defaults in self._task.module_defaults or []:
-            for name in (f"group/{_facts.GROUP}", self._task.resolved_action):
-                options = self._templar.template(defaults.get(name)) or {}
-                found = options.get(option, found)
-        return found
 
 
 class ControllerActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no type stubs
@@ -272,6 +258,29 @@ class ControllerActionModule(ActionBase):  # type: ignore[misc]  # ansible-core 
     def _work(self, task_vars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         """Return the result of the task. Raises StorwareError."""
         raise NotImplementedError
+
+
+def task_environment(task: t.Any, templar: t.Any) -> dict[str, t.Any]:
+    """Return the variables of the keyword environment of a task and its parents. Raises AnsibleError."""
+    found: dict[str, t.Any] = {}
+    given = task.environment or []
+    for environment in given if isinstance(given, list) else [given]:
+        variables = templar.template(environment) or {}
+        if not isinstance(variables, dict):
+            raise AnsibleError(f"environment must be a dictionary, received {variables} ({type(variables)})")
+        found.update(variables)
+    # Marked as unsafe: Ansible would template them once more.
+    return t.cast("dict[str, t.Any]", wrap_var(found))
+
+
+def default_of_the_play(task: t.Any, templar: t.Any, option: str, action: str = "") -> t.Any:
+    """Return the option in module_defaults of the modules, or of this one, which the role's own may replace."""
+    found = None
+    for defaults in task.module_defaults or []:
+        for name in (f"group/{_facts.GROUP}", action):
+            options = templar.template(defaults.get(name)) or {}
+            found = options.get(option, found)
+    return found
 
 
 def guids_in(given: t.Mapping[str, t.Any]) -> list[str]:

@@ -21,6 +21,9 @@ _SPECS: t.Final = (
     pathlib.Path(__file__).resolve().parents[2] / "roles" / "fetch_content" / "meta" / "argument_specs.yml"
 )
 _REPORT: t.Final = re.compile(r"/.*\.(json|csv)", re.DOTALL)
+# The variables for later tasks, and their values as they were after the reset, before they were restored
+_RESULTS: t.Final = f"_{PREFIX}results"
+_RESTORED: t.Final = (f"{PREFIX}downloads", f"{PREFIX}files")
 _RESET: t.Final = f"_{PREFIX}reset"  # the result of the task that has reset the state
 _WITH_ENTITIES: t.Final = ("protected_entity_type", "backup", "node", "request")
 
@@ -40,8 +43,13 @@ def refuse_state_set_elsewhere(task_vars: t.Mapping[str, t.Any], *, lockstep: bo
     reset = task_vars.get(_RESET)
     own = reset.get("ansible_facts") if isinstance(reset, t.Mapping) else None
     own = own if isinstance(own, t.Mapping) else {}
-    known = list(own.values())
-    found = [name for name in own if task_vars.get(name) not in known]
+    results = task_vars.get(_RESULTS)
+    results = results if isinstance(results, t.Mapping) else {}
+    found = [
+        name
+        for name in own
+        if name != _RESULTS and (results if name in _RESTORED else task_vars).get(name) != own[name]
+    ]
     found += [name for name in task_vars if name.startswith(f"_{PREFIX}") and name not in own and name != _RESET]
     shared = set() if lockstep else {name for name in found if _is_of_another_host(task_vars, name)}
     if set(found) - shared or not own:
@@ -54,15 +62,6 @@ def refuse_state_set_elsewhere(task_vars: t.Mapping[str, t.Any], *, lockstep: bo
             hint="Nothing was sent. Remove it from extra vars (such as artifacts of an earlier workflow node), role "
             "parameters, included variables, facts and inventory.",
         )
-
-
-def results(task_vars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Return the variables that an earlier run of the role has left for later tasks, which options may be made of.
-
-    The role has reset them, and sets them again once it has read its options.
-    """
-    before = task_vars.get(f"_{PREFIX}before")
-    return {f"{PREFIX}{name}": value for name, value in before.items()} if isinstance(before, t.Mapping) else {}
 
 
 def _is_of_another_host(task_vars: t.Mapping[str, t.Any], name: str) -> bool:
@@ -81,17 +80,21 @@ def specifications() -> dict[str, dict[str, t.Any]]:
     return {entry_point: spec["options"] for entry_point, spec in specs.items()}
 
 
-def request_id(options: t.Mapping[str, t.Any]) -> str:
+def request_id(options: t.Mapping[str, t.Any], server: str) -> str:
     """Return a digest that is the same for hosts that ask the same server for the same downloads, in any order.
 
-    options: normalized ones, without the prefix.
+    options: normalized ones, without the prefix. server: its URL, or an empty text for that of the controller.
     """
-    connection = options["connection"] or {}
-    asked: list[t.Any] = [sorted(set(options["protected_entities"] or [])), connection.get("url")]
+    asked: list[t.Any] = [sorted(set(options["protected_entities"] or [])), server]
     asked += [sorted({guid.lower() for guid in options["guids"] or []}), options["mode"]]
     asked.append(sorted(options["backup_statuses"] or []))
     asked += [options[name] for name in _WITH_ENTITIES]
-    return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
+    return digest(asked)
+
+
+def digest(values: t.Sequence[t.Any]) -> str:
+    """Return a digest of these values that does not show them, in hexadecimal digits."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def relay_group(host: str, relay_groups: t.Iterable[str], groups: t.Mapping[str, t.Container[str]]) -> str:

@@ -320,10 +320,34 @@ def test_the_credential_of_module_defaults_does_not_go_where_an_inventory_says(
     assert "belong to the URL that is set there" in run.output
 
 
-def test_a_session_does_not_go_where_the_inventory_of_another_host_says(fleet: Fleet, evil: AnsweringServer) -> None:
+def _elsewhere(way: str, fleet: Fleet, evil: AnsweringServer) -> Json:
+    """Variables of a host, and keywords of a play, that lead this host to another server."""
+    if way == "connection":
+        return {"hosts": {"host-2": {"fetch_content_connection": {"url": evil.url, "allow_http": True}}}}
+    given = fleet.credentials()
+    theirs = {"url_of_host": evil.url, "http": "true"}
+    url, http = f"{{{{ url_of_host | default('{given['STORWARE_URL']}') }}}}", "{{ http | default('false') }}"
+    # Each level that names a URL has a login of its own.
+    environment = {**given, "STORWARE_URL": url, "STORWARE_ALLOW_HTTP": http}
+    options = {name.removeprefix("STORWARE_").lower(): value for name, value in environment.items()}
+    keywords = {
+        "environment": {"environment": environment},
+        "module_defaults": {"module_defaults": {"group/storware.backup.storware": options}},
+    }[way]
+    nothing = dict.fromkeys(given, "")
+    return {"hosts": {"host-2": theirs}, "keywords": keywords, "environment": nothing}
+
+
+@pytest.mark.parametrize(
+    "way", ["connection", *(pytest.param(way, marks=pytest.mark.long) for way in ("module_defaults", "environment"))]
+)
+def test_a_session_does_not_go_where_the_inventory_of_another_host_says(
+    fleet: Fleet, evil: AnsweringServer, way: str
+) -> None:
     """Not even where the play ignores errors."""
-    theirs = {"fetch_content_connection": {"url": evil.url, "allow_http": True}}
-    run = mail(fleet, hosts={"host-2": theirs}, keywords={"ignore_errors": True})
+    settings = _elsewhere(way, fleet, evil)
+    settings["keywords"] = {"ignore_errors": True, **settings.get("keywords", {})}
+    run = mail(fleet, **settings)
     assert run.rc != 0
     assert evil.requests == []
     assert "must be the same for all hosts" in run.output
