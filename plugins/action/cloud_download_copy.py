@@ -21,10 +21,10 @@ from ..module_utils import _argspec, _copying
 from ..module_utils._batch import BatchItem, dest_for, run_batch
 from ..module_utils._copying import ChunkTransfer
 from ..module_utils._errors import OptionError, StorwareError
-from ..module_utils._progress import Meter
+from ..module_utils._progress import line_formatter
 from ..plugin_utils import _detached_poll, _file_chunks
 from ..plugin_utils._action import ProgressActionModule, failure, guids_in
-from ..plugin_utils._results import InvalidResultError
+from ..plugin_utils._results import invalid_result
 
 Result = dict[str, t.Any]
 
@@ -49,11 +49,11 @@ class _Failed(StorwareError):
 def _read_offset(result: t.Mapping[str, t.Any], size: int) -> int | None:
     """Return how many bytes of the file are on the host; None for the result of the module.
 
-    Raises InvalidResultError.
+    Raises StorwareError.
     """
     reached = result.get(_copying.KEY)
     if reached is not None and (isinstance(reached, bool) or not isinstance(reached, int) or not 0 <= reached < size):
-        raise InvalidResultError(f"{str(reached)[:40]!r} of {size} bytes have arrived")
+        raise invalid_result(f"{str(reached)[:40]!r} of {size} bytes have arrived")
     return reached
 
 
@@ -108,12 +108,12 @@ class ActionModule(ProgressActionModule):
         path, whole = _file_chunks.find_file(str(given["src"]), turn.guid)
         handover = ChunkTransfer(whole.name, whole.guid, whole.size, whole.sha256, whole.verified)
         arguments = {**given, "guid": [turn.guid], "src": path, "dest": dest_for(str(given["dest"]), turn.of)}
-        reader = _file_chunks.ChunkReader(path)
-        meter = Meter()
+        copy_chunk = _file_chunks.chunk_copier(path)
+        format_line = line_formatter()
         failed = 0  # deliveries, one after the other
 
         def deliver(chunk: ChunkTransfer, size: int) -> tuple[Result, int | None]:
-            remote = self._send_chunk(chunk, size, reader, task_vars)
+            remote = self._send_chunk(chunk, size, copy_chunk, task_vars)
             result = self._run_module(arguments, task_vars, {_copying.ENVIRONMENT: remote})
             return result, _read_offset(result, whole.size)
 
@@ -123,7 +123,7 @@ class ActionModule(ProgressActionModule):
         size = _file_chunks.chunk_size(rate)
         while reached is not None:
             started, offset, wanted = time.monotonic(), reached, min(reached + size, whole.size)
-            show_progress(turn.mark + meter.line(whole.name, reached, whole.size))
+            show_progress(turn.mark + format_line(whole.name, reached, whole.size))
             result, reached = deliver(dataclasses.replace(handover, offset=reached), size)
             size = _file_chunks.chunk_size(rate, size, time.monotonic() - started)
             if rate and reached is not None:
@@ -135,7 +135,11 @@ class ActionModule(ProgressActionModule):
         return self._check(result, arguments)
 
     def _send_chunk(
-        self, chunk: ChunkTransfer, size: int, reader: _file_chunks.ChunkReader, task_vars: dict[str, t.Any] | None
+        self,
+        chunk: ChunkTransfer,
+        size: int,
+        copy_chunk: t.Callable[[int, int, t.BinaryIO], str],
+        task_vars: dict[str, t.Any] | None,
     ) -> str:
         """Send up to size bytes from the offset on to the host, in a file whose path is returned."""
         if self._connection._shell.tmpdir is None:
@@ -146,7 +150,7 @@ class ActionModule(ProgressActionModule):
             with tempfile.NamedTemporaryFile(dir=constants.DEFAULT_LOCAL_TMP) as local:
                 local.seek(_copying.HEAD)
                 if size:
-                    sha256 = reader.copy(chunk.offset, size, t.cast(t.BinaryIO, local))
+                    sha256 = copy_chunk(chunk.offset, size, t.cast(t.BinaryIO, local))
                     chunk = dataclasses.replace(chunk, chunk_sha256=sha256)
                 local.seek(0)
                 local.write(chunk.as_head())

@@ -53,6 +53,10 @@ class RedactingModule(AnsibleModule):  # type: ignore[misc]  # ansible-core has 
         text = "Invoked with " + " ".join(f"{name}={value}" for name, value in options.items()) if options else msg
         super().log(redactor.text(text), options)
 
+    def add_path_info(self, kwargs: Result) -> Result:
+        """Return the result as it is: Ansible calls this last, and would add and mask a field that was left out."""
+        return kwargs
+
 
 class ApiContext(_runner.Context):
     """The context of a module with a server. Raises OptionError for connection options that cannot work."""

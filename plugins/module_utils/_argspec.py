@@ -67,7 +67,7 @@ _COOKIE: t.Final = re.compile(rf"[!#-'*+.0-9A-Z^-z|~-]+=(?:{_OCTETS}|\"{_OCTETS}
 
 PROGRESS_INTERVAL: t.Final = 10.0  # the default; seconds
 LEAST_INTERVAL: t.Final = 0.1
-MOST_INTERVAL: t.Final = 120.0  # well below the time after which work is stopped that nobody visits
+MOST_INTERVAL: t.Final = 120.0  # well below the time after which work without a poll is stopped
 MAX_TIMEOUT: t.Final = 3600.0
 MAX_RETRIES: t.Final = 100
 
@@ -90,11 +90,8 @@ class Connection:
     retries: int
 
 
-class Level(t.NamedTuple):
-    """One place where options are set. name: as a message names it. values: connection options, none of them empty."""
-
-    name: str
-    values: t.Mapping[str, t.Any]
+# The places where options are set, the first one first: their names in messages, and connection options, none empty.
+Levels = t.Mapping[str, t.Mapping[str, t.Any]]
 
 
 def resolve(
@@ -102,22 +99,22 @@ def resolve(
     task_environment: t.Mapping[str, t.Any],
     controller_environment: t.Mapping[str, t.Any],
     *,
-    above: t.Sequence[Level] = (),
+    above: Levels | None = None,
 ) -> dict[str, t.Any]:
     """The options of a task with the connection options that its environment and the controller's add.
 
-    options: of the task. The environments: variables, by name. above: levels that come before those, in which nothing
-    is empty. The first that sets an option wins. A password, token or session of a level that names a URL goes to that
-    URL only, and by the TLS and proxy settings of that level only. Raises OptionError where these would have to be
+    options: of the task. The environments: variables, by name. above: levels that come before those. The first that
+    sets an option wins. A password, token or session of a level that names a URL goes to that URL only, and by the TLS
+    and proxy settings of that level only. Raises OptionError where these would have to be
     mixed; then nothing may be sent.
     """
     by_option = {option.name: options.get(option.name) for option in CONNECTION}
-    levels = (
-        *above,
-        Level("the options of the task", set_in(by_option)),
-        Level("environment: of the task", _of_variables(task_environment)),
-        Level("the environment of the controller", _of_variables(controller_environment)),
-    )
+    levels = {
+        **(above or {}),
+        "the options of the task": set_in(by_option),
+        "environment: of the task": _of_variables(task_environment),
+        "the environment of the controller": _of_variables(controller_environment),
+    }
     others = {name: value for name, value in options.items() if name not in by_option}
     return {**others, **_merged(levels)}
 
@@ -138,19 +135,20 @@ def _of_variables(variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     return {name: str(value) for name, value in set_in(given).items()}
 
 
-def _merged(levels: t.Sequence[Level]) -> dict[str, t.Any]:
-    with_url = [level for level in levels if "url" in level.values]
+def _merged(levels: Levels) -> dict[str, t.Any]:
+    order = list(levels)
+    with_url = [level for level in order if "url" in levels[level]]
     owner, others = (with_url[0] if with_url else None), with_url[1:]
     found: dict[str, t.Any] = {}
-    origin: dict[str, Level] = {}
-    for level in levels:
-        usable = {name: value for name, value in level.values.items() if level not in others or name in _ANYWHERE}
-        added = usable if level is levels[0] else _missing(found, usable)
+    origin: dict[str, str] = {}
+    for level, values in levels.items():
+        usable = {name: value for name, value in values.items() if level not in others or name in _ANYWHERE}
+        added = usable if level == order[0] else _missing(found, usable)
         found.update(added)
         origin.update(dict.fromkeys(added, level))
     if owner is not None:
-        _check_owner(owner, levels[: levels.index(owner)], origin)
-        _check_login(owner, others, found)
+        _check_owner(owner, order[: order.index(owner)], origin)
+        _check_login(owner, {level: levels[level] for level in others}, found)
     return found
 
 
@@ -172,28 +170,28 @@ def _missing(given: t.Mapping[str, t.Any], offered: t.Mapping[str, t.Any]) -> di
     return {name: value for name, value in offered.items() if name in wanted or name not in CREDENTIAL_NAMES}
 
 
-def _check_owner(owner: Level, above: t.Sequence[Level], origin: t.Mapping[str, Level]) -> None:
+def _check_owner(owner: str, above: t.Sequence[str], origin: t.Mapping[str, str]) -> None:
     """Raise OptionError for a TLS or proxy setting from above the level that names the URL and holds a secret."""
-    if not any(option.secret and origin.get(option.name) is owner for option in CONNECTION):
+    if not any(option.secret and origin.get(option.name) == owner for option in CONNECTION):
         return
     for name, level in origin.items():
         if level in above and name not in CREDENTIAL_NAMES and name not in _ANYWHERE:
             raise OptionError(
                 name,
-                f"is set in {level.name}, but url and credentials come from {owner.name}, and this belongs to them",
+                f"is set in {level}, but url and credentials come from {owner}, and this belongs to them",
                 hint=f"Set {name} where url is set, or set url and credentials beside it.",
             )
 
 
-def _check_login(owner: Level, others: t.Sequence[Level], found: t.Mapping[str, t.Any]) -> None:
+def _check_login(owner: str, others: Levels, found: t.Mapping[str, t.Any]) -> None:
     """Raise OptionError where there is no login but one that belongs to another URL."""
     if "session" in found or any(all(name in found for name in login) for login in LOGINS):
         return
-    for level in others:
-        if CREDENTIAL_NAMES & set(level.values):
+    for level, values in others.items():
+        if CREDENTIAL_NAMES & set(values):
             raise OptionError(
                 "url",
-                f"is set in {owner.name}, and the credentials in {level.name} belong to the URL that is set there",
+                f"is set in {owner}, and the credentials in {level} belong to the URL that is set there",
                 hint="Set username and password, token or session beside url, or do not set url.",
             )
 
@@ -253,7 +251,7 @@ def connection(params: t.Mapping[str, t.Any]) -> Connection:
 
 
 def secrets(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> set[str]:
-    """Everything in the parameters and the proxy variables that nobody may read, also where it does not belong."""
+    """Return all secrets in the parameters and the proxy variables, also where they do not belong."""
     found = {params[option.name] for option in CONNECTION if option.secret}
     found |= cookie_values(params["session"] or "")
     if params["username"] and params["password"]:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Several downloads in one task: each gets its try, whatever becomes of the others, and the result tells of each."""
+"""Several downloads in one task: each is tried, whatever becomes of the others, and the result has each of them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class BatchItem(t.NamedTuple):
 
     @property
     def mark(self) -> str:
-        """What tells the download from the others in a line about it."""
+        """The prefix of a line about the download, which distinguishes it from the others."""
         return f"{self.number} of {self.of}: " if self.of > 1 else ""
 
 
@@ -48,7 +48,7 @@ def dest_for(dest: str, files: int) -> str:
 def run_batch(guids: t.Sequence[str], bring: t.Callable[[BatchItem], Result]) -> Result:
     """The result of a task for these downloads, ``bring`` called for one after the other.
 
-    bring: returns what is to be told of one, with ``changed`` and ``diff``. The task's ``files`` has that of each; of a
+    bring: returns the result of one, with ``changed`` and ``diff``. The task's ``files`` has that of each; of a
     single one it is the task's result, too. Raises what bring raises when there is only one, or nothing came;
     otherwise a StorwareError with the results when some have failed.
     """
@@ -95,10 +95,10 @@ def _failure(failures: t.Sequence[StorwareError], found: t.Sequence[Result]) -> 
         # It is not about one download or another.
         first.results = results
         return first
-    told = [f"{one['guid']}: {one['msg']}" for one in bad[:_SHOWN]]
-    told += [f"{len(bad) - _SHOWN} more (see files)"] if len(bad) > _SHOWN else []
+    shown = [f"{one['guid']}: {one['msg']}" for one in bad[:_SHOWN]]
+    shown += [f"{len(bad) - _SHOWN} more (see files)"] if len(bad) > _SHOWN else []
     return StorwareError(
-        f"{len(bad)} of {len(found)} files are not there. {' '.join(told)}",
+        f"{len(bad)} of {len(found)} files are not there. {' '.join(shown)}",
         code="partial_failure",
         hint="Run the task again: it does only what is missing.",
         details={"guids": [one["guid"] for one in bad]},

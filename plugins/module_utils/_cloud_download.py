@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import typing as t
-from dataclasses import dataclass, field
 
 from . import _plan
 from ._api import backups, cloud_downloads, models, names, payloads, protected_entities, wait_ready
@@ -73,36 +72,34 @@ def ensure(
 def _create_missing(
     client: Client, params: Params, check_mode: bool, warn: t.Callable[[str], None], report_progress: Report
 ) -> Result:
-    selection = _select(client, params, warn)
-    wanted = selection.wanted
+    wanted, without_backup, taken = _select(client, params, warn)
     identifier = RecordCompleter(client, needs_backup=False)
     seen = wait_ready.take_snapshot(client, wanted, identifier)
     plan = _plan.plan_creation(wanted, seen.catalogue, seen.finished, seen.expected, seen.unsure)
     expected = {want: seen.expected[want] for want in plan.expected}
-    progress = PreparationStatus(wanted, expected, failed=selection.without_backup)
+    progress = PreparationStatus(wanted, expected, failed=without_backup)
     _warn_of_adopted(params, seen, plan.adopted, warn)
     if check_mode:
-        report_of_plan = _report(plan.predicted, backups=selection.backups)
-        result: Result = {"changed": bool(plan.missing), "diff": plan.diff, **report_of_plan}
+        report_of_plan = _report(plan.predicted, backups=taken)
+        result: Result = {"changed": bool(plan.missing), "diff": plan.diff(plan.missing), **report_of_plan}
         _raise_failed(progress, result)
         return result
 
-    creator = Creator(client, seen.before, identifier, params["request"] or {})
-    asked = creator.asked
+    creator = Creator(client, identifier, params["request"] or {}, seen.listed, seen.active)
     progress.ready = {want: found for want, found in plan.adopted.items() if found.guid in seen.finished}
 
     def report() -> Result:
         downloads = [progress.ready[want] for want in wanted if want in progress.ready]
-        new = {download.guid for download in downloads} - seen.before.downloads
-        created = [progress.ready[want].guid for want in asked.wanted if want in progress.ready]
+        new = {download.guid for download in downloads} - seen.listed
+        created = [progress.ready[want].guid for want in creator.asked if want in progress.ready]
         return {
-            "changed": bool(asked.wanted),
-            "diff": plan.diff_when_made(asked.wanted),
+            "changed": bool(creator.asked),
+            "diff": plan.diff(creator.asked),
             **_report(
                 downloads,
                 created=[guid for guid in created if guid in new],
-                tasks=asked.tasks.values(),
-                backups=selection.backups,
+                tasks=creator.tasks.values(),
+                backups=taken,
             ),
         }
 
@@ -112,7 +109,7 @@ def _create_missing(
             creator.create(plan.missing, waiting)
         if params["wait"]:
             wait_ready.wait_ready(client, progress, seen, creator, waiting)
-            others = {want: found for want, found in progress.ready.items() if want not in asked.wanted}
+            others = {want: found for want, found in progress.ready.items() if want not in creator.asked}
             _warn_of_adopted(params, seen, {want: others[want] for want in others if want not in plan.adopted}, warn)
         else:
             progress.ready = _known_now(client, plan)
@@ -125,14 +122,14 @@ def _create_missing(
 def _update_selected(client: Client, params: Params, check_mode: bool, report_progress: Report) -> Result:
     selected = cloud_downloads.select(client, params["guid"])
     body = payloads.update(params["status"], params["update"] or {})
-    plan = _plan.plan_update(selected, body)
-    result: Result = {"changed": bool(plan.current), "diff": plan.diff}
+    diff = _plan.plan_update(selected, body)
+    result: Result = {"changed": bool(diff["before"]), "diff": diff}
     if check_mode:
         return {**result, **_report(selected)}
 
     updated: list[str] = []
     with _results_on_failure(lambda: {**result, "changed": bool(updated), **_report(selected, updated=updated)}):
-        for guid in plan.current:
+        for guid in diff["before"]:
             cloud_downloads.update(client, guid, body)
             updated.append(guid)
         if params["wait"]:
@@ -145,15 +142,15 @@ def _update_selected(client: Client, params: Params, check_mode: bool, report_pr
 
 
 def _delete_selected(client: Client, params: Params, check_mode: bool, report_progress: Report) -> Result:
-    plan = _plan.plan_deletion_of(params["guid"], cloud_downloads.list_all(client))
-    return _delete(client, params, check_mode, plan, report_progress)
+    to_delete = _plan.plan_deletion_of(params["guid"], cloud_downloads.list_all(client))
+    return _delete(client, params, check_mode, to_delete, report_progress)
 
 
 def _delete_matching(
     client: Client, params: Params, check_mode: bool, warn: t.Callable[[str], None], report_progress: Report
 ) -> Result:
-    selection = _select(client, params, warn)  # without that backup there is no download of it either
-    wanted = selection.wanted
+    # Without that backup there is no download of it either.
+    wanted, _without_backup, taken = _select(client, params, warn)
     seen = wait_ready.take_snapshot(client, wanted, RecordCompleter(client))
     left = {want: seen.catalogue.possible(want) for want in wanted if not seen.catalogue.find(want)}
     for want, downloads in left.items():
@@ -164,22 +161,20 @@ def _delete_matching(
             )
     for want, tasks in seen.expected.items():
         warn(f"{_name(want)} may come to have a download that cannot be deleted yet: {_may_be(tasks)}.")
-    return _delete(
-        client, params, check_mode, _plan.plan_deletion(wanted, seen.catalogue), report_progress, selection.backups
-    )
+    return _delete(client, params, check_mode, _plan.plan_deletion(wanted, seen.catalogue), report_progress, taken)
 
 
 def _delete(
     client: Client,
     params: Params,
     check_mode: bool,
-    plan: _plan.DeletePlan,
+    to_delete: t.Sequence[models.CloudDownload],
     report_progress: Report,
     taken: t.Mapping[DownloadSpec, models.Backup] | None = None,
 ) -> Result:
-    result: Result = {"changed": bool(plan.to_delete), "diff": plan.diff}
+    result: Result = {"changed": bool(to_delete), "diff": _plan.deletion_diff(to_delete)}
     if check_mode:
-        return {**result, **_report(plan.to_delete, backups=taken)}
+        return {**result, **_report(to_delete, backups=taken)}
 
     deleting: dict[str, models.Task | None] = {}
     failed: dict[str, str] = {}
@@ -187,11 +182,11 @@ def _delete(
     def report() -> Result:
         deleted = [guid for guid in deleting if guid not in failed]
         tasks = [task for task in deleting.values() if task is not None]
-        report_of_deleted = _report(plan.to_delete, deleted=deleted, tasks=tasks, backups=taken)
+        report_of_deleted = _report(to_delete, deleted=deleted, tasks=tasks, backups=taken)
         return {**result, "changed": bool(deleted), **report_of_deleted}
 
     waiting = _waiting(params, report_progress)
-    for download in plan.to_delete:
+    for download in to_delete:
         guid = str(download.guid)
         try:
             deleting[guid] = cloud_downloads.delete(client, guid, waiting.limit())
@@ -208,7 +203,7 @@ def _delete(
             failed = {guid: why for guid, why in failed.items() if guid in listed}
     if failed:
         raise StorwareError(
-            f"{len(failed)} of {len(plan.to_delete)} downloads are not deleted: {_joined(failed)}",
+            f"{len(failed)} of {len(to_delete)} downloads are not deleted: {_joined(failed)}",
             code="delete_failed",
             hint="Run the task again.",
             retryable=True,
@@ -217,22 +212,18 @@ def _delete(
     return report()
 
 
-@dataclass(frozen=True)
-class _Selection:
-    """What the options ask for."""
+def _select(
+    client: Client, params: Params, warn: t.Callable[[str], None]
+) -> tuple[list[DownloadSpec], dict[DownloadSpec, str], dict[DownloadSpec, models.Backup]]:
+    """Return what the options ask for, what cannot be had with the reasons, and the backups that ``latest`` stands for.
 
-    wanted: list[DownloadSpec]
-    without_backup: dict[DownloadSpec, str] = field(default_factory=dict)  # what cannot be had, and why
-    backups: dict[DownloadSpec, models.Backup] = field(default_factory=dict)  # those that latest stands for
-
-
-def _select(client: Client, params: Params, warn: t.Callable[[str], None]) -> _Selection:
-    """From names to GUIDs, and from ``latest`` to the backups that it stands for."""
+    Names become GUIDs.
+    """
     entity_type, backup = params["protected_entity_type"], params["backup"]
     references = protected_entities.resolve(client, params["protected_entities"], entity_type)
     node = protected_entities.resolve_node(client, params["node"]) if params["node"] else None
     if backup != LATEST:
-        return _Selection([DownloadSpec(entity, params["mode"], backup, node) for entity in references])
+        return [DownloadSpec(entity, params["mode"], backup, node) for entity in references], {}, {}
     types = [entity_type] if entity_type else protected_entities.DOWNLOADABLE_TYPES
     statuses = params["backup_statuses"]
     latest = backups.latest(client, [entity.guid for entity in references], types, statuses)
@@ -253,9 +244,9 @@ def _select(client: Client, params: Params, warn: t.Callable[[str], None]) -> _S
         if found.status != names.BACKUP_STATUSES[0]
     }
     if partial:
-        told = _joined(partial, "backups")
-        warn(f"These backups have the status PARTIAL_SUCCESS, so objects may be missing in them: {told}.")
-    return _Selection(list(taken), without, taken)
+        named = _joined(partial, "backups")
+        warn(f"These backups have the status PARTIAL_SUCCESS, so objects may be missing in them: {named}.")
+    return list(taken), without, taken
 
 
 def _warn_of_adopted(
@@ -264,7 +255,7 @@ def _warn_of_adopted(
     adopted: t.Mapping[DownloadSpec, models.CloudDownload],
     warn: t.Callable[[str], None],
 ) -> None:
-    """Say of which downloads that somebody has made before it is not certain that they are what is asked for."""
+    """Warn of existing downloads that may not be the ones that are asked for."""
     new_one = "To have a new one, delete it first, with state=absent and its GUID"
     unsure = {_name(want): str(found.guid) for want, found in adopted.items() if want in seen.unsure}
     if unsure:
@@ -341,8 +332,8 @@ def _why(progress: PreparationStatus, want: DownloadSpec) -> str:
 
 
 def _may_be(tasks: t.Sequence[models.Task]) -> str:
-    told = ", ".join(f"{task.guid} ({task.type}, {task.state})" for task in tasks)
-    return f"it may be what the server is preparing already with {told}"
+    named = ", ".join(f"{task.guid} ({task.type}, {task.state})" for task in tasks)
+    return f"it may be what the server is preparing already with {named}"
 
 
 def _name(want: DownloadSpec) -> str:
@@ -388,6 +379,6 @@ def _waiting(params: Params, report_progress: Report) -> Poller:
 
 
 def _joined(reasons: t.Mapping[str, str], where: str = "failures", shown: int = 10) -> str:
-    told = [f"{name}: {why}" for name, why in list(reasons.items())[:shown]]
-    more = len(reasons) - len(told)
-    return "; ".join(told) + (f"; and {more} more (see {where})" if more else "")
+    parts = [f"{name}: {why}" for name, why in list(reasons.items())[:shown]]
+    more = len(reasons) - len(parts)
+    return "; ".join(parts) + (f"; and {more} more (see {where})" if more else "")

@@ -169,7 +169,7 @@ def forget(connection: t.Any) -> None:
 
 
 def shut_down(connection: t.Any) -> None:
-    """End a connection; whoever waits for it, in any thread, gets its end or an error."""
+    """End a connection; a thread that waits for it gets its end or an error."""
     # TLS within TLS is no socket, but has one.
     plain = connection if isinstance(connection, socket.socket) else connection.socket
     with contextlib.suppress(OSError):

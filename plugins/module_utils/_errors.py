@@ -139,7 +139,7 @@ class StorwareError(Exception):
 
 
 class Interrupted(StorwareError):
-    """A signal tells the process to end. A handler of this error cleans up and raises it again."""
+    """A signal ends the process. A handler of this error cleans up and raises it again."""
 
     code = "interrupted"
 

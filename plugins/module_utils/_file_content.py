@@ -12,7 +12,7 @@ import typing as t
 from . import _runner
 from ._argspec import in_range
 from ._batch import BatchItem, dest_for, guids_of
-from ._progress import Meter
+from ._progress import line_formatter
 from ._transfer import download, inspection
 from ._transfer.limits import LimitSettings
 from ._transfer.store.attributes import ensure_attributes
@@ -129,11 +129,11 @@ def _limit_settings(params: t.Mapping[str, t.Any], retries: int) -> LimitSetting
 def _progress_reporter(
     context: _runner.Context, turn: BatchItem
 ) -> t.Callable[[t.Callable[[], inspection.TransferProgress]], None]:
-    meter = Meter()
+    format_line = line_formatter()
 
     def line(progress: inspection.TransferProgress) -> str:
         if progress.stage == inspection.RECEIVING:
-            return turn.mark + meter.line(progress.name, progress.offset, progress.size)
+            return turn.mark + format_line(progress.name, progress.offset, progress.size)
         return f"{turn.mark}{progress.name}: {progress.stage}"
 
     return lambda progress: context.report_progress(lambda: line(progress()))

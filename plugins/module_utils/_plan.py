@@ -26,56 +26,17 @@ class CreatePlan:
     expected: t.Collection[DownloadSpec]
     missing: t.Sequence[DownloadSpec]
 
-    @property
-    def diff(self) -> Diff:
-        """The diff as it is foreseen."""
-        return self.diff_when_made(self.missing)
-
-    def diff_when_made(self, made: t.Collection[DownloadSpec]) -> Diff:
-        """Only what is asked for is shown: guids that do not exist yet cannot be predicted."""
+    def diff(self, created: t.Collection[DownloadSpec]) -> Diff:
+        """Return the diff when these are created. GUIDs that do not exist yet are unknown, so it has none."""
         return {
-            "before": {"cloud_downloads": _shown(want for want in self.wanted if want not in made)},
+            "before": {"cloud_downloads": _shown(want for want in self.wanted if want not in created)},
             "after": {"cloud_downloads": _shown(self.wanted)},
         }
 
     @property
     def predicted(self) -> list[models.CloudDownload]:
         """The records that will be there in the end, as far as they are known beforehand."""
-        return [self.adopted.get(want) or _predicted(want) for want in self.wanted]
-
-
-@dataclass(frozen=True)
-class UpdatePlan:
-    """Which downloads a body would change, and what they say now."""
-
-    body: t.Mapping[str, t.Any]
-    current: t.Mapping[str, t.Mapping[str, t.Any]]  # guid: the keys that differ
-
-    @property
-    def diff(self) -> Diff:
-        """The keys that differ, by guid, under the server's names."""
-        after = {guid: {key: self.body[key] for key in keys} for guid, keys in self.current.items()}
-        return {"before": dict(self.current), "after": after}
-
-
-@dataclass(frozen=True)
-class DeletePlan:
-    """Which downloads have to go."""
-
-    to_delete: t.Sequence[models.CloudDownload]
-
-    @property
-    def diff(self) -> Diff:
-        """The records that go, by what identifies them."""
-        before = [
-            {
-                "guid": download.guid,
-                "mode": download.mode,
-                "protected_entity": download.protected_entity.to_result() if download.protected_entity else None,
-            }
-            for download in self.to_delete
-        ]
-        return {"before": {"cloud_downloads": before}, "after": {"cloud_downloads": []}}
+        return [self.adopted.get(want) or want.as_download() for want in self.wanted]
 
 
 def plan_creation(
@@ -98,32 +59,40 @@ def plan_creation(
     return CreatePlan(wanted, adopted, coming, [want for want in wanted if want not in adopted and want not in coming])
 
 
-def plan_update(downloads: t.Sequence[models.CloudDownload], body: t.Mapping[str, t.Any]) -> UpdatePlan:
-    """Send the body only to the downloads whose record does not say so already."""
+def plan_update(downloads: t.Sequence[models.CloudDownload], body: t.Mapping[str, t.Any]) -> Diff:
+    """Return the diff of an update with this body: the keys that differ, under the server's names.
+
+    It has the GUIDs of the downloads whose record does not say so already, which alone get the body.
+    """
     changes = {download.guid or "": payloads.differences(download.raw, body) for download in downloads}
-    return UpdatePlan(body, {guid: keys for guid, keys in changes.items() if keys})
+    before = {guid: keys for guid, keys in changes.items() if keys}
+    after = {guid: {key: body[key] for key in keys} for guid, keys in before.items()}
+    return {"before": before, "after": after}
 
 
-def plan_deletion(wanted: t.Sequence[DownloadSpec], existing: DownloadIndex) -> DeletePlan:
+def plan_deletion(wanted: t.Sequence[DownloadSpec], existing: DownloadIndex) -> list[models.CloudDownload]:
     """Every download that fits anything wanted, each once."""
     fitting = {download.guid: download for want in wanted for download in existing.find(want)}
-    return DeletePlan(list(fitting.values()))
+    return list(fitting.values())
 
 
-def plan_deletion_of(guids: t.Sequence[str], existing: t.Sequence[models.CloudDownload]) -> DeletePlan:
+def plan_deletion_of(guids: t.Sequence[str], existing: t.Sequence[models.CloudDownload]) -> list[models.CloudDownload]:
     """The selected downloads that are listed; nothing else is ever deleted."""
     selected = {guid.lower() for guid in guids}
-    return DeletePlan([download for download in existing if (download.guid or "").lower() in selected])
+    return [download for download in existing if (download.guid or "").lower() in selected]
 
 
-def _predicted(want: DownloadSpec) -> models.CloudDownload:
-    return models.CloudDownload(
-        guid=None,
-        mode=want.mode,
-        protected_entity=want.entity,
-        backup=models.Backup(want.backup) if want.backup else None,
-        node=models.Reference(want.node) if want.node else None,
-    )
+def deletion_diff(to_delete: t.Sequence[models.CloudDownload]) -> Diff:
+    """Return the diff of a deletion: the records that go, by what identifies them."""
+    before = [
+        {
+            "guid": download.guid,
+            "mode": download.mode,
+            "protected_entity": download.protected_entity.to_result() if download.protected_entity else None,
+        }
+        for download in to_delete
+    ]
+    return {"before": {"cloud_downloads": before}, "after": {"cloud_downloads": []}}
 
 
 def _shown(wanted: t.Iterable[DownloadSpec]) -> list[dict[str, t.Any]]:

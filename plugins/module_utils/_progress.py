@@ -14,19 +14,28 @@ WINDOW: t.Final = 10.0  # seconds that the rate is measured over
 _UNITS: t.Final = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
 
-class Meter:
-    """Makes the line of one transfer, and measures its rate from one line to the next."""
+def line_formatter(clock: t.Callable[[], float] = time.monotonic) -> t.Callable[[str, int, int | None], str]:
+    """Return a function that formats the progress of one transfer from its name, offset and size.
 
-    def __init__(self, clock: t.Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._samples: collections.deque[tuple[float, int]] = collections.deque()
+    A line is such as ``mailbox.zip 41 % 1.9 of 4.6 GiB 118 MiB/s 24 s left``. Sizes are bytes, None if unknown. The
+    rate is measured from one call to the next.
+    """
+    samples: collections.deque[tuple[float, int]] = collections.deque()
 
-    def line(self, name: str, offset: int, size: int | None) -> str:
-        """Such as ``mailbox.zip 41 % 1.9 of 4.6 GiB 118 MiB/s 24 s left``. Sizes are bytes; None: not known."""
-        rate = self._rate(offset)
-        parts = [name]
-        if size:
-            parts.append(f"{100 * offset // size} %")
+    def measure_rate(offset: int) -> float:
+        """Return bytes per second, 0 as long as the rate is unknown."""
+        now = clock()
+        if samples and offset < samples[-1][1]:
+            samples.clear()  # the transfer has begun anew
+        samples.append((now, offset))
+        while len(samples) > 2 and now - samples[1][0] >= WINDOW:
+            samples.popleft()
+        since, reached = samples[0]
+        return (offset - reached) / (now - since) if now > since else 0.0
+
+    def format_line(name: str, offset: int, size: int | None) -> str:
+        rate = measure_rate(offset)
+        parts = [name, f"{100 * offset // size} %"] if size else [name]
         parts.append(_amount(offset, size))
         if rate:
             parts.append(f"{_amount(round(rate))}/s")
@@ -34,16 +43,7 @@ class Meter:
             parts.append(f"{_duration((size - offset) / rate)} left")
         return " ".join(parts)
 
-    def _rate(self, offset: int) -> float:
-        """Bytes per second, 0 as long as it is not known."""
-        now = self._clock()
-        if self._samples and offset < self._samples[-1][1]:
-            self._samples.clear()  # it has begun anew
-        self._samples.append((now, offset))
-        while len(self._samples) > 2 and now - self._samples[1][0] >= WINDOW:
-            self._samples.popleft()
-        since, reached = self._samples[0]
-        return (offset - reached) / (now - since) if now > since else 0.0
+    return format_line
 
 
 def _amount(size: int, whole: int | None = None) -> str:
@@ -52,8 +52,8 @@ def _amount(size: int, whole: int | None = None) -> str:
     power = 0
     while round(larger) >= 1024 and power < len(_UNITS) - 1:
         larger, power = larger / 1024, power + 1
-    told = [_rounded(number / 1024**power) for number in (size, whole) if number is not None]
-    return f"{' of '.join(told)} {_UNITS[power]}"
+    shown = [_rounded(number / 1024**power) for number in (size, whole) if number is not None]
+    return f"{' of '.join(shown)} {_UNITS[power]}"
 
 
 def _rounded(number: float) -> str:

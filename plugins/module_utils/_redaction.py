@@ -15,6 +15,8 @@ import urllib.parse
 MASK: t.Final = "********"
 # Shorter texts turn up by chance in guids, states and dates; replacing them there would do more harm.
 SHORTEST: t.Final = 4
+# Of a module's output, for its action plugin: a dictionary whose keys are the names of the fields that were left out.
+OMITTED: t.Final = "storware_backup_omitted"
 # A long secret is looked for piece by piece, so that one of which only a part is shown is found as well.
 _PIECE: t.Final = 64
 _SHORTEST_PIECE: t.Final = 16
@@ -22,7 +24,9 @@ _SHORTEST_ELEMENT: t.Final = 8  # shorter ones turn up by chance
 
 _GUID: t.Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 # Later tasks use these or decide by them.
-_EXACT: t.Final = frozenset({"guid", "path", "receipt", "session", "state", "mode", "status", "type"})
+_EXACT: t.Final = frozenset(
+    {"guid", "path", "receipt", "sha256", "checksum", "session", "state", "mode", "status", "type"}
+)
 
 
 def forms(secret: str) -> set[str]:
@@ -85,7 +89,7 @@ class Redactor:
 def omit_changed(
     result: t.Mapping[str, t.Any], is_changed: t.Callable[[str], bool]
 ) -> tuple[dict[str, t.Any], list[str]]:
-    """Return a result without fields in which an id, a path or a constant would be changed, and their names.
+    """Return a result without fields in which an id, a path, a number or a constant would be changed, and their names.
 
     is_changed: tells whether a text would be changed by masking.
     """
@@ -102,9 +106,14 @@ def omit_changed(
 
 
 def _texts(key: str, value: t.Any) -> t.Iterator[str]:
-    """Yield the texts of a field that must not be changed; not those of fields within it."""
+    """Yield the texts of a field that must not be changed; not those of fields within it.
+
+    A number is one, because Ansible replaces it by a text.
+    """
     for item in value if isinstance(value, (list, tuple)) else [value]:
-        if isinstance(item, str) and (key in _EXACT or _GUID.fullmatch(item)):
+        if isinstance(item, (int, float)) and not isinstance(item, bool):
+            yield str(item)
+        elif isinstance(item, str) and (key in _EXACT or _GUID.fullmatch(item)):
             yield item
 
 

@@ -19,7 +19,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from . import _argspec, _detached, _signals
 from ._errors import OptionError, StorwareError
-from ._redaction import Redactor, omit_changed
+from ._redaction import OMITTED, Redactor, omit_changed
 from ._transfer.store.attributes import FileAttributes, flags_after
 
 try:
@@ -80,7 +80,7 @@ class Context:
 
     def add_path_info(self, result: Result) -> Result:
         """Add owner, group, mode and the like of the file at ``path`` to a result, as Ansible does for single files."""
-        return t.cast(Result, self._module.add_path_info(result))
+        return t.cast(Result, AnsibleModule.add_path_info(self._module, result))
 
     def redact_result(self, result: Result) -> Result:
         """Return the result without secrets."""
@@ -169,6 +169,7 @@ def _redact(module: AnsibleModule, redactor: Redactor, result: t.Mapping[str, t.
 
     kept, omitted = omit_changed(result, is_changed)
     if omitted:
+        kept[OMITTED] = dict.fromkeys(omitted, True)  # names as keys, which Ansible does not mask
         _warn(
             module,
             redactor,

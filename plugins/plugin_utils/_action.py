@@ -72,12 +72,12 @@ class ProgressActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ha
         return self._check(self._run_module(given, task_vars), given)
 
     def _check(self, raw: t.Mapping[str, t.Any], given: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-        """Return the documented part of the module's result. Raises InvalidResultError."""
+        """Return the documented part of the module's result. Raises StorwareError."""
         clean = _results.clean_result(self._task.action.rpartition(".")[2], raw)
         if clean.get("failed") and not {"error", "invocation"} & set(clean) and not self._task.async_val:
             clean = self._explain(clean)
         if self._returns_files and not clean.get("failed") and not self._task.async_val:
-            _results.check_files(clean, guids_in(given), predicted=bool(self._task.check_mode))
+            _results.check_files(raw, clean, guids_in(given), predicted=bool(self._task.check_mode))
         return _results.with_interpreter(clean, self._discovered_interpreter_key, self._discovered_interpreter)
 
     def _explain(self, clean: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -205,7 +205,7 @@ class ConnectionActionModule(ProgressActionModule):
     """
 
     def _run_with(self, given: t.Mapping[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
-        given, above = self._split_levels(given, task_vars or {}) if self._is_of_the_role else (given, [])
+        given, above = self._split_levels(given, task_vars or {}) if self._is_of_the_role else (given, {})
         arguments = _argspec.resolve(given, self._variables, os.environ, above=above)
         # Here, because a module writes its options to the log of its host before it checks them.
         _argspec.refuse_credentials(str(arguments.get("url") or ""))
@@ -215,7 +215,7 @@ class ConnectionActionModule(ProgressActionModule):
 
     def _split_levels(
         self, given: t.Mapping[str, t.Any], task_vars: t.Mapping[str, t.Any]
-    ) -> tuple[t.Mapping[str, t.Any], list[_argspec.Level]]:
+    ) -> tuple[t.Mapping[str, t.Any], _argspec.Levels]:
         """Split the options that Ansible has merged for a task of the role: those of the play, and the levels above.
 
         The author of fetch_content_connection may be another person than that of the play's module_defaults.
@@ -232,7 +232,7 @@ class ConnectionActionModule(ProgressActionModule):
             name: default_of_the_play(self._task, self._templar, name, self._task.resolved_action)
             for name in replaced - session.keys()
         }
-        return rest, [_argspec.Level("the role", session), _argspec.Level("fetch_content_connection", own)]
+        return rest, {"the role": session, "fetch_content_connection": own}
 
     @property
     def _opens_session(self) -> bool:

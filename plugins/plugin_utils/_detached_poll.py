@@ -13,7 +13,7 @@ import uuid
 from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure
 
 from ..module_utils import _detached
-from ._results import InvalidResultError
+from ._results import invalid_result
 
 Result = dict[str, t.Any]
 Run = t.Callable[[t.Mapping[str, str]], Result]
@@ -47,7 +47,7 @@ def until_done(run: Run, interval: float, remote_tmp: str, show: t.Callable[[str
 
     run: executes the module once with these variables in its environment; raises AnsibleConnectionFailure. interval:
     seconds of a poll. remote_tmp: as it is configured. show: is given each line. The host has just been reached.
-    Raises what run raises when it stays away, and InvalidResultError for a host that says for longer than any work may
+    Raises what run raises when it stays away, and StorwareError for a host that says for longer than any work may
     take that there is no result yet.
     """
     end = time.monotonic() + _MAX_TIME
@@ -64,7 +64,7 @@ def until_done(run: Run, interval: float, remote_tmp: str, show: t.Callable[[str
             return run({})
         now = time.monotonic()
         if now >= end:
-            raise InvalidResultError("there is no end of it")
+            raise invalid_result("there is no end of it")
         # A poll without a result lasts that long; a host that answers at once gets no more lines by that.
         time.sleep(max(0.0, asked + interval - now))
         if text := progress.get("text"):

@@ -70,39 +70,40 @@ def chunk_error(error: Exception, size: int, folder: str, free: int | None) -> S
     )
 
 
-class ChunkReader:
-    """Reads chunks of a file; consecutive ones are hashed once."""
+def chunk_copier(path: str) -> t.Callable[[int, int, t.BinaryIO], str]:
+    """Return a function that copies a chunk of a file: up to size bytes from an offset on, to another file.
 
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._hashed = 0
-        self._digest = hashlib.sha256()
+    It returns the SHA-256 of the file up to the end of the chunk, and raises OSError. Consecutive chunks are hashed
+    once.
+    """
+    hashed, digest = 0, hashlib.sha256()
 
-    def copy(self, offset: int, size: int, chunk: t.BinaryIO) -> str:
-        """Copy up to size bytes from offset on to chunk, and return the SHA-256 of the file up to their end.
-
-        Raises OSError.
-        """
-        with self._open() as file:
-            if offset != self._hashed:
-                self._hashed, self._digest = 0, hashlib.sha256()
-                self._hash(file, offset, None)
-            file.seek(offset)
-            self._hash(file, size, chunk)
-        return self._digest.hexdigest()
-
-    def _open(self) -> t.BinaryIO:
-        directory, name = os.path.split(self._path)
-        place = _private.open_directory(directory)
-        try:
-            return open(_private.open_file(name, place), "rb")
-        finally:
-            os.close(place)
-
-    def _hash(self, file: t.BinaryIO, size: int, target: t.BinaryIO | None) -> None:
+    def hash_next(file: t.BinaryIO, size: int, target: t.BinaryIO | None) -> None:
+        nonlocal hashed
         while size and (data := file.read(min(_BLOCK, size))):
-            self._digest.update(data)
-            self._hashed += len(data)
+            digest.update(data)
+            hashed += len(data)
             size -= len(data)
             if target:
                 target.write(data)
+
+    def copy_chunk(offset: int, size: int, target: t.BinaryIO) -> str:
+        nonlocal hashed, digest
+        with _open(path) as file:
+            if offset != hashed:
+                hashed, digest = 0, hashlib.sha256()
+                hash_next(file, offset, None)
+            file.seek(offset)
+            hash_next(file, size, target)
+        return digest.hexdigest()
+
+    return copy_chunk
+
+
+def _open(path: str) -> t.BinaryIO:
+    directory, name = os.path.split(path)
+    place = _private.open_directory(directory)
+    try:
+        return open(_private.open_file(name, place), "rb")
+    finally:
+        os.close(place)

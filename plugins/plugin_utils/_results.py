@@ -20,6 +20,7 @@ from ansible.module_utils.json_utils import _filter_non_json_lines
 
 from ..module_utils._errors import StorwareError
 from ..module_utils._printable import escape_controls
+from ..module_utils._redaction import OMITTED
 
 Result = dict[str, t.Any]
 
@@ -121,16 +122,13 @@ _SHA256: t.Final = re.compile("[0-9a-f]{64}")
 _INTERPRETER: t.Final = re.compile(r"/[\w./+-]{1,255}", re.ASCII)
 
 
-class InvalidResultError(StorwareError):
-    """A host has returned a result that its module cannot have returned."""
-
-    code = "invalid_result"
-
-    def __init__(self, message: str) -> None:
-        super().__init__(
-            f"The result of the host cannot be true: {message}",
-            hint="Check the host, its Python interpreter and its connection: something else has answered.",
-        )
+def invalid_result(why: str) -> StorwareError:
+    """Return the error for a host that has returned a result that its module cannot have returned."""
+    return StorwareError(
+        f"The result of the host cannot be true: {why}",
+        code="invalid_result",
+        hint="Check the host, its Python interpreter and its connection: something else has answered.",
+    )
 
 
 def clean_text(text: str, most: int = MOST_TEXT, *, lines: bool = False) -> str:
@@ -142,7 +140,7 @@ def clean_text(text: str, most: int = MOST_TEXT, *, lines: bool = False) -> str:
 
 
 def clean_result(module: str, raw: t.Mapping[str, t.Any]) -> Result:
-    """Return the documented part of a module's result. Raises InvalidResultError for values that no module returns."""
+    """Return the documented part of a module's result. Raises StorwareError for values that no module returns."""
     documented = {**RETURNED[module], **_COMMON}
     items = itertools.count(1)
     clean = {}
@@ -151,7 +149,7 @@ def clean_result(module: str, raw: t.Mapping[str, t.Any]) -> Result:
         if value is None and key not in raw:
             continue
         if value is not None and not _is(value, kind):
-            raise InvalidResultError(f"{key} is no {kind}")
+            raise invalid_result(f"{key} is no {kind}")
         clean[key] = _clean_value(value, key, items)
     return clean
 
@@ -160,10 +158,10 @@ def clean_warnings(output: str) -> str:
     """Return the output of a module with a limited number of clean warnings.
 
     Ansible-core 2.21 takes warnings for display while it reads the result, before an action plugin gets it. Raises
-    ValueError for an output without a result, InvalidResultError for one that is too large to be decoded.
+    ValueError for an output without a result, StorwareError for one that is too large to be decoded.
     """
     if sum(map(output.count, "[{,")) > MOST_ITEMS:
-        raise InvalidResultError(_TOO_LARGE)
+        raise invalid_result(_TOO_LARGE)
     result = json.loads(_filter_non_json_lines(output, objects_only=True)[0])
     for key in ("warnings", "deprecations"):
         found = result.pop(key, None)
@@ -179,23 +177,35 @@ def with_interpreter(clean: Result, key: str | None, interpreter: t.Any) -> Resu
     return clean
 
 
-def check_files(clean: t.Mapping[str, t.Any], guids: t.Sequence[str], *, predicted: bool) -> None:
-    """Raise InvalidResultError for a result that is no failure and has not the file of each of these downloads.
+def check_files(raw: t.Mapping[str, t.Any], clean: Result, guids: t.Sequence[str], *, predicted: bool) -> None:
+    """Raise StorwareError for a result that is no failure and has not the file of each of these downloads.
 
-    guids: in the order of the files. predicted: check mode, where a file to fetch has neither path nor digest.
+    raw: the output of the module, with the names of the fields that it has left out, which may be missing. clean: the
+    documented part of it. guids: in the order of the files. predicted: check mode, where a file to fetch has neither
+    path nor digest.
     """
     if clean.get("failed"):
         return
+    omitted = raw.get(OMITTED)
+
+    def is_omitted(file: t.Mapping[str, t.Any], name: str) -> bool:
+        return name not in file and isinstance(omitted, dict) and name in omitted
+
     files = clean.get("files") or []
-    if [file.get("guid") if isinstance(file, dict) else None for file in files] != list(guids):
-        raise InvalidResultError("it says that all is well, without the files that were asked for")
-    for file in () if predicted else files:
+    if len(files) != len(guids) or not all(
+        isinstance(file, dict) and (file.get("guid") == guid or is_omitted(file, "guid"))
+        for file, guid in zip(files, guids)
+    ):
+        raise invalid_result("it says that all is well, without the files that were asked for")
+    for file, guid in () if predicted else zip(files, guids):
         path, digest = file.get("path"), file.get("sha256")
-        if file.get("failed") or not isinstance(path, str) or not path.startswith("/"):
-            raise InvalidResultError(f"it says that all is well, without the path of the file of {file['guid']}")
+        has_path = is_omitted(file, "path") or (isinstance(path, str) and path.startswith("/"))
+        if file.get("failed") or not has_path:
+            raise invalid_result(f"it says that all is well, without the path of the file of {guid}")
         # A file that is kept as it is (overwrite=never) may not have been read.
-        if not (file.get("reason") == "kept" and digest is None) and not _SHA256.fullmatch(str(digest)):
-            raise InvalidResultError(f"it says that all is well, without the SHA-256 of the file of {file['guid']}")
+        may_lack_digest = is_omitted(file, "sha256") or (file.get("reason") == "kept" and digest is None)
+        if not may_lack_digest and not _SHA256.fullmatch(str(digest)):
+            raise invalid_result(f"it says that all is well, without the SHA-256 of the file of {guid}")
 
 
 def _is(value: t.Any, kind: str) -> bool:
@@ -203,12 +213,12 @@ def _is(value: t.Any, kind: str) -> bool:
 
 
 def _clean_value(value: t.Any, key: str, items: t.Iterator[int], depth: int = 0) -> t.Any:
-    """Return a clean copy of a value of a result. Raises InvalidResultError for too much of it, or no JSON.
+    """Return a clean copy of a value of a result. Raises StorwareError for too much of it, or no JSON.
 
     key: name of the value. items: counts the values of the whole result.
     """
     if next(items) > MOST_ITEMS or depth > _MOST_DEPTH:
-        raise InvalidResultError(_TOO_LARGE)
+        raise invalid_result(_TOO_LARGE)
     if value is None or isinstance(value, (bool, int, float, enum.Enum, type)):
         return value  # types of exceptions: ansible-core 2.19 and later add them to the messages
     if isinstance(value, str):
@@ -223,4 +233,4 @@ def _clean_value(value: t.Any, key: str, items: t.Iterator[int], depth: int = 0)
         names = [field.name for field in dataclasses.fields(value)]
         clean = {name: _clean_value(getattr(value, name), name, items, depth + 1) for name in names}
         return dataclasses.replace(value, **clean)
-    raise InvalidResultError(f"{key} is no JSON")
+    raise invalid_result(f"{key} is no JSON")

@@ -9,11 +9,14 @@ damaged so would be passed to the next task, which may delete by it.
 
 from __future__ import annotations
 
+import hashlib
 import pathlib
 import typing as t
 
 import pytest
 
+from ansible_collections.storware.backup.plugins.filter.decide_removal import decide_removal
+from ansible_collections.storware.backup.plugins.plugin_utils import _results
 from tests.secrets import cases, faults
 from tests.secrets.faults import GUID, OTHER_GUID, Fault
 from tests.secrets.server import Server
@@ -60,8 +63,15 @@ def test_deleted_ids_are_right_or_omitted(server: Server, tmp_path: pathlib.Path
 def test_a_fetched_file_is_named_rightly_or_not_at_all(server: Server, tmp_path: pathlib.Path, secret: str) -> None:
     result = run(server, tmp_path, "cloud_download_content", "password", secret)
     (path,) = tmp_path.rglob("*.zip")
-    compare(result, {name: result.get(name) for name in ("guid", "path")}, {"guid": GUID, "path": str(path)})
+    right = {"guid": GUID, "path": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    compare(result, {name: result.get(name) for name in right}, right)
     assert path.with_name(path.name + ".sha256").read_text().split("\n")[0] == f"# guid: {GUID}"
+    # The controller takes the work as done, and the removal never takes the rest of the entry for a proof.
+    clean = _results.clean_result("cloud_download_content", result)
+    _results.check_files(result, clean, [GUID], predicted=False)
+    outcomes = {"host": {"run": "this", "result": clean}}
+    decision = decide_removal([{"guid": GUID}], ["host"], ["host"], ["host"], run="this", outcomes=outcomes)
+    assert bool(decision["remove"]) <= (right.items() <= clean["files"][0].items())
 
 
 RECORD: t.Final = {"guid": GUID, "state": "MOUNTED", "backup": OTHER_GUID, "entity": GUID, "mode": "CLOUD_DOWNLOAD"}

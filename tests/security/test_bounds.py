@@ -103,7 +103,7 @@ def test_json_is_bounded_before_it_is_decoded(body: bytes, words: str) -> None:
     ids=["levels", "decimals", "digits", "exponent", "negative"],
 )
 def test_what_no_api_sends_is_too_much(body: bytes, words: str) -> None:
-    with pytest.raises(decoding.TooMuch, match=words):
+    with pytest.raises(OverflowError, match=words):
         decoding.decode(body, str)
     for good in (b'{"a":' * 40 + b"1" + b"}" * 40, b"[" + b"9" * 64 + b"]", b"[1e308, -0.1]"):
         assert decoding.decode(good, str) == json.loads(good)
@@ -156,7 +156,7 @@ def test_pages_without_end_have_one() -> None:
         def get(self, _path: str, _query: object, _doing: str, _deadline: float) -> JsonResponse:
             return JsonResponse(200, [{"guid": uuid_of(next(numbers))}], None, 0, decoding.MAX_VALUES)
 
-    with pytest.raises(pagination.IncompleteList, match="or 5000000 values"):
+    with pytest.raises(StorwareError, match="or 5000000 values"):
         pagination.list_all(t.cast(Client, Endless()), "/x", [], "list")
     assert next(numbers) == 11
 
@@ -436,7 +436,7 @@ def test_a_relay_that_prints_for_ever_fills_neither_memory_nor_disk(
 
 def test_a_result_of_a_host_is_bounded_before_it_is_decoded() -> None:
     started = time.process_time()
-    with pytest.raises(_results.InvalidResultError, match="too large"):
+    with pytest.raises(StorwareError, match="The result of the host cannot be true: it is too large"):
         _results.clean_warnings('{"files": [' + "[]," * (_results.MOST_ITEMS // 2) + "[]]}")
     assert time.process_time() - started < 5  # some 0.02
     assert _results.clean_warnings('{"changed": true}') == '{"changed": true}'

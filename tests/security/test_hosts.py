@@ -15,6 +15,8 @@ import typing as t
 import pytest
 import yaml
 
+from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
+from ansible_collections.storware.backup.plugins.module_utils._redaction import OMITTED
 from ansible_collections.storware.backup.plugins.module_utils._transfer.store import receipt
 from ansible_collections.storware.backup.plugins.plugin_utils import _results
 from tests.harness import tree
@@ -145,6 +147,12 @@ def fetched(**changes: Json) -> Json:
     return {"changed": True, **file, "files": [file]}
 
 
+def without(field: str) -> Json:
+    """The same without a field."""
+    (file,) = fetched()["files"]
+    return {"changed": True, "files": [{name: value for name, value in file.items() if name != field}]}
+
+
 WANTED: t.Final[Json] = {"guid": GUID, "dest": "/srv/", "url": "https://backup.invalid", "token": "t-0815"}
 
 
@@ -192,11 +200,19 @@ def test_a_host_leaves_no_facts_statistics_or_forged_lines(ansible: Ansible, lia
         fetched(sha256="none"),
         {**fetched(), "files": [*fetched()["files"], *fetched(guid=OTHER)["files"]]},
         {**fetched(), "files": "all of them"},
+        # Only a field that the module has left out may be missing.
+        {**fetched(path=None), OMITTED: {"path": True}},
+        {**fetched(path="mail.zip"), OMITTED: {"path": True}},
+        {**fetched(guid=OTHER), OMITTED: {"guid": True}},
+        {**without("path"), OMITTED: {"receipt": True}},
+        {**without("guid"), OMITTED: ["guid"]},
+        {**without("sha256"), OMITTED: 1},
+        without("sha256"),
     ],
 )
 def test_without_the_files_that_were_asked_for_a_result_is_a_failure(answer: Json) -> None:
-    with pytest.raises(_results.InvalidResultError):
-        _results.check_files(_results.clean_result(CONTENT, answer), [GUID], predicted=False)
+    with pytest.raises(StorwareError, match="The result of the host cannot be true: "):
+        _results.check_files(answer, _results.clean_result(CONTENT, answer), [GUID], predicted=False)
 
 
 @pytest.mark.matrix
@@ -234,7 +250,7 @@ def test_a_result_is_typed_and_bounded() -> None:
         deep = [deep]
     wrong: Json
     for wrong in ({"files": deep}, {"files": {}}, {"path": ["/"]}, {"size": "1"}, {"size": True}, {"changed": "no"}):
-        with pytest.raises(_results.InvalidResultError):
+        with pytest.raises(StorwareError, match="The result of the host cannot be true: "):
             _results.clean_result(CONTENT, wrong)
     clean = _results.clean_result(CONTENT, {"path": "/x\n\x1b[1m\u202e\ud800" + "y" * 10**6, "size": None})
     assert clean["path"].startswith("/x\\n\\x1b[1m\\u202e\\ud800y")

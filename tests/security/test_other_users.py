@@ -294,7 +294,7 @@ def test_what_another_user_has_planted_in_a_spool_is_not_handed_over(shared: pat
 _CUT: t.Final = """
 import sys
 from ansible_collections.storware.backup.plugins.plugin_utils import _file_chunks
-_file_chunks.ChunkReader(sys.argv[1]).copy(0, 100, sys.stdout.buffer)
+_file_chunks.chunk_copier(sys.argv[1])(0, 100, sys.stdout.buffer)
 sys.stdout.flush()
 """
 
@@ -302,7 +302,7 @@ sys.stdout.flush()
 def test_a_spool_of_ours_is_handed_over(shared: pathlib.Path) -> None:
     piece, content = io.BytesIO(), b"mail" * 1000
     (shared / "mail.zip").write_bytes(content)
-    assert _file_chunks.ChunkReader(str(shared / "mail.zip")).copy(0, MIB, piece) == hashlib.sha256(content).hexdigest()
+    assert _file_chunks.chunk_copier(str(shared / "mail.zip"))(0, MIB, piece) == hashlib.sha256(content).hexdigest()
     assert piece.getvalue() == content
 
 

@@ -245,6 +245,15 @@ def test_what_is_no_proof_is_said(doubt: Json, reason: str) -> None:
     assert "run the same play again" in decision["message"]
 
 
+@pytest.mark.parametrize("field", ["guid", "path", "sha256"])
+def test_an_entry_without_a_field_is_no_proof(field: str) -> None:
+    """A module leaves a field out when a secret is a part of it."""
+    entry = {name: value for name, value in file(GUIDS[0]).items() if name != field}
+    decision = one({"files": [entry]})
+    assert decision["keep"]
+    assert decision["remove"] == []
+
+
 def test_a_copy_of_what_nothing_verified_is_no_proof() -> None:
     """By its receipt it has the digest of the file at the relay or on the controller, whatever that is."""
     copied = {"files": [file(GUIDS[0])]}

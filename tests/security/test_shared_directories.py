@@ -176,7 +176,7 @@ def test_the_controller_reads_no_special_files(unsticky: pathlib.Path, what: str
     def cut() -> None:
         try:
             with tempfile.TemporaryFile() as piece:
-                _file_chunks.ChunkReader(path).copy(0, whole.size, t.cast(t.BinaryIO, piece))
+                _file_chunks.chunk_copier(path)(0, whole.size, t.cast(t.BinaryIO, piece))
         except OSError as error:
             failures.append(error)
 

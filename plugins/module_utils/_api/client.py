@@ -34,9 +34,9 @@ class Client:
 
     Every call may have a deadline: the instant of ``time.monotonic()`` at which it ends with the code ``timeout``.
 
-    on_secret is told each session cookie before it is used, so that it can be masked.
+    on_secret is called with each session cookie before it is used, so that it can be masked.
     redact removes secrets from what the server says.
-    defer_signals keeps signals away for as long as a session could be opened that nobody would close.
+    defer_signals keeps signals away for as long as a session could be opened that would not be closed.
 
     Raises OptionError for a certificate file that cannot be used.
     """
@@ -59,7 +59,7 @@ class Client:
         self._has_session = bool(connection.session)
         if connection.session:
             self._transport.cookies = connection.session
-        self._owns_session = False  # whoever opened a session closes it
+        self._owns_session = False  # a session is closed by its opener
         self._doubtful = False  # just logged in, and no call has shown yet that this was of use
         self._refused: ApiError | None = None  # why no login is tried any more
 
@@ -72,7 +72,7 @@ class Client:
     def close(self) -> None:
         """Log out if this client logged in; never fails, never takes longer than LOGOUT_TIMEOUT."""
         if self._owns_session:
-            # The server ends the session by itself some time; the result of the task matters more.
+            # The server ends the session by itself later; the result of the task matters more.
             with contextlib.suppress(Exception):
                 self._once(self._attempt(*_LOGOUT), time.monotonic() + LOGOUT_TIMEOUT)
             self._forget_session()
@@ -136,7 +136,7 @@ class Client:
         return self._has_session
 
     def log_out(self) -> None:
-        """End the session, whoever opened it. One that has ended already is no fault."""
+        """End the session, also one that was passed in. One that has ended already is no fault."""
         attempt = self._attempt(*_LOGOUT)
         try:
             self._persist(attempt, lambda: self._once(attempt, None), _may_repeat, None)
@@ -146,7 +146,7 @@ class Client:
         self._forget_session()
 
     def leave_open(self) -> None:
-        """The session will be closed by somebody else."""
+        """Leave the session open at the end: the caller closes it."""
         self._owns_session = False
 
     # How calls are made

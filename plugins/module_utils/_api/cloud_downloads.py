@@ -24,13 +24,13 @@ _SHOWN: t.Final = ("protected_entity", "backup", "node")
 # Whether the server knows the backups of downloads is found out with the newest backups of a few entities.
 _MOST_SAMPLES: t.Final = 5  # entities
 _MOST_TRIED: t.Final = 100  # calls
-# What a server may answer that has looked for a GUID and found nothing.
+# Statuses of a server that has found nothing for a GUID.
 _UNKNOWN: t.Final = (400, 404, 422)
 
 
 @dataclass(frozen=True)
 class DownloadSpec:
-    """One download somebody asks for. Backup and node are guids, None where any will do."""
+    """One download that is asked for. Backup and node are GUIDs, None where any will do."""
 
     entity: models.Reference
     mode: str
@@ -38,7 +38,7 @@ class DownloadSpec:
     node: str | None = None
 
     def matches(self, download: models.CloudDownload) -> bool:
-        """Whether this download is what is asked for."""
+        """Return whether this download is the one that is asked for."""
         return (
             download.protected_entity is not None
             and download.protected_entity.guid == self.entity.guid
@@ -47,13 +47,23 @@ class DownloadSpec:
             and (self.node is None or (download.node is not None and download.node.guid == self.node))
         )
 
+    def as_download(self) -> models.CloudDownload:
+        """Return the record that the download will have, as far as it is known."""
+        return models.CloudDownload(
+            guid=None,
+            mode=self.mode,
+            protected_entity=self.entity,
+            backup=models.Backup(self.backup) if self.backup else None,
+            node=models.Reference(self.node) if self.node else None,
+        )
+
     def may_match(self, download: models.CloudDownload) -> bool:
-        """The same, where the record need not show the backup."""
+        """Return the same, where the record need not show the backup."""
         wanted = replace(self, backup=None) if download.backup is None else self
         return wanted.matches(download)
 
     def undecided(self, download: models.CloudDownload) -> bool:
-        """Whether the record says too little to tell."""
+        """Return whether the record says too little to decide."""
         return (
             download.protected_entity is None
             or (self.backup is not None and download.backup is None)
@@ -72,19 +82,19 @@ class DownloadIndex:
             self._by_entity.setdefault(entity, []).append(download)
 
     def find(self, wanted: DownloadSpec) -> list[models.CloudDownload]:
-        """All that fit, in the server's order."""
+        """Return all that fit, in the server's order."""
         return [download for download in self._by_entity.get(wanted.entity.guid, ()) if wanted.matches(download)]
 
     def possible(self, wanted: DownloadSpec) -> list[models.CloudDownload]:
-        """All that fit, or may fit because nobody says of which backup they are."""
+        """Return all that fit, or may fit because the server does not say of which backup they are."""
         return [download for download in self._by_entity.get(wanted.entity.guid, ()) if wanted.may_match(download)]
 
     def of(self, entity: str) -> list[models.CloudDownload]:
-        """All of an entity, whatever their mode."""
+        """Return all of an entity, whatever their mode."""
         return list(self._by_entity.get(entity, ()))
 
     def undecided(self, wanted: DownloadSpec) -> frozenset[str | None]:
-        """The guids of those whose record says too little to tell whether they fit."""
+        """Return the GUIDs of those whose record says too little to decide whether they fit."""
         candidates = [*self._by_entity.get(None, ()), *self._by_entity.get(wanted.entity.guid, ())]
         return frozenset(download.guid for download in candidates if wanted.undecided(download))
 
@@ -139,7 +149,7 @@ class RecordCompleter:
         self._reader = reader
         self._needs_backup = needs_backup
         self._finds_by_backup: bool | None = None  # downloads whose records do not show it
-        self._told: dict[str | None, models.CloudDownload] = {}
+        self._shown: dict[str | None, models.CloudDownload] = {}
         self._asked: dict[DownloadSpec, frozenset[str | None]] = {}
         self._heeded: set[str] = set()
 
@@ -149,7 +159,7 @@ class RecordCompleter:
         Asks only for what is wanted, found in no complete record, and may be one of the incomplete ones; and not
         again for the same records.
         """
-        catalogue = self._completed(downloads)
+        catalogue = self._complete(downloads)
         asked = False
         for want in wanted:
             undecided = frozenset() if catalogue.find(want) else catalogue.undecided(want)
@@ -158,7 +168,7 @@ class RecordCompleter:
             self._ask(want)
             self._asked[want] = undecided
             asked = True
-        return self._completed(downloads) if asked else catalogue
+        return self._complete(downloads) if asked else catalogue
 
     def unsure(
         self, catalogue: DownloadIndex, wanted: t.Iterable[DownloadSpec]
@@ -217,11 +227,11 @@ class RecordCompleter:
             return set()
         if want.backup and any(match.backup is None for match in matches):
             self._finds_by_backup = True
-        self._told.update({match.guid: _filled_in(match, want) for match in matches})
+        self._shown.update({match.guid: _complete(match, want.as_download()) for match in matches})
         return {match.guid for match in matches}
 
-    def _completed(self, downloads: t.Iterable[models.CloudDownload]) -> DownloadIndex:
-        return DownloadIndex(_completed(download, self._told.get(download.guid)) for download in downloads)
+    def _complete(self, downloads: t.Iterable[models.CloudDownload]) -> DownloadIndex:
+        return DownloadIndex(_complete(download, self._shown.get(download.guid)) for download in downloads)
 
 
 def update(client: Client, guid: str, body: t.Mapping[str, decoding.Json]) -> None:
@@ -283,38 +293,29 @@ def wait_finished(client: Client, guids: t.Sequence[str], waiting: Poller) -> li
 
 def wait_deleted(client: Client, deleting: t.Mapping[str, models.Task | None], waiting: Poller) -> dict[str, str]:
     """Wait until the list agrees that the downloads (guid: task or None) are gone. Returns why for those that stay."""
-    look = _DeletionCheck(Within(client, waiting.limit), deleting, waiting)
-    result = waiting.until(look)
-    otherwise = (
-        str(result)
-        if isinstance(result, ApiError)
-        else "the server still lists it, without progress within wait_timeout"
-    )
-    return {guid: look.failed.get(guid, otherwise) for guid in sorted(look.listed)}
+    reader = Within(client, waiting.limit)
+    watch = tasks.TaskMonitor(reader)
+    download_of = {task.guid: guid for guid, task in deleting.items() if task is not None}
+    listed = set(deleting)
+    failed: dict[str, str] = {}
 
+    def is_settled() -> bool:
+        listed.intersection_update(download.guid for download in list_all(reader))
+        removed = len(deleting) - len(listed)
+        waiting.advance(removed)
+        waiting.report(lambda: f"{removed} of {len(deleting)} removed")
+        if listed and download_of:
+            watch.look()
+            failed.clear()  # the server may start a failed task again
+            reasons = ((guid, watch.failure(task)) for task, guid in download_of.items())
+            failed.update((guid, why) for guid, why in reasons if why is not None)
+        return listed <= set(failed)
 
-class _DeletionCheck:
-    """One look at the server after the other, until the list agrees."""
-
-    def __init__(self, reader: Reader, deleting: t.Mapping[str, models.Task | None], waiting: Poller) -> None:
-        self._reader = reader
-        self._deleting = deleting
-        self._waiting = waiting
-        self._download_of = {task.guid: guid for guid, task in deleting.items() if task is not None}
-        self._watch = tasks.TaskMonitor(reader)
-        self.listed = set(deleting)
-        self.failed: dict[str, str] = {}
-
-    def __call__(self) -> bool:
-        self.listed.intersection_update(download.guid for download in list_all(self._reader))
-        removed = len(self._deleting) - len(self.listed)
-        self._waiting.advance(removed)
-        self._waiting.report(lambda: f"{removed} of {len(self._deleting)} removed")
-        if self.listed and self._download_of:
-            self._watch.look()
-            reasons = {guid: self._watch.failure(task) for task, guid in self._download_of.items()}
-            self.failed = {guid: why for guid, why in reasons.items() if why is not None}
-        return self.listed <= set(self.failed)
+    result = waiting.until(is_settled)
+    otherwise = "the server still lists it, without progress within wait_timeout"
+    if isinstance(result, ApiError):
+        otherwise = str(result)
+    return {guid: failed.get(guid, otherwise) for guid in sorted(listed)}
 
 
 def _matching(
@@ -341,7 +342,7 @@ def _may_match(download: models.CloudDownload, filters: t.Mapping[str, t.Any]) -
 
 
 def _prove(reader: Reader, option: str) -> None:
-    """A server that heeds a filter lists nothing for a GUID that nobody has. Raises StorwareError."""
+    """Raise FilterIgnored unless the server heeds a filter: it lists nothing for a GUID that does not exist."""
     name = names.DOWNLOAD_FILTERS[option]
     query = payloads.query({option: str(uuid.uuid4()), "page": 0, "size": 1}, names.DOWNLOAD_FILTERS)
     try:
@@ -354,21 +355,12 @@ def _prove(reader: Reader, option: str) -> None:
         raise FilterIgnored(option)
 
 
-def _completed(download: models.CloudDownload, told: models.CloudDownload | None) -> models.CloudDownload:
-    if told is None:
+def _complete(download: models.CloudDownload, shown: models.CloudDownload | None) -> models.CloudDownload:
+    if shown is None:
         return download
     return replace(
         download,
-        protected_entity=download.protected_entity or told.protected_entity,
-        backup=download.backup or told.backup,
-        node=download.node or told.node,
-    )
-
-
-def _filled_in(download: models.CloudDownload, wanted: DownloadSpec) -> models.CloudDownload:
-    return replace(
-        download,
-        protected_entity=download.protected_entity or wanted.entity,
-        backup=download.backup or (models.Backup(wanted.backup) if wanted.backup else None),
-        node=download.node or (models.Reference(wanted.node) if wanted.node else None),
+        protected_entity=download.protected_entity or shown.protected_entity,
+        backup=download.backup or shown.backup,
+        node=download.node or shown.node,
     )

@@ -28,10 +28,6 @@ _LONGEST_NUMBER: t.Final = 64  # characters; the time that int() takes grows wit
 Json = t.Any
 
 
-class TooMuch(ValueError):
-    """The JSON has more of something than any answer of the API; the text completes "the answer is invalid: "."""
-
-
 def decode(data: bytes, redact: t.Callable[[str], str]) -> Json:
     """The server's JSON with every text made visible.
 
@@ -40,7 +36,8 @@ def decode(data: bytes, redact: t.Callable[[str], str]) -> Json:
         redact: removes secrets from a text, before it is changed and they could not be recognized any more.
 
     Raises:
-        TooMuch: it has too many values or levels, or too large a number.
+        OverflowError: it has more values or levels than any response of the API, or too large a number; the text says
+            which, and completes "the response is invalid: ".
         ValueError, RecursionError: it is no JSON.
     """
     return visible(parse(data), redact, _MAX_DEPTH)
@@ -49,7 +46,7 @@ def decode(data: bytes, redact: t.Callable[[str], str]) -> Json:
 def parse(data: bytes) -> Json:
     """The server's JSON as it is. NaN and Infinity are none. Raises as ``decode``."""
     if count_values(data) > MAX_VALUES:
-        raise TooMuch(f"it has more than {MAX_VALUES} values")
+        raise OverflowError(f"it has more than {MAX_VALUES} values")
     return json.loads(data, parse_constant=_refuse_constant, parse_int=_parse_int, parse_float=_parse_float)
 
 
@@ -61,13 +58,13 @@ def count_values(data: bytes) -> int:
 def visible(value: Json, redact: t.Callable[[str], str] = str, depth: float = math.inf) -> Json:
     """The same JSON, keys included: control characters as ``\\x1b``, texts no longer than ``LONGEST_TEXT``.
 
-    Raises TooMuch for more levels than depth.
+    Raises OverflowError for more levels than depth.
     """
     if isinstance(value, str):
         # isprintable is much faster than the pattern, and true of nearly everything.
         return value if value.isprintable() and len(value) <= LONGEST_TEXT else _visible_text(value, redact)
     if isinstance(value, (dict, list)) and not depth:
-        raise TooMuch("it has too many levels")
+        raise OverflowError("it has too many levels")
     if isinstance(value, dict):
         return {visible(key, redact): visible(item, redact, depth - 1) for key, item in value.items()}
     if isinstance(value, list):
@@ -90,12 +87,12 @@ def _refuse_constant(name: str) -> t.NoReturn:
 
 def _parse_int(digits: str) -> int:
     if len(digits) > _LONGEST_NUMBER:
-        raise TooMuch(f"it has a number of {len(digits)} characters")
+        raise OverflowError(f"it has a number of {len(digits)} characters")
     return int(digits)
 
 
 def _parse_float(digits: str) -> float:
     number = float(digits) if len(digits) <= _LONGEST_NUMBER else math.inf
     if math.isinf(number):  # 1e9999: JSON, but none that a result could hold
-        raise TooMuch("it has a number that is too large")
+        raise OverflowError("it has a number that is too large")
     return number

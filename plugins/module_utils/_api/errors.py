@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can go wrong when the API is called, told so that a user knows the next step."""
+"""The errors of calls to the API, each with the next step for the user."""
 
 from __future__ import annotations
 
@@ -285,7 +285,7 @@ def excerpt(data: bytes, redact: Redact) -> str:
 def _server_words(body: bytes, redact: Redact) -> str:
     try:
         message = models.decode_message(decoding.parse(body))
-    except (ValueError, RecursionError):
+    except (ValueError, OverflowError, RecursionError):
         message = None
     return excerpt(message.encode("utf-8", "replace") if message else body, redact)
 

@@ -19,7 +19,7 @@ try:
     from urllib3.connection import HTTPConnection, HTTPSConnection
 
     _Session = requests.Session
-except ImportError:  # told by the module before any of these is used
+except ImportError:  # reported by the module before any of these is used
     _Session = HTTPAdapter = object  # type: ignore[misc,assignment]
     HTTPConnectionPool = HTTPSConnectionPool = HTTPConnection = HTTPSConnection = object  # type: ignore[misc,assignment]
 
@@ -34,17 +34,17 @@ class Session(_Session):
 
     def __init__(self) -> None:
         super().__init__()
-        self.trust_env = False  # no netrc, no CA bundle or proxy of the environment behind our back
+        self.trust_env = False  # no netrc, no CA bundle and no proxy of the environment
         for scheme in ("http://", "https://"):
             self.mount(scheme, _Adapter())
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """None: also where redirects are not followed, requests would look at their targets, which may be anything."""
+        """Return None: requests would parse the target, which may be anything, also where it is not followed."""
         return None
 
 
 class BadChunk(http.client.HTTPException):
-    """The body is not framed in chunks as RFC 9112 7.1 wants it: what is content cannot be told."""
+    """The body is not framed in chunks as RFC 9112 7.1 requires, so that its content is unknown."""
 
 
 class _Lines(io.BufferedReader):
@@ -76,7 +76,7 @@ def _field(line: bytes) -> bytes:
 
 
 class _Response(http.client.HTTPResponse):
-    """A response whose lines are bounded, whose field lines are mended, and whose chunks are framed by RFC 9112 7.1."""
+    """A response with bounded lines, repaired field lines, and chunks that are framed by RFC 9112 7.1."""
 
     fp: t.Any
 
@@ -112,60 +112,54 @@ class _Response(http.client.HTTPResponse):
         return int(size.group(1), 16)
 
 
-class _Watched:
-    """A connection that a time limit can end from its first moment, before proxies and TLS have answered."""
+def _watched(base: t.Any) -> t.Any:
+    """Return a class of connections that a time limit can end before proxies and TLS have answered."""
 
-    response_class: t.Any = _Response
-    sock: t.Any
-    _opening: t.Any = None
+    class Connection(base):  # type: ignore[misc]
+        response_class = _Response
+        _opening: t.Any = None
 
-    def _new_conn(self) -> t.Any:
-        made = _deadline.abandonable(super()._new_conn)  # type: ignore[misc]
-        # A duplicate, because a TLS handshake takes the descriptor away from the object.
-        self._opening = made.dup()
-        _deadline.watch(self._opening)
-        return made
+        def _new_conn(self) -> t.Any:
+            opened = _deadline.abandonable(super()._new_conn)
+            # A duplicate, because a TLS handshake takes the descriptor away from the object.
+            self._opening = opened.dup()
+            _deadline.watch(self._opening)
+            return opened
 
-    def connect(self) -> None:
-        try:
-            super().connect()  # type: ignore[misc]
-        finally:
-            if self._opening is not None:
-                _deadline.forget(self._opening)
-                self._opening.close()
-                self._opening = None
-        _deadline.watch(self.sock)
+        def connect(self) -> None:
+            try:
+                super().connect()
+            finally:
+                if self._opening is not None:
+                    _deadline.forget(self._opening)
+                    self._opening.close()
+                    self._opening = None
+            _deadline.watch(self.sock)
 
-    def putrequest(self, *args: t.Any, **kwargs: t.Any) -> None:
-        _deadline.watch(self.sock)
-        super().putrequest(*args, **kwargs)  # type: ignore[misc]
+        def putrequest(self, *args: t.Any, **kwargs: t.Any) -> None:
+            _deadline.watch(self.sock)
+            super().putrequest(*args, **kwargs)
 
-
-class _HTTPConnection(_Watched, HTTPConnection):
-    pass
+    return Connection
 
 
-class _HTTPSConnection(_Watched, HTTPSConnection):
-    pass
+def _forgetting(base: t.Any, connection: t.Any) -> t.Any:
+    """Return a class of pools whose idle connections no time limit ends: another thread may take them next."""
+
+    class Pool(base):  # type: ignore[misc]
+        ConnectionCls = _watched(connection)
+
+        def _put_conn(self, conn: t.Any) -> None:
+            _deadline.forget(getattr(conn, "sock", None))
+            super()._put_conn(conn)
+
+    return Pool
 
 
-class _Forgetting:
-    """A pool whose connections belong to nobody: the next one who takes it may be in another thread."""
-
-    def _put_conn(self, conn: t.Any) -> None:
-        _deadline.forget(getattr(conn, "sock", None))
-        super()._put_conn(conn)  # type: ignore[misc]
-
-
-class _HTTPPool(_Forgetting, HTTPConnectionPool):
-    ConnectionCls = _HTTPConnection
-
-
-class _HTTPSPool(_Forgetting, HTTPSConnectionPool):
-    ConnectionCls = _HTTPSConnection
-
-
-_POOLS: t.Final = {"http": _HTTPPool, "https": _HTTPSPool}
+_POOLS: t.Final = {
+    "http": _forgetting(HTTPConnectionPool, HTTPConnection),
+    "https": _forgetting(HTTPSConnectionPool, HTTPSConnection),
+}
 
 
 class _Adapter(HTTPAdapter):

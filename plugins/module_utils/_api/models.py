@@ -66,17 +66,7 @@ class CloudDownload:
 
     def to_result(self) -> dict[str, t.Any]:
         """Return the record as every module returns it."""
-        known = {
-            names.GUID,
-            names.MODE,
-            names.STATE,
-            names.PROTECTED_ENTITY,
-            names.BACKUP,
-            names.NODE,
-            names.MOUNTED_FILE_COUNT,
-            names.MOUNTED_FILE_SYSTEM_COUNT,
-        }
-        return _to_result(self, known)
+        return _to_result(self)
 
 
 @dataclass(frozen=True)
@@ -118,23 +108,11 @@ class Entity:
 
     def to_result(self, latest_backup: Backup | None) -> dict[str, t.Any]:
         """Return the record as modules return it."""
-        known = {
-            names.GUID,
-            names.NAME,
-            names.EMAIL,
-            names.TYPE,
-            names.PRESENT,
-            names.RESTORABLE,
-            names.BACKUP_UP_TO_DATE,
-            names.LAST_BACKUP,
-            names.POLICY,
-            names.CLOUD_SERVICE_PROVIDER,
-        }
-        return {**_to_result(self, known), "latest_backup": latest_backup.to_result() if latest_backup else None}
+        return {**_to_result(self), "latest_backup": latest_backup.to_result() if latest_backup else None}
 
 
-def _to_result(record: CloudDownload | Entity, known: t.Collection[str]) -> dict[str, t.Any]:
-    """Return the fields of a record, and under ``other`` the keys of the server that are not among the known ones."""
+def _to_result(record: CloudDownload | Entity) -> dict[str, t.Any]:
+    """Return the fields of a record, and under ``other`` the keys of the server that are not among them."""
     shown: dict[str, t.Any] = {}
     for name, value in vars(record).items():
         if isinstance(value, (Reference, Backup)):
@@ -143,6 +121,7 @@ def _to_result(record: CloudDownload | Entity, known: t.Collection[str]) -> dict
                 del shown[name]["type"]  # a NameAndGuid
         elif name != "raw":
             shown[name] = value
+    known = {getattr(names, name.upper()) for name in shown}  # each field is named like its key
     return {**shown, "other": {key: value for key, value in record.raw.items() if key not in known}}
 
 

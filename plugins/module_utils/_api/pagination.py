@@ -23,17 +23,6 @@ MAX_VALUES: t.Final = 10 * decoding.MAX_VALUES
 MAX_PASSES: t.Final = 3  # a list that changed while it was read is read again
 
 
-class Reader(t.Protocol):
-    """What lists are read with: a Client, or one with a deadline."""
-
-    @property
-    def patience(self) -> float:
-        """Seconds that a whole list may take."""
-
-    def get(self, path: str, query: payloads.Query, doing: str, deadline: float | None = None) -> JsonResponse:
-        """Read."""
-
-
 @dataclass(frozen=True)
 class Within:
     """Reads that end at a deadline of ``time.monotonic()``, which is asked for at each of them."""
@@ -52,28 +41,12 @@ class Within:
         return self.client.get(path, query, doing, min(limit, deadline or limit))
 
 
-class IncompleteList(StorwareError):
-    """The server counts more records than it shows, or its pages have no end."""
-
-    code = "incomplete_list"
+Reader = t.Union[Client, Within]
 
 
-@dataclass
-class _Spent:
-    """What all answers for a list have together, as JsonResponse counts it."""
-
-    size: int = 0
-    values: int = 0
-
-    def add(self, answer: JsonResponse, path: str, doing: str) -> None:
-        """Count one more. Raises IncompleteList."""
-        self.size += answer.size
-        self.values += answer.values
-        if self.size > MAX_BYTES or self.values > MAX_VALUES:
-            raise IncompleteList(
-                f"Cannot {doing}: the pages of GET {path} have more than {MAX_BYTES} bytes or {MAX_VALUES} values",
-                hint="Narrow the list down with a filter.",
-            )
+def _incomplete(doing: str, why: str, hint: str, *, retryable: bool = False) -> StorwareError:
+    """Return the error for a list of which the server shows less than it counts, or whose pages have no end."""
+    return StorwareError(f"Cannot {doing}: {why}", code="incomplete_list", hint=hint, retryable=retryable)
 
 
 @dataclass
@@ -82,7 +55,7 @@ class _Pass:
 
     records: dict[str, decoding.Json] = field(default_factory=dict)  # by guid: a record seen twice is one record
     totals: list[int] = field(default_factory=list)  # what the server counted, page by page
-    pages: int = 0  # that brought something
+    pages: int = 0  # that had new records
 
     def add(self, page: list[decoding.Json], path: str) -> int:
         """Take the page in; returns how many of its records are new."""
@@ -95,16 +68,16 @@ class _Pass:
 
     @property
     def least(self) -> int:
-        """How many records must have been seen: all that were counted at the beginning, less what has gone since.
+        """Return how many records must have been seen: all counted at the beginning, less those deleted since.
 
         What came meanwhile may be on a page that was read before. Without a count there is no contradiction.
         """
         return min(self.totals[0], self.totals[-1]) if self.totals else 0
 
     def is_stable(self, previous: _Pass | None) -> bool:
-        """Whether no record can have slipped from one page to another unseen.
+        """Return whether no record can have slipped from one page to another unseen.
 
-        The count stayed the same and is reached; where the server tells none, a second pass found the same.
+        The count stayed the same and is reached; where the server gives none, a second pass found the same.
         """
         if self.totals:
             return len(set(self.totals)) == 1 and len(self.records) >= self.totals[0]
@@ -119,13 +92,13 @@ def list_all(
     Works with and without X-Total-Count, with a server that caps or ignores ``size``, and with pages that repeat.
     A list that changes while it is read is read again, MAX_PASSES times at most. If it never stands still, the result
     is all that any pass has seen, some of what came or went included, when that is no less than what was counted at the
-    beginning of the last pass and has not gone since. Raises IncompleteList, ApiError, Malformed.
+    beginning of the last pass and has not gone since. Raises StorwareError with the code ``incomplete_list`` or
+    ``invalid_response``, and ApiError.
     """
-    deadline = time.monotonic() + reader.patience
     passes: list[_Pass] = []
-    spent = _Spent()
+    read_page = _page_reader(reader, path, query, doing, size)
     for _attempt in range(MAX_PASSES):
-        found = _read_pass(reader, path, query, doing, size, deadline, spent)
+        found = _read_pass(read_page, path, size)
         if found.is_stable(passes[-1] if passes else None):
             return list(found.records.values())
         passes.append(found)
@@ -133,11 +106,9 @@ def list_all(
     least = passes[-1].least
     if len(seen) >= least:
         return list(seen.values())
-    raise IncompleteList(
-        f"Cannot {doing}: GET {path} counts {least} records and shows {len(seen)}",
-        hint=f"Run the task again; if it stays so, the server's {names.TOTAL_COUNT} does not fit its list.",
-        retryable=True,
-    )
+    why = f"GET {path} counts {least} records and shows {len(seen)}"
+    hint = f"Run the task again; if it stays so, the server's {names.TOTAL_COUNT} does not fit its list."
+    raise _incomplete(doing, why, hint, retryable=True)
 
 
 def page(
@@ -151,12 +122,18 @@ def page(
     return records, answer
 
 
-def _read_pass(
-    reader: Reader, path: str, query: payloads.Query, doing: str, size: int, deadline: float, spent: _Spent
-) -> _Pass:
-    found = _Pass()
-    number, fruitless = 0, 0
-    while True:
+def _page_reader(
+    reader: Reader, path: str, query: payloads.Query, doing: str, size: int
+) -> t.Callable[[int], tuple[list[decoding.Json], int | None]]:
+    """Return a function from the number of a page to its records and the server's count of all records, if any.
+
+    It raises StorwareError when all pages together take too long or hold too much.
+    """
+    deadline = time.monotonic() + reader.patience
+    held_bytes = held_values = 0
+
+    def read_page(number: int) -> tuple[list[decoding.Json], int | None]:
+        nonlocal held_bytes, held_values
         if time.monotonic() >= deadline:
             raise StorwareError(
                 f"Cannot {doing}: GET {path} shows new records on page {number} after {reader.patience:g} seconds",
@@ -165,22 +142,32 @@ def _read_pass(
                 retryable=True,
             )
         if number >= MAX_PAGES:
-            raise IncompleteList(
-                f"Cannot {doing}: GET {path} still shows new records on page {number}",
-                hint="Narrow the list down with a filter; if it stays so, the server's pages have no end.",
-            )
+            hint = "Narrow the list down with a filter; if it stays so, the server's pages have no end."
+            raise _incomplete(doing, f"GET {path} still shows new records on page {number}", hint)
         asked = [*query, (names.PAGE, str(number)), (names.SIZE, str(size))]
         records, answer = page(reader, path, asked, doing, deadline)
-        spent.add(answer, path, doing)
-        total = answer.total
+        held_bytes += answer.size
+        held_values += answer.values
+        if held_bytes > MAX_BYTES or held_values > MAX_VALUES:
+            why = f"the pages of GET {path} have more than {MAX_BYTES} bytes or {MAX_VALUES} values"
+            raise _incomplete(doing, why, "Narrow the list down with a filter.")
+        return records, answer.total
+
+    return read_page
+
+
+def _read_pass(read_page: t.Callable[[int], tuple[list[decoding.Json], int | None]], path: str, size: int) -> _Pass:
+    found = _Pass()
+    number, fruitless = 0, 0
+    while True:
+        records, total = read_page(number)
         if total is not None:
             found.totals.append(total)
         new = found.add(records, path)
         fruitless = 0 if new else fruitless + 1
         # A short page proves nothing: the server may cap the size. An empty one, a reached count, a page larger
-        # than asked (paging is ignored) or a page that brings nothing new even when asked for again do.
+        # than asked (paging is ignored) or a page that has nothing new even when asked for again do.
         reached = total is not None and len(found.records) >= total
         if not records or reached or len(records) > size or fruitless == 2:
-            break
+            return found
         number += 1 if new else 0
-    return found

@@ -11,17 +11,16 @@ import typing as t
 
 from .errors import ApiError
 
-LAST_CHECK: t.Final = 4.0  # seconds; the last look begins at the deadline, and no call goes on for longer than this
-LONGEST_INTERVAL: t.Final = 60.0  # seconds, for a server that asks for fewer looks
+LAST_CHECK: t.Final = 4.0  # seconds; the last poll begins at the deadline, and no call goes on for longer than this
+LONGEST_INTERVAL: t.Final = 60.0  # seconds, for a server that asks for fewer polls
 
 Report = t.Callable[[t.Callable[[], str]], None]
 
 
 class Poller:
-    """How long to wait, counted from now or from the newest progress, and how often to look; seconds.
+    """How long to wait, counted from now or from the newest progress, and how often to poll; seconds.
 
-    clock is monotonic: no wall clock decides anything. tell: is given, by whoever looks, a function that says how far
-    it is.
+    clock is monotonic: no wall clock decides anything. report: is called with a function that returns the progress.
     """
 
     def __init__(
@@ -55,7 +54,7 @@ class Poller:
     def advance(self, reached: float) -> None:
         """Say how far it is. More than ever before is progress, from which on the time is counted again.
 
-        Whoever calls this counts something that has an end, so that the waiting has one, whatever a server says.
+        The caller counts something that has an end, so that the waiting has one, whatever a server returns.
         """
         if self._reached is not None and reached > self._reached:
             self.deadline = self.clock() + self._timeout
@@ -64,8 +63,8 @@ class Poller:
     def until(self, done: t.Callable[[], bool]) -> ApiError | bool:
         """Call ``done`` now and then until it returns true.
 
-        Returns True when it did; at the end of the time False, or the error that the last look met. A server that
-        is away for a while does not end the waiting; an error that trying again cannot mend does, by being raised.
+        Returns True when it did; at the end of the time False, or the error of the last poll. A server that
+        is away for a while does not end the waiting; an error that a retry cannot fix does, by being raised.
         """
         while True:
             result: ApiError | bool
@@ -87,5 +86,5 @@ class Poller:
 
 
 def _is_starting(error: ApiError) -> bool:
-    """Whoever waits has seen the server's lists before: they are not found only while the server starts."""
+    """Return whether a list is not found because the server is starting: it was there before the waiting began."""
     return error.status == 404 and error.details["method"] == "GET"

@@ -69,7 +69,7 @@ def resolve(reader: Reader, wanted: t.Sequence[str], entity_type: str | None) ->
             )
         found = _look_up(reader, wanted_names, entity_type)
     references = (found.get(name) or models.Reference(name.lower(), type=entity_type) for name in wanted)
-    # Two wanted_names may be one entity: an address and a guid, say.
+    # Two names may be one entity: an address and a guid, say.
     return list({reference.guid: reference for reference in references}.values())
 
 
@@ -112,12 +112,12 @@ def _inventory(reader: Reader, entity_type: str, filters: payloads.Query) -> lis
 
 
 def _is_of(entity: models.Entity, entity_type: str) -> bool:
-    """Groups and teams share a list and are told apart by their records, whatever the server's filter does."""
+    """Return whether an entity has this type. Groups and teams share a list, whatever the server's filter does."""
     return entity_type not in _TOGETHER or entity.type not in _TOGETHER or entity.type == entity_type
 
 
 def _by_name(entities: t.Iterable[models.Entity]) -> dict[str, list[models.Entity]]:
-    """The entities under each of their wanted_names and addresses."""
+    """The entities under each of their names and addresses."""
     index: dict[str, list[models.Entity]] = {}
     for entity in entities:
         for name in {name for name in (entity.name, entity.email) if name}:
@@ -126,10 +126,10 @@ def _by_name(entities: t.Iterable[models.Entity]) -> dict[str, list[models.Entit
 
 
 def _ambiguous(matches: t.Mapping[str, t.Sequence[models.Entity]], entity_type: str) -> OptionError:
-    told = [f"{name!r} fits {len(fitting)}: {_candidates(fitting)}" for name, fitting in matches.items()]
+    shown = [f"{name!r} fits {len(fitting)}: {_candidates(fitting)}" for name, fitting in matches.items()]
     return OptionError(
         "protected_entities",
-        f"wanted_names must fit one entity of type {entity_type}; {'. '.join(told[:_MAX_CANDIDATES])}",
+        f"names must fit one entity of type {entity_type}; {'. '.join(shown[:_MAX_CANDIDATES])}",
         hint="Give the e-mail address or the guid instead.",
     )
 

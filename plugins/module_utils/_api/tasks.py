@@ -17,7 +17,7 @@ FAILED: t.Final = ("FAILED", "CANCELLED")
 FINISHED: t.Final = "FINISHED"
 
 # The vendor's closed list of types has none for downloads, so that no type proves that a task prepares one. These
-# have a documented meaning that is something else; RESTORE, MOUNT, UPLOAD and types nobody knows may be a download.
+# have a documented meaning that is something else; RESTORE, MOUNT, UPLOAD and unknown types may be a download.
 _SOMETHING_ELSE: t.Final = frozenset(
     (
         "BACKUP_CLEANUP",
@@ -43,15 +43,6 @@ _SOMETHING_ELSE: t.Final = frozenset(
 )
 
 
-def unfinished(reader: Reader) -> dict[str, models.Task]:
-    """All tasks that run, wait or went wrong, by guid, in one list.
-
-    Finished ones are left out: the server purges them some time, so that "finished" and "vanished" must mean the
-    same to whoever waits, and a busy server would have thousands of them.
-    """
-    return _listed(reader, (*ACTIVE, *FAILED))
-
-
 def active(reader: Reader) -> dict[str, models.Task]:
     """All tasks that run or wait, by guid, in one list."""
     return {guid: task for guid, task in _listed(reader, ACTIVE).items() if task.state not in FAILED}
@@ -63,7 +54,7 @@ def may_prepare(task: models.Task) -> bool:
 
 
 def by_entity(tasks: t.Iterable[models.Task]) -> t.Callable[[str], list[models.Task]]:
-    """Finds the tasks of an entity; where none names it, those that name nobody: one task may stand for many."""
+    """Return a function from an entity to its tasks; if none names it, to those that name none: one may be for many."""
     index: dict[str | None, list[models.Task]] = {}
     for task in tasks:
         index.setdefault(task.protected_entity.guid if task.protected_entity else None, []).append(task)
@@ -71,7 +62,7 @@ def by_entity(tasks: t.Iterable[models.Task]) -> t.Callable[[str], list[models.T
 
 
 class TaskMonitor:
-    """The server's unfinished tasks, look by look, and what became of those that somebody watches."""
+    """The server's unfinished tasks, poll by poll, and the fate of those that are watched."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
@@ -80,8 +71,12 @@ class TaskMonitor:
         self.unfinished: dict[str, models.Task] = {}
 
     def look(self) -> None:
-        """Read the list once."""
-        self.unfinished = unfinished(self._reader)
+        """Read the list once.
+
+        Finished tasks are left out: the server purges them, so that "finished" and "vanished" must mean the
+        same, and a busy server would have thousands of them.
+        """
+        self.unfinished = _listed(self._reader, (*ACTIVE, *FAILED))
         failing = {guid for guid, task in self.unfinished.items() if task.state in FAILED}
         # Believed at the second look: the server may start a failed task again.
         self._failed = failing & self._suspects
@@ -121,5 +116,5 @@ def _listed(reader: Reader, states: t.Sequence[str]) -> dict[str, models.Task]:
     query = [(names.FILTER_STATES, state) for state in states]
     records = pagination.list_all(reader, names.TASKS, query, "list tasks")
     tasks = (models.decode_task(record, f"GET {names.TASKS}: [{index}]") for index, record in enumerate(records))
-    # A server that ignores the filter shows them all the same; a state nobody knows counts as unfinished.
+    # A server that ignores the filter shows them all the same; an unknown state counts as unfinished.
     return {task.guid: task for task in tasks if task.state != FINISHED}

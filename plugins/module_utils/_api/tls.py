@@ -64,23 +64,17 @@ def _check_client(cert: str, key: str | None) -> None:
     if key:
         _check_readable("client_key", key)
     option, path = ("client_key", key) if key else ("client_cert", cert)
+
+    def refuse() -> t.NoReturn:
+        raise OptionError(option, f"the key in {path} is encrypted", hint="Give a key without a passphrase.")
+
     try:
-        # No password: OpenSSL would ask for one at the terminal.
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(cert, key, password=_no_password)
-    except _EncryptedKeyError as error:
-        raise OptionError(option, f"the key in {path} is encrypted", hint="Give a key without a passphrase.") from error
+        # With a password callback, or OpenSSL would ask for a passphrase at the terminal.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(cert, key, password=refuse)
     except OSError as error:
         raise OptionError(
             option, f"{path} holds no private key for the certificate in {cert} ({_reason(error)})", hint=_PEM
         ) from error
-
-
-class _EncryptedKeyError(Exception):
-    """A key needs a passphrase, which no option gives."""
-
-
-def _no_password() -> t.NoReturn:
-    raise _EncryptedKeyError
 
 
 def _check_readable(option: str, path: str) -> None:

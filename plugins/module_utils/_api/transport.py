@@ -50,17 +50,17 @@ _PACKED: t.Final = re.compile(r"gzip|deflate|compress|\b(br|dcb|dcz|zstd)\b")  #
 
 @dataclass(frozen=True)
 class JsonResponse:
-    """A successful answer. body is None when there was none: presence of a body tells more than the status."""
+    """A successful response. body is None if there was none: its presence says more than the status."""
 
     status: int
     body: decoding.Json
     total: int | None = None  # X-Total-Count
     size: int = 0  # bytes of the body, unpacked,
-    values: int = 0  # and values in it, at the most
+    values: int = 0  # and an upper bound of the values in it
 
 
 class Transport:
-    """Connections to one server and its cookies. on_secret is told each cookie before it is used."""
+    """Connections to one server and its cookies. on_secret is called with each cookie before it is used."""
 
     def __init__(self, connection: Connection, on_secret: t.Callable[[str], None]) -> None:
         self._connection = connection
@@ -107,7 +107,7 @@ class Transport:
             cert = (connection.client_cert, connection.client_key)
         proxy = proxies.from_environment(url, attempt) if connection.use_proxy else {}
         if attempt.method not in errors.SAFE_METHODS:
-            # The server may be closing an idle connection this moment: whether it read the request could not be told.
+            # The server may be closing an idle connection this moment: whether it read the request would be unknown.
             self.close()
         with self._in_time(attempt, deadline) as left:
             timeout = min(connection.timeout, left)
@@ -142,7 +142,7 @@ class Transport:
             return JsonResponse(response.status_code, None, _count(response, names.TOTAL_COUNT))
         try:
             body = decoding.decode(data, attempt.redact)
-        except decoding.TooMuch as error:
+        except OverflowError as error:
             raise errors.invalid_response(attempt, str(error), response) from error
         except (ValueError, RecursionError) as error:
             words = errors.excerpt(data, attempt.redact)
@@ -151,7 +151,7 @@ class Transport:
         return JsonResponse(response.status_code, body, total, len(data), decoding.count_values(data))
 
     def start_of_body(self, response: requests.Response, attempt: Attempt, deadline: float | None) -> bytes:
-        """What an error says; an error is worth telling even when its body cannot be read."""
+        """Return the beginning of the body of an error; empty if it cannot be read, which must not hide the error."""
         try:
             return self._read(response, attempt, _PIECE, deadline)
         except ApiError:

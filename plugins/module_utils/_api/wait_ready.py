@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From what is wanted to what is ready: look what is there or coming, ask for the rest, wait for all of it.
+"""Find the wanted downloads that exist or are being prepared, create the rest, and wait for all of them.
 
 A download is ready when its task is over (finished, or vanished after that) and ``finished-mount=true`` lists it.
 """
@@ -15,7 +15,7 @@ from .._errors import StorwareError
 from . import cloud_downloads, create, models, tasks
 from .client import Client
 from .cloud_downloads import DownloadIndex, DownloadSpec, RecordCompleter
-from .create import Baseline, Creator
+from .create import Creator
 from .errors import ApiError
 from .pagination import Reader, Within
 from .polling import Poller
@@ -27,8 +27,9 @@ class ServerSnapshot:
 
     catalogue: DownloadIndex
     finished: t.AbstractSet[str | None]
-    before: Baseline
-    # Not listed, but these tasks may be preparing it: by whom and what exactly cannot be told before it is listed.
+    listed: t.AbstractSet[str | None]  # GUIDs of all downloads,
+    active: t.AbstractSet[str]  # and of the tasks under way
+    # Not listed, but these tasks may be preparing it: for whom and what exactly is unknown before it is listed.
     expected: t.Mapping[DownloadSpec, t.Sequence[models.Task]]
     # Nothing on the server says of which backup these are; they are taken, because others would be made at each run.
     unsure: t.Mapping[DownloadSpec, t.Sequence[models.CloudDownload]] = field(default_factory=dict)
@@ -37,15 +38,15 @@ class ServerSnapshot:
 def take_snapshot(reader: Reader, wanted: t.Sequence[DownloadSpec], identifier: RecordCompleter) -> ServerSnapshot:
     """Two lists when everything is there; with the tasks under way when something may have to be made."""
     if not wanted:
-        return ServerSnapshot(DownloadIndex([]), frozenset(), Baseline(), {})
+        return ServerSnapshot(DownloadIndex([]), frozenset(), frozenset(), frozenset(), {})
     mode = wanted[0].mode
     listed = cloud_downloads.list_all(reader, mode=mode)
     finished = _guids(cloud_downloads.list_all(reader, mode=mode, finished_mount=True))
     catalogue = identifier.catalogue(listed, wanted)
     unsure = identifier.unsure(catalogue, wanted)
     if all(catalogue.find(want) or want in unsure for want in wanted):
-        return ServerSnapshot(catalogue, finished, Baseline(_guids(listed)), {}, unsure)
-    # Tasks first: what starts in between is then in the list. Both modes, because tasks do not tell theirs.
+        return ServerSnapshot(catalogue, finished, _guids(listed), frozenset(), {}, unsure)
+    # Tasks first: what starts in between is then in the list. Both modes, because tasks do not show theirs.
     active = tasks.active(reader)
     listed = cloud_downloads.list_all(reader)
     finished = _guids(cloud_downloads.list_all(reader, finished_mount=True))
@@ -59,7 +60,7 @@ def take_snapshot(reader: Reader, wanted: t.Sequence[DownloadSpec], identifier: 
         # A task that runs is explained by a download that is listed and not ready; these are more.
         if not catalogue.find(want) and want not in unsure and len(candidates) > len(unfinished):
             expected[want] = candidates
-    return ServerSnapshot(catalogue, finished, Baseline(_guids(listed), frozenset(active)), expected, unsure)
+    return ServerSnapshot(catalogue, finished, _guids(listed), frozenset(active), expected, unsure)
 
 
 @dataclass
@@ -67,7 +68,7 @@ class PreparationStatus:
     """How far the preparation of downloads has come; the same object while waiting and afterwards."""
 
     wanted: t.Sequence[DownloadSpec]
-    # Not listed; the tasks that may be preparing it for somebody else. It is not asked for as long as that is open.
+    # Not listed; the tasks that may be preparing it for another client. It is not asked for as long as that is open.
     expected: dict[DownloadSpec, t.Sequence[models.Task]] = field(default_factory=dict)
     ready: dict[DownloadSpec, models.CloudDownload] = field(default_factory=dict)
     failed: dict[DownloadSpec, str] = field(default_factory=dict)  # why, in the server's words where it has any
@@ -84,16 +85,16 @@ def wait_ready(
 ) -> None:
     """Wait until everything wanted is ready or has failed; what is pending afterwards ran out of time.
 
-    Each look costs one list of tasks and one of downloads, however many are wanted; and one more list as long as
+    Each poll costs one list of tasks and one of downloads, however many are wanted; and one more list as long as
     something is in doubt. What was expected and turns out to be something else is asked for then.
     """
-    look = _ReadyCheck(client, progress, seen, creator, waiting)
-    result = waiting.until(look)
+    check = _ReadyCheck(client, progress, seen, creator, waiting)
+    result = waiting.until(check)
     progress.last_error = result if isinstance(result, ApiError) else None
 
 
 class _ReadyCheck:
-    """One look at the server after the other, until nothing is pending."""
+    """Polls the server until nothing is pending."""
 
     def __init__(
         self, client: Client, progress: PreparationStatus, seen: ServerSnapshot, creator: Creator, waiting: Poller
@@ -105,41 +106,39 @@ class _ReadyCheck:
         self._waiting = waiting
         self._identifier = RecordCompleter(self._reader, needs_backup=False)
         self._watch = tasks.TaskMonitor(self._reader)
-        self._asked = creator.asked
         self._expected = progress.expected
-        # Tasks that may be preparing what we wait for although nobody told us their guids.
+        # Tasks that may be preparing what we wait for although their GUIDs are unknown.
         self._inferred = {want: _task_guids(found) for want, found in progress.expected.items()}
         self._doubtful_since: dict[DownloadSpec, float] = {}
-        self._listed_before: dict[
-            DownloadSpec, t.AbstractSet[str | None]
-        ] = {}  # when it was asked for, where that was later
+        # When it was asked for, where that was later.
+        self._listed_before: dict[DownloadSpec, t.AbstractSet[str | None]] = {}
         self._percent = dict.fromkeys(set().union(*self._inferred.values()), 0.0)  # the most so far, by task
 
     def __call__(self) -> bool:
         if not self._progress.pending:
             return True
         self._watch.look()
-        self._asked.tasks.update({guid: self._watch.renew(task) for guid, task in self._asked.tasks.items()})
+        self._creator.tasks.update({guid: self._watch.renew(task) for guid, task in self._creator.tasks.items()})
         finished = self._finished()
         doubtful = self._judge_all(finished)
         if doubtful:
             self._settle(doubtful, finished)
         self._waiting.advance(self._reached())
-        self._waiting.report(self._told)
+        self._waiting.report(self._describe)
         return not self._progress.pending
 
     def _reached(self) -> float:
         """Downloads that are ready or have failed, and the shares of tasks that are known from the beginning."""
-        for guid in {*self._percent, *self._asked.tasks}:
+        for guid in {*self._percent, *self._creator.tasks}:
             task = self._watch.unfinished.get(guid)
             percent = 100.0 if task is None else min(task.progress or 0.0, 100.0)
             self._percent[guid] = max(percent, self._percent.get(guid, 0.0))
         return len(self._progress.ready) + len(self._progress.failed) + sum(self._percent.values()) / 100
 
-    def _told(self) -> str:
+    def _describe(self) -> str:
         """How far it is, such as ``12 of 300 ready, 5 running, slowest 43 %``."""
         progress = self._progress
-        own = set(self._asked.tasks).union(*self._inferred.values())
+        own = set(self._creator.tasks).union(*self._inferred.values())
         running = [task for guid, task in self._watch.unfinished.items() if guid in own and task.state == "RUNNING"]
         parts = [f"{len(progress.ready)} of {len(progress.wanted)} ready"]
         if progress.failed:
@@ -156,15 +155,15 @@ class _ReadyCheck:
         return self._identifier.catalogue(listed, pending)
 
     def _judge_all(self, finished: DownloadIndex) -> list[DownloadSpec]:
-        """Judge what is pending; returns what neither a task nor this list can tell anything about."""
-        own = tasks.by_entity(self._asked.tasks.values())
+        """Judge what is pending; return that of which neither a task nor this list says anything."""
+        own = tasks.by_entity(self._creator.tasks.values())
         preparing = self._watch.preparing()
         doubtful = []
         for want in self._progress.pending:
-            asked = want in self._asked.wanted
+            asked = want in self._creator.asked
             ours = _task_guids(own(want.entity.guid)) if asked else set()
-            # Until our own task is over, what is listed may be somebody else's.
-            others = _task_guids(preparing(want.entity.guid)) - (self._seen.before.tasks if asked else set())
+            # Until our own task is over, what is listed may be another client's.
+            others = _task_guids(preparing(want.entity.guid)) - (self._seen.active if asked else set())
             found = []
             if not any(map(self._watch.is_open, ours)):
                 found = finished.find(want) or self._unsure(want, finished, ours, others)
@@ -186,24 +185,26 @@ class _ReadyCheck:
         when that names it, or when it is the only new one.
         """
         candidates = self._candidates(want, finished)
-        if want not in self._asked.wanted or not candidates:
+        if want not in self._creator.asked or not candidates:
             return candidates
         if want not in self._identifier.unsure(DownloadIndex(candidates), [want]):
             return []
-        named = {task.mounted_backup.guid for task in map(self._asked.tasks.get, ours) if task and task.mounted_backup}
+        named = {
+            task.mounted_backup.guid for task in map(self._creator.tasks.get, ours) if task and task.mounted_backup
+        }
         is_alone = len(candidates) == 1 and not any(map(self._watch.is_open, others))
         return [found for found in candidates if found.guid in named] or (candidates if is_alone else [])
 
     def _candidates(self, want: DownloadSpec, listed: DownloadIndex) -> list[models.CloudDownload]:
         """Of these downloads those that may be the wanted one: the new ones, or the one that was taken."""
-        if want not in self._asked.wanted:
+        if want not in self._creator.asked:
             taken = _guids(self._seen.unsure.get(want, ()))
             return [found for found in listed.possible(want) if found.guid in taken]
-        before = self._listed_before.get(want, self._seen.before.downloads)
+        before = self._listed_before.get(want, self._seen.listed)
         return [found for found in listed.possible(want) if found.guid not in before]
 
     def _is_decided(self, want: DownloadSpec, ours: set[str], inferred: set[str]) -> bool:
-        """Whether the tasks alone tell that it has failed, or is still being prepared."""
+        """Return whether the tasks alone show that it has failed, or is still being prepared."""
         for guids in (ours, inferred):
             if any(map(self._watch.is_open, guids)):
                 self._doubtful_since.pop(want, None)
@@ -236,7 +237,7 @@ class _ReadyCheck:
         """Whether the tasks that may have been preparing it are over, or are preparing other downloads."""
         entity, seen = want.entity.guid, self._seen
         explained = [found for found in seen.catalogue.of(entity) if found.guid not in seen.finished]
-        explained += [found for found in listed.of(entity) if found.guid not in seen.before.downloads]
+        explained += [found for found in listed.of(entity) if found.guid not in seen.listed]
         if len(explained) >= len(self._inferred[want]):
             return True
         states = [self._watch.unfinished[guid].state for guid in self._inferred[want] if self._watch.is_open(guid)]
@@ -260,7 +261,7 @@ class _ReadyCheck:
             self._creator.create(missing, self._waiting)
         except StorwareError as error:
             # Told for these only: it must not end the waiting for the others, and must not be tried again.
-            self._progress.failed.update({want: error.message for want in missing if want not in self._asked.wanted})
+            self._progress.failed.update({want: error.message for want in missing if want not in self._creator.asked})
             self._progress.failed.update({want: error.message for want in missing if error.code == "ambiguous_create"})
 
 

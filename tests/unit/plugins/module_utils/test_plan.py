@@ -82,13 +82,13 @@ def test_the_diff_names_backup_and_node_where_they_are_asked_for() -> None:
     plan = presence([DownloadSpec(ALICE, "CLOUD_DOWNLOAD", backup="b1", node="n1")], [])
     entity = {"guid": "a", "name": "Alice"}
     shown = {"protected_entity": entity, "mode": "CLOUD_DOWNLOAD", "backup": "b1", "node": "n1"}
-    assert plan.diff == {"before": {"cloud_downloads": []}, "after": {"cloud_downloads": [shown]}}
-    assert plan.diff_when_made([])["before"] == {"cloud_downloads": [shown]}
+    assert plan.diff(plan.missing) == {"before": {"cloud_downloads": []}, "after": {"cloud_downloads": [shown]}}
+    assert plan.diff([])["before"] == {"cloud_downloads": [shown]}
 
 
 def test_the_diff_is_in_the_order_of_entities() -> None:
     plan = presence([DownloadSpec(BOB, "CLOUD_DOWNLOAD"), DownloadSpec(ALICE, "CLOUD_DOWNLOAD")], [])
-    shown = plan.diff["after"]["cloud_downloads"]
+    shown = plan.diff(plan.missing)["after"]["cloud_downloads"]
     assert [entry["protected_entity"]["name"] for entry in shown] == ["Alice", "Bob"]
 
 
@@ -105,14 +105,17 @@ def test_the_diff_shows_what_is_asked_for_and_nothing_that_cannot_be_foreseen() 
     plan = presence([DownloadSpec(ALICE, "CLOUD_DOWNLOAD"), DownloadSpec(BOB, "CLOUD_DOWNLOAD")], [download("1")])
     alice = {"protected_entity": {"guid": "a", "name": "Alice"}, "mode": "CLOUD_DOWNLOAD"}
     bob = {"protected_entity": {"guid": "b", "name": "Bob"}, "mode": "CLOUD_DOWNLOAD"}
-    assert plan.diff == {"before": {"cloud_downloads": [alice]}, "after": {"cloud_downloads": [alice, bob]}}
+    assert plan.diff(plan.missing) == {
+        "before": {"cloud_downloads": [alice]},
+        "after": {"cloud_downloads": [alice, bob]},
+    }
 
 
 def test_the_diff_after_is_the_next_diff_before() -> None:
     wanted = [DownloadSpec(ALICE, "CLOUD_DOWNLOAD"), DownloadSpec(BOB, "CLOUD_DOWNLOAD")]
-    first = presence(wanted, [])
-    second = presence(wanted, [download("1"), download("2", BOB)])
-    assert first.diff["after"] == second.diff["before"] == second.diff["after"]
+    plans = presence(wanted, []), presence(wanted, [download("1"), download("2", BOB)])
+    first, second = (plan.diff(plan.missing) for plan in plans)
+    assert first["after"] == second["before"] == second["after"]
 
 
 def test_an_update_is_sent_only_where_it_changes_something() -> None:
@@ -120,9 +123,8 @@ def test_an_update_is_sent_only_where_it_changes_something() -> None:
     string = CloudDownload("2", "CLOUD_DOWNLOAD", raw={"state": "KEPT", "note": "n"})
     other = CloudDownload("3", "CLOUD_DOWNLOAD", raw={"state": {"name": "MOUNTED"}, "note": "n"})
     unknown = CloudDownload("4", "CLOUD_DOWNLOAD", raw={"state": {"name": "KEPT"}})
-    plan = _plan.plan_update([same, string, other, unknown], {"state": {"name": "KEPT"}, "note": "n"})
-    assert plan.current == {"3": {"state": {"name": "MOUNTED"}}, "4": {"note": None}}
-    assert plan.diff == {
+    diff = _plan.plan_update([same, string, other, unknown], {"state": {"name": "KEPT"}, "note": "n"})
+    assert diff == {
         "before": {"3": {"state": {"name": "MOUNTED"}}, "4": {"note": None}},
         "after": {"3": {"state": {"name": "KEPT"}}, "4": {"note": "n"}},
     }
@@ -132,25 +134,25 @@ def test_absence_takes_all_that_fit_and_nothing_else() -> None:
     existing = DownloadIndex(
         [download("1"), download("2"), download("3", BOB), download("4", mode="CLOUD_PST_DOWNLOAD")]
     )
-    plan = _plan.plan_deletion([DownloadSpec(ALICE, "CLOUD_DOWNLOAD")], existing)
-    assert [found.guid for found in plan.to_delete] == ["1", "2"]
+    to_delete = _plan.plan_deletion([DownloadSpec(ALICE, "CLOUD_DOWNLOAD")], existing)
+    assert [found.guid for found in to_delete] == ["1", "2"]
 
 
 def test_only_listed_guids_are_ever_deleted() -> None:
-    plan = _plan.plan_deletion_of(["2", "9"], [download("1"), download("2")])
-    assert [found.guid for found in plan.to_delete] == ["2"]
-    assert plan.diff["after"] == {"cloud_downloads": []}
+    to_delete = _plan.plan_deletion_of(["2", "9"], [download("1"), download("2")])
+    assert [found.guid for found in to_delete] == ["2"]
+    assert _plan.deletion_diff(to_delete)["after"] == {"cloud_downloads": []}
 
 
 def test_guids_are_the_same_in_any_case() -> None:
     existing = [download("ab-1"), download("AB-2"), CloudDownload(None, "CLOUD_DOWNLOAD")]
-    plan = _plan.plan_deletion_of(["AB-1", "ab-2", "xx"], existing)
-    assert [found.guid for found in plan.to_delete] == ["ab-1", "AB-2"]
+    to_delete = _plan.plan_deletion_of(["AB-1", "ab-2", "xx"], existing)
+    assert [found.guid for found in to_delete] == ["ab-1", "AB-2"]
 
 
 def test_what_goes_is_shown_by_what_identifies_it() -> None:
-    plan = _plan.plan_deletion_of(["1", "2"], [download("1"), download("2", None)])
-    assert plan.diff["before"] == {
+    to_delete = _plan.plan_deletion_of(["1", "2"], [download("1"), download("2", None)])
+    assert _plan.deletion_diff(to_delete)["before"] == {
         "cloud_downloads": [
             {"guid": "1", "mode": "CLOUD_DOWNLOAD", "protected_entity": ALICE.to_result()},
             {"guid": "2", "mode": "CLOUD_DOWNLOAD", "protected_entity": None},

@@ -9,7 +9,7 @@ import itertools
 
 import pytest
 
-from ansible_collections.storware.backup.plugins.module_utils._progress import Meter
+from ansible_collections.storware.backup.plugins.module_utils._progress import line_formatter
 
 MIB, GIB = 2**20, 2**30
 
@@ -17,8 +17,8 @@ MIB, GIB = 2**20, 2**30
 def _line(*standings: tuple[float, int], size: int | None) -> str:
     """The last line, after looks at these times (seconds) and offsets."""
     clock = iter(seconds for seconds, _offset in standings)
-    meter = Meter(lambda: next(clock))
-    return [meter.line("mailbox.zip", offset, size) for _seconds, offset in standings][-1]
+    format_line = line_formatter(lambda: next(clock))
+    return [format_line("mailbox.zip", offset, size) for _seconds, offset in standings][-1]
 
 
 @pytest.mark.parametrize(

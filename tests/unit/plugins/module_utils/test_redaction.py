@@ -169,13 +169,19 @@ RECORD = {"guid": "f8f73bf9-2445-4bce-a7dd-753be3b40a67", "state": "MOUNTED", "n
         ("4bce", ["created", "guid"]),
         ("MOUNT", ["state"]),
         ("restore", ["path"]),
+        ("9fcd", ["checksum", "sha256"]),
+        ("47", ["size"]),
+        ("4711", ["size"]),
+        ("0.5", ["seconds"]),
+        ("True", []),
         ("Alice", []),
         ("12", []),
         ("nothing", []),
     ],
 )
 def test_a_field_that_later_tasks_go_by_is_omitted_where_masking_would_change_it(needle: str, names: list[str]) -> None:
-    result = {"changed": True, "created": [RECORD["guid"]], "downloads": [RECORD], "path": "/srv/restore/a.zip"}
+    file = {"path": "/srv/restore/a.zip", "size": 4711, "seconds": 0.5, "sha256": "9fcd", "checksum": "sha256:9fcd"}
+    result = {"changed": True, "created": [RECORD["guid"]], "downloads": [RECORD], **file}
     kept, omitted = omit_changed(result, lambda text: needle in text)
     assert omitted == names
     assert kept == {

@@ -87,7 +87,7 @@ def test_what_fits_and_what_says_too_little(wanted: DownloadSpec, record: Json, 
 
 def test_complete_records_are_not_asked_about() -> None:
     server = Server()
-    catalogue = RecordCompleter(server).catalogue(
+    catalogue = RecordCompleter(t.cast(Client, server)).catalogue(
         _downloads(_record("a", **_of(ALICE))), [DownloadSpec(ALICE, MAIL), DownloadSpec(BOB, MAIL)]
     )
     assert [word(found.guid) for found in catalogue.find(DownloadSpec(ALICE, MAIL))] == ["a"]
@@ -98,7 +98,7 @@ def test_complete_records_are_not_asked_about() -> None:
 def test_what_a_record_leaves_out_the_servers_filter_tells() -> None:
     """Once for each that is wanted, also at later looks at the same records."""
     server = Server(found={ALICE.guid: [_record("a")], BOB.guid: []})
-    identifier = RecordCompleter(server)
+    identifier = RecordCompleter(t.cast(Client, server))
     wanted = [DownloadSpec(ALICE, MAIL), DownloadSpec(BOB, MAIL)]
     for _look in range(2):
         catalogue = identifier.catalogue(_downloads(_record("a"), _record("x")), wanted)
@@ -116,7 +116,7 @@ def test_what_a_record_leaves_out_the_servers_filter_tells() -> None:
 def test_the_filter_tells_backup_and_node_as_well_but_not_against_the_record() -> None:
     wanted = DownloadSpec(ALICE, MAIL, backup=BACKUP, node=NODE)
     server = Server(found={ALICE.guid: [_record("a", **_of(BOB)), _record("c")]})
-    catalogue = RecordCompleter(server).catalogue(_downloads(_record("a"), _record("c")), [wanted])
+    catalogue = RecordCompleter(t.cast(Client, server)).catalogue(_downloads(_record("a"), _record("c")), [wanted])
     asked, *proofs = server.asked
     assert asked == {"mode": MAIL, "protected-entity": ALICE.guid, "backup": BACKUP, "node": NODE}
     assert [list(proof) for proof in proofs] == [["protected-entity"], ["backup"], ["node"]]
@@ -127,9 +127,9 @@ def test_the_filter_tells_backup_and_node_as_well_but_not_against_the_record() -
 def test_downloads_are_selected_in_the_order_they_are_asked_for() -> None:
     server = Server([_record("aaa"), _record("bb"), {"guid": guid("lll").upper(), "mode": MAIL}])
     chosen = [guid("lll"), guid("aaa"), guid("lll").upper()]
-    assert [word(found.guid) for found in cloud_downloads.select(server, chosen)] == ["lll", "aaa"]
+    assert [word(found.guid) for found in cloud_downloads.select(t.cast(Client, server), chosen)] == ["lll", "aaa"]
     with pytest.raises(OptionError, match=f"the server lists no cloud download {guid('x')}, {guid('z')}") as told:
-        cloud_downloads.select(server, [guid("x"), guid("z"), guid("bb")])
+        cloud_downloads.select(t.cast(Client, server), [guid("x"), guid("z"), guid("bb")])
     assert told.value.option == "guid"
 
 
@@ -168,8 +168,8 @@ def test_records_of_other_modes_are_no_downloads() -> None:
             {"guid": guid("d")},
         ]
     )
-    assert [word(found.guid) for found in cloud_downloads.list_all(server)] == ["a", "c", "d"]
-    assert [word(found.guid) for found in cloud_downloads.list_all(server, mode=MAIL)] == ["a"]
+    assert [word(found.guid) for found in cloud_downloads.list_all(t.cast(Client, server))] == ["a", "c", "d"]
+    assert [word(found.guid) for found in cloud_downloads.list_all(t.cast(Client, server), mode=MAIL)] == ["a"]
 
 
 def _lost() -> errors.ApiError:

@@ -106,7 +106,7 @@ def prepare(server: Server, *entities: str, timeout: float = 1000) -> Preparatio
     ready = {want: seen.catalogue.find(want)[0] for want in wanted if seen.catalogue.find(want)}
     progress = PreparationStatus(wanted, dict(seen.expected))
     progress.ready = {want: found for want, found in ready.items() if found.guid in seen.finished}
-    creator = create.Creator(client, seen.before, identifier, {})
+    creator = create.Creator(client, identifier, {}, seen.listed, seen.active)
     waiting = Poller(timeout, 10, lambda: server.now, server.sleep, lambda text: server.told.append(text()))
     missing = [want for want in wanted if want not in ready and want not in seen.expected]
     if missing:
