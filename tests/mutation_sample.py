@@ -52,7 +52,9 @@ _PRELOADED: t.Final = ("pytest", "hypothesis", "requests", "schemathesis.pytest.
 _SETTINGS: t.Final = {
     "source_paths": [str(_MODULE_UTILS)],
     "also_copy": [_COLLECTION.parts[0]],
-    "only_mutate": [str(_MODULE_UTILS / files) for files in ("_api/*.py", "_transfer/*.py", "_transfer/*/*.py", "_plan.py")],
+    "only_mutate": [
+        str(_MODULE_UTILS / files) for files in ("_api/*.py", "_transfer/*.py", "_transfer/*/*.py", "_plan.py")
+    ],
     "do_not_mutate_patterns": [r'"[A-Za-z{][^"]*? \w'],  # lines with a text for people
     "pytest_add_cli_args_test_selection": [str(_COLLECTION / "tests" / path) for path in _TESTS],
     "pytest_add_cli_args": [
