@@ -147,6 +147,7 @@ def test_state_that_is_set_elsewhere_is_refused(planted: Json, named: str) -> No
 ENTITIES = {"fetch_content_protected_entities": ALICE, "fetch_content_protected_entity_type": "CLOUD_USER"}
 
 
+@pytest.mark.slow
 def test_a_rescued_host_takes_nothing_from_the_others(fleet_of_three: Fleet) -> None:
     """The first host cannot take files, the last one has a wrong option. Options are made of another host's results."""
     fleet = fleet_of_three
@@ -171,6 +172,7 @@ def test_a_rescued_host_takes_nothing_from_the_others(fleet_of_three: Fleet) -> 
     assert fleet.simulator.counters()["open_sessions"] == 0
 
 
+@pytest.mark.slow
 def test_a_host_that_is_lost_while_removed_downloads_are_proved(lone_fleet: Fleet) -> None:
     (host,) = lone_fleet.names
     include = {"ansible.builtin.include_role": {"name": ROLE, "tasks_from": "fetch"}}
