@@ -110,8 +110,8 @@ class ActionModule(ControllerActionModule):
     @property
     def _loop_items(self) -> list[t.Any]:
         """The items of the loops in which the role is included, from the inside out."""
-        variables = [parent.vars for parent in self._parents if "ansible_loop_var" in (parent.vars or {})]
-        return [own.get(own["ansible_loop_var"]) for own in variables]
+        includes = [parent for parent in self._parents if getattr(parent, "loop", None)]
+        return [include.vars.get(getattr(include.loop_control, "loop_var", "item")) for include in includes]
 
     @property
     def _is_in_lockstep(self) -> bool:

@@ -83,6 +83,24 @@ def test_with_serial_the_report_has_what_an_earlier_batch_could_not_prepare() ->
     assert rows(hosts, alive=["before", "now"]) == expected
 
 
+def test_a_file_of_a_removed_download_that_is_missing_is_in_the_report() -> None:
+    """The download that is left arrives, and the report would be complete."""
+    hosts = {"bad": state("one", NEW), "good": state("one", NEW)}
+    for host, state_of_file in (("bad", "missing"), ("good", "intact")):
+        hosts[host]["_fetch_content_gone"] = ["g-gone"]
+        hosts[host]["_fetch_content_verified"] = {"files": [{"guid": "g-gone", "state": state_of_file}]}
+    found = rows(hosts, alive=["good"])
+    assert {row for row in found if row[1] == "g-gone"} == {
+        ("bad", "g-gone", "failed"),
+        ("good", "g-gone", "unchanged"),
+    }
+    hosts["good"]["_fetch_content_options"]["distribute"] = True  # each host has other files
+    assert [row for row in rows(hosts, alive=["good"]) if row[1] == "g-gone"] == [("good", "g-gone", "unchanged")]
+    hosts["good"]["_fetch_content_options"]["distribute"] = False
+    hosts["bad"]["_fetch_content_verified"] = {"unreachable": True}
+    assert ("bad", "g-gone", "not tried") in rows(hosts, alive=["good"])
+
+
 def test_a_report_that_cannot_be_written_stops_no_other(tmp_path: pathlib.Path) -> None:
     paths = [f"{tmp_path}/missing/report.json", f"{tmp_path}/report.json"]
     (error,) = fetch_report._write_all(paths, [], dry_run=False)
@@ -129,6 +147,7 @@ def test_state_that_is_set_elsewhere_is_refused(planted: Json, named: str) -> No
 ENTITIES = {"fetch_content_protected_entities": ALICE, "fetch_content_protected_entity_type": "CLOUD_USER"}
 
 
+@pytest.mark.slow
 def test_a_rescued_host_takes_nothing_from_the_others(fleet_of_three: Fleet) -> None:
     """The first host cannot take files, the last one has a wrong option. Options are made of another host's results."""
     fleet = fleet_of_three
@@ -153,6 +172,7 @@ def test_a_rescued_host_takes_nothing_from_the_others(fleet_of_three: Fleet) -> 
     assert fleet.simulator.counters()["open_sessions"] == 0
 
 
+@pytest.mark.slow
 def test_a_host_that_is_lost_while_removed_downloads_are_proved(lone_fleet: Fleet) -> None:
     (host,) = lone_fleet.names
     include = {"ansible.builtin.include_role": {"name": ROLE, "tasks_from": "fetch"}}

@@ -8,6 +8,7 @@ The decision by itself: test_removal_decision.py.
 
 from __future__ import annotations
 
+import json
 import pathlib
 import re
 import typing as t
@@ -275,8 +276,12 @@ def test_nothing_goes_for_what_was_removed_before(case: Case) -> None:
     (left,) = case.simulator.seed(downloads=1, entity="bob@example.com")
     (lost,) = (path for path in case.at_bad.iterdir() if path.suffix != ".sha256")
     lost.unlink()
-    broken = case.run(fetch, fetch_content_guids=[case.guid, left])
+    report = case.fleet.directory / "report.json"
+    broken = case.run(fetch, fetch_content_guids=[case.guid, left], fetch_content_report=[str(report)])
     assert broken.rc != 0
+    rows = {(row["host"], row["guid"]): row["result"] for row in json.loads(report.read_text())["files"]}
+    fetched = {(host, left): "fetched" for host in NAMES}
+    assert rows == {**fetched, (GOOD, case.guid): "unchanged", (BAD, case.guid): "failed"}
     assert f"not intact on this host: {case.guid} is missing" in broken.stdout
     assert "No download is removed from the server" in broken.stdout
     assert [download["guid"] for download in case.simulator.downloads()] == [left]
