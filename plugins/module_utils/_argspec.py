@@ -253,18 +253,13 @@ def connection(params: t.Mapping[str, t.Any]) -> Connection:
 def secrets(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> set[str]:
     """Return all secrets in the parameters and the proxy variables, also where they do not belong."""
     found = {params[option.name] for option in CONNECTION if option.secret}
-    found |= cookie_values(params["session"] or "")
+    found |= {cookie.partition("=")[2].strip() for cookie in (params["session"] or "").split(";")}
     if params["username"] and params["password"]:
         found.add(f"{params['username']}:{params['password']}")  # what Basic authentication encodes
     proxies = (value for name, value in environ.items() if name.lower().endswith("_proxy"))
     for url in (params["url"], *proxies):
         found |= _secrets_of_url(url or "")
     return {secret for secret in found if secret}
-
-
-def cookie_values(session: str) -> set[str]:
-    """The values of all cookies in a session."""
-    return {cookie.partition("=")[2].strip() for cookie in session.split(";")}
 
 
 def _secrets_of_url(url: str) -> set[str]:

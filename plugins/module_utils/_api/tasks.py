@@ -66,7 +66,7 @@ class TaskMonitor:
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
-        self._suspects: set[str] = set()
+        self.failing: set[str] = set()  # GUIDs of all that have failed at the last poll, of any type
         self._failed: set[str] = set()
         self.unfinished: dict[str, models.Task] = {}
 
@@ -79,8 +79,8 @@ class TaskMonitor:
         self.unfinished = _listed(self._reader, (*ACTIVE, *FAILED))
         failing = {guid for guid, task in self.unfinished.items() if task.state in FAILED}
         # Believed at the second look: the server may start a failed task again.
-        self._failed = failing & self._suspects
-        self._suspects = failing
+        self._failed = failing & self.failing
+        self.failing = failing
 
     def is_open(self, guid: str) -> bool:
         """Whether the task is not over. One that is not among the unfinished ones has finished or was purged."""
@@ -92,11 +92,6 @@ class TaskMonitor:
             return None
         task = self.unfinished[guid]
         return f"task {task.guid} is {task.state}: {task.status_info or 'the server gives no reason'}"
-
-    @property
-    def failing(self) -> set[str]:
-        """The GUIDs of all that have failed at this look, of whatever type."""
-        return set(self._suspects)
 
     def failed(self) -> list[models.Task]:
         """The tasks that have failed and may have been preparing a download."""
