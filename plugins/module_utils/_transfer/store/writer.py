@@ -33,7 +33,7 @@ COMMIT_BYTES: t.Final = 24 * 1024 * 1024  # a checkpoint at the latest after so 
 COMMIT_SECONDS: t.Final = 5.0  # or after so long
 
 BUFFER: t.Final = 1024 * 1024  # bytes
-_BUFFERS: t.Final = 6  # read ahead of the disk
+_BUFFERS: t.Final = 6  # written ahead of the digest
 
 MAX_UNANNOUNCED: t.Final = 2**40  # bytes of content whose length is not announced, unless the user sets a limit
 
@@ -69,7 +69,6 @@ class PartialWriter:
         self._allow_unverified = allow_unverified
         self._max_size = max_size
         self._digests = Digests()
-        self._failure: StorwareError | None = None
         self._committer = concurrent.futures.ThreadPoolExecutor(1)
         self._commit: concurrent.futures.Future[None] | None = None
         self._recorded = 0  # the offset of the newest record that was asked for
@@ -136,7 +135,7 @@ class PartialWriter:
 
     def begin(self, source: str, metadata: ContentMetadata) -> None:
         """Begin a response with all of the content: the bytes that are there count no more."""
-        self.source, self.metadata, self.splice_evidence, self._failure = source, metadata, "", None
+        self.source, self.metadata, self.splice_evidence = source, metadata, ""
         self.unhashed = None
         self._digests = self._new_digests(metadata.digest)
         if self.offset or self.lock.checkpoint:
@@ -161,39 +160,31 @@ class PartialWriter:
         self.splice_evidence = WEAK if is_weak else STRONG
 
     def receive(self, reader: BodyReader) -> None:
-        """Append all bytes of the reader: this thread reads, another one writes and hashes.
+        """Append all bytes of the reader: this thread reads and writes, another one hashes.
 
-        What was read before a failure is appended, too. Raises as the reader and ``append``.
+        Bytes that were read before a failure are appended, too. Raises as the reader, ``write_at`` and ``hash_up_to``.
         """
         # The same for all readers: a transfer that breaks off often allocates them once.
         self._buffers = self._buffers or [memoryview(bytearray(BUFFER)) for _number in range(_BUFFERS)]
         spare = list(self._buffers)
         pending: collections.deque[tuple[concurrent.futures.Future[None], memoryview]] = collections.deque()
-        # The end of the block waits for what is pending, also after an interruption: nothing that was read is lost.
+        end = self.offset
+        # The end of the block waits for what is pending, also after an interruption: nothing that was written is lost.
         with concurrent.futures.ThreadPoolExecutor(1) as worker:
             while True:
                 if spare:
                     buffer = spare.pop()
                 else:
-                    appended, buffer = pending.popleft()
-                    appended.result()
+                    hashed, buffer = pending.popleft()
+                    hashed.result()
                 size = reader.fill(buffer)
                 if not size:
                     break
-                pending.append((worker.submit(self.append, buffer[:size]), buffer))
-            for appended, _buffer in pending:
-                appended.result()
-
-    def append(self, data: memoryview) -> None:
-        """Write and hash the next bytes behind the offset. Raises StorwareError."""
-        if self._failure:
-            raise self._failure  # behind a hole nothing has its place
-        try:
-            self.write_at(self.offset, data)
-        except StorwareError as error:
-            self._failure = error
-            raise
-        self._hash(data)
+                self.write_at(end, buffer[:size])
+                end += size
+                pending.append((worker.submit(self._hash, buffer[:size]), buffer))
+            for hashed, _buffer in pending:
+                hashed.result()
 
     def write_at(self, offset: int, data: memoryview) -> None:
         """Write bytes anywhere, from any thread; ``hash_up_to`` makes them a part of the content."""
