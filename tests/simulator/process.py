@@ -55,14 +55,20 @@ class Simulator:
         http: bool = False,
         validate: bool = True,
         address: str = "127.0.0.1",
+        profile: pathlib.Path | None = None,
         **switches: Json,
     ) -> Simulator:
-        """Start it and wait until it answers. Its clock makes ``speed`` simulated seconds out of a real one."""
+        """Start it and wait until it answers. Its clock makes ``speed`` simulated seconds out of a real one.
+
+        Switches win over those of the profile. A running simulator plays a profile after
+        ``reset(**profiles.switch_values(profile))``.
+        """
         directory = tempfile.TemporaryDirectory(prefix="storware-simulator-")
         command = [sys.executable, "-m", "tests.simulator", "--print-json", "--until-stdin-closes"]
         command += ["--speed", str(speed), "--address", address]
         command += ["--http"] if http else ["--ca-file", f"{directory.name}/ca.pem"]
         command += ["--validate"] if validate else []
+        command += ["--profile", str(profile)] if profile else []
         for name, value in switches.items():
             command += ["--switch", f"{name}={as_text(value)}"]
         with open(f"{directory.name}/stderr", "wb") as errors:
