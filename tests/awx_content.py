@@ -81,6 +81,10 @@ _NOT_ASKED: t.Final = {
     "list_downloads_project_uuid": "is for OpenStack",
     "remove_downloads_wait_interval": _BY_PLAYBOOK,
 }
+_PROFILE_HELP: t.Final = (
+    "Server profile in YAML, which describes how the server behaves where the vendor's documents are silent. The job template "
+    "`Storware: check server' finds one. Empty for the defaults."
+)
 _NOT_IN_CREDENTIAL: t.Final = ("session",)  # it ends
 # Words of options as people write them.
 _WORDS: t.Final = {
@@ -124,18 +128,22 @@ def files() -> dict[pathlib.Path, str]:
 
 
 def _credential_type(documented: documentation.Options) -> Json:
-    fields, environment = [], {}
+    fields, environment, files = [], {}, {}
     for option in _argspec.CONNECTION:
         if option.name in _NOT_IN_CREDENTIAL or option.name not in documented:
             continue
         fields.append(_field(option, documented[option.name]["description"][0]))
         environment[option.environment] = f"{{{{ {option.name} }}}}"
+        if option.is_file:
+            # AWX writes the field into a file of the job, and has the path of it under this name.
+            files[f"template.{option.name}"] = environment[option.environment]
+            environment[option.environment] = f"{{{{ tower.filename.{option.name} }}}}"
     return {
         "name": _CREDENTIAL,
         "description": "Address of the server, and who logs in, for the collection storware.backup",
         "kind": "cloud",
         "inputs": {"fields": fields, "required": ["url"]},
-        "injectors": {"env": environment},
+        "injectors": {"file": files, "env": environment},
     }
 
 
@@ -150,6 +158,9 @@ def _field(option: _argspec.Option, description: str) -> Json:
         text += f" Default: {option.default:g}."
     if option.secret:
         field["secret"] = True
+    if option.is_file:
+        field["multiline"] = True
+        text = _PROFILE_HELP
     return {**field, "help_text": text}
 
 

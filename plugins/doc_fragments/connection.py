@@ -91,6 +91,24 @@ options:
       - If not set, the environment variable E(STORWARE_RETRIES) is used.
     type: int
     default: 5
+  profile:
+    description:
+      - Server profile, which describes how the server behaves where the vendor's documents are silent. A dictionary, or the path of a YAML file
+        on the controller. All keys are optional.
+      - C(create.body) is the body of C(POST /cloud-download), as a template. A value that consists of a placeholder is replaced by V($entities) (a
+        list of C(guid), C(name) and C(type)), V($entity_guids), V($entity), V($entity_guid), V($mode) (a dictionary with C(name)), V($mode_name), V($backups),
+        V($backup_guid), V($node) or V($node_guid). A key whose value is unset is omitted. V($$) at the beginning of a text is a dollar sign.
+      - C(create.batch) is V(all) for one request for all entities (the default), or V(one) for a request for each entity. The placeholders
+        of a single entity or backup require V(one).
+      - C(create.visible_within) is the time in seconds within which a successful request must show a task or a download. The default is 15.
+      - C(update.body) is the body of C(PUT /cloud-download/{guid}), with the placeholder V($status).
+      - C(content.source) is the address of the content, V(auto) (the default), V(download) or V(content_download).
+      - C(lists.page_size) is the number of records in a page, 500 by default. C(lists.teams) is the list of the teams, V(cloud-groups) (the
+        default) or V(cloud-protected-entities).
+      - C(ready) is the sign that a download is ready, V(finished_mount) (the default, the filter of this name lists it), V(task) (its task has
+        ended) or V(state:NAME) (its record has this state).
+      - If not set, the file that the environment variable E(STORWARE_PROFILE) names is used.
+    type: raw
 attributes:
   action_group:
     description: Use C(group/storware.backup.storware) in C(module_defaults) to set the connection options of all modules.

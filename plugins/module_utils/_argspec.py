@@ -11,21 +11,26 @@ from __future__ import annotations
 import re
 import typing as t
 import urllib.parse
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import unquote
 
+from . import _profile
 from ._errors import OptionError
 
 
 @dataclass(frozen=True)
 class Option:
-    """One connection option: its name, environment variable, type and default as argument specs spell them."""
+    """One connection option: its name, environment variable, type and default as argument specs spell them.
+
+    is_file: whether a text is the path of a file on the controller, which has the value.
+    """
 
     name: str
     environment: str
     type: str = "str"
     default: t.Any = None
     secret: bool = False
+    is_file: bool = False
 
     def argument_spec(self) -> dict[str, t.Any]:
         """The entry of this option in an AnsibleModule argument spec."""
@@ -49,13 +54,16 @@ CONNECTION: t.Final = (
     Option("allow_http", "STORWARE_ALLOW_HTTP", "bool", False),
     Option("timeout", "STORWARE_TIMEOUT", "float", 30.0),
     Option("retries", "STORWARE_RETRIES", "int", 5),
+    Option("profile", "STORWARE_PROFILE", "raw", is_file=True),
 )
 
 # The ways to log in. A session may come with one of them: it is used as long as it lives.
 LOGINS: t.Final = (("token",), ("username", "password"))
 LOGIN_NAMES: t.Final = frozenset(name for login in LOGINS for name in login)
 CREDENTIAL_NAMES: t.Final = LOGIN_NAMES | {"session"}
-_ANYWHERE: t.Final = frozenset({"timeout", "retries"})  # who gets credentials and mail does not depend on these
+_ANYWHERE: t.Final = frozenset(
+    {"timeout", "retries", "profile"}
+)  # who gets credentials and mail does not depend on these
 
 PREFIX: t.Final = "STORWARE_"  # of all variables of this collection
 
@@ -88,6 +96,7 @@ class Connection:
     use_proxy: bool
     timeout: float
     retries: int
+    profile: _profile.Profile = field(default_factory=_profile.Profile)
 
 
 # The places where options are set, the first one first: their names in messages, and connection options, none empty.
@@ -247,6 +256,7 @@ def connection(params: t.Mapping[str, t.Any]) -> Connection:
         use_proxy=params["use_proxy"],
         timeout=in_range("timeout", params["timeout"], 0.1, MAX_TIMEOUT),
         retries=int(in_range("retries", params["retries"], 0, MAX_RETRIES)),
+        profile=_profile.parse(params["profile"]),
     )
 
 

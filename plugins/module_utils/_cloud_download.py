@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
-from . import _plan
+from . import _plan, _profile
 from ._api import backups, cloud_downloads, models, names, payloads, protected_entities, wait_ready
 from ._api.client import Client
 from ._api.cloud_downloads import DownloadSpec, RecordCompleter
@@ -29,7 +29,7 @@ _FOR_ENTITIES: t.Final = ("backup", "node", "request")
 _FOR_GUIDS: t.Final = ("status", "update")
 
 
-def check(params: Params) -> None:
+def check(params: Params, profile: _profile.Profile) -> None:
     """Refuse what cannot work before anything is sent. Raises OptionError."""
     selector = "guid" if params["guid"] is not None else "protected_entities"
     if not params[selector]:
@@ -45,6 +45,7 @@ def check(params: Params) -> None:
         for option in ("request", *_FOR_GUIDS):
             if params[option] is not None:
                 raise OptionError(option, "goes with state=present only")
+    _profile.check_request(params["request"] or {}, profile, len(params["protected_entities"] or ()))
     _check_backup(params)
     if not params["backup_statuses"]:
         raise OptionError("backup_statuses", "is empty", hint=f"Set it to some of {', '.join(names.BACKUP_STATUSES)}.")
@@ -107,6 +108,7 @@ def _create_missing(
     with _results_on_failure(report):
         if plan.missing:
             creator.create(plan.missing, waiting)
+            progress.failed.update(creator.refused)
         if params["wait"]:
             wait_ready.wait_ready(client, progress, seen, creator, waiting)
             others = {want: found for want, found in progress.ready.items() if want not in creator.asked}
@@ -121,7 +123,7 @@ def _create_missing(
 
 def _update_selected(client: Client, params: Params, check_mode: bool, report_progress: Report) -> Result:
     selected = cloud_downloads.select(client, params["guid"])
-    body = payloads.update(params["status"], params["update"] or {})
+    body = payloads.update(client.profile.update_body, params["status"], params["update"] or {})
     diff = _plan.plan_update(selected, body)
     result: Result = {"changed": bool(diff["before"]), "diff": diff}
     if check_mode:

@@ -64,9 +64,13 @@ CODES: t.Final[t.Mapping[str, ErrorCode]] = {
     "incomplete_list": ErrorCode("The server returned fewer records than it counts.", _API),
     # Preparing and removing
     "prepare_failed": ErrorCode("Some downloads could not be prepared.", ("cloud_download", *_ROLE)),
+    "request_not_understood": ErrorCode(
+        "The server did not act on a create request, whose fields are not documented.", ("cloud_download", *_ROLE)
+    ),
     "wait_timeout": ErrorCode("Some downloads made no progress within wait_timeout.", ("cloud_download",)),
     "filter_ignored": ErrorCode(
-        "The server ignores the filter that would select the downloads.", ("cloud_download", "cloud_download_info")
+        "The server ignores the filter that would select the records.",
+        ("cloud_download", "cloud_download_info", "protected_entity_info"),
     ),
     "ambiguous_create": ErrorCode(
         "The response to a create request was lost, and several new downloads may be its result.", ("cloud_download",)

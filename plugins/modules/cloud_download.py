@@ -44,7 +44,8 @@ options:
   protected_entity_type:
     description:
       - Type of the entities, whose inventory is searched for names. Not needed for GUIDs.
-      - The module searches teams among the groups. This is an assumption, because the vendor's reference has no page for teams.
+      - The module searches teams among the groups and, if there are none, in C(/cloud-protected-entities/CLOUD_TEAMS). Both are assumptions, because
+        the vendor's reference has no page for teams. C(lists.teams) of O(profile) selects one.
     type: str
     choices: [CLOUD_USER, CLOUD_SITE, CLOUD_GROUP, CLOUD_TEAMS]
   guid:
@@ -74,7 +75,8 @@ options:
     description:
       - Desired status of downloads selected by O(guid). The module sends it only if the record differs.
       - The vendor names the call ("Updates cloud download status") but prints no fields and no constants. The generated body
-        C({"state":{"name":...}}) is an assumption. Use O(update) if your server needs other fields.
+        C({"state":{"name":...}}) is an assumption. Set C(update.body) of O(profile), or use O(update), if your server needs other fields.
+      - The call is probably meant for the server's own nodes, which report their progress with it. Nothing documents who else may use it.
     type: str
   update:
     description:
@@ -84,9 +86,10 @@ options:
     type: dict
   request:
     description:
-      - Fields to merge over the generated body of C(POST /cloud-download). A key set to V(null) is omitted.
+      - Fields to merge over the generated body of C(POST /cloud-download). A key set to V(null) is omitted. Values may be the placeholders
+        of C(create.body) in O(profile), such as V($entity_guids).
       - The vendor prints no fields of this body. The generated C(protectedEntities), C(mode), C(backups) and C(node) follow the
-        conventions of the API and are assumptions. This option can replace any of them.
+        conventions of the API and are assumptions. This option can replace any of them for one task, and O(profile) for all tasks.
       - The server does not report the request that created a download. A download that matches the other options is therefore used, and a
         warning names it. To create a new one, delete it first with O(state=absent) and its O(guid).
     type: dict
@@ -94,8 +97,9 @@ notes:
   - C(POST /cloud-download) is never simply retried. If its response is lost (the connection breaks, or the status is 408, 502, 503 or 504), the
     module searches for new downloads and tasks on the server. If none appears within two minutes, it sends the request once more, and never a
     third time. A shorter O(wait_timeout) does not shorten these two minutes, because the server may still handle the first request, and a second
-    request would create a second download. O(wait_timeout) starts again after them. After 409 and 500 the module searches in the same way, within
-    O(wait_timeout), but does not send the request again.
+    request would create a second download. O(wait_timeout) starts again after them.
+  - After the status 400, 409, 422 or 500, and after a success without a task, the module searches for C(create.visible_within) seconds (see O(profile)).
+    If nothing new appears, it does not send the request again. It fails with the code V(request_not_understood), or V(conflict) after 409.
   - The server does not list a download while its task is queued, and tasks do not show whether they prepare a download. A task for the same
     entity, or without an entity, may therefore be preparing it already, unless its type is documented for another purpose. The remaining types are
     C(RESTORE), C(MOUNT), C(UPLOAD) and undocumented ones. With O(wait=true) the module waits until the purpose of that task is known, at most two
@@ -394,8 +398,9 @@ error:
         - V(timeout) - The time limit of a request, a list or a transfer expired.
         - V(incomplete_list) - The server returned fewer records than it counts.
         - V(prepare_failed) - Some downloads could not be prepared.
+        - V(request_not_understood) - The server did not act on a create request, whose fields are not documented.
         - V(wait_timeout) - Some downloads made no progress within wait_timeout.
-        - V(filter_ignored) - The server ignores the filter that would select the downloads.
+        - V(filter_ignored) - The server ignores the filter that would select the records.
         - V(ambiguous_create) - The response to a create request was lost, and several new downloads may be its result.
         - V(delete_failed) - Some downloads are still listed after they were deleted.
         - V(interrupted) - A signal ended the task.
@@ -443,7 +448,7 @@ from ansible_collections.storware.backup.plugins.module_utils._api import names,
 
 def ensure(context: _api_runner.ApiContext) -> _api_runner.Result:
     """Bring the downloads into the wanted state."""
-    _cloud_download.check(context.params)
+    _cloud_download.check(context.params, context.connection.profile)
     return _cloud_download.ensure(
         context.client, context.params, context.check_mode, context.warn, context.report_progress
     )

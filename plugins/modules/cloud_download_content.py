@@ -55,9 +55,9 @@ options:
       - Address of the content, C(GET /cloud-download/{guid}) with V(download), or its C(/content-download) with
         V(content_download).
       - With V(auto) the module tries the first and, if its response is no file, the second.
+      - If not set, C(content.source) of O(profile) decides, whose default is V(auto).
     type: str
     choices: [auto, download, content_download]
-    default: auto
   checksum:
     description:
       - Expected digest of the file, as C(ALGORITHM:DIGEST). The algorithm is one of V(md5), V(sha1), V(sha224), V(sha256), V(sha384)
@@ -430,7 +430,8 @@ def fetch(context: _api_runner.ApiContext) -> _api_runner.Result:
     params = context.params
     max_size = params["max_size"]
     jobs = _file_content.Jobs(context, context.connection.retries)
-    sources = list(names.CONTENT_PATHS) if params["source"] == "auto" else [params["source"]]
+    source = params["source"] or context.connection.profile.source
+    sources = list(names.CONTENT_PATHS) if source == "auto" else [source]
     settings = {
         "checksum": _checksum(params["checksum"], len(jobs.guids)),
         "level": params["verify"],
@@ -487,7 +488,7 @@ def main() -> None:
         {
             **_file_content.SPEC,
             "verify": {"type": "str", "choices": ["full", "structure", "length"], "default": "structure"},
-            "source": {"type": "str", "choices": ["auto", *names.CONTENT_PATHS], "default": "auto"},
+            "source": {"type": "str", "choices": ["auto", *names.CONTENT_PATHS]},
             "checksum": {"type": "str"},
             "allow_unverified": {"type": "bool", "default": False},
             "connections": {"type": "int", "default": 1},

@@ -212,7 +212,7 @@ error:
         - V(response_lost) - A request was sent, and no complete response arrived.
         - V(timeout) - The time limit of a request, a list or a transfer expired.
         - V(incomplete_list) - The server returned fewer records than it counts.
-        - V(filter_ignored) - The server ignores the filter that would select the downloads.
+        - V(filter_ignored) - The server ignores the filter that would select the records.
         - V(interrupted) - A signal ended the task.
       type: str
       sample: invalid_option

@@ -24,7 +24,8 @@ options:
   protected_entity_type:
     description:
       - Types of entities to list. If not set, all types.
-      - The module searches teams among the groups. This is an assumption, because the vendor's reference has no page for teams.
+      - The module searches teams among the groups and, if there are none, in C(/cloud-protected-entities/CLOUD_TEAMS), of whose filters only
+        O(name_like) can be applied. Both are assumptions, because the vendor's reference has no page for teams.
     type: list
     elements: str
     choices: [CLOUD_USER, CLOUD_SITE, CLOUD_GROUP, CLOUD_TEAMS]
@@ -219,6 +220,7 @@ error:
         - V(response_lost) - A request was sent, and no complete response arrived.
         - V(timeout) - The time limit of a request, a list or a transfer expired.
         - V(incomplete_list) - The server returned fewer records than it counts.
+        - V(filter_ignored) - The server ignores the filter that would select the records.
         - V(interrupted) - A signal ended the task.
       type: str
       sample: invalid_option

@@ -21,7 +21,7 @@ from ansible.utils.unsafe_proxy import wrap_var
 from ..module_utils import _argspec
 from ..module_utils._batch import guids_of
 from ..module_utils._errors import OptionError, StorwareError
-from . import _detached_poll, _facts, _option_names, _results
+from . import _detached_poll, _facts, _option_names, _profile_file, _results
 
 _display = Display()
 
@@ -209,6 +209,8 @@ class ConnectionActionModule(ProgressActionModule):
         arguments = _argspec.resolve(given, self._variables, os.environ, above=above)
         # Here, because a module writes its options to the log of its host before it checks them.
         _argspec.refuse_credentials(str(arguments.get("url") or ""))
+        if "profile" in arguments:
+            arguments["profile"] = _profile_file.load(arguments["profile"], self._loader.path_dwim)
         if self._connection.transport != "local":
             arguments = _argspec.for_another_host(arguments)
         return super()._run_with(arguments, task_vars)

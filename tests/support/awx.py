@@ -113,7 +113,7 @@ class Awx:
         (place / "inventory").mkdir()
         environment = {
             name: value
-            for name, value in self._ansible.environment(**self._credential()).items()
+            for name, value in self._ansible.environment(**self._credential(place / "env")).items()
             if "CALLBACK" not in name  # ansible-runner has its own
         }
         for path, content in {
@@ -138,10 +138,18 @@ class Awx:
         )
         return _ended(place / "artifacts" / "job")
 
-    def _credential(self) -> dict[str, str]:
-        """What the injectors of the credential type make of its fields; one that is empty is an empty text."""
-        injected = generated("credential_type.yml")["injectors"]["env"]
-        return {name: jinja2.Template(text).render(self._inputs) for name, text in injected.items()}
+    def _credential(self, folder: pathlib.Path) -> dict[str, str]:
+        """What the injectors of the credential type make of its fields; one that is empty is an empty text.
+
+        folder: for the files that they write, which AWX names ``template.NAME``.
+        """
+        injectors = generated("credential_type.yml")["injectors"]
+        files = {name.partition(".")[2]: text for name, text in injectors["file"].items()}
+        paths = {name: folder / f"credential-{name}" for name in files}
+        for name, text in files.items():
+            paths[name].write_text(jinja2.Template(text).render(self._inputs), encoding="utf-8")
+        given = {**self._inputs, "tower": {"filename": paths}}
+        return {name: jinja2.Template(text).render(given) for name, text in injectors["env"].items()}
 
 
 def _ended(folder: pathlib.Path) -> Job:

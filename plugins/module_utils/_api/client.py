@@ -11,6 +11,7 @@ import time
 import typing as t
 
 from .._argspec import Connection
+from .._profile import Profile
 from . import decoding, errors, names, payloads, tls
 from .errors import ApiError, Attempt
 from .transport import MAX_TIME, JsonResponse, Transport
@@ -77,6 +78,11 @@ class Client:
                 self._once(self._attempt(*_LOGOUT), time.monotonic() + LOGOUT_TIMEOUT)
             self._forget_session()
         self._transport.close()
+
+    @property
+    def profile(self) -> Profile:
+        """How the server answers."""
+        return self._connection.profile
 
     @property
     def patience(self) -> float:

@@ -10,6 +10,7 @@ import typing as t
 import uuid
 from dataclasses import dataclass, replace
 
+from .. import _profile
 from .._errors import OptionError, StorwareError
 from . import backups, decoding, models, names, pagination, payloads, tasks
 from .client import Client
@@ -110,10 +111,24 @@ def list_all(
     heeded: filters that the server has been seen to heed; more of them are added. Raises FilterIgnored.
     """
     query = payloads.query(filters, names.DOWNLOAD_FILTERS)
-    records = pagination.list_all(
-        reader, names.CLOUD_DOWNLOADS, query, "list cloud downloads", size or pagination.PAGE_SIZE
-    )
+    records = pagination.list_all(reader, names.CLOUD_DOWNLOADS, query, "list cloud downloads", size)
     return _matching(reader, records, filters, set() if heeded is None else heeded)
+
+
+def list_ready(reader: Reader, **filters: t.Any) -> list[models.CloudDownload]:
+    """All downloads that match the filters and are ready, by the key ``ready`` of the server profile.
+
+    Without another sign, a download is ready as soon as no task may be preparing one of its entity.
+    """
+    ready = reader.profile.ready
+    if ready == _profile.FINISHED_MOUNT:
+        return list_all(reader, finished_mount=True, **filters)
+    # The list first: a task that ends in between makes a download ready that was listed before.
+    listed = list_all(reader, **filters)
+    if ready.startswith(_profile.STATE):
+        return [found for found in listed if found.state == ready[len(_profile.STATE) :]]
+    preparing = tasks.by_entity(filter(tasks.may_prepare, tasks.active(reader).values()))
+    return [found for found in listed if not preparing(found.protected_entity.guid if found.protected_entity else "")]
 
 
 def list_page(reader: Reader, **filters: t.Any) -> list[models.CloudDownload]:
@@ -272,7 +287,7 @@ def wait_finished(client: Client, guids: t.Sequence[str], waiting: Poller) -> li
     reader = Within(client, waiting.limit)
 
     def all_finished() -> bool:
-        finished.update({download.guid: download for download in list_all(reader, finished_mount=True)})
+        finished.update({download.guid: download for download in list_ready(reader)})
         ready = sum(guid in finished for guid in guids)
         waiting.advance(ready)
         waiting.report(lambda: f"{ready} of {len(guids)} ready")
@@ -305,7 +320,7 @@ def wait_deleted(client: Client, deleting: t.Mapping[str, models.Task | None], w
         waiting.advance(removed)
         waiting.report(lambda: f"{removed} of {len(deleting)} removed")
         if listed and download_of:
-            watch.look()
+            watch.poll()
             failed.clear()  # the server may start a failed task again
             reasons = ((guid, watch.failure(task)) for task, guid in download_of.items())
             failed.update((guid, why) for guid, why in reasons if why is not None)

@@ -12,7 +12,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-from .._errors import StorwareError
+from .. import _profile
+from .._errors import CODES, StorwareError
 from . import cloud_downloads, decoding, models, names, payloads, tasks
 from .client import Client
 from .cloud_downloads import DownloadSpec, RecordCompleter
@@ -29,8 +30,10 @@ _Traces = tuple[int, str, list[models.Task]]
 
 # A proxy may have given up although the server went on.
 _GIVEN_UP: t.Final = (408, 502, 503, 504)
-# The server itself says that it failed; some say so although they have acted.
-_REFUSED: t.Final = (409, 500)
+# The server does not understand the request, or fails at it; some say so although they have acted.
+_NOT_UNDERSTOOD: t.Final = (400, 422, 500)
+_REFUSED: t.Final = (*_NOT_UNDERSTOOD, 409)
+_MOST_KEYS: t.Final = 40  # of the body, in a message
 
 
 @dataclass
@@ -39,7 +42,7 @@ class Creator:
 
     downloads, active_tasks: GUIDs of what was on the server before anything was asked for; the tasks are those that
     were under way. asked, tasks: what was asked for, and the tasks that the server has made for it by GUID, also after
-    a failure.
+    a failure. refused: with one request for each entity, why the server did not take some of them.
     """
 
     client: Client
@@ -49,34 +52,61 @@ class Creator:
     active_tasks: t.AbstractSet[str]
     asked: list[DownloadSpec] = field(default_factory=list)
     tasks: dict[str, models.Task] = field(default_factory=dict)
+    refused: dict[DownloadSpec, str] = field(default_factory=dict)
 
     def create(self, wanted: t.Sequence[DownloadSpec], waiting: Poller) -> None:
-        """Ask for all of them with one POST. All share one mode and node.
+        """Ask for all of them, with the number of requests that the server profile says. All share one mode and node.
 
         When the answer is lost, those that the server does not show after the settle time are asked for once more. The
         time of ``waiting`` begins again when it is known what has become of them. Raises ApiError when they do not
-        come into being; ``ambiguous_create`` when it shows several that may be ours.
+        come into being; ``request_not_understood`` when nothing shows that the server knows the body;
+        ``ambiguous_create`` when it shows several that may be ours.
         """
+        if self.client.profile.batch == _profile.ALL:
+            self._create_together(wanted, waiting)
+            return
+        for want in wanted:
+            try:
+                self._create_together([want], waiting)
+            except StorwareError as error:
+                # Once the server has understood one request, another failure is that of its entity.
+                if not self.asked or self.asked == [want] or not _is_of_entity(error):
+                    raise
+                self.refused[want] = error.message
+
+    def _create_together(self, wanted: t.Sequence[DownloadSpec], waiting: Poller) -> None:
         missing = list(wanted)
         for may_ask_again in (True, False):
+            body = self._body(missing)
             try:
-                self.tasks.update(self._post(missing))
-                self.asked += missing
-                return
+                made = self._post(body)
             except StorwareError as error:
-                if not _may_have_acted(error):
+                if _is_lost(error):
+                    missing = self._find_out(missing, waiting, error, least=VISIBILITY_TIMEOUT if may_ask_again else 0)
+                    if missing and not may_ask_again:
+                        raise
+                elif _may_have_acted(error):
+                    missing = self._find_visible(missing, waiting, error)
+                    if missing:
+                        raise self._not_understood(error, body) from error
+                else:
                     raise
-                will_ask_again = may_ask_again and _is_lost(error)
-                missing = self._find_out(missing, waiting, error, settle=VISIBILITY_TIMEOUT if will_ask_again else 0)
                 if not missing:
                     return
-                if not will_ask_again:
-                    raise
+            else:
+                self.tasks.update(made)
+                if made or self._is_visible(missing, waiting):
+                    self.asked += [want for want in missing if want not in self.asked]
+                    return
+                raise self._not_understood(None, body)
 
-    def _post(self, wanted: t.Sequence[DownloadSpec]) -> dict[str, models.Task]:
+    def _body(self, wanted: t.Sequence[DownloadSpec]) -> dict[str, decoding.Json]:
         backups = list(dict.fromkeys(want.backup for want in wanted if want.backup))
-        entities = [want.entity.guid for want in wanted]
-        body = payloads.create(entities, wanted[0].mode, backups, wanted[0].node, self.request)
+        entities, first = [want.entity for want in wanted], wanted[0]
+        template = self.client.profile.create_body
+        return payloads.create(template, entities, first.mode, backups, first.node, self.request)
+
+    def _post(self, body: decoding.Json) -> dict[str, models.Task]:
         # No deadline: an answer that is not waited for would have to be found out.
         answer = self.client.post(names.CLOUD_DOWNLOADS, body, "create cloud downloads")
         records = answer.body if isinstance(answer.body, list) else [] if answer.body is None else [answer.body]
@@ -86,12 +116,57 @@ class Creator:
         ]
         return {task.guid: task for task in made}
 
-    def _find_out(
-        self, wanted: t.Sequence[DownloadSpec], waiting: Poller, lost: StorwareError, settle: float
-    ) -> list[DownloadSpec]:
-        """Find out the effect of a call whose response is lost; return what has certainly not been created.
+    def _is_visible(self, wanted: t.Sequence[DownloadSpec], waiting: Poller) -> bool:
+        """Whether the server shows anything new after a success without a task, also while nothing can be seen."""
+        try:
+            return len(self._find_visible(wanted, waiting, None)) < len(wanted)
+        except ApiError as error:
+            if not error.retryable:
+                raise
+            return True  # it has accepted the request, and its lists are away: waiting will show more
 
-        settle: minimum seconds to poll, from the first poll that succeeds.
+    def _find_visible(
+        self, wanted: t.Sequence[DownloadSpec], waiting: Poller, failure: StorwareError | None
+    ) -> list[DownloadSpec]:
+        """Return those of which nothing new shows up in the time of the server profile."""
+        window = self.client.profile.visible_within
+        try:
+            return self._find_out(wanted, waiting.within(window), failure, window=window, least=window)
+        finally:
+            waiting.restart()
+
+    def _not_understood(self, error: StorwareError | None, body: decoding.Json) -> StorwareError:
+        """Return the error of a request without an effect; of another kind where the server says so."""
+        if error is not None and not (isinstance(error, ApiError) and error.status in _NOT_UNDERSTOOD):
+            return error
+        window = f"{self.client.profile.visible_within:g}"
+        call = f"POST {names.CLOUD_DOWNLOADS}"
+        words = error.message if error else f"The server accepted {call} and returned no task"
+        keys = payloads.keys_of(body)
+        more = f" and {len(keys) - _MOST_KEYS} more" if len(keys) > _MOST_KEYS else ""
+        details = error.details if isinstance(error, ApiError) else {}
+        return StorwareError(
+            f"{words}. Within {window} seconds it showed neither a new task nor a new download. The request had the"
+            f" keys {', '.join(keys[:_MOST_KEYS])}{more}",
+            code="request_not_understood",
+            hint="The fields of this request are not documented. Find those of your server, and put them into a server"
+            ' profile: see "Teach it your server" in the documentation, and the playbook storware.backup.check_server.',
+            details={**details, "keys": keys},
+        )
+
+    def _find_out(
+        self,
+        wanted: t.Sequence[DownloadSpec],
+        waiting: Poller,
+        failure: StorwareError | None,
+        *,
+        least: float,
+        window: float = VISIBILITY_TIMEOUT,
+    ) -> list[DownloadSpec]:
+        """Find out the effect of a call; return what has certainly not been created.
+
+        window: seconds, from the first poll that succeeds, after which nothing new will show up. least: minimum seconds
+        to poll. Raises the failure when that is not certain, and ApiError where there is none.
         """
         reader = Within(self.client, waiting.limit)
         active = self.active_tasks | set(self.tasks)
@@ -104,12 +179,12 @@ class Creator:
             now = waiting.clock()
             if since is None:
                 since = now
-                waiting.at_least(settle)
-            return len(traces) == len(wanted) or now - since >= VISIBILITY_TIMEOUT
+                waiting.at_least(least)
+            return len(traces) == len(wanted) or now - since >= window
 
-        waiting.at_least(settle)
+        waiting.at_least(least)
         try:
-            certain = waiting.until(has_traces_of_all) is True
+            outcome = waiting.until(has_traces_of_all)
         finally:
             waiting.restart()
         self.asked += [want for want in wanted if want in traces]
@@ -117,8 +192,10 @@ class Creator:
         several = {want: traces[want][1] for want in wanted if want in traces and traces[want][0] > 1}
         if several:
             raise _ambiguous(several)
-        if not certain:
-            raise lost
+        if outcome is not True and failure:
+            raise failure
+        if isinstance(outcome, ApiError):
+            raise outcome
         return [want for want in wanted if want not in traces]
 
     def _traces(
@@ -127,7 +204,7 @@ class Creator:
         """Return what is new on the server of all that has traces there."""
         # In the order of a download's life backwards: what goes on meanwhile is not seen twice.
         mode = wanted[0].mode
-        finished = {found.guid for found in cloud_downloads.list_all(reader, mode=mode, finished_mount=True)}
+        finished = {found.guid for found in cloud_downloads.list_ready(reader, mode=mode)}
         catalogue = self.identifier.catalogue(cloud_downloads.list_all(reader, mode=mode), wanted)
         new = [task for guid, task in tasks.active(reader).items() if guid not in active and tasks.may_prepare(task)]
         preparing = tasks.by_entity(new)
@@ -153,6 +230,12 @@ def _may_have_acted(error: StorwareError) -> bool:
 
 def _is_lost(error: StorwareError) -> bool:
     return isinstance(error, ApiError) and (error.code == "response_lost" or error.status in _GIVEN_UP)
+
+
+def _is_of_entity(error: StorwareError) -> bool:
+    """Return whether the next entity may fare better."""
+    is_answer = isinstance(error, ApiError) or error.code in ("request_not_understood", "ambiguous_create")
+    return is_answer and not CODES[error.code].ends_all
 
 
 def _ambiguous(several: t.Mapping[DownloadSpec, str]) -> StorwareError:

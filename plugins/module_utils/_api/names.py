@@ -14,6 +14,7 @@ import typing as t
 BACKUPS: t.Final = "/backups"
 CLOUD_DOWNLOADS: t.Final = "/cloud-download"
 CLOUD_GROUPS: t.Final = "/cloud-groups"
+CLOUD_PROTECTED_ENTITIES: t.Final = "/cloud-protected-entities"
 CLOUD_SITES: t.Final = "/cloud-sites"
 CLOUD_USERS: t.Final = "/cloud-users"
 NODES: t.Final = "/nodes"
@@ -72,7 +73,6 @@ ENTITY_FILTERS: t.Final = {
 
 # Keys
 BACKUP: t.Final = "backup"
-BACKUP_LIST: t.Final = "backups"
 BACKUP_TIME: t.Final = "backupTime"
 BACKUP_UP_TO_DATE: t.Final = "backupUpToDate"
 CLOUD_SERVICE_PROVIDER: t.Final = "cloudServiceProvider"
@@ -95,7 +95,6 @@ POLICY: t.Final = "policy"
 PRESENT: t.Final = "present"
 PROGRESS: t.Final = "progress"
 PROTECTED_ENTITY: t.Final = "protectedEntity"
-PROTECTED_ENTITIES: t.Final = "protectedEntities"
 REQUESTER: t.Final = "requester"
 RESTORABLE: t.Final = "restorable"
 RECORD_SIZE: t.Final = "size"

@@ -10,11 +10,11 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._errors import StorwareError
+from .._profile import Profile
 from . import decoding, models, names, payloads
 from .client import Client
 from .transport import MAX_BODY, JsonResponse
 
-PAGE_SIZE: t.Final = 500  # the server may give fewer; nothing documents a limit
 MAX_PAGES: t.Final = 10_000
 # All answers for a list are held at a time, so that they have bounds together, too. A list of 100,000 records has some
 # 100 MiB and three million values.
@@ -29,6 +29,11 @@ class Within:
 
     client: Client
     deadline: t.Callable[[], float]
+
+    @property
+    def profile(self) -> Profile:
+        """How the server answers."""
+        return self.client.profile
 
     @property
     def patience(self) -> float:
@@ -85,16 +90,18 @@ class _Pass:
 
 
 def list_all(
-    reader: Reader, path: str, query: payloads.Query, doing: str, size: int = PAGE_SIZE
+    reader: Reader, path: str, query: payloads.Query, doing: str, size: int | None = None
 ) -> list[decoding.Json]:
     """All records of a list, each guid once, in the server's order.
 
-    Works with and without X-Total-Count, with a server that caps or ignores ``size``, and with pages that repeat.
+    size: records of a page, those of the server profile unless given. Works with and without X-Total-Count, with a
+    server that caps or ignores ``size``, and with pages that repeat.
     A list that changes while it is read is read again, MAX_PASSES times at most. If it never stands still, the result
     is all that any pass has seen, some of what came or went included, when that is no less than what was counted at the
     beginning of the last pass and has not gone since. Raises StorwareError with the code ``incomplete_list`` or
     ``invalid_response``, and ApiError.
     """
+    size = size or reader.profile.page_size
     passes: list[_Pass] = []
     read_page = _page_reader(reader, path, query, doing, size)
     for _attempt in range(MAX_PASSES):

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import typing as t
 
+from .. import _profile
 from . import names
 from .decoding import Json, visible
-from .models import decode_enum
+from .models import Reference, decode_enum
 
 Query = list[tuple[str, str]]
 
@@ -25,33 +26,63 @@ def login_with_token(token: str) -> Json:
 
 
 def create(
-    entities: t.Sequence[str],
+    template: t.Mapping[str, Json],
+    entities: t.Sequence[Reference],
     mode: str,
     backups: t.Sequence[str],
     node: str | None,
     request: t.Mapping[str, Json],
-) -> Json:
-    """Return a CreateCloudDownloadRequest.
+) -> dict[str, Json]:
+    """Return a CreateCloudDownloadRequest: the template of the server profile, filled, with ``request`` merged over it.
 
-    The vendor prints no fields: every generated key is an assumption after the API's conventions (references by
-    guid, enums by name). ``request`` is merged over it; a key that it sets to None is left out.
+    Both have placeholders, which ``_profile.parse`` and ``check_request`` have checked. A key that ``request`` sets to
+    None is left out.
     """
-    body: dict[str, Json] = {
-        names.PROTECTED_ENTITIES: [{names.GUID: guid} for guid in entities],
-        names.MODE: {names.NAME: mode},
+    values = _create_values(entities, mode, backups, node)
+    body = {**_profile.fill(template, values), **_profile.fill(request, values, "request")}
+    return {key: value for key, value in body.items() if value is not None or key not in request}
+
+
+def _create_values(
+    entities: t.Sequence[Reference], mode: str, backups: t.Sequence[str], node: str | None
+) -> dict[str, Json]:
+    """Return the value of each placeholder, after the API's conventions: references by guid, enums by name."""
+    records = [_reference(entity) for entity in entities]
+    return {
+        "entities": records,
+        "entity_guids": [entity.guid for entity in entities],
+        "entity": records[0],
+        "entity_guid": entities[0].guid,
+        "mode": {names.NAME: mode},
+        "mode_name": mode,
+        "backups": [{names.GUID: guid} for guid in backups] or None,
+        "backup_guid": backups[0] if backups else None,
+        "node": {names.GUID: node} if node else None,
+        "node_guid": node,
     }
-    if backups:
-        body[names.BACKUP_LIST] = [{names.GUID: guid} for guid in backups]
-    if node:
-        body[names.NODE] = {names.GUID: node}
-    body.update(request)
-    return {key: value for key, value in body.items() if value is not None}
 
 
-def update(status: str | None, fields: t.Mapping[str, Json]) -> Json:
-    """Return an UpdateDownloadRequest: ``fields`` as they are, over the assumed key for ``status``."""
-    body: dict[str, Json] = {names.STATE: {names.NAME: status}} if status else {}
-    return {**body, **fields}
+def _reference(entity: Reference) -> dict[str, Json]:
+    fields: dict[str, Json] = {names.GUID: entity.guid}
+    if entity.name:
+        fields[names.NAME] = entity.name
+    if entity.type:
+        fields[names.TYPE] = {names.NAME: entity.type}
+    return fields
+
+
+def keys_of(body: Json, prefix: str = "") -> list[str]:
+    """Return the keys of a body with those above them, each once, such as ``protectedEntities.guid``; no values."""
+    found: list[str] = []
+    for value in body if isinstance(body, list) else [body]:
+        for key, inner in value.items() if isinstance(value, dict) else ():
+            found += [f"{prefix}{key}", *keys_of(inner, f"{prefix}{key}.")]
+    return list(dict.fromkeys(found))
+
+
+def update(template: t.Mapping[str, Json], status: str | None, fields: t.Mapping[str, Json]) -> Json:
+    """Return an UpdateDownloadRequest: ``fields`` as they are, over the template of the server profile."""
+    return {**_profile.fill(template, {"status": status}), **fields}
 
 
 def differences(record: t.Mapping[str, Json], body: t.Mapping[str, Json]) -> dict[str, Json]:

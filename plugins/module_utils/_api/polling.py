@@ -47,6 +47,10 @@ class Poller:
         """Wait no less than this from now."""
         self.deadline = max(self.deadline, self.clock() + seconds)
 
+    def within(self, seconds: float) -> Poller:
+        """Return one that waits so long from now, and polls often enough to see a change in that time."""
+        return Poller(seconds, min(self._interval, seconds / 5), self.clock, self._sleep, self.report)
+
     def limit(self) -> float:
         """The instant until which a call may go on."""
         return self.deadline + LAST_CHECK

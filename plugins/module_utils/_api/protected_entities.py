@@ -9,12 +9,14 @@ import difflib
 import typing as t
 from dataclasses import replace
 
+from .. import _profile
 from .._argspec import is_guid
-from .._errors import OptionError
-from . import models, names, pagination, payloads
+from .._errors import OptionError, StorwareError
+from . import decoding, models, names, pagination, payloads
+from .errors import ApiError
 from .pagination import Reader
 
-# Teams have no page of their own in the API reference; asking the groups for them is an inference.
+# Teams have no page of their own in the API reference; which list has them is a key of the server profile.
 _INVENTORY: t.Final[dict[str, tuple[str, payloads.Query]]] = {
     "CLOUD_USER": (names.CLOUD_USERS, []),
     "CLOUD_SITE": (names.CLOUD_SITES, []),
@@ -22,7 +24,9 @@ _INVENTORY: t.Final[dict[str, tuple[str, payloads.Query]]] = {
     "CLOUD_TEAMS": (names.CLOUD_GROUPS, [(names.FILTER_TEAMS, "true")]),
 }
 DOWNLOADABLE_TYPES: t.Final = tuple(_INVENTORY)
-_TOGETHER: t.Final = ("CLOUD_GROUP", "CLOUD_TEAMS")
+_TEAMS: t.Final = "CLOUD_TEAMS"
+_TOGETHER: t.Final = ("CLOUD_GROUP", _TEAMS)
+_NO_SUCH_LIST: t.Final = (400, 403, 404, 405, 500, 501)
 # Up to here one filtered call a name is cheaper than the whole inventory.
 _FEW_NAMES: t.Final = 5
 _MAX_CANDIDATES: t.Final = 10
@@ -106,7 +110,40 @@ def _look_up(reader: Reader, wanted_names: t.Sequence[str], entity_type: str) ->
 
 def _inventory(reader: Reader, entity_type: str, filters: payloads.Query) -> list[models.Entity]:
     path, query = _INVENTORY[entity_type]
-    records = pagination.list_all(reader, path, [*query, *filters], f"list protected entities of type {entity_type}")
+    found: list[models.Entity] = []
+    if entity_type != _TEAMS or reader.profile.teams == _profile.GROUPS:
+        doing = f"list protected entities of type {entity_type}"
+        found = _decode(pagination.list_all(reader, path, [*query, *filters], doing), path, entity_type)
+    return found or (_teams_elsewhere(reader, filters) if entity_type == _TEAMS else [])
+
+
+def _teams_elsewhere(reader: Reader, filters: payloads.Query) -> list[models.Entity]:
+    """The teams in the list of all protected entities of a type, which knows neither pages nor filters.
+
+    Raises StorwareError (``filter_ignored``) for a filter that only the server could apply.
+    """
+    path = f"{names.CLOUD_PROTECTED_ENTITIES}/{_TEAMS}"
+    try:
+        records, _answer = pagination.page(reader, path, [], "list teams")
+    except ApiError as error:
+        # A server without this list; which status it has then is not documented.
+        if reader.profile.teams == _profile.GROUPS and error.status in _NO_SUCH_LIST:
+            return []
+        raise
+    found = _decode(records, path, _TEAMS)
+    for parameter, value in filters if found else ():
+        if parameter != names.FILTER_NAME:
+            raise StorwareError(
+                f"Cannot list teams: GET {path} has no filter {parameter}",
+                code="filter_ignored",
+                hint="Leave the filter out, or filter by name_like.",
+            )
+        word = value.casefold()
+        found = [team for team in found if any(word in (name or "").casefold() for name in (team.name, team.email))]
+    return found
+
+
+def _decode(records: t.Sequence[decoding.Json], path: str, entity_type: str) -> list[models.Entity]:
     found = [models.decode_entity(record, f"GET {path}: [{index}]") for index, record in enumerate(records)]
     return [replace(entity, type=entity.type or entity_type) for entity in found if _is_of(entity, entity_type)]
 

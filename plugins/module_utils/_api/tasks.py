@@ -9,12 +9,16 @@ import typing as t
 from dataclasses import replace
 
 from . import models, names, pagination
+from .errors import ApiError
 from .pagination import Reader
 
 # The vendor's closed list of states, in the parts that matter here.
 ACTIVE: t.Final = ("QUEUED", "RUNNING")
 FAILED: t.Final = ("FAILED", "CANCELLED")
 FINISHED: t.Final = "FINISHED"
+
+# Statuses of a server that does not have this task, or this call, or refuses it to this account
+_REFUSALS: t.Final = (400, 403, 404, 405, 410, 422, 500, 501)
 
 # The vendor's closed list of types has none for downloads, so that no type proves that a task prepares one. These
 # have a documented meaning that is something else; RESTORE, MOUNT, UPLOAD and unknown types may be a download.
@@ -68,19 +72,38 @@ class TaskMonitor:
         self._reader = reader
         self.failing: set[str] = set()  # GUIDs of all that have failed at the last poll, of any type
         self._failed: set[str] = set()
+        self._over: set[str] = set()  # not listed, and known to have finished or vanished
+        self._failed_before: set[str] = set()
         self.unfinished: dict[str, models.Task] = {}
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """Read the list once.
 
         Finished tasks are left out: the server purges them, so that "finished" and "vanished" must mean the
         same, and a busy server would have thousands of them.
         """
         self.unfinished = _listed(self._reader, (*ACTIVE, *FAILED))
-        failing = {guid for guid, task in self.unfinished.items() if task.state in FAILED}
-        # Believed at the second look: the server may start a failed task again.
-        self._failed = failing & self.failing
-        self.failing = failing
+        self._failed_before = self.failing
+        self.failing = {guid for guid, task in self.unfinished.items() if task.state in FAILED}
+        # Believed at the second poll: the server may start a failed task again.
+        self._failed = self.failing & self._failed_before
+
+    def confirm(self, guids: t.Iterable[str]) -> None:
+        """Ask for the tasks that the list of the last poll lacks, before they count as finished or vanished.
+
+        A list may leave out tasks that have a mounted backup (parameter ``mounted-backup-assigned``, default false).
+        """
+        for guid in guids:
+            if guid in self.unfinished or guid in self._over:
+                continue
+            task = _find(self._reader, guid)
+            if task is None or task.state == FINISHED:
+                self._over.add(guid)
+                continue
+            self.unfinished[guid] = task
+            if task.state in FAILED:
+                self.failing.add(guid)
+                self._failed |= {guid} & self._failed_before
 
     def is_open(self, guid: str) -> bool:
         """Whether the task is not over. One that is not among the unfinished ones has finished or was purged."""
@@ -105,6 +128,20 @@ class TaskMonitor:
     def renew(self, task: models.Task) -> models.Task:
         """The task as it is now."""
         return self.unfinished.get(task.guid) or replace(task, state=FINISHED, progress=100.0)
+
+
+def _find(reader: Reader, guid: str) -> models.Task | None:
+    """The task, None for one that the server does not have (any more)."""
+    path = f"{names.TASKS}/{guid}"
+    try:
+        answer = reader.get(path, [], f"read the task {guid}")
+    except ApiError as error:
+        # Whether the server has this call is not documented: a refusal says no more than the list did.
+        if error.status in _REFUSALS:
+            return None
+        raise
+    is_task = isinstance(answer.body, dict) and answer.body.get(names.GUID) == guid
+    return models.decode_task(answer.body, f"GET {path}") if is_task else None
 
 
 def _listed(reader: Reader, states: t.Sequence[str]) -> dict[str, models.Task]:

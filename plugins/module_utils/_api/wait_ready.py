@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Find the wanted downloads that exist or are being prepared, create the rest, and wait for all of them.
 
-A download is ready when its task is over (finished, or vanished after that) and ``finished-mount=true`` lists it.
+A download is ready when its task is over (finished, or vanished after that) and ``list_ready`` has it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
+from .. import _profile
 from .._errors import StorwareError
 from . import cloud_downloads, create, models, tasks
 from .client import Client
@@ -41,7 +42,7 @@ def take_snapshot(reader: Reader, wanted: t.Sequence[DownloadSpec], identifier: 
         return ServerSnapshot(DownloadIndex([]), frozenset(), frozenset(), frozenset(), {})
     mode = wanted[0].mode
     listed = cloud_downloads.list_all(reader, mode=mode)
-    finished = _guids(cloud_downloads.list_all(reader, mode=mode, finished_mount=True))
+    finished = _guids(cloud_downloads.list_ready(reader, mode=mode))
     catalogue = identifier.catalogue(listed, wanted)
     unsure = identifier.unsure(catalogue, wanted)
     if all(catalogue.find(want) or want in unsure for want in wanted):
@@ -49,7 +50,7 @@ def take_snapshot(reader: Reader, wanted: t.Sequence[DownloadSpec], identifier: 
     # Tasks first: what starts in between is then in the list. Both modes, because tasks do not show theirs.
     active = tasks.active(reader)
     listed = cloud_downloads.list_all(reader)
-    finished = _guids(cloud_downloads.list_all(reader, finished_mount=True))
+    finished = _guids(cloud_downloads.list_ready(reader))
     catalogue = identifier.catalogue(listed, wanted)
     unsure = identifier.unsure(catalogue, wanted)
     preparing = tasks.by_entity(filter(tasks.may_prepare, active.values()))
@@ -117,10 +118,10 @@ class _ReadyCheck:
     def __call__(self) -> bool:
         if not self._progress.pending:
             return True
-        self._watch.look()
-        self._creator.tasks.update({guid: self._watch.renew(task) for guid, task in self._creator.tasks.items()})
+        self._watch.poll()
         finished = self._finished()
         doubtful = self._judge_all(finished)
+        self._creator.tasks.update({guid: self._watch.renew(task) for guid, task in self._creator.tasks.items()})
         if doubtful:
             self._settle(doubtful, finished)
         self._waiting.advance(self._reached())
@@ -151,7 +152,7 @@ class _ReadyCheck:
 
     def _finished(self) -> DownloadIndex:
         pending = self._progress.pending
-        listed = cloud_downloads.list_all(self._reader, mode=pending[0].mode, finished_mount=True)
+        listed = cloud_downloads.list_ready(self._reader, mode=pending[0].mode)
         return self._identifier.catalogue(listed, pending)
 
     def _judge_all(self, finished: DownloadIndex) -> list[DownloadSpec]:
@@ -165,7 +166,7 @@ class _ReadyCheck:
             # Until our own task is over, what is listed may be another client's.
             others = _task_guids(preparing(want.entity.guid)) - (self._seen.active if asked else set())
             found = []
-            if not any(map(self._watch.is_open, ours)):
+            if not self._prevents(ours):
                 found = finished.find(want) or self._unsure(want, finished, ours, others)
             if found:
                 self._progress.ready[want] = found[0]
@@ -173,8 +174,18 @@ class _ReadyCheck:
             inferred = self._inferred.setdefault(want, set())
             inferred |= others
             if want in self._expected or not self._is_decided(want, ours, inferred):
-                doubtful.append(want)
+                self._watch.confirm(ours)
+                if want in self._expected or not self._is_decided(want, ours, inferred):
+                    doubtful.append(want)
         return doubtful
+
+    def _prevents(self, ours: t.Collection[str]) -> bool:
+        """Whether one of our own tasks shows that a listed download cannot be theirs yet."""
+        if self._reader.profile.ready == _profile.TASK:
+            # Nothing else than its task shows that a listed download is not ready, or has failed.
+            self._watch.confirm(ours)
+            return any(self._watch.is_open(guid) or guid in self._watch.failing for guid in ours)
+        return any(map(self._watch.is_open, ours))
 
     def _unsure(
         self, want: DownloadSpec, finished: DownloadIndex, ours: t.Collection[str], others: t.Collection[str]
@@ -259,6 +270,7 @@ class _ReadyCheck:
             self._doubtful_since.pop(want, None)
         try:
             self._creator.create(missing, self._waiting)
+            self._progress.failed.update(self._creator.refused)
         except StorwareError as error:
             # Told for these only: it must not end the waiting for the others, and must not be tried again.
             self._progress.failed.update({want: error.message for want in missing if want not in self._creator.asked})

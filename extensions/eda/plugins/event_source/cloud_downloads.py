@@ -30,7 +30,7 @@ from ansible_collections.storware.backup.plugins.module_utils._api import cloud_
 from ansible_collections.storware.backup.plugins.module_utils._api.client import Client  # noqa: E402
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError, StorwareError  # noqa: E402
 from ansible_collections.storware.backup.plugins.module_utils._redaction import Redactor  # noqa: E402
-from ansible_collections.storware.backup.plugins.plugin_utils import _change_feed  # noqa: E402
+from ansible_collections.storware.backup.plugins.plugin_utils import _change_feed, _profile_file  # noqa: E402
 
 DOCUMENTATION = r"""
 short_description: Report cloud downloads that are created, ready, failed or deleted
@@ -81,6 +81,7 @@ _CONVERTERS: t.Final[dict[str, t.Callable[[t.Any], t.Any]]] = {
     "bool": check_type_bool,
     "float": check_type_float,
     "int": check_type_int,
+    "raw": lambda value: value,
 }
 _OWN: t.Final = ("interval", "cursor", "mode", "eda_feedback_queue")
 
@@ -157,9 +158,9 @@ class Poller:
 
     def poll(self, state: _change_feed.State) -> tuple[list[_change_feed.Event], _change_feed.State]:
         """Return the events since this state, and the state now. Raises StorwareError."""
-        finished = cloud_downloads.list_all(self._client, finished_mount=True, **self._filters)
+        finished = cloud_downloads.list_ready(self._client, **self._filters)
         listed = cloud_downloads.list_all(self._client, **self._filters)
-        self._watch.look()
+        self._watch.poll()
         failing = self._watch.failing
         if self._is_first:
             state = dataclasses.replace(state, failed=frozenset(failing))
@@ -238,6 +239,7 @@ def _connection(args: t.Mapping[str, t.Any]) -> _argspec.Connection:
     for option in _argspec.CONNECTION:
         value = given.get(option.name)
         params[option.name] = option.default if value is None else _convert(option.name, value, option.type)
+    params["profile"] = _profile_file.load(params["profile"], os.path.abspath)
     return _argspec.connection(params)
 
 

@@ -69,6 +69,7 @@ class PartialWriter:
         self._allow_unverified = allow_unverified
         self._max_size = max_size
         self._digests = Digests()
+        self._failure: StorwareError | None = None
         self._committer = concurrent.futures.ThreadPoolExecutor(1)
         self._commit: concurrent.futures.Future[None] | None = None
         self._recorded = 0  # the offset of the newest record that was asked for
@@ -135,7 +136,7 @@ class PartialWriter:
 
     def begin(self, source: str, metadata: ContentMetadata) -> None:
         """Begin a response with all of the content: the bytes that are there count no more."""
-        self.source, self.metadata, self.splice_evidence = source, metadata, ""
+        self.source, self.metadata, self.splice_evidence, self._failure = source, metadata, "", None
         self.unhashed = None
         self._digests = self._new_digests(metadata.digest)
         if self.offset or self.lock.checkpoint:
@@ -160,31 +161,46 @@ class PartialWriter:
         self.splice_evidence = WEAK if is_weak else STRONG
 
     def receive(self, reader: BodyReader) -> None:
-        """Append all bytes of the reader: this thread reads and writes, another one hashes.
+        """Append all bytes of the reader: this thread reads, one writes, and one hashes.
 
         Bytes that were read before a failure are appended, too. Raises as the reader, ``write_at`` and ``hash_up_to``.
         """
         # The same for all readers: a transfer that breaks off often allocates them once.
         self._buffers = self._buffers or [memoryview(bytearray(BUFFER)) for _number in range(_BUFFERS)]
         spare = list(self._buffers)
-        pending: collections.deque[tuple[concurrent.futures.Future[None], memoryview]] = collections.deque()
+        pending: collections.deque[tuple[concurrent.futures.Future[concurrent.futures.Future[None]], memoryview]] = (
+            collections.deque()
+        )
         end = self.offset
-        # The end of the block waits for what is pending, also after an interruption: nothing that was written is lost.
-        with concurrent.futures.ThreadPoolExecutor(1) as worker:
+        # The end of the block waits for what is pending, also after an interruption: nothing that was read is lost.
+        with concurrent.futures.ThreadPoolExecutor(1) as hasher, concurrent.futures.ThreadPoolExecutor(1) as disk:
+
+            def append(offset: int, data: memoryview) -> concurrent.futures.Future[None]:
+                self._write_next(offset, data)
+                return hasher.submit(self._hash, data)
+
             while True:
                 if spare:
                     buffer = spare.pop()
                 else:
-                    hashed, buffer = pending.popleft()
-                    hashed.result()
+                    appended, buffer = pending.popleft()
+                    appended.result().result()
                 size = reader.fill(buffer)
                 if not size:
                     break
-                self.write_at(end, buffer[:size])
+                pending.append((disk.submit(append, end, buffer[:size]), buffer))
                 end += size
-                pending.append((worker.submit(self._hash, buffer[:size]), buffer))
-            for hashed, _buffer in pending:
-                hashed.result()
+            for appended, _buffer in pending:
+                appended.result().result()
+
+    def _write_next(self, offset: int, data: memoryview) -> None:
+        if self._failure:
+            raise self._failure  # behind a hole nothing has its place
+        try:
+            self.write_at(offset, data)
+        except StorwareError as error:
+            self._failure = error
+            raise
 
     def write_at(self, offset: int, data: memoryview) -> None:
         """Write bytes anywhere, from any thread; ``hash_up_to`` makes them a part of the content."""
