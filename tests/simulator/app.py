@@ -177,7 +177,7 @@ class Api:
         return JSONResponse(self._records.mount(mount, self.world.clock.now()))
 
     def _list_mounts(self, request: Request, downloads_only: bool) -> Response:
-        asked = self._asked(request, query.MOUNTS)
+        asked = self._read_query(request, query.MOUNTS)
         at = self.world.listed_at()
         mounts, foreign = (
             lists.mounts(self.world, among, asked, at, downloads_only)
@@ -193,7 +193,7 @@ class Api:
 
     async def list_tasks(self, request: Request) -> Response:
         """GET /tasks."""
-        asked = self._asked(request, query.TASKS)
+        asked = self._read_query(request, query.TASKS)
         now = self.world.clock.now()
         items = lists.ordered(lists.tasks(self.world, asked, now), asked, lists.TASK_ORDER, self.world.switches)
         return self.pager.answer(request.url.path, items, asked, lambda task: self._records.task(task, now))
@@ -226,7 +226,7 @@ class Api:
 
     async def list_backups(self, request: Request) -> Response:
         """GET /backups."""
-        asked = self._asked(request, query.BACKUPS)
+        asked = self._read_query(request, query.BACKUPS)
         items = lists.ordered(lists.backups(self.world, asked), asked, lists.BACKUP_ORDER, self.world.switches)
         return self.pager.answer(request.url.path, items, asked, self._records.backup)
 
@@ -243,7 +243,7 @@ class Api:
         return self._list_entities(request, "groups", query.GROUPS)
 
     def _list_entities(self, request: Request, kind: str, spec: query.Spec) -> Response:
-        asked = self._asked(request, spec)
+        asked = self._read_query(request, spec)
         items = lists.ordered(lists.entities(self.world, kind, asked), asked, lists.ENTITY_ORDER, self.world.switches)
         return self.pager.answer(request.url.path, items, asked, self._records.entity)
 
@@ -256,13 +256,13 @@ class Api:
 
     async def list_nodes(self, request: Request) -> Response:
         """GET /nodes."""
-        asked = self._asked(request, query.COMMON)
+        asked = self._read_query(request, query.COMMON)
         now = self.world.clock.now()
         items = lists.ordered(lists.nodes(self.world, asked), asked, lists.NODE_ORDER, self.world.switches)
         return self.pager.answer(request.url.path, items, asked, lambda node: self._records.node(node, now))
 
-    def _asked(self, request: Request, spec: query.Spec) -> dict[str, t.Any]:
-        """The parameters of a list, without those that this server ignores."""
+    def _read_query(self, request: Request, spec: query.Spec) -> dict[str, t.Any]:
+        """Return the parameters of a list, without those that this server ignores."""
         ignored = self.world.switches.names("ignored_filters")
         return {name: value for name, value in query.read(request, spec).items() if name not in ignored}
 

@@ -36,13 +36,13 @@ def answer(problem: Problem, switches: Switches) -> Response:
         page = f"<html><head><title>{problem.status}</title></head><body><h1>{problem.status}</h1></body></html>"
         return HTMLResponse(page, status_code=problem.status)
     if style == "quarkus":
-        return _quarkus_answer(problem)
+        return _answer_as_quarkus(problem)
     body: dict[str, object] = {"message": problem.message}
     return JSONResponse({"error": body} if style == "nested" else body, status_code=problem.status)
 
 
-def _quarkus_answer(problem: Problem) -> Response:
-    """As Quarkus writes them: an id for the server's log, the violations of a validator, or nothing at all."""
+def _answer_as_quarkus(problem: Problem) -> Response:
+    """Return what Quarkus writes: an id for the server's log, the violations of a validator, or nothing at all."""
     if problem.status >= 500:
         details = f"Error id {uuid.uuid4()}-1, java.lang.IllegalStateException: {problem.message}"
         return JSONResponse({"details": details, "stack": ""}, status_code=problem.status)

@@ -283,14 +283,14 @@ def describe() -> str:
 
 
 def overview() -> str:
-    """The names alone, group by group."""
+    """Return the names, group by group."""
     wrapper = textwrap.TextWrapper(100, initial_indent="  ", subsequent_indent="    ")
     lines = (f"{title}: {', '.join(switch.name for switch in group)}" for title, group in GROUPS.items())
     return "\n".join(map(wrapper.fill, lines))
 
 
 def as_text(value: t.Any) -> str:
-    """A value as the command line takes it."""
+    """Return a value as the command line takes it."""
     if isinstance(value, dict):
         return json.dumps(value)
     if isinstance(value, bool):

@@ -60,9 +60,9 @@ class _Reader:
         self._refuse_unknown(value, template, key)
         missing = [name for name, part in template.items() if name not in value and not templates.is_optional(part)]
         if missing:
-            raise NotUnderstood(f"body key '{_below(key, missing[0])}' is missing")
+            raise NotUnderstood(f"body key '{_join(key, missing[0])}' is missing")
         return {
-            name: self.read(part, value[name], _below(key, name)) for name, part in template.items() if name in value
+            name: self.read(part, value[name], _join(key, name)) for name, part in template.items() if name in value
         }
 
     def _read_list(self, template: list[Json], value: Json, key: str) -> Json:
@@ -94,18 +94,18 @@ class _Reader:
 
     def references(self, value: Json, key: str) -> list[str]:
         """Read a list of such objects."""
-        return _several(self.reference, value, key)
+        return _read_each(self.reference, value, key)
 
     def guid(self, value: Json, key: str) -> list[str]:
         """Read a guid as a text."""
         try:
-            return [query.guid(_text(value, key))]
+            return [query.guid(_read_text(value, key))]
         except ValueError as error:
             raise NotUnderstood(f"body key '{key}': '{value}' {error}") from None
 
     def guids(self, value: Json, key: str) -> list[str]:
         """Read a list of guids."""
-        return _several(self.guid, value, key)
+        return _read_each(self.guid, value, key)
 
     def mode(self, value: Json, key: str) -> list[str]:
         """Read a mode of downloads as an object."""
@@ -116,13 +116,13 @@ class _Reader:
 
     def mode_name(self, value: Json, key: str) -> list[str]:
         """Read a mode of downloads as a text."""
-        if _text(value, key) not in DOWNLOAD_MODES:
+        if _read_text(value, key) not in DOWNLOAD_MODES:
             raise NotUnderstood(f"body key '{key}': '{value}' is not one of {', '.join(DOWNLOAD_MODES)}")
         return [value]
 
     def status(self, value: Json, key: str) -> list[str]:
         """Read the name of a status."""
-        return [_text(value, key)]
+        return [_read_text(value, key)]
 
 
 _Parser = t.Callable[[_Reader, Json, str], "list[str]"]
@@ -141,7 +141,7 @@ _PLACEHOLDERS: dict[str, tuple[str, _Parser]] = {
 }
 
 
-def _several(parse: t.Callable[[Json, str], list[str]], value: Json, key: str) -> list[str]:
+def _read_each(parse: t.Callable[[Json, str], list[str]], value: Json, key: str) -> list[str]:
     if not isinstance(value, list) or not value:
         raise NotUnderstood(f"body key '{key}' must be a list that is not empty")
     found = [guid for item in value for guid in parse(item, key)]
@@ -150,11 +150,11 @@ def _several(parse: t.Callable[[Json, str], list[str]], value: Json, key: str) -
     return found
 
 
-def _text(value: Json, key: str) -> str:
+def _read_text(value: Json, key: str) -> str:
     if not isinstance(value, str) or not value:
         raise NotUnderstood(f"body key '{key}' must hold a text")
     return value
 
 
-def _below(key: str, name: str) -> str:
+def _join(key: str, name: str) -> str:
     return f"{key}.{name}" if key else name

@@ -59,7 +59,7 @@ class Validator:
             self._violations.response += [f"{operation}: {exchange.status}: {text}" for text in found]
 
     def _has_another_body(self, exchange: Exchange) -> bool:
-        """Whether a switch asks for a body that openapi.yaml does not have; the server itself compares it then."""
+        """Return whether a switch asks for a body that openapi.yaml does not have; the server itself compares it."""
         switch = _BODIES.get(operation_of(exchange.method, exchange.path))
         return switch is not None and self._switches().template(switch) != BY_NAME[switch].default
 
