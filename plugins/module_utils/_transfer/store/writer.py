@@ -33,7 +33,8 @@ COMMIT_BYTES: t.Final = 24 * 1024 * 1024  # a checkpoint at the latest after so 
 COMMIT_SECONDS: t.Final = 5.0  # or after so long
 
 BUFFER: t.Final = 1024 * 1024  # bytes
-_BUFFERS: t.Final = 6  # written ahead of the digest
+_BUFFERS: t.Final = 6  # read ahead of the disk
+_SPARE: t.Final[list[memoryview]] = []  # buffers of earlier responses: pages that are new cost time for each file
 
 MAX_UNANNOUNCED: t.Final = 2**40  # bytes of content whose length is not announced, unless the user sets a limit
 
@@ -77,7 +78,6 @@ class PartialWriter:
         self._durable = 0  # the offset of the newest record that is on the disk
         self._is_discarded = False
         self.unhashed: Checkpoint | None = None
-        self._buffers: list[memoryview] = []
 
     @property
     def digests(self) -> Digests:
@@ -165,42 +165,43 @@ class PartialWriter:
 
         Bytes that were read before a failure are appended, too. Raises as the reader, ``write_at`` and ``hash_up_to``.
         """
-        # The same for all readers: a transfer that breaks off often allocates them once.
-        self._buffers = self._buffers or [memoryview(bytearray(BUFFER)) for _number in range(_BUFFERS)]
-        spare = list(self._buffers)
-        pending: collections.deque[tuple[concurrent.futures.Future[concurrent.futures.Future[None]], memoryview]] = (
-            collections.deque()
-        )
+        taken: list[memoryview] = []
+        try:
+            self._receive_into(reader, taken)
+        finally:
+            _SPARE.extend(taken)
+
+    def _receive_into(self, reader: BodyReader, taken: list[memoryview]) -> None:
+        """Receive by at most _BUFFERS buffers, which are added to ``taken`` and not in use any more at the end."""
+        pending: collections.deque[tuple[concurrent.futures.Future[None], memoryview]] = collections.deque()
         end = self.offset
         # The end of the block waits for what is pending, also after an interruption: nothing that was read is lost.
         with concurrent.futures.ThreadPoolExecutor(1) as hasher, concurrent.futures.ThreadPoolExecutor(1) as disk:
-
-            def append(offset: int, data: memoryview) -> concurrent.futures.Future[None]:
-                self._write_next(offset, data)
-                return hasher.submit(self._hash, data)
-
             while True:
-                if spare:
-                    buffer = spare.pop()
+                if len(taken) < _BUFFERS:
+                    buffer = _SPARE.pop() if _SPARE else memoryview(bytearray(BUFFER))
+                    taken.append(buffer)
                 else:
-                    appended, buffer = pending.popleft()
-                    appended.result().result()
+                    hashed, buffer = pending.popleft()
+                    hashed.result()
                 size = reader.fill(buffer)
                 if not size:
                     break
-                pending.append((disk.submit(append, end, buffer[:size]), buffer))
+                written = disk.submit(self.write_at, end, buffer[:size])
+                pending.append((hasher.submit(self._hash_next, buffer[:size], written), buffer))
                 end += size
-            for appended, _buffer in pending:
-                appended.result().result()
+            for hashed, _buffer in pending:
+                hashed.result()
 
-    def _write_next(self, offset: int, data: memoryview) -> None:
+    def _hash_next(self, data: memoryview, written: concurrent.futures.Future[None]) -> None:
         if self._failure:
             raise self._failure  # behind a hole nothing has its place
         try:
-            self.write_at(offset, data)
+            written.result()
         except StorwareError as error:
             self._failure = error
             raise
+        self._hash(data)
 
     def write_at(self, offset: int, data: memoryview) -> None:
         """Write bytes anywhere, from any thread; ``hash_up_to`` makes them a part of the content."""

@@ -63,6 +63,7 @@ def test_any_size(tmp_path: pathlib.Path, size: int) -> None:
 
 def test_a_slow_disk_and_a_slow_server_change_nothing(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "BUFFER", 20_000)
+    monkeypatch.setattr(writer, "_SPARE", [])
     real, turn = PartialFile.write_at, threading.Event()
 
     def write_at(self: PartialFile, offset: int, data: memoryview) -> None:
