@@ -82,8 +82,8 @@ _NOT_ASKED: t.Final = {
     "remove_downloads_wait_interval": _BY_PLAYBOOK,
 }
 _PROFILE_HELP: t.Final = (
-    "Server profile in YAML, which describes how the server behaves where the vendor's documents are silent. The job template "
-    "`Storware: check server' finds one. Empty for the defaults."
+    "Server profile in YAML, which describes how the server behaves where the vendor's documents are silent. "
+    "The job template `Storware: check server' finds one. Empty for the defaults."
 )
 _NOT_IN_CREDENTIAL: t.Final = ("session",)  # it ends
 # Words of options as people write them.

@@ -107,8 +107,7 @@ def _create_missing(
     waiting = _waiting(params, report_progress)
     with _results_on_failure(report):
         if plan.missing:
-            creator.create(plan.missing, waiting)
-            progress.failed.update(creator.refused)
+            progress.failed.update(creator.create(plan.missing, waiting))
         if params["wait"]:
             wait_ready.wait_ready(client, progress, seen, creator, waiting)
             others = {want: found for want, found in progress.ready.items() if want not in creator.asked}

@@ -169,7 +169,9 @@ def _check_json(document: Json) -> None:
         elif isinstance(value, (list, tuple)):
             pending += [(inner, depth + 1) for inner in value]
         elif not _is_scalar(value):
-            raise OptionError("profile", f"has a value of the type {type(value).__name__}, which JSON does not have")
+            raise OptionError(
+                "profile", f"has a value of the type {type(value).__name__} that is no JSON, or is too long"
+            )
 
 
 def _is_scalar(value: Json) -> bool:

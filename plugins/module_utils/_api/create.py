@@ -42,7 +42,7 @@ class Creator:
 
     downloads, active_tasks: GUIDs of what was on the server before anything was asked for; the tasks are those that
     were under way. asked, tasks: what was asked for, and the tasks that the server has made for it by GUID, also after
-    a failure. refused: with one request for each entity, why the server did not take some of them.
+    a failure.
     """
 
     client: Client
@@ -52,10 +52,11 @@ class Creator:
     active_tasks: t.AbstractSet[str]
     asked: list[DownloadSpec] = field(default_factory=list)
     tasks: dict[str, models.Task] = field(default_factory=dict)
-    refused: dict[DownloadSpec, str] = field(default_factory=dict)
 
-    def create(self, wanted: t.Sequence[DownloadSpec], waiting: Poller) -> None:
+    def create(self, wanted: t.Sequence[DownloadSpec], waiting: Poller) -> dict[DownloadSpec, str]:
         """Ask for all of them, with the number of requests that the server profile says. All share one mode and node.
+
+        Returns why the server refused some of several requests.
 
         When the answer is lost, those that the server does not show after the settle time are asked for once more. The
         time of ``waiting`` begins again when it is known what has become of them. Raises ApiError when they do not
@@ -64,7 +65,8 @@ class Creator:
         """
         if self.client.profile.batch == _profile.ALL:
             self._create_together(wanted, waiting)
-            return
+            return {}
+        refused = {}
         for want in wanted:
             try:
                 self._create_together([want], waiting)
@@ -72,7 +74,8 @@ class Creator:
                 # Once the server has understood one request, another failure is that of its entity.
                 if not self.asked or self.asked == [want] or not _is_of_entity(error):
                     raise
-                self.refused[want] = error.message
+                refused[want] = error.message
+        return refused
 
     def _create_together(self, wanted: t.Sequence[DownloadSpec], waiting: Poller) -> None:
         missing = list(wanted)

@@ -269,8 +269,7 @@ class _ReadyCheck:
             self._inferred[want] = set()
             self._doubtful_since.pop(want, None)
         try:
-            self._creator.create(missing, self._waiting)
-            self._progress.failed.update(self._creator.refused)
+            self._progress.failed.update(self._creator.create(missing, self._waiting))
         except StorwareError as error:
             # Told for these only: it must not end the waiting for the others, and must not be tried again.
             self._progress.failed.update({want: error.message for want in missing if want not in self._creator.asked})

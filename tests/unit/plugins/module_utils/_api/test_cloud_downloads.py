@@ -15,6 +15,7 @@ from ansible_collections.storware.backup.plugins.module_utils._api.cloud_downloa
 from ansible_collections.storware.backup.plugins.module_utils._api.polling import Poller
 from ansible_collections.storware.backup.plugins.module_utils._api.transport import JsonResponse
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError, StorwareError
+from ansible_collections.storware.backup.plugins.module_utils._profile import Profile
 from tests.support.guids import guid, word
 
 Json = t.Any
@@ -37,6 +38,7 @@ class Server:
     """A list, and what its filters find, by entity. ``asked`` has the filters of each call."""
 
     patience = 60.0  # seconds
+    profile = Profile()
 
     def __init__(self, records: t.Sequence[Json] = (), found: t.Mapping[str, t.Sequence[Json]] | None = None) -> None:
         self._records = records

@@ -25,6 +25,7 @@ from ansible_collections.storware.backup.plugins.module_utils._api.client import
 from ansible_collections.storware.backup.plugins.module_utils._api.polling import Poller, Report
 from ansible_collections.storware.backup.plugins.module_utils._api.transport import JsonResponse
 from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
+from ansible_collections.storware.backup.plugins.module_utils._profile import Profile
 from tests.support.examples import count
 from tests.unit.plugins.module_utils._api.hostile import GUIDS, Hostile
 
@@ -63,6 +64,7 @@ class _HostileClient:
         self.calls: list[str] = []
 
     patience = 60.0  # seconds
+    profile = Profile()
 
     def get(self, path: str, query: payloads.Query, doing: str, deadline: float | None = None) -> JsonResponse:
         assert all(isinstance(key, str) and isinstance(value, str) for key, value in query)

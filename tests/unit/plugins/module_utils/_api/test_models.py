@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.storware.backup.plugins.module_utils._api import models, names, payloads
 from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
+from ansible_collections.storware.backup.plugins.module_utils._profile import Profile
 from tests.support.guids import guid
 
 FULL = {
@@ -186,26 +187,31 @@ def test_the_servers_words_are_found(body: t.Any, message: str | None) -> None:
 
 
 def test_request_is_merged_and_null_removes() -> None:
-    body = payloads.create(["e1", "e2"], "CLOUD_DOWNLOAD", ["b"], "n", {"mode": None, "x": [1], "node": {"name": "y"}})
+    entities = [models.Reference("e1", "Alice", "CLOUD_USER"), models.Reference("e2")]
+    request = {"mode": None, "x": "$entity_guids", "node": {"name": "y"}}
+    body = payloads.create(Profile().create_body, entities, "CLOUD_DOWNLOAD", ["b"], "n", request)
     assert body == {
-        "protectedEntities": [{"guid": "e1"}, {"guid": "e2"}],
+        "protectedEntities": [{"guid": "e1", "name": "Alice", "type": {"name": "CLOUD_USER"}}, {"guid": "e2"}],
         "backups": [{"guid": "b"}],
         "node": {"name": "y"},
-        "x": [1],
+        "x": ["e1", "e2"],
     }
 
 
 def test_without_backup_and_node_the_body_says_nothing_of_them() -> None:
-    assert payloads.create(["e"], "CLOUD_PST_DOWNLOAD", [], None, {}) == {
+    entities = [models.Reference("e")]
+    assert payloads.create(Profile().create_body, entities, "CLOUD_PST_DOWNLOAD", [], None, {}) == {
         "protectedEntities": [{"guid": "e"}],
         "mode": {"name": "CLOUD_PST_DOWNLOAD"},
     }
 
 
 def test_update_is_sent_as_it_is() -> None:
-    assert payloads.update("DONE", {}) == {"state": {"name": "DONE"}}
-    assert payloads.update("DONE", {"state": "X", "deep": {"a": [None]}}) == {"state": "X", "deep": {"a": [None]}}
-    assert payloads.update(None, {}) == {}
+    template = Profile().update_body
+    assert payloads.update(template, "DONE", {}) == {"state": {"name": "DONE"}}
+    wanted = {"state": "X", "deep": {"a": [None, "$status"]}}
+    assert payloads.update(template, "DONE", wanted) == wanted
+    assert payloads.update(template, None, {}) == {}
 
 
 @pytest.mark.parametrize(

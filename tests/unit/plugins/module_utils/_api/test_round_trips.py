@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.storware.backup.plugins.module_utils._api import decoding, models, payloads
+from ansible_collections.storware.backup.plugins.module_utils._profile import Profile
 from tests.support.examples import examples
 
 Json = t.Any
@@ -137,7 +138,7 @@ def test_a_download_survives(download: models.CloudDownload, server: _Server) ->
 def test_what_was_sent_counts_as_said_afterwards(
     record: dict[str, Json], update: dict[str, Json], status: str | None, server: _Server
 ) -> None:
-    body = payloads.update(status, update)
+    body = payloads.update(Profile().update_body, status, update)
     shown = {**body, "state": server.enum(status)} if status and "state" not in update else body
     said = decoding.decode(json.dumps({**record, **shown}).encode(), str)
     assert payloads.differences(said, body) == {}

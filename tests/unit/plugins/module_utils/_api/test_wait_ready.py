@@ -23,9 +23,12 @@ from ansible_collections.storware.backup.plugins.module_utils._api.polling impor
 from ansible_collections.storware.backup.plugins.module_utils._api.transport import JsonResponse
 from ansible_collections.storware.backup.plugins.module_utils._api.wait_ready import PreparationStatus
 from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
+from ansible_collections.storware.backup.plugins.module_utils._profile import Profile
 from tests.support.guids import guid
 
 ALICE, BOB = "4d1f1e0a-7b5c-4f6e-9d3e-1f0c9b8a7d65", "f8f73bf9-2445-4bce-a7dd-753be3b40a67"
+CAROL = guid("carol")
+ONE_BY_ONE = Profile(create_body={"entity": "$entity_guid"}, batch="one")
 MAIL, PST = "CLOUD_DOWNLOAD", "CLOUD_PST_DOWNLOAD"
 # The vendor's closed list of task types, but for those that may be a download.
 OTHER_TYPES = (
@@ -47,6 +50,7 @@ class Server:
         self._tasks: list[tuple[float, float, Json]] = []
         self.on_post: t.Callable[[], list[Json]] = list
         self.told: list[str] = []
+        self.single: dict[str, t.Callable[[float], Json]] = {}  # what calls for one task answer, by path
 
     def download(self, entity: str, *, mode: str = MAIL, listed: float = 0, finished: float = 1e9) -> str:
         made = guid(f"download-{len(self._downloads)}")
@@ -63,9 +67,16 @@ class Server:
         return made
 
     patience = 60.0  # seconds
+    profile: t.ClassVar = Profile()
 
     def get(self, path: str, query: payloads.Query, doing: str, deadline: float | None = None) -> JsonResponse:
+        if path in self.single:
+            return JsonResponse(200, self.single[path](self.now))
         asked = dict(query)
+        if path.startswith("/tasks/"):
+            raise errors.ApiError(
+                errors.Attempt("read a task", "GET", path, "https://h/api", str), "", code="not_found", status=404
+            )
         if asked["page"] != "0":
             return JsonResponse(200, [])
         self.calls.append((self.now, f"GET {path}"))
@@ -93,6 +104,10 @@ class Server:
         """When it was asked to make downloads."""
         return [when for when, call in self.calls if call.startswith("POST")]
 
+    def record_of(self, made: str) -> Json:
+        """The record of a download."""
+        return next(record for _from, _finished, _until, record in self._downloads if record["guid"] == made)
+
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
@@ -110,9 +125,14 @@ def prepare(server: Server, *entities: str, timeout: float = 1000) -> Preparatio
     waiting = Poller(timeout, 10, lambda: server.now, server.sleep, lambda text: server.told.append(text()))
     missing = [want for want in wanted if want not in ready and want not in seen.expected]
     if missing:
-        creator.create(missing, waiting)
+        progress.failed.update(creator.create(missing, waiting))
     wait_ready.wait_ready(client, progress, seen, creator, waiting)
     return progress
+
+
+def refused(status: int, words: str) -> errors.ApiError:
+    attempt = errors.Attempt("create cloud downloads", "POST", "/cloud-download", "https://h/api", str)
+    return errors.ApiError(attempt, f"answered {status}: {words}", code="bad_request", status=status)
 
 
 def ready(progress: PreparationStatus) -> dict[str, str | None]:
@@ -181,7 +201,7 @@ def test_a_task_that_comes_late_starts_the_time_for_doubt_anew() -> None:
     server = Server()
 
     def post() -> list[Json]:
-        server.task(ALICE, since=server.now + 100, until=server.now + 160)
+        server.task(ALICE, since=server.now + 10, until=server.now + 160)
         server.download(ALICE, listed=server.now + 250, finished=server.now + 250)
         return []
 
@@ -200,9 +220,122 @@ def test_the_look_that_finds_all_of_it_ready_is_the_last_one() -> None:
 
 def test_what_neither_a_list_nor_a_task_shows_has_failed_after_the_settle_time() -> None:
     server = Server()
+    server.on_post = lambda: [{"guid": guid("task"), "state": "QUEUED"}]
     progress = prepare(server, ALICE)
     assert failed(progress) == {ALICE: "the server does not list it, and no task is preparing it"}
     assert server.now == near(create.VISIBILITY_TIMEOUT)
+
+
+@pytest.mark.parametrize("statuses", [[None], [400], [422], [500]])
+def test_a_request_without_an_effect_fails_soon_and_is_not_sent_again(statuses: list[int | None]) -> None:
+    """The server has dropped the unknown keys of the body, or refuses them."""
+    server = Server()
+
+    def post() -> list[Json]:
+        for status in filter(None, statuses):
+            raise refused(status, "Unrecognized field")
+        return []
+
+    server.on_post = post
+    with pytest.raises(StorwareError) as caught:
+        prepare(server, ALICE)
+    error = caught.value
+    assert error.code == "request_not_understood"
+    assert error.message.startswith("Cannot create" if statuses != [None] else "The server accepted")
+    assert error.details["keys"] == ["protectedEntities", "protectedEntities.guid", "mode", "mode.name"]
+    assert ALICE not in error.message
+    assert server.posts == [0]
+    assert 15 <= server.now <= 30
+
+
+@pytest.mark.parametrize("status", [None, 500])
+def test_an_effect_that_shows_up_soon_is_waited_for(status: int | None) -> None:
+    server = Server()
+
+    def post() -> list[Json]:
+        server.task(ALICE, since=server.now + 8, until=server.now + 60)
+        server.download(ALICE, listed=server.now + 10, finished=server.now + 60)
+        if status:
+            raise refused(status, "Error id 7")
+        return []
+
+    server.on_post = post
+    assert set(ready(prepare(server, ALICE))) == {ALICE}
+    assert server.posts == [0]
+
+
+def test_a_request_for_each_entity_stops_at_once_when_the_first_is_not_understood() -> None:
+    server = Server()
+    server.profile = ONE_BY_ONE
+    with pytest.raises(StorwareError) as caught:
+        prepare(server, ALICE, BOB)
+    assert (caught.value.code, server.posts) == ("request_not_understood", [0])
+
+
+def test_a_request_for_each_entity_that_fails_for_one_fails_for_that_one_only() -> None:
+    server = Server()
+    server.profile = ONE_BY_ONE
+    bodies: list[Json] = []
+    entities = iter([ALICE, BOB, CAROL])
+
+    def post() -> list[Json]:
+        entity = next(entities)
+        bodies.append(entity)
+        if entity == BOB:
+            raise refused(404, "no such entity")
+        server.download(entity, listed=server.now, finished=server.now + 20)
+        return [{"guid": server.task(entity, until=server.now + 20), "state": "QUEUED"}]
+
+    server.on_post = post
+    progress = prepare(server, ALICE, BOB, CAROL)
+    assert set(ready(progress)) == {ALICE, CAROL}
+    assert "no such entity" in failed(progress)[BOB]
+    assert len(server.posts) == 3
+
+
+def test_our_task_that_the_list_does_not_show_is_asked_for_before_it_counts_as_over() -> None:
+    """A list may leave out tasks with a mounted backup; their failure would never be seen."""
+    server = Server()
+    task = guid("task")
+    server.on_post = lambda: [{"guid": task, "state": "QUEUED"}]
+    server.download(BOB)
+    server.single[f"/tasks/{task}"] = lambda now: {
+        "guid": task,
+        "state": "RUNNING" if now < 300 else "FAILED",
+        "statusInfo": "no space",
+    }
+    progress = prepare(server, ALICE)
+    assert "no space" in failed(progress)[ALICE]
+    assert server.now >= 300
+
+
+@pytest.mark.parametrize("ready_by", ["task", "state:DONE"])
+def test_another_sign_of_readiness_is_a_key_of_the_profile(ready_by: str) -> None:
+    server = Server()
+    server.profile = Profile(ready=ready_by)
+
+    def post() -> list[Json]:
+        made = server.download(ALICE, listed=server.now + 5)  # finished-mount never shows it
+        record = server.record_of(made)
+        record["state"] = "DONE"
+        return [{"guid": server.task(ALICE, until=server.now + 50), "state": "RUNNING"}]
+
+    server.on_post = post
+    assert set(ready(prepare(server, ALICE))) == {ALICE}
+    assert server.now >= 50
+
+
+def test_with_readiness_by_task_a_download_whose_task_failed_is_not_ready() -> None:
+    server = Server()
+    server.profile = Profile(ready="task")
+
+    def post() -> list[Json]:
+        server.download(ALICE, listed=server.now)
+        return [{"guid": server.task(ALICE, "FAILED", statusInfo="no space"), "state": "QUEUED"}]
+
+    server.on_post = post
+    progress = prepare(server, ALICE)
+    assert (ready(progress), "no space" in failed(progress)[ALICE]) == ({}, True)
 
 
 def test_a_failed_task_decides_without_another_look() -> None:
