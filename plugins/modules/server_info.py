@@ -151,7 +151,7 @@ findings:
           description: Number of other header fields.
           type: int
           sample: 0
-        keys:
+        record_keys:
           description: Names of keys of the records, or of the object, that are in the vendor's documents.
           type: list
           elements: str

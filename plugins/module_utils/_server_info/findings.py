@@ -208,6 +208,6 @@ def _describe(seen: Observation) -> dict[str, Json]:
         "status": seen.status,
         "headers": headers.known,
         "other_headers": headers.others,
-        "keys": keys.known,
+        "record_keys": keys.known,  # not "keys", which a template cannot read with a dot
         "other_keys": keys.others,
     }

@@ -82,8 +82,8 @@ def render(findings: t.Iterable[Result], profile: Json, *, trial: bool) -> str:
 
 def _line(seen: Result) -> str:
     parts = [f"{seen['method']} {seen['path']} answered {seen['status']}"]
-    for name in ("headers", "keys"):
-        shown = ", ".join(seen[name]) or "none that is known"
+    for name, known in (("headers", seen["headers"]), ("keys", seen["record_keys"])):
+        shown = ", ".join(known) or "none that is known"
         others = seen[f"other_{name}"]
         parts.append(f"{name}: {shown}" + (f", and {others} more" if others else ""))
     return "; ".join(parts)
