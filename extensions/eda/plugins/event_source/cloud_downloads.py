@@ -64,7 +64,7 @@ options:
     description: Kind of the downloads to report; all kinds by default.
     type: str
     choices: [CLOUD_DOWNLOAD, CLOUD_PST_DOWNLOAD]
-  url, username, password, token, session, validate_certs, ca_path, client_cert, client_key, use_proxy, allow_http, timeout, retries:
+  url, username, password, token, session, validate_certs, ca_path, client_cert, client_key, use_proxy, allow_http, timeout, retries, profile:
     description: Connection options, as for the modules. Options that are not set are taken from the environment, such as E(STORWARE_URL).
 """
 
