@@ -46,6 +46,8 @@ UNKNOWN = "00000000-0000-4000-8000-000000000000"
         ("/session?x=1", "x"),
         ("/cloud-download/not-a-guid", "guid"),
         ("/cloud-download/alice@example.com/content-download", "guid"),
+        ("/cloud-protected-entities/USERS", "protectedEntityType"),
+        ("/cloud-protected-entities/CLOUD_USER?page=0", "page"),
         (f"/cloud-download/{UNKNOWN}?page=0", "page"),
         ("/tasks/17", "guid"),
     ],

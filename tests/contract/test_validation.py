@@ -11,6 +11,7 @@ import typing as t
 import pytest
 
 from tests.simulator.exchange import Exchange
+from tests.simulator.switches import Switches
 from tests.simulator.validation import Validator
 from tests.simulator.violations import Violations
 
@@ -24,7 +25,7 @@ JSON_HEADERS = {"content-type": "application/json"}
 @pytest.fixture(scope="module")
 def validator() -> tuple[Validator, Violations]:
     violations = Violations()
-    return Validator(violations), violations
+    return Validator(violations, Switches), violations
 
 
 def check(validator: tuple[Validator, Violations], **fields: t.Any) -> tuple[int, int]:
@@ -61,8 +62,8 @@ def check(validator: tuple[Validator, Violations], **fields: t.Any) -> tuple[int
         {"status": 401, "answer": {"error": {"message": "no"}}},
         {"method": "POST", "path": "/session/login", "body": b'{"login": "a", "password": "b"}', "status": 400,
          "answer": {"message": "wrong"}},
-        {"method": "POST", "body": json.dumps({"objects": [{"guid": GUID}], "downloadMode": {"name": "CLOUD_DOWNLOAD"}})
-         .encode(), "status": 201},
+        {"method": "POST", "status": 201, "body": json.dumps(
+            {"protectedEntities": [{"guid": GUID}], "mode": {"name": "CLOUD_DOWNLOAD"}}).encode()},
     ],
 )  # fmt: skip
 def test_what_is_right_passes(validator: tuple[Validator, Violations], fields: dict[str, t.Any]) -> None:
@@ -80,6 +81,7 @@ def test_what_is_right_passes(validator: tuple[Validator, Violations], fields: d
         {"status": 406},
         {"path": "/cloud-download/17", "status": 400},
         {"method": "POST", "body": b"{}", "status": 201},
+        {"method": "POST", "body": b'{"objects": []}', "status": 201},
         {"method": "POST", "body": b"", "status": 201},
         {"method": "POST", "body": b"\xff", "status": 400},
         {"method": "POST", "body": b"[" * 100000, "status": 400},

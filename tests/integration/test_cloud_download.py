@@ -12,7 +12,7 @@ import pytest
 
 from tests.contract.client import Client
 from tests.simulator.process import Simulator
-from tests.support.modules import connect, prepare, run_module
+from tests.support.modules import OTHER_KEYS, connect, prepare, run_module
 
 ALICE, BOB, CAROL = "alice@example.com", "bob@example.com", "carol@example.com"
 NORA = "nobackup@example.com"
@@ -298,7 +298,7 @@ def _law(simulator: Simulator, options: dict[str, t.Any]) -> None:
 
 
 def test_request_reaches_the_wire_exactly_as_given(simulator: Simulator) -> None:
-    simulator.switch(create_keys="renamed")
+    simulator.switch(create_body=OTHER_KEYS)
     guid = user(simulator, ALICE)["guid"]
     request = {
         "protectedEntities": None,
@@ -483,7 +483,7 @@ def test_an_unknown_guid_or_node_is_told_before_anything_is_written(simulator: S
 
 @pytest.mark.bad_requests
 def test_the_servers_refusal_is_told_in_its_own_words(simulator: Simulator) -> None:
-    simulator.switch(create_keys="renamed")
+    simulator.switch(create_body=OTHER_KEYS)
     result = ensure(prepare(simulator, ALICE))
     assert result["failed"]
     assert result["error"]["code"] == "bad_request"

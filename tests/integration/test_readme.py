@@ -19,6 +19,7 @@ from tests.harness import tree
 from tests.simulator.process import Simulator
 from tests.support import marks
 from tests.support.ansible import Ansible
+from tests.support.modules import OTHER_KEYS
 from tests.support.use import FETCHING, WAITING
 
 README = (tree.ROOT / "README.md").read_text(encoding="utf-8")
@@ -167,7 +168,7 @@ def test_a_reader_who_has_the_archive_alone_gets_the_files(reader: Reader, tmp_p
 
 def test_another_body(reader: Reader) -> None:
     """The example for servers that want other fields sends exactly those."""
-    reader.simulator.switch(create_keys="renamed")
+    reader.simulator.switch(create_body=OTHER_KEYS)
     reader.write_files()
     build, install, login, *_rest = (text for _name, text in _blocks("run"))
     reader.run(build, install, login, "ansible-playbook other-body.yml")

@@ -14,7 +14,7 @@ from tests.integration.test_lost_answers import before_the_create, creates, ensu
 from tests.simulator.process import Simulator
 from tests.support.fleet import ALICE as ONE
 from tests.support.fleet import Fleet
-from tests.support.modules import prepare
+from tests.support.modules import GUID_FILTERS, prepare
 from tests.support.virtual import virtual_time
 
 ALICE, BOB = "alice@example.com", "bob@example.com"
@@ -47,9 +47,9 @@ def older(simulator: Simulator, name: str) -> dict[str, t.Any]:
     return {**latest(simulator, name), "backup": older_backup(simulator, name)}
 
 
-@pytest.mark.parametrize("filters", ["heeded", "ignored"])
-def test_what_our_own_tasks_made_is_taken_and_found_again(simulator: Simulator, filters: str) -> None:
-    simulator.switch(guid_filters=filters)
+@pytest.mark.parametrize("ignored", [[], GUID_FILTERS], ids=["heeded", "ignored"])
+def test_what_our_own_tasks_made_is_taken_and_found_again(simulator: Simulator, ignored: list[str]) -> None:
+    simulator.switch(ignored_filters=ignored)
     made = good(ensure(latest(simulator, ALICE, BOB)))
     assert guids(made) == sorted(made["created"]) == on_server(simulator)
     assert simulator.counters()["calls"]["GET /tasks"] < 30  # one each second: not two minutes of doubt
@@ -136,13 +136,13 @@ def test_a_download_of_another_backup_than_asked_for_is_not_taken_for_ours(simul
     assert result["cloud_downloads"] == []
 
 
-@pytest.mark.parametrize("filters", ["heeded", "ignored"])
-def test_nothing_is_deleted_that_may_be_of_another_backup(simulator: Simulator, filters: str) -> None:
+@pytest.mark.parametrize("ignored", [[], GUID_FILTERS], ids=["heeded", "ignored"])
+def test_nothing_is_deleted_that_may_be_of_another_backup(simulator: Simulator, ignored: list[str]) -> None:
     made = good(ensure(latest(simulator, ALICE)))
-    simulator.switch(guid_filters=filters)
+    simulator.switch(ignored_filters=ignored)
     result = ensure(latest(simulator, ALICE, state="absent"))
     assert on_server(simulator) == guids(made)
-    if filters == "heeded":
+    if not ignored:
         assert not good(result)["changed"]
         assert f"{made['created'][0]} is left" in warnings(result)
     else:

@@ -12,7 +12,7 @@ import pytest
 from tests.simulator.process import Simulator
 from tests.support.answers import Answer, Answers, Request, answering
 from tests.support.guids import guid
-from tests.support.modules import connect, prepare, run_module
+from tests.support.modules import GUID_FILTERS, connect, prepare, run_module
 from tests.support.use import good, login_to
 
 MAIL = "CLOUD_DOWNLOAD"
@@ -25,7 +25,7 @@ NOTHING = Answer.json([])
 def strangers(simulator: Simulator) -> list[str]:
     """Downloads of Bob and Carol, on a server that prints guid and mode only and lists everything for everybody."""
     good(run_module("cloud_download", prepare(simulator, "bob@example.com", "carol@example.com")))
-    simulator.switch(record_fields="guid_and_mode", guid_filters="ignored")
+    simulator.switch(record_fields="guid_and_mode", ignored_filters=GUID_FILTERS)
     simulator.clear_log()
     return _guids(simulator)
 

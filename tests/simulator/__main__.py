@@ -9,12 +9,13 @@ import argparse
 import contextlib
 import json
 import os
+import pathlib
 import sys
 import tempfile
 import threading
 import typing as t
 
-from tests.simulator import credentials, switches
+from tests.simulator import credentials, profiles, switches
 from tests.simulator.server import LOOPBACK, Addresses, Settings, serve
 
 Number = t.TypeVar("Number", int, float)
@@ -28,8 +29,8 @@ def main() -> int:
         print(switches.describe())
         return 0
     try:
-        values = _switch_values(options.switch)
-    except ValueError as error:
+        values = _switch_values(options)
+    except (OSError, ValueError) as error:
         print(f"simulator: {error}", file=sys.stderr)
         return 2
     if options.until_stdin_closes:
@@ -66,6 +67,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tests.simulator",
         description="A stateful server of the Storware cloud download API, made for tests and for trying examples.",
+        epilog=f"switches, by group; --list-switches shows their values and the reasons:\n{switches.overview()}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--address", default=LOOPBACK, help="address of the API (default: %(default)s)")
     parser.add_argument("--port", type=port, default=0, help="port of the API (default: any free one)")
@@ -73,7 +76,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--http", action="store_true", help="plain HTTP instead of HTTPS")
     parser.add_argument("--ca-file", metavar="PATH", help="where to write the CA certificate (PEM)")
     parser.add_argument("--speed", type=speed, default=1.0, help="simulated seconds in a real one (default: 1)")
-    parser.add_argument("--switch", action="append", default=[], metavar="NAME=VALUE", help="may be repeated")
+    parser.add_argument(
+        "--profile",
+        type=pathlib.Path,
+        metavar="FILE",
+        help="answer like a server of this profile (YAML); tests/simulator/profiles has some",
+    )
+    parser.add_argument(
+        "--switch", action="append", default=[], metavar="NAME=VALUE", help="may be repeated; wins over the profile"
+    )
     parser.add_argument("--list-switches", action="store_true", help="print all switches with their values, and end")
     parser.add_argument("--validate", action="store_true", help="check every request and answer against openapi.yaml")
     parser.add_argument("--print-json", action="store_true", help="print the addresses as one line of JSON")
@@ -95,9 +106,9 @@ def _in_range(number: Number, maximum: float) -> Number:
     return number
 
 
-def _switch_values(settings: t.Iterable[str]) -> dict[str, t.Any]:
-    values: dict[str, t.Any] = {}
-    for setting in settings:
+def _switch_values(options: argparse.Namespace) -> dict[str, t.Any]:
+    values = profiles.switch_values(options.profile) if options.profile else {}
+    for setting in options.switch:
         name, equals, value = setting.partition("=")
         if not equals:
             raise ValueError(f"--switch {setting!r}: expected name=value")

@@ -19,6 +19,7 @@ from tests.simulator.files import file_answer, not_ready_answer
 from tests.simulator.problems import Problem, answer, bad_request
 from tests.simulator.records import Records
 from tests.simulator.state import Download, World
+from tests.simulator.template_reader import NotUnderstood
 
 BASE = "/api"
 Handler = t.Callable[[Request], t.Awaitable[Response]]
@@ -97,7 +98,13 @@ class Api:
         """POST /cloud-download."""
         _accepts(request, "application/json")
         query.read(request, {})
-        tasks = self.world.create(bodies.orders(await bodies.json_object(request), self.world))
+        body = await bodies.json_object(request)
+        try:
+            orders = bodies.orders(body, self.world)
+        except NotUnderstood as refused:
+            self._refuse_unless_dropped(refused)
+            return JSONResponse([])
+        tasks = self.world.create(orders)
         now = self.world.clock.now()
         status = int(self.world.switches.text("post_status"))
         return JSONResponse([self._records.task(task, now) for task in tasks], status_code=status)
@@ -119,7 +126,11 @@ class Api:
         _accepts(request, "application/json")
         download = self._download(request)
         at = self.world.clock.now()
-        download.changes.update(bodies.changes(await bodies.json_object(request), self._records.mount(download, at)))
+        body = await bodies.json_object(request)
+        try:
+            download.changes.update(bodies.changes(body, self._records.mount(download, at), self.world.switches))
+        except NotUnderstood as refused:
+            self._refuse_unless_dropped(refused)
         how = self.world.switches.text("put_answer")
         if how == "empty":
             return Response(status_code=204)
@@ -144,6 +155,11 @@ class Api:
             return JSONResponse({})
         return file_answer(request, download, self.world.switches)
 
+    def _refuse_unless_dropped(self, refused: NotUnderstood) -> None:
+        how = self.world.switches.text("unknown_body")
+        if how != "dropped":
+            raise Problem(int(how), refused.message)
+
     def _download(self, request: Request) -> Download:
         query.read(request, {})
         return self.world.download(_path_guid(request))
@@ -161,7 +177,7 @@ class Api:
         return JSONResponse(self._records.mount(mount, self.world.clock.now()))
 
     def _list_mounts(self, request: Request, downloads_only: bool) -> Response:
-        asked = query.read(request, query.MOUNTS)
+        asked = self._read_query(request, query.MOUNTS)
         at = self.world.listed_at()
         mounts, foreign = (
             lists.mounts(self.world, among, asked, at, downloads_only)
@@ -177,7 +193,7 @@ class Api:
 
     async def list_tasks(self, request: Request) -> Response:
         """GET /tasks."""
-        asked = query.read(request, query.TASKS)
+        asked = self._read_query(request, query.TASKS)
         now = self.world.clock.now()
         items = lists.ordered(lists.tasks(self.world, asked, now), asked, lists.TASK_ORDER, self.world.switches)
         return self.pager.answer(request.url.path, items, asked, lambda task: self._records.task(task, now))
@@ -210,7 +226,7 @@ class Api:
 
     async def list_backups(self, request: Request) -> Response:
         """GET /backups."""
-        asked = query.read(request, query.BACKUPS)
+        asked = self._read_query(request, query.BACKUPS)
         items = lists.ordered(lists.backups(self.world, asked), asked, lists.BACKUP_ORDER, self.world.switches)
         return self.pager.answer(request.url.path, items, asked, self._records.backup)
 
@@ -227,16 +243,28 @@ class Api:
         return self._list_entities(request, "groups", query.GROUPS)
 
     def _list_entities(self, request: Request, kind: str, spec: query.Spec) -> Response:
-        asked = query.read(request, spec)
+        asked = self._read_query(request, spec)
         items = lists.ordered(lists.entities(self.world, kind, asked), asked, lists.ENTITY_ORDER, self.world.switches)
         return self.pager.answer(request.url.path, items, asked, self._records.entity)
 
+    async def list_entities_of_a_type(self, request: Request) -> Response:
+        """GET /cloud-protected-entities/{protectedEntityType}: all of them, there are no pages."""
+        query.read(request, {})
+        wanted = _path_parameter(request, "protectedEntityType", query.one_of(*query.ENTITY_TYPES))
+        found = [entity for entity in self.world.entities.values() if entity.type == wanted]
+        return JSONResponse([self._records.entity_details(entity) for entity in found])
+
     async def list_nodes(self, request: Request) -> Response:
         """GET /nodes."""
-        asked = query.read(request, query.COMMON)
+        asked = self._read_query(request, query.COMMON)
         now = self.world.clock.now()
         items = lists.ordered(lists.nodes(self.world, asked), asked, lists.NODE_ORDER, self.world.switches)
         return self.pager.answer(request.url.path, items, asked, lambda node: self._records.node(node, now))
+
+    def _read_query(self, request: Request, spec: query.Spec) -> dict[str, t.Any]:
+        """Return the parameters of a list, without those that this server ignores."""
+        ignored = self.world.switches.names("ignored_filters")
+        return {name: value for name, value in query.read(request, spec).items() if name not in ignored}
 
 
 def application(api: Api) -> Starlette:
@@ -277,6 +305,7 @@ def _routes(api: Api) -> list[Route]:
         "/cloud-users": {"GET": api.list_users},
         "/cloud-sites": {"GET": api.list_sites},
         "/cloud-groups": {"GET": api.list_groups},
+        "/cloud-protected-entities/{protectedEntityType}": {"GET": api.list_entities_of_a_type},
         "/nodes": {"GET": api.list_nodes},
     }
     return [Route(BASE + path, _Operations(handlers)) for path, handlers in table.items()]
@@ -303,10 +332,15 @@ def _no_content_with(record: t.Any) -> Response:
 
 
 def _path_guid(request: Request) -> str:
+    return _path_parameter(request, "guid", query.guid)
+
+
+def _path_parameter(request: Request, name: str, parse: t.Callable[[str], str]) -> str:
+    value = request.path_params[name]
     try:
-        return query.guid(request.path_params["guid"])
+        return parse(value)
     except ValueError as error:
-        raise bad_request(f"path parameter 'guid': '{request.path_params['guid']}' {error}") from None
+        raise bad_request(f"path parameter '{name}': '{value}' {error}") from None
 
 
 def _accepts(request: Request, produced: str) -> None:

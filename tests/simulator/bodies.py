@@ -9,17 +9,14 @@ import typing as t
 
 from starlette.requests import Request
 
-from tests.simulator import query, strict_json
-from tests.simulator.inventory import Backup, Entity
+from tests.simulator import strict_json, template_reader
+from tests.simulator.inventory import Backup, Entity, Named
 from tests.simulator.problems import Problem, bad_request
 from tests.simulator.state import DOWNLOAD_MODES, Order, World
+from tests.simulator.switches import Switches
+from tests.simulator.template_reader import NotUnderstood
 
 Body = dict[str, t.Any]
-# The vendor prints no keys for CreateCloudDownloadRequest: these are assumed, and create_keys=renamed wants the others
-_CREATE_KEYS = {
-    "assumed": ("protectedEntities", "mode", "backups", "node"),
-    "renamed": ("objects", "downloadMode", "backupList", "targetNode"),
-}
 _FIXED = ("guid", "mode", "backup", "node", "mountedFileCount", "mountedFileSystemCount")
 
 
@@ -47,27 +44,40 @@ def texts(body: Body, *names: str) -> list[str]:
 
 
 def orders(body: Body, world: World) -> list[Order]:
-    """What a CreateCloudDownloadRequest asks for, entity by entity."""
-    keys = _CREATE_KEYS[world.switches.text("create_keys")]
-    entities_key, mode_key, backups_key, node_key = keys
-    _only(body, keys)
-    entities = [_entity(world, entities_key, guid) for guid in _guids(body, entities_key)]
-    mode = _enum(body, mode_key, DOWNLOAD_MODES)
-    backups = _backups_of(world, backups_key, _guids(body, backups_key), entities) if backups_key in body else {}
-    node_guid = _guid(body[node_key], node_key) if node_key in body else next(iter(world.nodes))
-    if node_guid not in world.nodes:
-        raise Problem(404, f"body key '{node_key}': no node {node_guid}")
-    return [Order(entity, mode, backups.get(entity.guid), world.nodes[node_guid]) for entity in entities]
+    """What a CreateCloudDownloadRequest asks for, entity by entity.
+
+    NotUnderstood if it has not the shape of the switch create_body, or asks for several where one is accepted.
+    """
+    values, _known = _read("create_body", body, world.switches)
+    guids = values.get("entities", [])
+    if not guids or (len(guids) > 1 and world.switches.text("create_batch") == "one"):
+        raise NotUnderstood(f"the body names {len(guids)} entities, and one is accepted")
+    entities = [_entity(world, guid) for guid in guids]
+    chosen = _backups_of(world, values.get("backups", []), entities)
+    mode = values.get("mode", DOWNLOAD_MODES)[0]
+    node = _node(world, values.get("node", list(world.nodes))[0])
+    return [Order(entity, mode, chosen.get(entity.guid), node) for entity in entities]
 
 
-def changes(body: Body, record: Body) -> Body:
-    """What an UpdateDownloadRequest changes: any keys, known or new, except those that make the download what it is."""
+def changes(body: Body, record: Body, switches: Switches) -> Body:
+    """What an UpdateDownloadRequest changes: keys, known or new, except those that make the download what it is.
+
+    NotUnderstood if it has not the shape of the switch update_body. Without one any keys are accepted.
+    """
+    has_shape = bool(switches.template("update_body"))
+    if has_shape:
+        _values, body = _read("update_body", body, switches)
     for key in _FIXED:
         if key in body and not _means_the_same(body[key], record.get(key)):
             raise bad_request(f"body key '{key}' cannot be changed")
-    if "state" in body:
+    if "state" in body and not has_shape:
         _enum(body, "state")
     return {key: value for key, value in body.items() if key not in _FIXED}
+
+
+def _read(switch: str, body: Body, switches: Switches) -> tuple[template_reader.Values, Body]:
+    drops_unknown = switches.text("unknown_body") != "400"
+    return template_reader.read(switches.template(switch), body, drops_unknown=drops_unknown)
 
 
 def cancel_text(body: Body) -> None:
@@ -96,43 +106,27 @@ def _enum(body: Body, key: str, allowed: t.Sequence[str] = ()) -> str:
     return name
 
 
-def _guids(body: Body, key: str) -> list[str]:
-    value = body.get(key)
-    if not isinstance(value, list) or not value:
-        raise bad_request(f"body key '{key}' must be a list that is not empty")
-    guids = [_guid(item, key) for item in value]
-    if len(set(guids)) != len(guids):
-        raise bad_request(f"body key '{key}' names the same guid twice")
-    return guids
-
-
-def _guid(value: t.Any, key: str) -> str:
-    text = value.get("guid") if isinstance(value, dict) else None
-    if not isinstance(text, str):
-        raise bad_request(f"body key '{key}': an object with a guid is expected")
-    if not set(value) <= {"guid", "name", "type"} or not isinstance(value.get("name", ""), str):
-        raise bad_request(f"body key '{key}': an object may have guid, name (a text) and type only")
-    try:
-        return query.guid(text)
-    except ValueError as error:
-        raise bad_request(f"body key '{key}': '{text}' {error}") from None
-
-
-def _entity(world: World, key: str, guid: str) -> Entity:
+def _entity(world: World, guid: str) -> Entity:
     if guid not in world.entities:
-        raise Problem(404, f"body key '{key}': no protected entity {guid}")
+        raise Problem(404, f"no protected entity {guid}")
     return world.entities[guid]
 
 
-def _backups_of(world: World, key: str, guids: list[str], entities: list[Entity]) -> dict[str, Backup]:
-    known = {backup.guid: backup for backup in world.backups()}
+def _node(world: World, guid: str) -> Named:
+    if guid not in world.nodes:
+        raise Problem(404, f"no node {guid}")
+    return world.nodes[guid]
+
+
+def _backups_of(world: World, guids: list[str], entities: list[Entity]) -> dict[str, Backup]:
+    known = {backup.guid: backup for backup in world.backups()} if guids else {}
     chosen: dict[str, Backup] = {}
     for guid in guids:
         if guid not in known:
-            raise Problem(404, f"body key '{key}': no backup {guid}")
+            raise Problem(404, f"no backup {guid}")
         owner = known[guid].entity
         if owner not in entities or owner.guid in chosen:
-            raise bad_request(f"body key '{key}': {guid} is not the one backup of a listed entity")
+            raise bad_request(f"{guid} is not the one backup of an entity of the body")
         chosen[owner.guid] = known[guid]
     return chosen
 

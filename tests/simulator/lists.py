@@ -59,10 +59,10 @@ _NO_SUCH_THING = frozenset(
 def mounts(world: World, among: list[Download], query: Query, at: float, downloads_only: bool) -> list[Download]:
     """Those mounted backups that a query selects, as they are at a time."""
     switches = world.switches
-    if switches.text("guid_filters") == "ignored":
-        query = {key: value for key, value in query.items() if key not in ("backup", "node", "protected-entity")}
     knows_backups = switches.text("backup_link") != "none"
     finished = query.get("finished-mount")
+    if finished is not None and switches.text("finished_mount") == "empty":
+        return []
     if finished is False and switches.text("finished_mount_false") == "all":
         finished = None
 
@@ -127,10 +127,13 @@ def entities(world: World, kind: str, query: Query) -> list[Entity]:
     teams = query.get("teams-group")
     if teams is None and world.switches.text("teams_group_absent") == "plain":
         teams = False
+    elsewhere = world.switches.text("teams") != "cloud-groups"
 
     def selected(entity: Entity) -> bool:
+        is_team = entity.type == "CLOUD_TEAMS"
         return (
-            (kind != "groups" or teams in (None, entity.type == "CLOUD_TEAMS"))
+            (kind != "groups" or teams in (None, is_team))
+            and not (is_team and elsewhere)
             and query.get("cloud-service-provider") in (None, PROVIDER.guid)
             and (not query.get("backupStatus") or "NOT_PROTECTED" in query["backupStatus"])  # no entity has a policy
             and _named(world.switches, query, [entity.name], entity.email)
@@ -237,8 +240,9 @@ class Pager:
         return JSONResponse([render(item) for item in page], headers=headers)
 
     def _size(self, query: Query) -> int | None:
-        if "page" not in query and "size" not in query:
+        default = self._switches.count("default_page_size")
+        if "page" not in query and "size" not in query and not default:
             return None
-        size = int(query.get("size", DEFAULT_SIZE))
+        size = int(query.get("size", default or DEFAULT_SIZE))
         limit = self._switches.count("max_page_size")
         return min(size, limit) if limit else size

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import re
+import uuid
+
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from tests.simulator.switches import Switches
@@ -32,5 +35,20 @@ def answer(problem: Problem, switches: Switches) -> Response:
     if style == "html":
         page = f"<html><head><title>{problem.status}</title></head><body><h1>{problem.status}</h1></body></html>"
         return HTMLResponse(page, status_code=problem.status)
+    if style == "quarkus":
+        return _answer_as_quarkus(problem)
     body: dict[str, object] = {"message": problem.message}
     return JSONResponse({"error": body} if style == "nested" else body, status_code=problem.status)
+
+
+def _answer_as_quarkus(problem: Problem) -> Response:
+    """Return what Quarkus writes: an id for the server's log, the violations of a validator, or nothing at all."""
+    if problem.status >= 500:
+        details = f"Error id {uuid.uuid4()}-1, java.lang.IllegalStateException: {problem.message}"
+        return JSONResponse({"details": details, "stack": ""}, status_code=problem.status)
+    if problem.status not in (400, 422):
+        return Response(status_code=problem.status)
+    named = re.search(r"'([^']*)'", problem.message)  # messages name the key or the parameter first
+    violation = {"field": named[1] if named else "", "message": problem.message}
+    body = {"title": "Constraint Violation", "status": problem.status, "violations": [violation]}
+    return JSONResponse(body, status_code=problem.status)

@@ -17,6 +17,7 @@ import urllib.error
 import urllib.request
 
 from tests.simulator import credentials
+from tests.simulator.switches import as_text
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 _START_TIMEOUT = 30.0  # seconds; a loaded machine may need some, a healthy one needs about one
@@ -54,16 +55,22 @@ class Simulator:
         http: bool = False,
         validate: bool = True,
         address: str = "127.0.0.1",
+        profile: pathlib.Path | None = None,
         **switches: Json,
     ) -> Simulator:
-        """Start it and wait until it answers. Its clock makes ``speed`` simulated seconds out of a real one."""
+        """Start it and wait until it answers. Its clock makes ``speed`` simulated seconds out of a real one.
+
+        Switches win over those of the profile. A running simulator plays a profile after
+        ``reset(**profiles.switch_values(profile))``.
+        """
         directory = tempfile.TemporaryDirectory(prefix="storware-simulator-")
         command = [sys.executable, "-m", "tests.simulator", "--print-json", "--until-stdin-closes"]
         command += ["--speed", str(speed), "--address", address]
         command += ["--http"] if http else ["--ca-file", f"{directory.name}/ca.pem"]
         command += ["--validate"] if validate else []
+        command += ["--profile", str(profile)] if profile else []
         for name, value in switches.items():
-            command += ["--switch", f"{name}={_as_text(value)}"]
+            command += ["--switch", f"{name}={as_text(value)}"]
         with open(f"{directory.name}/stderr", "wb") as errors:
             process = subprocess.Popen(command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
         try:
@@ -208,9 +215,3 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.kill()
         process.wait()
     process.stdout.close()
-
-
-def _as_text(value: Json) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)

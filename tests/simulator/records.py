@@ -27,12 +27,12 @@ class Records:
     def mount(self, download: Download, at: float) -> Record:
         """A MountedBackupListRecord or MountedBackupDetails, with what PUT has changed on top."""
         if self._switches.text("record_fields") == "guid_and_mode":
-            return {"guid": download.guid, "mode": self._enum(download.mode)}
+            return {"guid": self._guid(download.guid), "mode": self._enum(download.mode)}
         record = {
-            "guid": download.guid,
+            "guid": self._guid(download.guid),
             "mode": self._enum(download.mode),
             "state": self._state(download, at),
-            "node": _named(download.node),
+            "node": self._named(download.node),
             "backup": self.backup(download.backup) if download.backup and self._shows_backup(download) else None,
             "mountedFileCount": 1,
             "mountedFileSystemCount": 0,
@@ -48,7 +48,7 @@ class Records:
         done = sum(1 for download in task.downloads if not download.fails) if task.state(now) == "FINISHED" else 0
         return self._finish(
             {
-                "guid": task.guid,
+                "guid": self._guid(task.guid),
                 "type": self._enum(task.type),
                 "state": self._enum(task.state(now)),
                 "statusInfo": task.status_info if ended else None,
@@ -64,9 +64,9 @@ class Records:
                 "totalObjectCount": len(task.downloads),
                 "backupType": self._enum(task.backup.type) if task.backup else None,
                 "protectedEntity": self._entity(task.entity) if task.entity else None,
-                "protectedEntityDisplayName": task.entity.name if task.entity else None,
-                "cloudServiceProvider": _named(inventory.PROVIDER),
-                "node": _named(task.node) if task.node else None,
+                "protectedEntityDisplayName": task.entity.name if task.entity and self._shows_entities() else None,
+                "cloudServiceProvider": self._named(inventory.PROVIDER),
+                "node": self._named(task.node) if task.node else None,
                 "mountedBackup": self._link(task),
             }
         )
@@ -76,7 +76,7 @@ class Records:
         failed = backup.status == "FAILED"
         return self._finish(
             {
-                "guid": backup.guid,
+                "guid": self._guid(backup.guid),
                 "protectedEntity": self._entity(backup.entity),
                 "status": self._enum(backup.status),
                 "statusInfo": "The service did not answer" if failed else None,
@@ -92,9 +92,29 @@ class Records:
 
     def entity(self, entity: Entity) -> Record:
         """A CloudUserListRecord, CloudSiteListRecord or CloudGroupListRecord."""
+        return self._finish(self._entity_fields(entity))
+
+    def entity_details(self, entity: Entity) -> Record:
+        """A CloudProtectedEntityDetails."""
+        provider = self._named(inventory.PROVIDER)
+        return self._finish(
+            {
+                **self._entity_fields(entity),
+                "displayName": entity.name,
+                "firstName": entity.name.split()[0] if entity.kind == "users" else None,
+                "lastName": entity.name.split()[-1] if entity.kind == "users" else None,
+                "locked": False,
+                "beingDeleted": False,
+                "backupCount": len(entity.backups),
+                "rules": [],
+                "cloudServiceProvider": {**provider, "cloudServiceProviderType": self._enum("MICROSOFT365")},
+            }
+        )
+
+    def _entity_fields(self, entity: Entity) -> Record:
         good = entity.latest_good()
         record = {
-            "guid": entity.guid,
+            "guid": self._guid(entity.guid),
             "name": entity.name,
             "type": self._enum(entity.type),
             "present": True,
@@ -103,7 +123,7 @@ class Records:
             "warningsPresent": False,
             "lastBackup": milliseconds(good.time) if good else None,
             "lastSuccessfulBackupSize": good.size if good else None,
-            "cloudServiceProvider": _named(inventory.PROVIDER),
+            "cloudServiceProvider": self._named(inventory.PROVIDER),
             "cloudServiceProviderType": self._enum("MICROSOFT365"),
             "policy": None,
         }
@@ -111,13 +131,13 @@ class Records:
             record.update(email=entity.email, userPurpose=self._enum("USER"), externalSourceId=None)
         if entity.kind == "sites":
             record["webUrl"] = f"https://example.sharepoint.com/sites/{entity.file_stem()}"
-        return self._finish(record)
+        return record
 
     def node(self, node: Named, now: float) -> Record:
         """A node, as far as clients read it."""
         return self._finish(
             {
-                "guid": node.guid,
+                "guid": self._guid(node.guid),
                 "name": node.name,
                 "nodeIP": "192.0.2.10",
                 "lastSeen": milliseconds(now),
@@ -156,10 +176,22 @@ class Records:
         if self._switches.text("task_link") == "none" or len(task.downloads) != 1:
             return None
         download = task.downloads[0]
-        return {"guid": download.guid, "name": download.entity.name}
+        return {"guid": self._guid(download.guid), "name": download.entity.name}
 
-    def _entity(self, entity: Entity) -> Record:
-        return {"type": self._enum(entity.type), "guid": entity.guid, "name": entity.name}
+    def _shows_entities(self) -> bool:
+        return self._switches.text("entity_in_record") == "always"
+
+    def _entity(self, entity: Entity) -> Record | None:
+        if not self._shows_entities():
+            return None
+        return {"type": self._enum(entity.type), "guid": self._guid(entity.guid), "name": entity.name}
+
+    def _named(self, named: Named) -> Record:
+        return {"guid": self._guid(named.guid), "name": named.name}
+
+    def _guid(self, guid: str) -> str:
+        number = int(guid[:8], 16)
+        return {"uuid": guid, "number": str(number), "path": f"../../{number}"}[self._switches.text("guid_style")]
 
     def _enum(self, name: str) -> t.Any:
         if self._switches.text("enum_style") == "string":
@@ -176,7 +208,3 @@ class Records:
         if self._switches.text("absent_fields") == "null":
             return record
         return {key: value for key, value in record.items() if value is not None}
-
-
-def _named(named: Named) -> Record:
-    return {"guid": named.guid, "name": named.name}

@@ -75,7 +75,7 @@ async def _serve(settings: Settings, announce: t.Callable[[Addresses], None]) ->
     api = app.Api(world)
     gate = Gate(app.application(api), api)
     journal, violations = Journal(), Violations()
-    observer = Observer(gate, journal, _validate(violations) if settings.validate else None)
+    observer = Observer(gate, journal, _validate(violations, api) if settings.validate else None)
     faults = Faults(observer, api)
     controls = control.application(control.Control(api, gate, journal, violations, faults, settings.switches))
 
@@ -96,10 +96,10 @@ async def _serve(settings: Settings, announce: t.Callable[[Addresses], None]) ->
     await asyncio.gather(*running)
 
 
-def _validate(violations: Violations) -> t.Callable[[Exchange], None]:
+def _validate(violations: Violations, api: app.Api) -> t.Callable[[Exchange], None]:
     from tests.simulator.validation import Validator  # half a second that nobody else should wait for
 
-    return Validator(violations).check
+    return Validator(violations, lambda: api.world.switches).check
 
 
 def _api_config(application: t.Any, settings: Settings) -> uvicorn.Config:

@@ -21,6 +21,11 @@ from ansible.module_utils.common import warnings
 
 from tests.simulator.process import Simulator
 
+# For the switch create_body: none of the keys is the assumed one
+OTHER_KEYS: t.Final = {"objects": "$entities", "downloadMode": "$mode", "backupList": "$backups", "targetNode": "$node"}
+# For the switch ignored_filters: those that select downloads by a GUID
+GUID_FILTERS: t.Final = ["backup", "node", "protected-entity"]
+
 
 def connect(simulator: Simulator, **options: t.Any) -> dict[str, t.Any]:
     """The connection options for a simulator, with these options added."""
