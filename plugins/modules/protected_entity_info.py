@@ -24,8 +24,9 @@ options:
   protected_entity_type:
     description:
       - Types of entities to list. If not set, all types.
-      - The module searches teams among the groups and, if there are none, in C(/cloud-protected-entities/CLOUD_TEAMS), of whose filters only
-        O(name_like) can be applied. Both are assumptions, because the vendor's reference has no page for teams.
+      - The module searches teams among the groups and, without filters and if there are none, in C(/cloud-protected-entities/CLOUD_TEAMS).
+        C(lists.teams) of O(profile) selects one; the second has no filter but O(name_like). Both are assumptions, because the vendor's reference has
+        no page for teams.
     type: list
     elements: str
     choices: [CLOUD_USER, CLOUD_SITE, CLOUD_GROUP, CLOUD_TEAMS]

@@ -63,7 +63,9 @@ def test_only_what_is_missing_is_created(simulator: Simulator) -> None:
     simulator.clear_log()
     both = ensure(prepare(simulator, ALICE, BOB))
     assert both["created"] == [guid for guid in guids(both) if guid not in guids(first)]
-    body = {"protectedEntities": [{"guid": user(simulator, BOB)["guid"]}], "mode": {"name": "CLOUD_DOWNLOAD"}}
+    bob = user(simulator, BOB)
+    entity = {"guid": bob["guid"], "name": bob["name"], "type": {"name": "CLOUD_USER"}}
+    body = {"protectedEntities": [entity], "mode": {"name": "CLOUD_DOWNLOAD"}}
     assert writes(simulator) == [("POST", "/cloud-download", body)]
 
 
@@ -486,5 +488,6 @@ def test_the_servers_refusal_is_told_in_its_own_words(simulator: Simulator) -> N
     simulator.switch(create_body=OTHER_KEYS)
     result = ensure(prepare(simulator, ALICE))
     assert result["failed"]
-    assert result["error"]["code"] == "bad_request"
+    assert (result["error"]["code"], result["changed"]) == ("request_not_understood", False)
+    assert simulator.counters()["writes"] == 1
     assert "POST /cloud-download answered 400" in result["msg"]

@@ -85,7 +85,8 @@ class Creator:
                 made = self._post(body)
             except StorwareError as error:
                 if _is_lost(error):
-                    missing = self._find_out(missing, waiting, error, least=VISIBILITY_TIMEOUT if may_ask_again else 0)
+                    least = VISIBILITY_TIMEOUT if may_ask_again else 0
+                    missing = self._find_out(missing, waiting, error, window=VISIBILITY_TIMEOUT, least=least)
                     if missing and not may_ask_again:
                         raise
                 elif _may_have_acted(error):
@@ -163,8 +164,8 @@ class Creator:
         waiting: Poller,
         failure: StorwareError | None,
         *,
+        window: float,
         least: float,
-        window: float = VISIBILITY_TIMEOUT,
     ) -> list[DownloadSpec]:
         """Find out the effect of a call; return what has certainly not been created.
 

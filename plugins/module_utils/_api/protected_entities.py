@@ -109,12 +109,13 @@ def _look_up(reader: Reader, wanted_names: t.Sequence[str], entity_type: str) ->
 
 
 def _inventory(reader: Reader, entity_type: str, filters: payloads.Query) -> list[models.Entity]:
+    if entity_type == _TEAMS and reader.profile.teams != _profile.GROUPS:
+        return _teams_elsewhere(reader, filters)
     path, query = _INVENTORY[entity_type]
-    found: list[models.Entity] = []
-    if entity_type != _TEAMS or reader.profile.teams == _profile.GROUPS:
-        doing = f"list protected entities of type {entity_type}"
-        found = _decode(pagination.list_all(reader, path, [*query, *filters], doing), path, entity_type)
-    return found or (_teams_elsewhere(reader, filters) if entity_type == _TEAMS else [])
+    doing = f"list protected entities of type {entity_type}"
+    found = _decode(pagination.list_all(reader, path, [*query, *filters], doing), path, entity_type)
+    # A filter that finds no team says nothing of where the teams are.
+    return _teams_elsewhere(reader, filters) if entity_type == _TEAMS and not found and not filters else found
 
 
 def _teams_elsewhere(reader: Reader, filters: payloads.Query) -> list[models.Entity]:
