@@ -42,7 +42,8 @@ def test_every_place_of_a_profile_and_a_file_that_is_none(
     ansible: Ansible, simulator: Simulator, tmp_path: pathlib.Path
 ) -> None:
     """One play for all, started in another directory than its own. The first place that has a profile wins."""
-    write(tmp_path / "plays" / "profiles" / "relative.yml", paging(11))
+    template = {"update": {"body": {"x": "{{ 'temp' ~ 'lated' }}"}}}
+    write(tmp_path / "plays" / "profiles" / "relative.yml", {**paging(11), **template})
     write(ansible.home / "mine.yml", paging(12))
     write(ansible.home / "task.yml", paging(13))
     write(tmp_path / "defaults.yml", paging(14))
@@ -54,7 +55,8 @@ def test_every_place_of_a_profile_and_a_file_that_is_none(
         {"name": "environment of the task", INFO: {}, "environment": {"STORWARE_PROFILE": "task.yml"}},
         {"name": "defaults", INFO: {}, "module_defaults": defaults},
         {"name": "home", INFO: {"profile": "~/mine.yml"}, "module_defaults": defaults},
-        {"name": "relative", INFO: {"profile": "profiles/relative.yml"}},
+        {"name": "relative", INFO: {"profile": "profiles/relative.yml"}, "register": "relative"},
+        {"name": "show", "ansible.builtin.debug": {"var": "relative"}},
         {"name": "dictionary", INFO: {"profile": paging(10)}, "module_defaults": defaults},
         {"name": "none", INFO: {"profile": str(tmp_path / "shadow")}, "ignore_errors": True},
     ]
@@ -72,6 +74,8 @@ def test_every_place_of_a_profile_and_a_file_that_is_none(
     assert refused.result["error"]["code"] == "invalid_option"
     assert refused.result["error"]["option"] == "profile"
     assert SECRET not in run.output
+    assert "lated' }}" in run.output
+    assert "templated" not in run.output
 
 
 def test_options_of_the_task_win_over_the_profile(simulator: Simulator, tmp_path: pathlib.Path) -> None:
