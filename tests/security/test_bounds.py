@@ -26,6 +26,7 @@ from ansible_collections.storware.backup.plugins.module_utils._api import decodi
 from ansible_collections.storware.backup.plugins.module_utils._api.client import Client
 from ansible_collections.storware.backup.plugins.module_utils._api.transport import MAX_BODY, JsonResponse
 from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
+from ansible_collections.storware.backup.plugins.module_utils._profile import Profile
 from ansible_collections.storware.backup.plugins.module_utils._transfer import zip_check
 from ansible_collections.storware.backup.plugins.module_utils._transfer.http import metadata
 from ansible_collections.storware.backup.plugins.module_utils._transfer.structure import no_limit
@@ -138,9 +139,9 @@ def test_legal_lists_stay_well_inside() -> None:
     times = {"backupTime": 1767225600000, "snapshotTime": 1767225600000, "size": 2**40, "status": {"name": "SUCCESS"}}
     kept = {f"field{number}": number for number in range(20)}
     record = {"guid": GUID, "mode": {"name": "M"}, "backup": {"guid": GUID, "protectedEntity": entity, **times}, **kept}
-    for count in (pagination.PAGE_SIZE, 10_000):
+    for count in (Profile().page_size, 10_000):
         page = json.dumps([record] * count).encode()
-        assert len(page) < MAX_BODY / 3 or count > pagination.PAGE_SIZE
+        assert len(page) < MAX_BODY / 3 or count > Profile().page_size
         assert len(page) < MAX_BODY
         assert decoding.count_values(page) < decoding.MAX_VALUES
     assert 10 * decoding.count_values(page) < pagination.MAX_VALUES  # a list of 100,000

@@ -67,7 +67,7 @@ class Server:
         return made
 
     patience = 60.0  # seconds
-    profile: t.ClassVar = Profile()
+    profile = Profile()
 
     def get(self, path: str, query: payloads.Query, doing: str, deadline: float | None = None) -> JsonResponse:
         if path in self.single:
