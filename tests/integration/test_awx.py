@@ -93,6 +93,8 @@ def test_every_job_template_runs_as_awx_runs_it(awx: Awx, simulator: Simulator, 
     listed = launch("list downloads", {"list_downloads_mode": "CLOUD_DOWNLOAD"})
     assert "Alice Archer" in listed.output
     assert "Bob Baker" in listed.output
+    checked = launch("check server", {"check_server_strict": "true"})
+    assert re.search("content_source +holds", checked.output)
 
     bob = {"fetch_content_protected_entities": "bob@example.com", **dest}
     launch("remove fetched downloads", bob, **quick, **verified.artifacts)
