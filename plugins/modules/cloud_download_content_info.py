@@ -37,6 +37,13 @@ options:
         were fetched with, see O(storware.backup.cloud_download_content#module:owner).
       - Files and receipts of other users are V(foreign), because any user with write permission for the directory can plant them.
     type: str
+  verify:
+    description:
+      - Kind of comparison. With V(full), the module reads each file and compares its SHA-256. With V(length), it compares the size alone, in a
+        moment also for large files, and does not detect other changes of the content.
+    type: str
+    choices: [full, length]
+    default: full
 seealso:
   - module: storware.backup.cloud_download_content
 """
@@ -183,7 +190,10 @@ def compare(context: _runner.Context) -> _runner.Result:
     params = context.params
     check_guids("guid", params["guid"] or ())
     files = [
-        _to_result(status) for status in audit.audit_directory(params["path"], params["guid"], context.user_id("owner"))
+        _to_result(status)
+        for status in audit.audit_directory(
+            params["path"], params["guid"], context.user_id("owner"), reads=params["verify"] == "full"
+        )
     ]
     return {"changed": False, "intact": all(file["state"] == audit.INTACT for file in files), "files": files}
 
@@ -219,6 +229,7 @@ def main() -> None:
             "path": {"type": "path", "required": True},
             "guid": {"type": "list", "elements": "str"},
             "owner": {"type": "str"},
+            "verify": {"type": "str", "choices": ["full", "length"], "default": "full"},
         },
     )
 

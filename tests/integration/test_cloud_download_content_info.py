@@ -88,6 +88,15 @@ def flip(path: pathlib.Path) -> None:
     path.write_bytes(data)
 
 
+def test_the_size_alone_is_compared_on_request(held: pathlib.Path) -> None:
+    assert compare(held, verify="length")["intact"]
+    flip(held)
+    assert compare(held, verify="length")["intact"]
+    assert not compare(held)["intact"]
+    held.write_bytes(held.read_bytes()[:-1])
+    assert compare(held, verify="length")["files"][0]["state"] == "changed"
+
+
 def link(path: pathlib.Path) -> None:
     path.rename(path.with_suffix(".real"))
     path.symlink_to(path.with_suffix(".real"))
