@@ -51,9 +51,8 @@ def audit_directory(
     """The files with receipts at path, a directory or one file, each compared; sorted by path.
 
     guids: only files of these downloads; those without any file come last. owner: the number of a user whose files
-    and receipts count, besides those of this user and of root. reads: whether files are read to compare digests, and not
-    sizes alone. Raises OptionError for a path that cannot
-    be read.
+    and receipts count, besides those of this user and of root. reads: whether files are read to compare digests;
+    otherwise their sizes alone decide. Raises OptionError for a path that cannot be read.
     """
     path = os.path.abspath(path)
     is_directory = os.path.isdir(path)
