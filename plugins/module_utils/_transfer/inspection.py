@@ -109,7 +109,7 @@ class FileFacts:
 
 @dataclass(frozen=True)
 class File:
-    """The file as it is, or as it is known. Sizes in bytes; None: not known. padding: see ``structure.Proof``."""
+    """The file as it is, or as it is known. Sizes in bytes; None: not known. From padding on: see ``structure.Proof``."""
 
     path: str
     size: int | None
@@ -117,6 +117,9 @@ class File:
     verified: str
     format: str | None
     padding: int = 0
+    # Known only where this task has read the structure
+    entries: int | None = field(default=None, compare=False)
+    unpacked_size: int | None = field(default=None, compare=False)
 
 
 class Inspection:
