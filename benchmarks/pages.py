@@ -60,7 +60,7 @@ def write_recording(work: pathlib.Path) -> str:
 def _kept(output: str) -> t.Iterator[str]:
     """The tasks that take long, and the end."""
     blocks = re.split(r"\n\n+", output.strip())
-    names = ("Ensure that the downloads exist", "Fetch and verify", "Show the files", "PLAY RECAP")
+    names = ("Ensure that the downloads exist", "Fetch and verify", "Show and report the files", "PLAY RECAP")
     for block in blocks:
         if any(name in block.splitlines()[0] for name in names):
             yield from (re.sub(r"\*{4,}$", "***", line).rstrip() for line in block.splitlines())

@@ -109,7 +109,7 @@ class FileFacts:
 
 @dataclass(frozen=True)
 class File:
-    """The file as it is, or as it is known. Sizes in bytes; None: not known. From padding on: see ``structure.Proof``."""
+    """The file as it is, or as it is known. Sizes in bytes; None: not known. Last three: as in ``structure.Proof``."""
 
     path: str
     size: int | None
