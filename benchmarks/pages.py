@@ -10,7 +10,7 @@ import re
 import tempfile
 import typing as t
 
-from benchmarks import by_hand, scale
+from benchmarks import by_hand, rows, scale
 from tests.harness import tree
 from tests.simulator.process import Simulator
 from tests.support import marks
@@ -32,6 +32,17 @@ def write_scale(work: pathlib.Path) -> str:
     scale.draw(costs, PAGE.with_name("scale.svg"))
     table = scale.table(costs)
     marks.insert(PAGE, "scale", table)
+    return table
+
+
+def write_rows(work: pathlib.Path) -> str:
+    """Write the table of the cost of summary and reports; it is returned, too."""
+    costs = []
+    for size in rows.SIZES:
+        with tempfile.TemporaryDirectory(dir=work) as directory:
+            costs.append(rows.measure(size, pathlib.Path(directory)))
+    table = rows.table(costs)
+    marks.insert(PAGE, "rows", table)
     return table
 
 

@@ -61,7 +61,7 @@ def test_story(fleet: Fleet) -> None:
         subprocess.run("sha256sum -c *.sha256", shell=True, cwd=fleet.directory / host, check=True)
         for name, digest in fleet.expected().items():
             (row,) = [line for line in done.stdout.splitlines() if f"/{host}/{name}" in line]
-            assert re.search(rf"^\w+ \w+ <\w+@example.com>  {host}  97.7 KiB  fetched  /", row)
+            assert re.search(rf"^\w+ \w+ <\w+@example.com> +{host}  97.7 KiB  fetched  /", row)
             assert digest not in done.stdout
 
     simulator.clear_log()
