@@ -23,7 +23,12 @@ from tests.harness import tree
 
 _QUICK: t.Final = 64  # MiB
 # Parts of docs/fleet.md
-_PAGES: t.Final = {"scale": pages.write_scale, "recording": pages.write_recording, "by-hand": pages.write_by_hand}
+_PAGES: t.Final = {
+    "scale": pages.write_scale,
+    "rows": pages.write_rows,
+    "recording": pages.write_recording,
+    "by-hand": pages.write_by_hand,
+}
 
 
 def main() -> int:

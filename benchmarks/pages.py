@@ -10,7 +10,7 @@ import re
 import tempfile
 import typing as t
 
-from benchmarks import by_hand, scale
+from benchmarks import by_hand, rows, scale
 from tests.harness import tree
 from tests.simulator.process import Simulator
 from tests.support import marks
@@ -32,6 +32,17 @@ def write_scale(work: pathlib.Path) -> str:
     scale.draw(costs, PAGE.with_name("scale.svg"))
     table = scale.table(costs)
     marks.insert(PAGE, "scale", table)
+    return table
+
+
+def write_rows(work: pathlib.Path) -> str:
+    """Write the table of the cost of summary and reports; it is returned, too."""
+    costs = []
+    for size in rows.SIZES:
+        with tempfile.TemporaryDirectory(dir=work) as directory:
+            costs.append(rows.measure(size, pathlib.Path(directory)))
+    table = rows.table(costs)
+    marks.insert(PAGE, "rows", table)
     return table
 
 
@@ -60,7 +71,7 @@ def write_recording(work: pathlib.Path) -> str:
 def _kept(output: str) -> t.Iterator[str]:
     """The tasks that take long, and the end."""
     blocks = re.split(r"\n\n+", output.strip())
-    names = ("Ensure that the downloads exist", "Fetch and verify", "Show the files", "PLAY RECAP")
+    names = ("Ensure that the downloads exist", "Fetch and verify", "Show and report the files", "PLAY RECAP")
     for block in blocks:
         if any(name in block.splitlines()[0] for name in names):
             yield from (re.sub(r"\*{4,}$", "***", line).rstrip() for line in block.splitlines())

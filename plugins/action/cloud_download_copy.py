@@ -37,7 +37,9 @@ class _Failed(StorwareError):
     def __init__(self, result: Result) -> None:
         error = dict(result.get("error") or {})
         code, retryable = error.get("code", ""), error.get("retryable", False)
-        super().__init__(str(result.get("msg")), code=code, details=error, retryable=retryable)
+        (file,) = result.get("files") or [{}]
+        cause = (file.get("error") or {}).get("cause") or ""
+        super().__init__(str(result.get("msg")), code=code, details=error, retryable=retryable, cause=str(cause))
         self.result = result
 
     @property

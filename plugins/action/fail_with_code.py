@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ..module_utils import _causes
 from ..module_utils._errors import CODES, StorwareError
 from ..plugin_utils import _results
 from ..plugin_utils._action import ControllerActionModule
@@ -22,7 +23,7 @@ SPEC: t.Final[dict[str, dict[str, t.Any]]] = {
     "retryable": {"type": "bool", "default": False},
     "failure": {"type": "dict", "default": {}},
 }
-_REPEATED: t.Final = ("msg", "error", "failures")
+_MOST: t.Final = 1900  # bytes of a message
 
 
 class ActionModule(ControllerActionModule):
@@ -32,9 +33,10 @@ class ActionModule(ControllerActionModule):
         _result, given = self.validate_argument_spec(SPEC)
         earlier = given["failure"]
         if earlier.get("error"):
-            return {"failed": True, **{key: earlier[key] for key in _REPEATED if key in earlier}}
+            msg = _causes.shorten(str(earlier.get("msg") or ""), _MOST)
+            return {"failed": True, "msg": msg, "error": earlier["error"]}
         if message := earlier.get("msg") or given["msg"]:
             # A host may have written some of it.
-            message = _results.clean_text(message)
+            message = _causes.shorten(_results.clean_text(message), _MOST)
             raise StorwareError(message, code=given["code"], hint=given["hint"], retryable=given["retryable"])
         return {}

@@ -5,46 +5,126 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import typing as t
+import urllib.parse
 
-from ..module_utils import _private
+from ansible.utils.display import Display
+
+from ..module_utils import _argspec, _private
 from ..module_utils._errors import OptionError, StorwareError
 from ..module_utils._transfer.store.directory import translate_os_errors
-from ..plugin_utils import _facts, _report
+from ..plugin_utils import _facts, _report, _report_html, _report_rows, _summary
 from ..plugin_utils._action import ControllerActionModule, failure
+from ..plugin_utils._report import Report
 
-SPEC: t.Final = {
+SPEC: t.Final[dict[str, dict[str, t.Any]]] = {
+    "of": {"type": "str", "choices": ["fetched", "verified"], "default": "fetched"},
     "path": {"type": "list", "elements": "path", "default": []},
-    "files": {"type": "list", "elements": "dict", "required": True},
+    "reference": {"type": "str", "default": ""},
 }
+RENDERERS: t.Final[t.Mapping[str, t.Callable[[Report], str]]] = {
+    ".json": _report.render_json,
+    ".csv": _report.render_csv,
+    ".html": _report_html.render,
+}
+
+_display = Display()
 
 
 class ActionModule(ControllerActionModule):
-    """Writes the report to files, and returns it."""
+    """Shows what has come of the files of all hosts, writes the reports, and returns the rows."""
 
     def _work(self, task_vars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         # Hosts may have returned facts since the role began, and the rows are made of their variables.
-        _facts.refuse_variables_of_the_role(task_vars, task_vars["ansible_play_hosts_all"])
+        hosts = task_vars["ansible_play_hosts_all"]
+        _facts.refuse_variables_of_the_role(task_vars, hosts)
         _result, options = self.validate_argument_spec(SPEC)
-        files = options["files"]
-        report = {"complete": _report.is_complete(files), "files": files}
-        result = {"changed": bool(options["path"]), **report, "ansible_stats": _as_statistics(report)}
-        errors = _write_all(options["path"], files, dry_run=bool(self._task.check_mode))
+        play = _report_rows.Play(
+            hosts,
+            task_vars["ansible_play_hosts"],
+            task_vars["inventory_hostname"],
+            # As they are: templating all variables of all hosts would take long.
+            {host: task_vars["hostvars"].raw_get(host) for host in hosts},
+            bool(self._task.check_mode),
+        )
+        return _report_verified(play) if options["of"] == "verified" else self._report_fetched(play, options)
+
+    def _report_fetched(self, play: _report_rows.Play, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        if not _report_rows.has_downloads(play):
+            return {"changed": False, "complete": False, "files": [], "missing": {}, "summary": []}
+        rows = _report_rows.build_rows(play)
+        report = Report(options["reference"], _server(play), _start(play), _now(), rows)
+        lost = [host for host in play.hosts if host not in play.alive]
+        summary = _summary.summarize(rows, lost, detailed=_display.verbosity > 0)
+        _display.display("\n".join(summary))
+        result = {
+            "changed": bool(options["path"]),
+            **report.to_result(),
+            "missing": _missing(rows),
+            "summary": summary,
+            "ansible_stats": _as_statistics("fetch_content_result", report.to_result()),
+        }
+        errors = _write_all(options["path"], report, dry_run=play.predicted)
         return {**result, **failure(errors[0])} if errors else result  # the rows are returned all the same
 
 
-def _as_statistics(report: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Return the report as ansible.builtin.set_stats returns it, for the artifacts of a job."""
-    return {"data": {"fetch_content_result": report}, "per_host": False, "aggregate": True}
+def _report_verified(play: _report_rows.Play) -> dict[str, t.Any]:
+    # Without hosts that failed before, of which the results may be of an earlier use of the role.
+    company = play.company()
+    files = {host: play.records(host, "verified", "files") for host in company if play.record(host, "verified")}
+    lost = [host for host in play.hosts if host not in files]
+    summary = _summary.summarize_verified(files, lost)
+    _display.display("\n".join(summary))
+    found = [file for files_of in files.values() for file in files_of]
+    bad = {file.get("guid") for file in found if file.get("state") != "intact"}
+    guids = dict.fromkeys(file.get("guid") for file in found if file.get("guid") not in bad)
+    # A later node of a workflow removes only these. This is no proof for that node, which reads the files itself.
+    statistics = _as_statistics("fetch_content_verified", {"guids": list(guids)})
+    return {"changed": False, "complete": not bad, "files": found, "summary": summary, "ansible_stats": statistics}
 
 
-def _write_all(paths: t.Iterable[str], rows: t.Sequence[_report.Row], *, dry_run: bool) -> list[StorwareError]:
+def _missing(rows: t.Sequence[_report_rows.Row]) -> dict[str, t.Any]:
+    """Return the failure of each host that lacks files, in the form of the result of a task."""
+    by_host: dict[str, list[_report_rows.Row]] = {}
+    for row in rows:
+        if row["host"]:
+            by_host.setdefault(row["host"], []).append(row)
+    return {host: failure(error) for host, found in by_host.items() if (error := _summary.error_of(found))}
+
+
+def _as_statistics(name: str, value: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return the value as ansible.builtin.set_stats returns it, for the artifacts of a job."""
+    return {"data": {name: value}, "per_host": False, "aggregate": True}
+
+
+def _server(play: _report_rows.Play) -> str:
+    """Return the address of the server, without anything in its URL that may be a secret."""
+    url = play.record(play.reporter, "options").get("server") or os.environ.get(f"{_argspec.PREFIX}URL", "")
+    try:
+        parts = urllib.parse.urlsplit(str(url))
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.netloc else ""
+    except ValueError:
+        return ""
+
+
+def _start(play: _report_rows.Play) -> str:
+    """Return the time when the first host of this use of the role has begun."""
+    times = [play.record(host, "options").get("started") for host in play.company()]
+    return min((time for time in times if isinstance(time, str)), default="")
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _write_all(paths: t.Iterable[str], report: Report, *, dry_run: bool) -> list[StorwareError]:
     """Write a report to each file, also after one that cannot be written. Return the errors."""
     errors = []
     for path in paths:
         try:
-            text = _text(path, rows, complete=_report.is_complete(rows))
+            text = _text(path, report)
             if not dry_run:
                 _write(path, text)
         except StorwareError as error:
@@ -52,11 +132,11 @@ def _write_all(paths: t.Iterable[str], rows: t.Sequence[_report.Row], *, dry_run
     return errors
 
 
-def _text(path: str, rows: t.Sequence[_report.Row], *, complete: bool) -> str:
-    extension = os.path.splitext(path)[1]
-    if not os.path.isabs(path) or extension not in (".json", ".csv"):
-        raise OptionError("path", f"must be an absolute path that ends with .json or .csv, not {path!r}")
-    return _report.render_csv(rows) if extension == ".csv" else _report.render_json(rows, complete=complete)
+def _text(path: str, report: Report) -> str:
+    render = RENDERERS.get(os.path.splitext(path)[1])
+    if render is None or not os.path.isabs(path):
+        raise OptionError("path", f"must be an absolute path that ends with {' or '.join(RENDERERS)}, not {path!r}")
+    return render(report)
 
 
 def _write(path: str, text: str) -> None:

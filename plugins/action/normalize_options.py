@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime
 import typing as t
 
 from ..module_utils import _argspec
@@ -81,6 +82,7 @@ class ActionModule(ControllerActionModule):
             "server": server,
             "place": self._place,
             "use": use,
+            "started": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
 
     def _server(self, connection: t.Mapping[str, t.Any]) -> str:

@@ -5,16 +5,16 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import time
 import typing as t
 
+from . import _causes
 from ._argspec import check_guids
 from ._errors import CODES, Interrupted, OptionError, StorwareError
 
 Result = dict[str, t.Any]
-
-_SHOWN: t.Final = 3  # failures in the message; all of them are in the result
 
 
 class BatchItem(t.NamedTuple):
@@ -49,8 +49,8 @@ def run_batch(guids: t.Sequence[str], bring: t.Callable[[BatchItem], Result]) ->
     """The result of a task for these downloads, ``bring`` called for one after the other.
 
     bring: returns the result of one, with ``changed`` and ``diff``. The task's ``files`` has that of each; of a
-    single one it is the task's result, too. Raises what bring raises when there is only one, or nothing came;
-    otherwise a StorwareError with the results when some have failed.
+    single one it is the task's result, too. Raises what bring raises when there is only one; otherwise a StorwareError
+    with the results when some have failed.
     """
     since = time.monotonic()
     found: list[Result] = []
@@ -63,19 +63,35 @@ def run_batch(guids: t.Sequence[str], bring: t.Callable[[BatchItem], Result]) ->
             raise
         except StorwareError as error:
             failures.append(error)
-            found.append(_failed(guid, error.text, error))
+            found.append(_failed(guid, error.text, error, error.to_result()))
             if CODES[error.code].ends_all:
-                found += [
-                    _failed(left, f"Not tried, because of {guid}: {error.text}", error) for left in guids[number:]
-                ]
+                found += [_not_tried(left, error) for left in guids[number:]]
                 break
     if failures:
         raise _failure(failures, found)
     return _together(found) if len(guids) > 1 else {**found[0], **_together(found)}
 
 
-def _failed(guid: str, text: str, error: StorwareError) -> Result:
-    return {"changed": False, "guid": guid, "failed": True, "msg": text, "error": error.to_result()}
+def _failed(guid: str, text: str, error: StorwareError, about: Result) -> Result:
+    now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {
+        "changed": False,
+        "guid": guid,
+        "failed": True,
+        "msg": text,
+        # The words of a server may name the download; the same cause is the same text for all of them.
+        "error": {**about, "cause": error.cause.replace(guid, "GUID"), "since": now},
+    }
+
+
+def _not_tried(guid: str, error: StorwareError) -> Result:
+    """The result of a download that would fail like the one before: nothing that is true of that one only."""
+    about = {"code": error.code, "hint": _advice(error), "retryable": error.retryable}
+    return _failed(guid, f"Not tried: {error.cause} [{error.code}]", error, about)
+
+
+def _advice(error: StorwareError) -> str:
+    return error.hint if error.advice is None else error.advice
 
 
 def _together(found: t.Sequence[Result]) -> Result:
@@ -91,16 +107,19 @@ def _together(found: t.Sequence[Result]) -> Result:
 def _failure(failures: t.Sequence[StorwareError], found: t.Sequence[Result]) -> StorwareError:
     first, results = failures[0], _together(found)
     bad = [one for one in found if one.get("failed")]
-    if len(bad) == len(found) and all(error.message == first.message for error in failures):
+    same = len(bad) == len(found) and all(error.message == error.cause == first.cause for error in failures)
+    if len(found) == 1 or same:
         # It is not about one download or another.
         first.results = results
         return first
-    shown = [f"{one['guid']}: {one['msg']}" for one in bad[:_SHOWN]]
-    shown += [f"{len(bad) - _SHOWN} more (see files)"] if len(bad) > _SHOWN else []
+    causes = _causes.group((one["guid"], f"{one['error']['cause']} [{one['error']['code']}]") for one in bad)
     return StorwareError(
-        f"{len(bad)} of {len(found)} files are not there. {' '.join(shown)}",
-        code="partial_failure",
-        hint="Run the task again: it does only what is missing.",
+        f"{len(found) - len(bad)} of {len(found)} files are complete. {len(bad)} {'is' if len(bad) == 1 else 'are'} "
+        f"missing: {_causes.join(causes, 'files')}",
+        code="partial_failure" if len(causes) > 1 or len(bad) < len(found) else first.code,
+        hint=_advice(first)
+        if len(causes) == 1 and _advice(first)
+        else "Run the task again: it does only what is missing.",
         details={"guids": [one["guid"] for one in bad]},
         results=results,
         retryable=any(error.retryable for error in failures),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
-from . import _plan, _profile
+from . import _causes, _plan, _profile
 from ._api import backups, cloud_downloads, models, names, payloads, protected_entities, wait_ready
 from ._api.client import Client
 from ._api.cloud_downloads import DownloadSpec, RecordCompleter
@@ -74,6 +74,7 @@ def _create_missing(
     client: Client, params: Params, check_mode: bool, warn: t.Callable[[str], None], report_progress: Report
 ) -> Result:
     wanted, without_backup, taken = _select(client, params, warn)
+    found = [want.entity for want in (*wanted, *without_backup)]
     identifier = RecordCompleter(client, needs_backup=False)
     seen = wait_ready.take_snapshot(client, wanted, identifier)
     plan = _plan.plan_creation(wanted, seen.catalogue, seen.finished, seen.expected, seen.unsure)
@@ -81,7 +82,7 @@ def _create_missing(
     progress = PreparationStatus(wanted, expected, failed=without_backup)
     _warn_of_adopted(params, seen, plan.adopted, warn)
     if check_mode:
-        report_of_plan = _report(plan.predicted, backups=taken)
+        report_of_plan = _report(plan.predicted, entities=found, backups=taken)
         result: Result = {"changed": bool(plan.missing), "diff": plan.diff(plan.missing), **report_of_plan}
         _raise_failed(progress, result)
         return result
@@ -100,6 +101,7 @@ def _create_missing(
                 downloads,
                 created=[guid for guid in created if guid in new],
                 tasks=creator.tasks.values(),
+                entities=found,
                 backups=taken,
             ),
         }
@@ -307,7 +309,7 @@ def _raise_failed(progress: PreparationStatus, result: Result, waited: bool = Fa
         )
     if not bad:
         return
-    named = {_name(want): why for want, why in bad.items()}
+    named = {_name_and_guid(want): why for want, why in bad.items()}
     raise StorwareError(
         f"{len(bad)} of {len(progress.wanted) + len(set(bad) - set(progress.wanted))} downloads are not ready: "
         + _joined(named),
@@ -341,6 +343,10 @@ def _name(want: DownloadSpec) -> str:
     return want.entity.name or want.entity.guid
 
 
+def _name_and_guid(want: DownloadSpec) -> str:
+    return f"{want.entity.name} ({want.entity.guid})" if want.entity.name else want.entity.guid
+
+
 def _report(
     downloads: t.Iterable[models.CloudDownload],
     *,
@@ -348,6 +354,7 @@ def _report(
     updated: t.Sequence[str] = (),
     deleted: t.Sequence[str] = (),
     tasks: t.Iterable[models.Task] = (),
+    entities: t.Iterable[models.Reference] = (),
     backups: t.Mapping[DownloadSpec, models.Backup] | None = None,
 ) -> Result:
     return {
@@ -356,6 +363,8 @@ def _report(
         "updated": list(updated),
         "deleted": list(deleted),
         "tasks": [task.to_result() for task in tasks],
+        # Those that were looked up: of the others, only the GUID is known.
+        "protected_entities": [{**entity.to_result(), "email": entity.email} for entity in entities if entity.name],
         "backups": [
             {"protected_entity": want.entity.to_result(), **backup.to_result()}
             for want, backup in (backups or {}).items()
@@ -379,7 +388,5 @@ def _waiting(params: Params, report_progress: Report) -> Poller:
     return Poller(timeout=params["wait_timeout"], interval=params["wait_interval"], report=report_progress)
 
 
-def _joined(reasons: t.Mapping[str, str], where: str = "failures", shown: int = 10) -> str:
-    parts = [f"{name}: {why}" for name, why in list(reasons.items())[:shown]]
-    more = len(reasons) - len(parts)
-    return "; ".join(parts) + (f"; and {more} more (see {where})" if more else "")
+def _joined(reasons: t.Mapping[str, str], where: str = "failures") -> str:
+    return _causes.join(_causes.group(reasons.items()), where)

@@ -105,6 +105,8 @@ class StorwareError(Exception):
     """Something went wrong in a way that a user can understand.
 
     message: what was attempted and what happened, one or two sentences.
+    cause: what happened, in words that are true of every object that it happens to; the message if it has no more.
+    advice: the next step after the cause; None where it is the hint, which has no facts about one object.
     code: a key of CODES that playbooks may branch on; it never changes its meaning.
     hint: the next step for the user, or an empty string.
     details: more facts about the failure (JSON types only), such as the HTTP status.
@@ -123,9 +125,12 @@ class StorwareError(Exception):
         details: t.Mapping[str, t.Any] | None = None,
         results: t.Mapping[str, t.Any] | None = None,
         retryable: bool = False,
+        cause: str = "",
     ) -> None:
         super().__init__(message)
         self.message = message
+        self.cause = cause or message
+        self.advice: str | None = None
         self.code = code or self.code
         self.hint = hint
         self.details: dict[str, t.Any] = dict(details or {})

@@ -163,5 +163,6 @@ def _result(job: inspection.Job, inspected: inspection.Inspection, file: inspect
         "verified": file.verified,
         "format": file.format,
         "receipt": inspected.directory.path_of(receipt_name(inspected.name or "")),
+        **({} if file.entries is None else {"entries": file.entries, "unpacked_size": file.unpacked_size}),
         **({"checksum": str(job.checksum)} if job.checksum else {}),
     }

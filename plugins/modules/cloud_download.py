@@ -299,6 +299,28 @@ tasks:
           description: The vendor's constant for the type of the entity.
           type: str
           sample: CLOUD_USER
+protected_entities:
+  description: Entities that were found by their names or addresses in O(protected_entities).
+  returned: always, as far as known
+  type: list
+  elements: dict
+  contains:
+    guid:
+      description: GUID of the entity.
+      type: str
+      sample: 4d1f1e0a-7b5c-4f6e-9d3e-1f0c9b8a7d65
+    name:
+      description: Name of the entity.
+      type: str
+      sample: Alice Archer
+    email:
+      description: Email address of the entity; V(null) if the server reports none.
+      type: str
+      sample: alice@example.com
+    type:
+      description: The vendor's constant for the type of the entity.
+      type: str
+      sample: CLOUD_USER
 backups:
   description: With O(backup=latest), the backup that was used for each entity.
   returned: always, as far as known

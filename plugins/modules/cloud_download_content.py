@@ -235,6 +235,16 @@ padding:
   returned: when content was fetched whose structure was checked, and there are any
   type: int
   sample: 10018
+entries:
+  description: Number of entries of the ZIP archive.
+  returned: when the structure of a ZIP archive was read
+  type: int
+  sample: 1204
+unpacked_size:
+  description: Size in bytes of all entries of the ZIP archive after unpacking, as its directory says.
+  returned: when the structure of a ZIP archive was read
+  type: int
+  sample: 104857600
 source:
   description: Address that sent the content, V(download) or V(content_download).
   returned: when content was fetched
@@ -388,6 +398,14 @@ error:
       description: With V(transfer_interrupted), the announced size in bytes; with another digest, the expected one.
       type: raw
       sample: 73400320
+    cause:
+      description: In C(files), the reason without the name of the file.
+      type: str
+      sample: no connection to https://backup.example.com:8181 (refused)
+    since:
+      description: In C(files), the time of the failure.
+      type: str
+      sample: 2026-01-09T10:41:00Z
     algorithm:
       description: Algorithm of a digest.
       type: str

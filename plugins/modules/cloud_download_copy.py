@@ -291,6 +291,14 @@ error:
       description: With V(transfer_interrupted), the announced size in bytes; with another digest, the expected one.
       type: raw
       sample: 73400320
+    cause:
+      description: In C(files), the reason without the name of the file.
+      type: str
+      sample: no connection to https://backup.example.com:8181 (refused)
+    since:
+      description: In C(files), the time of the failure.
+      type: str
+      sample: 2026-01-09T10:41:00Z
     algorithm:
       description: Algorithm of a digest.
       type: str

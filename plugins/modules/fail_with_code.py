@@ -40,7 +40,7 @@ options:
     default: false
   failure:
     description:
-      - Result of an earlier task. If it has C(error), its C(msg), C(error) and C(failures) are repeated.
+      - Result of an earlier task. If it has C(error), its C(msg) and C(error) are repeated.
       - If it has only C(msg), that message replaces O(msg).
     type: dict
     default: {}
@@ -84,9 +84,4 @@ error:
       description: Whether the same task may succeed later.
       type: bool
       sample: true
-failures:
-  description: C(failures) of O(failure).
-  returned: when O(failure) has C(failures)
-  type: list
-  elements: dict
 """

@@ -258,11 +258,31 @@ class ControllerActionModule(ActionBase):  # type: ignore[misc]  # ansible-core 
             result.update(self._work(task_vars or {}))
         except StorwareError as error:
             result.update(failure(error))
-        return t.cast("dict[str, t.Any]", wrap_var(result))
+        return t.cast("dict[str, t.Any]", _wrap_all(result, {}))
 
     def _work(self, task_vars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         """Return the result of the task. Raises StorwareError."""
         raise NotImplementedError
+
+
+def _wrap_all(value: t.Any, known: dict[t.Any, t.Any]) -> t.Any:
+    """Mark all texts of a result as unsafe, as wrap_var does.
+
+    Equal texts and lists that occur twice stay one object: Ansible takes seconds to send thousands of them.
+
+    known: what is marked already; of lists by their identity.
+    """
+    if isinstance(value, dict):
+        return {_wrap_all(key, known): _wrap_all(item, known) for key, item in value.items()}
+    if isinstance(value, list):
+        if id(value) not in known:
+            known[id(value)] = [_wrap_all(item, known) for item in value]
+        return known[id(value)]
+    if not isinstance(value, str):
+        return wrap_var(value)
+    if value not in known:
+        known[value] = wrap_var(value)
+    return known[value]
 
 
 def task_environment(task: t.Any, templar: t.Any) -> dict[str, t.Any]:

@@ -41,6 +41,7 @@ OF_FILES: t.Final[t.Mapping[str, str]] = {
     "private_key_file": "fetch_content_relay_key",
     "user": "fetch_content_relay_user",
 }
+_TEXTS: t.Final = ("hint", "cause")  # in the error of a result
 OF_SPOOL: t.Final[t.Mapping[str, str]] = {**OF_FILES, "dest": "fetch_content_spool"}
 
 
@@ -59,9 +60,10 @@ def rename_options(result: Result, names: t.Mapping[str, str]) -> Result:
         found = dict(one)
         if isinstance(one.get("msg"), str):
             found["msg"] = pattern.sub(lambda match: names[match.group()], one["msg"])
-        if isinstance(one.get("error"), dict) and isinstance(one["error"].get("hint"), str):
-            hint = pattern.sub(lambda match: names[match.group()], one["error"]["hint"])
-            found["error"] = {**one["error"], "hint": hint}
+        if isinstance(one.get("error"), dict):
+            texts = {name: text for name, text in one["error"].items() if name in _TEXTS and isinstance(text, str)}
+            renamed = {name: pattern.sub(lambda match: names[match.group()], text) for name, text in texts.items()}
+            found["error"] = {**one["error"], **renamed}
         return found
 
     files = result.get("files")

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ..module_utils import _causes
 from ..module_utils._printable import escape_controls
 
 Record = t.Mapping[str, t.Any]
@@ -20,9 +21,10 @@ _FETCHED: t.Final = frozenset({"missing", "size", "checksum", "guid", "forced"})
 _VERIFIED: t.Final = frozenset({"digest", "full", "structure", "length"})
 _SHA256: t.Final = re.compile("[0-9a-f]{64}")
 
-_SHOWN: t.Final = 10  # reasons in a message; all of them are in the decision
+_SHOWN: t.Final = 10  # hosts in a message
 _NAMES_SHOWN: t.Final = 3  # downloads of each
 _LONGEST: t.Final = 300  # characters of a reason
+_LONGEST_LINE: t.Final = 600  # bytes
 
 _STAY: t.Final = (
     "No download is removed from the server, because not every file is proved on every host that is to get it: "
@@ -196,9 +198,13 @@ def _message(keep: t.Sequence[t.Mapping[str, str | None]]) -> str:
     grouped: dict[tuple[str | None, str | None], list[str | None]] = {}
     for kept in keep:
         grouped.setdefault((kept["host"], kept["reason"]), []).append(kept["entity"] or kept["guid"])
-    lines = [_line(host, str(reason), named) for (host, reason), named in list(grouped.items())[:_SHOWN]]
-    more = len(grouped) - _SHOWN
-    return _STAY + " ".join(lines) + (f" And {more} more." if more > 0 else "") + _NEXT
+    text, more = "", len(grouped)
+    for (host, reason), named in grouped.items():
+        longer = f"{text} {_causes.shorten(_line(host, str(reason), named), _LONGEST_LINE)}".lstrip()
+        if text and len(longer.encode("utf-8", "replace")) > _causes.MOST_BYTES:
+            break
+        text, more = longer, more - 1
+    return _STAY + text + (f" And {more} more." if more > 0 else "") + _NEXT
 
 
 def _line(host: str | None, reason: str, named: t.Sequence[str | None]) -> str:

@@ -6,42 +6,50 @@
 from __future__ import annotations
 
 import csv
-import datetime
 import io
 import json
 import re
 import typing as t
 
 from ..module_utils._printable import escape_controls
+from . import _report_rows
+from ._report_rows import Row
 
-Row = t.Mapping[str, t.Any]
-
-COLUMNS: t.Final = (
-    *("entity", "entity_guid", "backup_time", "guid", "host", "result", "reason"),
-    *("file", "size", "sha256", "verified", "seconds"),
-)
-_THERE: t.Final = frozenset({"unchanged", "kept", "fetched"})
 # A cell that begins like this, also in full width, is a formula for a spreadsheet; for some a semicolon begins a cell.
 _FORMULA: t.Final = re.compile(r"(?:^|(?<=;))(\s*)(?=[=+@;\uff1d\uff0b\uff0d\uff20-])")
 
 
-def is_complete(rows: t.Iterable[Row]) -> bool:
-    """Return whether every row is of a file that is on its host."""
-    return all(row.get("result") in _THERE for row in rows)
+class Report(t.NamedTuple):
+    """A run. reference: of the operator. server: its URL. start, end: ISO 8601 in UTC. rows: in their order."""
+
+    reference: str
+    server: str
+    start: str
+    end: str
+    rows: t.Sequence[Row]
+
+    @property
+    def head(self) -> dict[str, str]:
+        """The fields that all rows share, by name."""
+        return {"reference": self.reference, "server": self.server, "start": self.start, "end": self.end}
+
+    def to_result(self) -> dict[str, t.Any]:
+        """Return the report as the module returns it."""
+        return {**self.head, "complete": _report_rows.is_complete(self.rows), "files": self.rows}
 
 
-def render_json(rows: t.Sequence[Row], *, complete: bool) -> str:
-    """Return a JSON object with the time of the call (UTC), whether all files arrived, and the rows as they are."""
-    time = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return json.dumps({"time": time, "complete": complete, "files": rows}, indent=2) + "\n"
+def render_json(report: Report) -> str:
+    """Return a JSON object with the fields of the run, whether all files arrived, and the rows as they are."""
+    return json.dumps(report.to_result(), indent=2) + "\n"
 
 
-def render_csv(rows: t.Iterable[Row]) -> str:
+def render_csv(report: Report) -> str:
     """Return a line with the names of the columns, and one line for each row (RFC 4180, with line feeds)."""
     text = io.StringIO()
-    text.write(",".join(COLUMNS) + "\n")
+    text.write(",".join((*_report_rows.COLUMNS, *report.head)) + "\n")
     writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n")
-    writer.writerows([_cell(row.get(column)) for column in COLUMNS] for row in rows)
+    head = [_cell(value) for value in report.head.values()]
+    writer.writerows([*(_cell(row.get(column)) for column in _report_rows.COLUMNS), *head] for row in report.rows)
     return text.getvalue()
 
 

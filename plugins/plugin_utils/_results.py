@@ -46,6 +46,7 @@ _FILE: t.Final = {
     "secontext": "str",
     "state": "str",
 }
+_ARCHIVE: t.Final = {"entries": "int", "unpacked_size": "int"}
 _ERROR: t.Final = {"error": "dict"}
 RETURNED: t.Final[t.Mapping[str, t.Mapping[str, str]]] = {
     "cloud_download": {
@@ -55,10 +56,11 @@ RETURNED: t.Final[t.Mapping[str, t.Mapping[str, str]]] = {
         "deleted": "list",
         "tasks": "list",
         "failures": "list",
+        "protected_entities": "list",
         "backups": "list",
         **_ERROR,
     },
-    "cloud_download_content": {**_FILE, "padding": "int", "files": "list", **_ERROR},
+    "cloud_download_content": {**_FILE, "padding": "int", **_ARCHIVE, "files": "list", **_ERROR},
     "cloud_download_content_info": {"intact": "bool", "files": "list", **_ERROR},
     "cloud_download_copy": {**_FILE, "files": "list", **_ERROR},
     "cloud_download_info": {"cloud_downloads": "list", **_ERROR},

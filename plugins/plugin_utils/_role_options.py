@@ -20,7 +20,7 @@ PREFIX: t.Final = "fetch_content_"
 _SPECS: t.Final = (
     pathlib.Path(__file__).resolve().parents[2] / "roles" / "fetch_content" / "meta" / "argument_specs.yml"
 )
-_REPORT: t.Final = re.compile(r"/.*\.(json|csv)", re.DOTALL)
+_REPORT: t.Final = re.compile(r"/.*\.(json|csv|html)", re.DOTALL)
 # The variables for later tasks, and their values as they were after the reset, before they were restored
 _RESULTS: t.Final = f"_{PREFIX}results"
 _RESTORED: t.Final = (f"{PREFIX}downloads", f"{PREFIX}files")
@@ -122,7 +122,7 @@ def complaints(options: t.Mapping[str, t.Any], groups: t.Container[str]) -> list
             "go with fetch_content_protected_entities, not with fetch_content_guids."
         )
     if not all(map(_REPORT.fullmatch, of("report") or [])):
-        found.append("fetch_content_report takes absolute paths that end with .json or .csv.")
+        found.append("fetch_content_report takes absolute paths that end with .json, .csv or .html.")
     if (of("max_rate") or 1) < 1:
         found.append("fetch_content_max_rate takes bytes per second, such as 100M.")
     if (of("max_size") or 1) < 1:

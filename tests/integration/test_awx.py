@@ -89,7 +89,7 @@ def test_every_job_template_runs_as_awx_runs_it(awx: Awx, simulator: Simulator, 
     verified = launch("verify content", dest)
     assert "2 of 2 files are intact, on 1 of 1 hosts." in verified.output
     for sha256 in expected:
-        assert re.search(rf"files-1 +\d+ +{sha256} +intact +{tmp_path}/restore/", verified.output)
+        assert re.search(rf"files-1 +[\d.]+ \w+ +{sha256} +intact +{tmp_path}/restore/", verified.output)
     assert set(verified.artifacts["fetch_content_verified"]["guids"]) == {d["guid"] for d in simulator.downloads()}
     listed = launch("list downloads", {"list_downloads_mode": "CLOUD_DOWNLOAD"})
     assert "Alice Archer" in listed.output

@@ -134,7 +134,7 @@ def test_a_relay_serves_the_first_group_that_has_the_host() -> None:
         ({}, ""),
         ({"protected_entities": None}, "Set exactly one of"),
         ({"guids": ["x"], "protected_entities": None, "node": "n"}, "go with fetch_content_protected_entities"),
-        ({"report": ["/srv/r.xml"]}, "absolute paths that end with .json or .csv"),
+        ({"report": ["/srv/r.xml"]}, "absolute paths that end with .json, .csv or .html"),
         ({"max_rate": -1}, "fetch_content_max_rate takes bytes per second"),
         ({"max_size": -1}, "fetch_content_max_size takes bytes"),
         ({"via": "controller"}, "needs fetch_content_spool"),

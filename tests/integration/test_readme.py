@@ -136,7 +136,7 @@ def test_a_reader_gets_the_files(reader: Reader) -> None:
     files = {path.name for path in reader.restore.iterdir() if path.suffix != ".sha256"}
     assert {name.split("@")[0] for name in files} == {"alice", "bob", "carol"}
     assert all(re.search(f"^{person}@.*: OK$", output, re.M) for person in ("alice", "bob", "carol"))
-    assert {path.name for path in reader.restore.with_name("reports").iterdir()} == {"case-17.json", "case-17.csv"}
+    assert {path.name for path in reader.restore.with_name("reports").iterdir()} == {"case-17.html", "case-17.csv"}
     assert f"{reader.guid}  CLOUD_DOWNLOAD" in output  # the table of list_downloads
     assert [download["guid"] for download in simulator.downloads()] == [reader.guid]  # what the README has not made
     assert simulator.password not in output.replace(str(simulator.ca_path), "")

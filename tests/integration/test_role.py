@@ -60,8 +60,9 @@ def test_story(fleet: Fleet) -> None:
             assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
         subprocess.run("sha256sum -c *.sha256", shell=True, cwd=fleet.directory / host, check=True)
         for name, digest in fleet.expected().items():
-            (row,) = [line for line in done.stdout.splitlines() if f"/{host}/{name}" in line and digest in line]
-            assert "fetched (missing)" in row
+            (row,) = [line for line in done.stdout.splitlines() if f"/{host}/{name}" in line]
+            assert re.search(rf"^\w+ \w+ <\w+@example.com> +{host}  97.7 KiB  fetched  /", row)
+            assert digest not in done.stdout
 
     simulator.clear_log()
     again = fleet.mail().ok()

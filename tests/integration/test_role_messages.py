@@ -79,4 +79,6 @@ def test_what_could_not_be_prepared_has_its_code(lone_fleet: Fleet) -> None:
     run = lone_fleet.mail()
     (failed,) = [result for result in run.of("Fail when something is missing") if result.status == "failed"]
     assert failed.result["error"]["code"] == "prepare_failed"
-    assert [failure["name"] for failure in failed.result["failures"]] == ["Bob Baker"]
+    assert failed.result["msg"].startswith("1 of 2 downloads are not ready: Bob Baker (")
+    (shown,) = [result for result in run.of("Show and report the files of all hosts") if result.status == "ok"]
+    assert [row["entity"] for row in shown.result["files"] if row["result"] == "not prepared"] == ["Bob Baker"]

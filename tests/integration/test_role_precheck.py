@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import re
 import shutil
 import tempfile
 import typing as t
@@ -52,7 +53,8 @@ def test_one_host_that_cannot_take_files_does_not_stop_the_others(fleet: Fleet) 
     assert run.rc == 2
     assert [bool(fleet.files(host)) for host in NAMES] == [True, False]
     assert [result.host for result in run.of(CHECK) if result.status == "failed"] == ["host-2"]
-    assert "Alice Archer is not on host-2: not tried" in run.stdout
+    assert "1 of 2 files are complete (97.7 KiB). 1 is missing: host-2 1." in run.stdout
+    assert re.search(r"^Alice Archer \(\S+\) on host-2: not tried, ", run.stdout, re.M)
     assert fleet.simulator.counters()["open_sessions"] == 0
 
 

@@ -9,18 +9,15 @@ import json
 import pathlib
 import typing as t
 
-import jinja2
 import pytest
 
 from ansible_collections.storware.backup.plugins.action import fetch_report
 from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
-from ansible_collections.storware.backup.plugins.plugin_utils import _role_options
-from tests.harness.tree import ROOT
+from ansible_collections.storware.backup.plugins.plugin_utils import _report, _report_rows, _role_options
 from tests.support.fleet import ALICE, PEOPLE, ROLE, Fleet, Json
 
 # --- The report ---
 
-_ROWS = ROOT / "roles" / "fetch_content" / "templates" / "rows.j2"
 NEW, OLD = (
     {"guid": "g-new", "protected_entity": {}, "backup": {}},
     {"guid": "g-old", "protected_entity": {}, "backup": {}},
@@ -45,27 +42,17 @@ def rows(hosts: dict[str, Json], *, alive: t.Sequence[str]) -> list[tuple[str, s
     reporter = list(hosts)[-1]
     use = hosts[reporter]["_fetch_content_options"]["use"]
     known = {host: own["_fetch_content_options"] for host, own in hosts.items() if own}
-    environment = jinja2.Environment(undefined=jinja2.ChainableUndefined, trim_blocks=True, autoescape=False)
-    environment.filters.update(to_json=json.dumps, zip=zip)
-    text = environment.from_string(_ROWS.read_text(encoding="utf-8")).render(
-        hostvars=hosts,
-        ansible_play_hosts_all=list(hosts),
-        ansible_play_hosts=alive,
-        ansible_check_mode=False,
-        inventory_hostname=reporter,
-        _fetch_content_common={
-            "requests": {host: options["request_id"] for host, options in known.items() if options["use"] == use}
-        },
-        **hosts[reporter],
-    )
-    found = [json.loads(line) for line in text.strip().split("\n")[1:]]
+    requests = {host: options["request_id"] for host, options in known.items() if options["use"] == use}
+    variables = {host: dict(own) for host, own in hosts.items()}
+    variables[reporter]["_fetch_content_common"] = {"requests": requests}
+    found = _report_rows.build_rows(_report_rows.Play(list(hosts), alive, reporter, variables))
     return [(row["host"], row["guid"] or row["entity"], row["result"]) for row in found]
 
 
 def test_files_of_an_earlier_use_are_none_of_this_one() -> None:
     """A host was lost between two uses of the role: its old files would make the new report complete."""
     hosts = {"lost": state("first", OLD), "good": state("second", NEW)}
-    assert rows(hosts, alive=["good"]) == [("lost", "g-new", "not tried"), ("good", "g-new", "fetched")]
+    assert rows(hosts, alive=["good"]) == [("good", "g-new", "fetched"), ("lost", "g-new", "not tried")]
 
 
 def test_a_host_that_is_alive_and_not_in_this_use_has_no_row() -> None:
@@ -77,7 +64,7 @@ def test_with_serial_the_report_has_what_an_earlier_batch_could_not_prepare() ->
     """Once, also when each batch has failed to prepare it."""
     failure = {"name": "Bob Baker", "protected_entity": None, "reason": "no backup"}
     hosts = {"before": state("one", OLD, failures=[failure]), "now": state("one", NEW, request="other")}
-    expected = [("before", "g-old", "fetched"), ("now", "g-new", "fetched"), (None, "Bob Baker", "not prepared")]
+    expected = [("now", "g-new", "fetched"), ("before", "g-old", "fetched"), (None, "Bob Baker", "not prepared")]
     assert rows(hosts, alive=["before", "now"]) == expected
     hosts["now"]["_fetch_content_prepared"]["failures"] = [failure]
     assert rows(hosts, alive=["before", "now"]) == expected
@@ -103,7 +90,7 @@ def test_a_file_of_a_removed_download_that_is_missing_is_in_the_report() -> None
 
 def test_a_report_that_cannot_be_written_stops_no_other(tmp_path: pathlib.Path) -> None:
     paths = [f"{tmp_path}/missing/report.json", f"{tmp_path}/report.json"]
-    (error,) = fetch_report._write_all(paths, [], dry_run=False)
+    (error,) = fetch_report._write_all(paths, _report.Report("", "", "", "", []), dry_run=False)
     assert "missing/report.json" in str(error)
     assert json.loads((tmp_path / "report.json").read_text())["complete"] is True
 

@@ -72,19 +72,21 @@ def test_one_that_cannot_be_fetched_holds_up_no_other(
     told = _fetch(simulator, here, [guids[0], GUID, guids[1]])
     assert told["failed"]
     assert told["changed"]
-    assert f"1 of 3 files are not there. {GUID}: " in told["msg"]
+    assert told["msg"].startswith(f"2 of 3 files are complete. 1 is missing: {GUID}: ")
     assert (told["error"]["code"], told["error"]["guids"]) == ("partial_failure", [GUID])
     first, broken, last = told["files"]
     assert (broken["failed"], broken["error"]["code"]) == (True, "unexpected_content")
-    assert broken["msg"] in told["msg"]
+    assert broken["error"]["cause"] in told["msg"]
+    assert told["msg"].count(GUID) == 1
     assert [sha256(pathlib.Path(file["path"])) for file in (first, last)] == _contents(simulator, guids[:2])
 
 
 def test_of_many_failures_the_message_names_some_and_the_result_all(simulator: Simulator, here: pathlib.Path) -> None:
     unknown = [f"{GUID[:-2]}{number:02}" for number in range(10, 15)]
     told = _fetch(simulator, here, unknown)
-    assert all(guid in told["msg"] for guid in unknown[:3])
-    assert "2 more (see files)" in told["msg"]
+    assert told["msg"].startswith("0 of 5 files are complete. 5 are missing: 5 (")
+    assert all(told["msg"].count(guid) == 1 for guid in unknown[:3])
+    assert " and 2 more): " in told["msg"]
     assert unknown[3] not in told["msg"]
     assert told["error"]["guids"] == [file["guid"] for file in told["files"]] == unknown
 
@@ -135,7 +137,9 @@ def test_after_a_server_that_is_gone_the_others_are_not_tried(
     assert told["error"]["code"] == "partial_failure"
     assert told["error"]["retryable"]
     assert [file.get("reason") for file in told["files"]] == ["unchanged", None, None]
-    assert told["files"][2]["msg"].startswith(f"Not tried, because of {guids[1]}: ")
+    assert told["files"][2]["msg"].startswith("Not tried: no connection to https://127.0.0.1:1")
+    assert "path" in told["files"][1]["error"]
+    assert set(told["files"][2]["error"]) == {"code", "hint", "retryable", "cause", "since"}  # it has no path yet
 
 
 def test_max_time_is_for_all_of_them(simulator: Simulator, here: pathlib.Path) -> None:

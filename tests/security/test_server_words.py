@@ -318,7 +318,8 @@ def test_no_cell_of_a_report_begins_a_formula_or_another_row() -> None:
     signs = ("=", "+", "-", "@", "\t", "\r", "\n", ";", "＝", "＋", "－", "＠")
     shapes = ("{}cmd|'/C calc'!A0", "Alice;{}1+1", "Alice\n{}1+1,fetched", "Alice\x1b[2J\u202e{}", " {}1")
     names = [shape.format(sign) for shape in shapes for sign in signs]
-    lines = _report.render_csv({"entity": name, "reason": name} for name in names).split("\n")[1:-1]
+    rows = [{"entity": name, "reason": name} for name in names]
+    lines = _report.render_csv(_report.Report("=1", "", "", "", rows)).split("\n")[1:-1]
     assert len(lines) == len(names)
     assert controls(lines) == set()
     for line in lines:

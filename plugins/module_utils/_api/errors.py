@@ -74,6 +74,7 @@ class ApiError(StorwareError):
         retryable: bool = False,
         unsent: bool = False,
         pause: float = 0.0,
+        cause: str = "",
     ) -> None:
         self.what = what
         super().__init__(
@@ -87,6 +88,7 @@ class ApiError(StorwareError):
                 "server_message": server_message,
             },
             retryable=retryable,
+            cause=cause or f"{attempt.server}: {attempt.method} {what}",
         )
         self.status = status
         self.unsent = unsent
@@ -227,9 +229,11 @@ def from_exception(error: BaseException, attempt: Attempt) -> ApiError:
         return ApiError(attempt, "could not pass the proxy", code="proxy", hint=_PROXY, retryable=True, unsent=unsent)
     if unsent:
         in_time = isinstance(error, requests_exceptions.ConnectTimeout)
+        connection = f"no connection to {attempt.server} {'in time' if in_time else f'({reason})'}"
         return ApiError(
             attempt,
-            f"got no connection to {attempt.server} {'in time' if in_time else f'({reason})'}",
+            f"got {connection}",
+            cause=connection,
             code="connect_timeout" if in_time else "unreachable",
             hint="Check url, the network and that the server runs.",
             retryable=True,

@@ -22,15 +22,16 @@ from .decoding import Json
 
 @dataclass(frozen=True)
 class Reference:
-    """NameAndGuid and NameGuidAndType of the vendor."""
+    """NameAndGuid and NameGuidAndType of the vendor. email: where the entity was looked up in the inventory."""
 
     guid: str
     name: str | None = None
     type: str | None = None
+    email: str | None = field(default=None, compare=False)
 
     def to_result(self) -> dict[str, t.Any]:
         """Return the value as modules return it."""
-        return dict(vars(self))
+        return {"guid": self.guid, "name": self.name, "type": self.type}
 
 
 @dataclass(frozen=True)

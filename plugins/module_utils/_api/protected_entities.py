@@ -105,7 +105,8 @@ def _look_up(reader: Reader, wanted_names: t.Sequence[str], entity_type: str) ->
     ambiguous = {name: index[name] for name in wanted_names if len(index[name]) > 1}
     if ambiguous:
         raise _ambiguous(ambiguous, entity_type)
-    return {name: models.Reference(index[name][0].guid, index[name][0].name, entity_type) for name in wanted_names}
+    found = {name: index[name][0] for name in wanted_names}
+    return {name: models.Reference(one.guid, one.name, entity_type, one.email) for name, one in found.items()}
 
 
 def _inventory(reader: Reader, entity_type: str, filters: payloads.Query) -> list[models.Entity]:

@@ -263,7 +263,8 @@ def _publish(job: Job, inspected: Inspection, writer: PartialWriter, proof: Proo
         with translate_os_errors(f"set the attributes of {inspected.path}"):
             set_flags(partial.fd, inspected.path, job.attributes)  # an immutable file could not get its name
         writer.lock.refusal = None
-        return File(inspected.path, size, sha256, proof.level, format.name if format else None, proof.padding)
+        kind = format.name if format else None
+        return File(inspected.path, size, sha256, proof.level, kind, *proof[1:])
     raise StorwareError(
         f"all names for the file are taken by others, such as {inspected.directory.path_of(wanted)}",
         code="name_conflict",
@@ -306,6 +307,7 @@ def _is_left(job: Job, directory: Directory, name: str, size: int, sha256: str) 
 def _complete(error: StorwareError, job: Job, inspected: Inspection, kept: int) -> None:
     """Say what was tried, what is there now and what to do next."""
     error.message = f"Cannot fetch the cloud download {job.guid} to {inspected.path}: {error.message}"
+    error.advice = error.hint
     error.hint = f"{_state(inspected, kept)} {error.hint or 'Run the task again.'}"
     error.details = {"path": inspected.path, "bytes_kept": kept, **error.details}
 

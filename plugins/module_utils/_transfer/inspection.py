@@ -111,7 +111,7 @@ class FileFacts:
 
 @dataclass(frozen=True)
 class File:
-    """The file as it is, or as it is known. Sizes in bytes; None: not known. padding: see ``structure.Proof``."""
+    """The file as it is, or as it is known. Sizes in bytes; None: not known. Last three: as in ``structure.Proof``."""
 
     path: str
     size: int | None
@@ -119,6 +119,9 @@ class File:
     verified: str
     format: str | None
     padding: int = 0
+    # Known only where this task has read the structure
+    entries: int | None = field(default=None, compare=False)
+    unpacked_size: int | None = field(default=None, compare=False)
 
 
 class Inspection:

@@ -22,7 +22,13 @@ def corrupt(why: str) -> StorwareError:
 
 
 class Proof(t.NamedTuple):
-    """level: one of ``verify.LEVELS``. padding: zero bytes that belong to nothing in the file; they are harmless."""
+    """The result of a check.
+
+    level: one of ``verify.LEVELS``. padding: zero bytes that belong to nothing in the file; they are harmless.
+    entries: of an archive, None for another format. unpacked_size: of all entries, in bytes, as the archive says.
+    """
 
     level: str
     padding: int = 0
+    entries: int | None = None
+    unpacked_size: int | None = None

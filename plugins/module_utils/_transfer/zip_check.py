@@ -88,16 +88,17 @@ def check(fd: int, size: int, contents: bool, check_time: CheckTime) -> Proof:
             check_time()
             yield entry
 
-    first, padding = directory.offset, directory.padding
+    first, padding, unpacked_size = directory.offset, directory.padding, 0
     for entry, end in _with_ends(entries(), _starts(entries), directory.offset):
         first = min(first, entry.offset)
+        unpacked_size += entry.unpacked
         start = _check_local_header(headers, entry, end, contents)
         padding += _check_gap(headers, entry, start + entry.packed, end, check_time)
         if contents:
             _check_content(file, entry, start, check_time)
     if first and not (first == 4 and file.read(0, first) in MARKERS):
         raise _stray_bytes()
-    return Proof("full" if contents else "structure", padding)
+    return Proof("full" if contents else "structure", padding, directory.entries, unpacked_size)
 
 
 def _show(name: bytes) -> str:

@@ -28,7 +28,9 @@ def begin() -> None:
 
 
 def environment() -> dict[str, str]:
-    """For programs that are started with an environment of their own."""
+    """For programs that are started with an environment of their own. Benchmarks are not watched."""
+    if sitecustomize.VARIABLE not in os.environ:
+        return {}
     return {sitecustomize.VARIABLE: os.environ[sitecustomize.VARIABLE], "PYTHONPATH": str(DIRECTORY)}
 
 
