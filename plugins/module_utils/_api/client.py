@@ -151,6 +151,10 @@ class Client:
                 raise
         self._forget_session()
 
+    def close_connections(self) -> None:
+        """Close the idle connections. The session stays open, and the next call opens another connection."""
+        self._transport.close()
+
     def leave_open(self) -> None:
         """Leave the session open at the end: the caller closes it."""
         self._owns_session = False
