@@ -450,7 +450,7 @@ def ensure(context: _api_runner.ApiContext) -> _api_runner.Result:
     """Bring the downloads into the wanted state."""
     _cloud_download.check(context.params, context.connection.profile)
     return _cloud_download.ensure(
-        context.client, context.params, context.check_mode, context.warn, context.report_progress
+        context.client, context.params, context.check_mode, context.warn, context.report_polling
     )
 
 
