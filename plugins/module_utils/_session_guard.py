@@ -22,6 +22,9 @@ import typing as t
 from . import _private, _signals
 from ._transfer.store.process import ProcessIdentity
 
+if t.TYPE_CHECKING:
+    from ._api.client import Client  # not on the controller, which does without the HTTP library
+
 ENVIRONMENT: t.Final = "STORWARE_BACKUP_SESSION_GUARD"  # a Controller in JSON
 INTERVAL: t.Final = 0.2  # seconds between two checks
 
@@ -31,18 +34,6 @@ class Controller(t.NamedTuple):
 
     process: dict[str, t.Any]
     directory: str
-
-
-class Session(t.Protocol):
-    """The client of a session that it has opened."""
-
-    session: str
-
-    def close_connections(self) -> None:
-        """Close idle connections only."""
-
-    def close(self) -> None:
-        """Log out."""
 
 
 def variables(directory: str) -> dict[str, str]:
@@ -57,7 +48,7 @@ def variables(directory: str) -> dict[str, str]:
     return {ENVIRONMENT: json.dumps(Controller(process, directory)._asdict())}
 
 
-def start(environ: t.Mapping[str, str], client: Session) -> None:
+def start(environ: t.Mapping[str, str], client: Client) -> None:
     """Fork the guard of the session that this client has just opened, if the action plugin asks for one.
 
     The caller defers signals: none may end this in between.
@@ -94,7 +85,7 @@ def release(directory: str, session: str) -> None:
             file.write(b"closed\n")
 
 
-def _guard(controller: ProcessIdentity, client: Session, marker: int) -> None:
+def _guard(controller: ProcessIdentity, client: Client, marker: int) -> None:
     """Wait until the session is closed, or ansible-playbook has ended; then close it."""
     os.setsid()  # not in the group that a terminal or ansible-runner signals
     _signals.ignore()
