@@ -22,6 +22,7 @@ from ..module_utils._batch import BatchItem, dest_for, run_batch
 from ..module_utils._copying import ChunkTransfer
 from ..module_utils._errors import OptionError, StorwareError
 from ..module_utils._progress import line_formatter
+from ..module_utils._transfer.inspection import RECEIVING, TransferProgress
 from ..plugin_utils import _detached_poll, _file_chunks
 from ..plugin_utils._action import ProgressActionModule, failure, guids_in
 from ..plugin_utils._results import invalid_result
@@ -83,9 +84,12 @@ class ActionModule(ProgressActionModule):
         if given.get("host") or not all(given.get(option) for option in ("guid", "src", "dest")):
             return super()._run_with(given, task_vars)
         show_progress = _at_interval(self._progress_interval(given), self._show(task_vars))
+        format_line = line_formatter()
 
         def bring(turn: BatchItem) -> Result:
-            result = self._send_file(turn, given, task_vars, show_progress)
+            result = self._send_file(
+                turn, given, task_vars, lambda progress: show_progress(format_line(turn, progress))
+            )
             if result.get("failed"):
                 raise _Failed(result)
             return {**result["files"][0], "diff": result.get("diff", {})}
@@ -104,14 +108,14 @@ class ActionModule(ProgressActionModule):
         turn: BatchItem,
         given: t.Mapping[str, t.Any],
         task_vars: dict[str, t.Any] | None,
-        show_progress: t.Callable[[str], None],
+        report_progress: t.Callable[[TransferProgress], None],
     ) -> Result:
         """Return the documented part of the module's result for one file. Raises StorwareError."""
         path, whole = _file_chunks.find_file(str(given["src"]), turn.guid)
         handover = ChunkTransfer.of(whole)
         arguments = {**given, "guid": [turn.guid], "src": path, "dest": dest_for(str(given["dest"]), turn.of)}
         copy_chunk = _file_chunks.chunk_copier(path)
-        format_line = line_formatter()
+        first: int | None = None  # bytes that were there already
         failed = 0  # deliveries, one after the other
 
         def deliver(chunk: ChunkTransfer, size: int) -> tuple[Result, int | None]:
@@ -125,7 +129,8 @@ class ActionModule(ProgressActionModule):
         size = _file_chunks.chunk_size(rate)
         while reached is not None:
             started, offset, wanted = time.monotonic(), reached, min(reached + size, whole.size)
-            show_progress(turn.mark + format_line(whole.name, reached, whole.size))
+            first = reached if first is None else first
+            report_progress(TransferProgress(whole.name, RECEIVING, reached, whole.size, reached - first))
             result, reached = deliver(dataclasses.replace(handover, offset=reached), size)
             size = _file_chunks.chunk_size(rate, size, time.monotonic() - started)
             if rate and reached is not None:

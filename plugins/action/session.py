@@ -5,18 +5,39 @@
 
 from __future__ import annotations
 
+import types
 import typing as t
 
+from ansible import constants
+
+from ..module_utils import _session_guard
 from ..plugin_utils import _facts
 from ..plugin_utils._action import ConnectionActionModule
 
 
 class ActionModule(ConnectionActionModule):
-    """Resolves the connection on the controller."""
+    """Resolves the connection on the controller, and has the role's session closed when ansible-playbook ends early."""
 
     @property
     def _opens_session(self) -> bool:
         return bool(self._task.args.get("state") != "absent")
+
+    def _run_module(
+        self,
+        arguments: t.Mapping[str, t.Any],
+        task_vars: dict[str, t.Any] | None,
+        variables: t.Mapping[str, str] = types.MappingProxyType({}),
+    ) -> dict[str, t.Any]:
+        # Not for other plays, which may open a session for a later run.
+        if not self._is_of_the_role or self._connection.transport != "local":
+            return super()._run_module(arguments, task_vars, variables)
+        directory = constants.DEFAULT_LOCAL_TMP
+        if self._opens_session:
+            return super()._run_module(arguments, task_vars, {**variables, **_session_guard.variables(directory)})
+        result = super()._run_module(arguments, task_vars, variables)
+        if not result.get("failed"):
+            _session_guard.release(directory, str(arguments.get("session")))
+        return result
 
     def _refuse_facts(self, task_vars: t.Mapping[str, t.Any]) -> None:
         if self._task.args.get("state") != "absent":

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
@@ -14,6 +15,7 @@ from . import _argspec, _detached, _runner
 from ._api import names
 from ._api.client import Client
 from ._api.transport import REQUESTS_IMPORT_ERROR
+from ._progress import STALL, describe_silence
 from ._redaction import SHORTEST, Redactor
 
 Result = _runner.Result
@@ -85,6 +87,23 @@ class ApiContext(_runner.Context):
                 defer_signals=self.signals.deferred,
             )
         return self._client
+
+    @property
+    def attempt(self) -> int:
+        """The number of the request that waits for an answer, counted from 1."""
+        return self._client.pending.attempt if self._client and self._client.pending else 1
+
+    def report_polling(self, text: t.Callable[[], str]) -> None:
+        """Leave a progress message as ``report_progress`` does, with the silence of a server that does not answer."""
+
+        def text_now() -> str:
+            pending = self._client.pending if self._client else None
+            silence = time.monotonic() - pending.since if pending else 0.0
+            if pending is None or silence < STALL:
+                return text()
+            return f"{text()}; {describe_silence(silence, pending.attempt, pending.attempts)}"
+
+        self.report_progress(text_now)
 
     def return_session(self) -> str:
         """Return the session for the return value ``session``. It stays open when the caller gets it."""

@@ -18,17 +18,18 @@ Result = dict[str, t.Any]
 
 
 class BatchItem(t.NamedTuple):
-    """Of one download. number: counted from 1. of: how many there are. since: when the first began, monotonic."""
+    """Of one download. number: counted from 1. of: how many there are. since: when the first began, monotonic.
+
+    Of those before it, failed: how many; size: bytes of the files; received: bytes that came in this run.
+    """
 
     guid: str
     number: int
     of: int
     since: float
-
-    @property
-    def mark(self) -> str:
-        """The prefix of a line about the download, which distinguishes it from the others."""
-        return f"{self.number} of {self.of}: " if self.of > 1 else ""
+    failed: int = 0
+    size: int = 0
+    received: int = 0
 
 
 def guids_of(given: t.Sequence[t.Any]) -> list[str]:
@@ -57,7 +58,8 @@ def run_batch(guids: t.Sequence[str], bring: t.Callable[[BatchItem], Result]) ->
     failures: list[StorwareError] = []
     for number, guid in enumerate(guids, 1):
         try:
-            found.append(bring(BatchItem(guid, number, len(guids), since)))
+            sums = (len(failures), _sum(found, "size"), _sum(found, "bytes_received"))
+            found.append(bring(BatchItem(guid, number, len(guids), since, *sums)))
         except Interrupted as error:
             error.results = _together(found)
             raise
@@ -70,6 +72,10 @@ def run_batch(guids: t.Sequence[str], bring: t.Callable[[BatchItem], Result]) ->
     if failures:
         raise _failure(failures, found)
     return _together(found) if len(guids) > 1 else {**found[0], **_together(found)}
+
+
+def _sum(found: t.Sequence[Result], key: str) -> int:
+    return sum(one.get(key) or 0 for one in found)
 
 
 def _failed(guid: str, text: str, error: StorwareError, about: Result) -> Result:

@@ -33,7 +33,7 @@ KEY: t.Final = "storware_backup_poll"  # of the output of a poll that has no res
 PREFIX: t.Final = "storware-backup-"  # of the directory of a work
 _POLL_INTERVAL: t.Final = 0.05  # seconds between two checks whether the work is done
 _TOUCH: t.Final = 1.0
-_REPORT_INTERVAL: t.Final = 0.5  # seconds between two texts
+_REPORT_INTERVAL: t.Final = 0.5  # seconds between two texts, also while nothing happens
 _STOP_GRACE: t.Final = 10.0  # seconds for work that is stopped to return its result
 _STALE: t.Final = 24 * 3600.0  # seconds without a poll after which the state of work that was killed is removed
 _TEXT: t.Final = 512  # bytes; a text of fixed size is replaced in one write
@@ -182,18 +182,21 @@ def _replace(descriptor: int, opened: int) -> None:
 
 
 def _reporter(state: _State) -> Report:
-    """Return a function that leaves a text for the next poll; the text is made only when a new one is due."""
+    """Return a function that leaves a text for the next polls. A thread makes it anew now and then: work may stall."""
     file = state.create("text")
-    due = 0.0
+    newest: t.Callable[[], str] = str
 
     def report(text: t.Callable[[], str]) -> None:
-        nonlocal due
-        now = time.monotonic()
-        if now >= due:
-            due = now + _REPORT_INTERVAL
-            with contextlib.suppress(OSError):  # a full disk must not end the work
-                os.pwrite(file, text().encode("utf-8", "replace")[:_TEXT].ljust(_TEXT), 0)
+        nonlocal newest
+        newest = text
 
+    def write() -> None:
+        while True:
+            with contextlib.suppress(OSError):  # a full disk must not end the work
+                os.pwrite(file, newest().encode("utf-8", "replace")[:_TEXT].ljust(_TEXT), 0)
+            time.sleep(_REPORT_INTERVAL)
+
+    threading.Thread(target=write, daemon=True).start()
     return report
 
 

@@ -12,12 +12,13 @@ import typing as t
 from . import _runner
 from ._argspec import in_range
 from ._batch import BatchItem, dest_for, guids_of
-from ._progress import line_formatter
+from ._progress import STALL, line_formatter
 from ._transfer import download, inspection
 from ._transfer.limits import LimitSettings
 from ._transfer.store.attributes import ensure_attributes
 from ._transfer.store.directory import translate_os_errors
 from ._transfer.store.receipt import receipt_name
+from ._transfer.store.writer import BUFFER
 
 _LEAST_TIME: t.Final = 0.1  # seconds
 MAX_TIME: t.Final = 30 * 24 * 3600.0  # seconds
@@ -48,6 +49,8 @@ class Jobs:
         self._dest = dest_for(params["dest"], len(self.guids))
         self._limit_settings = _limit_settings(params, retries)
         self._attributes = context.file_attributes()
+        # A rate that is kept lets buffers come one at a time.
+        self._format_line = line_formatter(max(STALL, 2 * BUFFER / (self._limit_settings.max_rate or BUFFER)))
 
     def job(self, turn: BatchItem, **settings: t.Any) -> inspection.Job:
         """The one whose turn it is. settings: the job's, besides those of SPEC."""
@@ -63,9 +66,14 @@ class Jobs:
             tmp_dest=params["tmp_dest"],
             limit_settings=limits,
             redact=context.redact,
-            report_progress=_progress_reporter(context, turn),
+            report_progress=lambda progress: context.report_progress(lambda: self._line(turn, progress())),
             **settings,
         )
+
+    def _line(self, turn: BatchItem, progress: inspection.TransferProgress) -> str:
+        """How far it is. Until the first content has come, the session layer makes the attempts."""
+        attempt = progress.attempt if progress.attempt > 1 else self._context.attempt
+        return self._format_line(turn, progress._replace(attempt=attempt))
 
 
 def ensure_file(context: _runner.Context, job: inspection.Job) -> _runner.Result:
@@ -124,19 +132,6 @@ def _limit_settings(params: t.Mapping[str, t.Any], retries: int) -> LimitSetting
         max_rate=None if max_rate is None else in_range("max_rate", max_rate, 1, MAX_RATE),
         lock_timeout=in_range("lock_timeout", params["lock_timeout"], 0, MAX_TIME),
     )
-
-
-def _progress_reporter(
-    context: _runner.Context, turn: BatchItem
-) -> t.Callable[[t.Callable[[], inspection.TransferProgress]], None]:
-    format_line = line_formatter()
-
-    def line(progress: inspection.TransferProgress) -> str:
-        if progress.stage == inspection.RECEIVING:
-            return turn.mark + format_line(progress.name, progress.offset, progress.size)
-        return f"{turn.mark}{progress.name}: {progress.stage}"
-
-    return lambda progress: context.report_progress(lambda: line(progress()))
 
 
 def _diff(

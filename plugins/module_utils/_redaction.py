@@ -51,7 +51,8 @@ class Redactor:
     def learn(self, secret: str) -> None:
         """Replace this secret from now on, and the elements that a list has which it is split into."""
         found = {form for text in (secret, *_elements(secret)) for form in forms(text)}
-        self._pieces.update(piece for form in found for piece in _split(form))
+        # A new set: another thread may be using this one.
+        self._pieces = self._pieces | {piece for form in found for piece in _split(form)}
         self._register(found)
 
     def text(self, text: str) -> str:

@@ -56,8 +56,13 @@ class Context:
         """Warn the user. Ansible itself does not mask warnings (core 2.19 to 2.21)."""
         _warn(self._module, self._redactor, message)
 
+    @property
+    def attempt(self) -> int:
+        """The number of the request that waits for an answer, counted from 1."""
+        return 1
+
     def report_progress(self, text: t.Callable[[], str]) -> None:
-        """Leave a progress message for the next poll; ``text`` is called only when a new message is due."""
+        """Leave a progress message for the next polls. ``text`` is called for each, in another thread."""
         self._report(lambda: self.redact(text()))
 
     def user_id(self, option: str) -> int | None:

@@ -471,8 +471,9 @@ from ansible_collections.storware.backup.plugins.module_utils._api import names,
 def ensure(context: _api_runner.ApiContext) -> _api_runner.Result:
     """Bring the downloads into the wanted state."""
     _cloud_download.check(context.params, context.connection.profile)
+    context.report_polling(lambda: "asking the server")
     return _cloud_download.ensure(
-        context.client, context.params, context.check_mode, context.warn, context.report_progress
+        context.client, context.params, context.check_mode, context.warn, context.report_polling
     )
 
 

@@ -180,7 +180,9 @@ error:
       sample: The service is starting
 """
 
-from ansible_collections.storware.backup.plugins.module_utils import _api_runner
+import os
+
+from ansible_collections.storware.backup.plugins.module_utils import _api_runner, _session_guard
 from ansible_collections.storware.backup.plugins.module_utils._api import models, names
 from ansible_collections.storware.backup.plugins.module_utils._api.client import Client
 from ansible_collections.storware.backup.plugins.module_utils._api.errors import ApiError
@@ -198,6 +200,9 @@ def _open(context: _api_runner.ApiContext) -> _api_runner.Result:
     if context.check_mode and not lives:
         return {"changed": True, "opened": True}
     user = _user(client)  # logs in where that is needed
+    if not lives:
+        with context.signals.deferred():
+            _session_guard.start(os.environ, client)
     return {"changed": not lives, "opened": not lives, "session": context.return_session(), "user": user}
 
 

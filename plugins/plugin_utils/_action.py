@@ -9,6 +9,7 @@ import contextlib
 import functools
 import os
 import re
+import sys
 import types
 import typing as t
 
@@ -190,7 +191,29 @@ class ProgressActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ha
 
     def _show(self, task_vars: t.Mapping[str, t.Any] | None) -> t.Callable[[str], None]:
         host = self._task.delegate_to or (task_vars or {}).get("inventory_hostname", "")
-        return lambda text: _display.display(f"[{host}] {_results.clean_text(text, _MOST_LINE)}")
+
+        def show(text: str) -> None:
+            _display.display(f"[{host}] {_results.clean_text(text, _MOST_LINE)}")
+            _display.display(_Flush(), screen_only=True, log_only=True)  # shows nothing
+
+        return show
+
+
+class _Flush(str):
+    """A text that flushes the output of ansible-playbook when it arrives there.
+
+    Its main process writes for its workers, and without a terminal nobody would see a line before 8 KiB have come.
+    """
+
+    def __reduce__(self) -> tuple[t.Callable[[], str], tuple[()]]:
+        return flush_output, ()
+
+
+def flush_output() -> str:
+    """Flush this process's output; return an empty text. A reader that is gone is no fault of the task."""
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+    return ""
 
 
 _MOST_LINE: t.Final = 300  # characters

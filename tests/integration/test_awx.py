@@ -16,7 +16,7 @@ from tests.simulator.credentials import TOKEN
 from tests.simulator.process import Simulator
 from tests.support.ansible import Ansible
 from tests.support.awx import Awx, Job, generated
-from tests.support.use import FETCHING, WAITING
+from tests.support.use import OVERALL, WAITING
 
 Json = t.Any
 
@@ -80,7 +80,7 @@ def test_every_job_template_runs_as_awx_runs_it(awx: Awx, simulator: Simulator, 
     assert len(simulator.downloads()) == 2
 
     fetched = launch("fetch content", {**PEOPLE, **dest, "fetch_content_max_rate": "4M"}, **quick)
-    assert re.search(rf"^\[files-1\] \d of 2: {FETCHING}", fetched.output, re.M)
+    assert re.search(rf"^\[files-1\] {OVERALL}; \S+[.]zip: receiving", fetched.output, re.M)
     report = fetched.artifacts["fetch_content_result"]
     assert report["complete"]
     expected = {simulator.content(download["guid"])["sha256"] for download in simulator.downloads()}

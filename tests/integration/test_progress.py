@@ -35,6 +35,7 @@ from tests.support.use import (
     begun,
     finished,
     good,
+    options_for,
     sha256,
     wait_until,
 )
@@ -81,6 +82,31 @@ def test_a_fetch_tells_how_far_it_is(
     (result,) = run.of(f"storware.backup.{CONTENT}")
     assert sha256(pathlib.Path(result.result["path"])) == simulator.content(large)["sha256"]
     assert _detached.KEY not in run.output
+
+
+def test_lines_are_live_in_a_pipe_and_call_a_stall_one(
+    ansible: Ansible, simulator: Simulator, tmp_path: pathlib.Path
+) -> None:
+    """As with ``| tee`` and in cron. The server stands still after the first line."""
+    guid = simulator.seed(users=1, downloads=1, content_size=64 * MIB)[0]
+    options = {**connect(simulator), "guid": guid, "dest": str(tmp_path), "max_rate": SLOWLY, "progress_interval": 1}
+    play = {"hosts": "localhost", "gather_facts": False, "tasks": [{f"storware.backup.{CONTENT}": options}]}
+    (ansible.home / "play.yml").write_text(json.dumps([play]), encoding="utf-8")
+    command = [str(ansible.bin / "ansible-playbook"), "play.yml", "-e", f"ansible_python_interpreter={ansible.python}"]
+    environment = ansible.environment(ANSIBLE_TRANSPORT="local")
+    with subprocess.Popen(
+        command, cwd=ansible.home, env=environment, stdout=subprocess.PIPE, text=True, process_group=0
+    ) as process:
+        assert process.stdout
+        try:
+            assert next(line for line in process.stdout if ": receiving, " in line)
+            with simulator.paused():
+                stalled = next(line for line in process.stdout if ": stalled for " in line)
+            assert process.poll() is None
+        finally:
+            os.killpg(process.pid, signal.SIGINT)
+    assert re.fullmatch(r"\[localhost\] \S+[.]zip: stalled for \d s, \d+ %, [\d.]+ of 64 MiB\n", stalled)
+    wait_until(lambda: simulator.counters()["open_sessions"] == 0)
 
 
 @pytest.mark.parametrize(
@@ -213,6 +239,18 @@ def test_a_visitor_that_is_killed_does_no_harm(simulator: Simulator, tmp_path: p
     said = good(_said(options, work, 60))
     assert said["bytes_received"] == 12 * MIB
     assert simulator.counters()["calls"]["GET /cloud-download/{guid}"] == 1
+
+
+@pytest.mark.parametrize("module", [CONTENT, pytest.param(ENSURE, marks=pytest.mark.long)])
+def test_a_server_that_does_not_answer_is_shown(
+    simulator: Simulator, tmp_path: pathlib.Path, guid: str, module: str
+) -> None:
+    options, work = {**options_for(module, simulator, tmp_path, guid), "retries": 5}, uuid.uuid4().hex
+    with simulator.paused():
+        said = start_module(module, options, _visit(work, 7))
+        text = finished(said)[_detached.KEY]["text"]
+    assert re.search(r"no answer for [5-7] s, attempt 1 of 6$", text), text
+    good(finished(start_module(module, options, _visit(work, 60))))
 
 
 def _worker(work: str) -> Json:

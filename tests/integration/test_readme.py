@@ -19,7 +19,7 @@ from tests.harness import tree
 from tests.simulator.process import Simulator
 from tests.support import marks
 from tests.support.ansible import Ansible
-from tests.support.use import FETCHING, WAITING
+from tests.support.use import FETCHING, OVERALL, WAITING
 
 README = (tree.ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLE_GUID = "f8f73bf9-2445-4bce-a7dd-753be3b40a67"  # of a download
@@ -113,8 +113,9 @@ def test_every_block_of_the_guides_is_tested() -> None:
 def test_the_lines_that_are_shown_are_those_of_tasks_that_take_long() -> None:
     """What makes them is run by test_progress.py."""
     ((_name, text),) = _blocks("shown")
-    waiting, fetching = (line.split("] ", 1)[1] for line in text.splitlines())
+    waiting, several, fetching = (line.split("] ", 1)[1] for line in text.splitlines())
     assert re.fullmatch(WAITING, waiting)
+    assert re.fullmatch(rf"{OVERALL}; \S+[.]zip: receiving, \d+ %", several)
     assert re.fullmatch(FETCHING, fetching)
 
 

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import pathlib
 import select
+import signal
 import subprocess
 import sys
 import tempfile
@@ -143,6 +145,15 @@ class Simulator:
     def clear_faults(self) -> None:
         """From now on everything arrives."""
         self._call("DELETE", "/faults")
+
+    @contextlib.contextmanager
+    def paused(self) -> t.Iterator[None]:
+        """Stop the process for the time of the block: the server accepts connections, and says nothing."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
 
     def restart(self, tasks: str = "kept") -> None:
         """The server has restarted: sessions are gone; tasks are "kept", "emptied" or "renumbered"."""

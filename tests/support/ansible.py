@@ -77,6 +77,7 @@ class Ansible:
         self.bin = pathlib.Path(os.environ.get(BIN_VARIABLE) or pathlib.Path(sys.executable).parent)
         self.python = os.environ.get(TARGET_VARIABLE) or str(self.bin / "python")
         self._runs = 0
+        self.process: subprocess.Popen[str] | None = None  # of the newest run, in a process group of its own
 
     def environment(self, **variables: str) -> dict[str, str]:
         """Nothing of this machine's settings (proxies, CA bundles, STORWARE_ variables ...) but what is given."""
@@ -111,17 +112,22 @@ class Ansible:
         self._runs += 1
         results = self.home / f"results-{self._runs}.jsonl"
         command = (str(self.bin / program), *(os.fspath(argument) for argument in arguments))
-        process = subprocess.run(
+        with subprocess.Popen(
             command,
             cwd=self.home,
             env=self.environment(**{_RESULTS_VARIABLE: str(results), **(environment or {})}),
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=timeout,
-            check=False,
-        )
-        return Run(command, process.returncode, process.stdout, process.stderr, _read(results))
+            process_group=0,
+        ) as self.process:
+            try:
+                stdout, stderr = self.process.communicate(timeout=timeout)
+            except BaseException:
+                self.process.kill()
+                raise
+        return Run(command, self.process.returncode, stdout, stderr, _read(results))
 
     def playbook(
         self,

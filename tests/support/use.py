@@ -101,7 +101,9 @@ def _send(sending: Connection, work: t.Callable[[], Json]) -> None:
 SLOWLY: t.Final = 4 * MIB
 
 # What tasks say that take long. The rate is known from the second look on.
-FETCHING: t.Final = r"\S+[.]zip (\d+) % [\d.]+ of [\d.]+ [MG]iB(?: ([\d.]+ [KM]iB)/s \d+ s left)?"
+_AMOUNT: t.Final = r"[\d.]+ of [\d.]+ [MG]iB(?:, ([\d.]+ [KM]iB)/s, about \d+ s left)?"
+FETCHING: t.Final = rf"\S+[.]zip: receiving, (\d+) %, {_AMOUNT}"
+OVERALL: t.Final = r"(\d+) of (\d+) files, [^;]+"  # of several files, before one of them
 WAITING: t.Final = r"(\d+) of (\d+) ready(?:, (\d+) running)?(?:, slowest (\d+) %)?"
 
 

@@ -32,6 +32,14 @@ _LOGOUT: t.Final = ("log out", "POST", names.SESSION_LOGOUT)
 T = t.TypeVar("T")
 
 
+class Pending(t.NamedTuple):
+    """A call without an answer yet. since: monotonic seconds. attempt: of attempts."""
+
+    since: float
+    attempt: int
+    attempts: int
+
+
 class Client:
     """A session with one server, opened by the first call and closed by ``close`` or the end of the ``with`` block.
 
@@ -39,6 +47,7 @@ class Client:
 
     on_secret is called with each session cookie before it is used, so that it can be masked.
     redact removes secrets from what the server says.
+    pending: the call that is made now, which other threads may read; None between calls.
     defer_signals keeps signals away for as long as a session could be opened that would not be closed.
 
     Raises OptionError for a certificate file that cannot be used.
@@ -58,6 +67,7 @@ class Client:
         self._redact = redact
         self._defer_signals = defer_signals
         self._sleep = sleep
+        self.pending: Pending | None = None
         self._transport = Transport(connection, on_secret)
         self._has_session = bool(connection.session)
         if connection.session:
@@ -172,6 +182,10 @@ class Client:
                 raise
         self._forget_session()
 
+    def close_connections(self) -> None:
+        """Close the idle connections. The session stays open, and the next call opens another connection."""
+        self._transport.close()
+
     def leave_open(self) -> None:
         """Leave the session open at the end: the caller closes it."""
         self._owns_session = False
@@ -230,7 +244,9 @@ class Client:
         deadline: float | None,
     ) -> T:
         """Try until it succeeds, the retries are used up, or no time is left for another one."""
-        for retry in range(self._connection.retries + 1):
+        since, attempts = time.monotonic(), self._connection.retries + 1
+        for retry in range(attempts):
+            self.pending = Pending(since, retry + 1, attempts)
             try:
                 return once()
             except ApiError as error:
@@ -242,6 +258,8 @@ class Client:
                 if deadline is not None and time.monotonic() + pause >= deadline:
                     raise errors.deadline_passed(attempt, error) from error
                 self._sleep(pause)
+            finally:
+                self.pending = None
         raise AssertionError("unreachable")
 
     def _log_in(self, deadline: float | None) -> None:

@@ -125,7 +125,8 @@ class _ReadyCheck:
         if doubtful:
             self._settle(doubtful, finished)
         self._waiting.advance(self._reached())
-        self._waiting.report(self._describe)
+        text = self._describe()
+        self._waiting.report(lambda: text)
         return not self._progress.pending
 
     def _reached(self) -> float:

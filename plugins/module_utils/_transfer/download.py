@@ -140,13 +140,17 @@ def _preflight(job: Job, inspected: Inspection, partial_lock: PartialLock) -> No
 
 def _fetch(job: Job, inspected: Inspection, writer: PartialWriter, limits: TransferLimits) -> tuple[File, int]:
     """The published file, and how many bytes came."""
-    transfer = Transfer(job, inspected.name, writer, limits)
-    job.report_progress(lambda: _progress(job, inspected, writer, inspection.READING))
+
+    def report(stage: str) -> None:
+        job.report_progress(lambda: _progress(job, inspected, writer, stage))
+
+    transfer = Transfer(job, inspected.name, writer, limits, lambda: report(inspection.CONNECTING))
+    report(inspection.READING)
     writer.resume(limits.check)
     while True:
         transfer.receive()
         writer.finish()
-        job.report_progress(lambda: _progress(job, inspected, writer, inspection.VERIFYING))
+        report(inspection.VERIFYING)
         try:
             proof = _prove(job, writer)
         except StorwareError as error:
@@ -203,7 +207,10 @@ def _digest_of(sha256: str) -> dict[str, str]:
 
 def _progress(job: Job, inspected: Inspection, writer: PartialWriter, stage: str) -> TransferProgress:
     name = inspected.name or filenames.safe_name(writer.metadata.name, job.guid)
-    return TransferProgress(name, stage, writer.offset, writer.metadata.length)
+    limits = job.limits
+    return TransferProgress(
+        name, stage, writer.offset, writer.metadata.length, writer.received, limits.attempt, limits.settings.retries + 1
+    )
 
 
 def _prove(job: Job, writer: PartialWriter) -> Proof:

@@ -38,6 +38,7 @@ KEPT: t.Final = "kept"
 # Stages.
 COMPARING: t.Final = "comparing the existing file"
 READING: t.Final = "reading the bytes of an earlier run"
+CONNECTING: t.Final = "connecting"
 RECEIVING: t.Final = "receiving"
 VERIFYING: t.Final = "verifying"
 
@@ -53,12 +54,16 @@ class TransferProgress(t.NamedTuple):
     """The progress of a transfer.
 
     name: of the file as far as it is known. stage: what is done. offset, size: bytes; size None while it is not known.
+    received: bytes that came in this run. attempt: of the attempts that the request for the next byte may take.
     """
 
     name: str
     stage: str
     offset: int
     size: int | None
+    received: int = 0
+    attempt: int = 1
+    attempts: int = 1
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ class Job:
     None. connections: ranges at a time. max_size: bytes that the file may have; None: as many as are announced.
     origin: for the receipt.
     redact: takes secrets out of a text. report_progress: is called now and then
-    with a function that returns the progress.
+    with a function that returns the progress, which any thread may call until the next one.
     """
 
     guid: str

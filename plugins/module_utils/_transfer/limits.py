@@ -54,6 +54,7 @@ class TransferLimits:
         sleep: t.Callable[[float], None] = time.sleep,
     ) -> None:
         self.settings = settings
+        self.attempt = 1  # of the request that is made now or next
         self.clock = clock
         self._sleep = sleep
         self.deadline = None if settings.max_time is None else clock() + settings.max_time
@@ -142,6 +143,7 @@ class RetryBudget:
     def spend(self, error: StorwareError, *, progress: bool) -> None:
         """Wait before the next try, or raise the error when there have been enough. progress: whether bytes came."""
         self._fruitless = 0 if progress else self._fruitless + 1
+        self._limits.attempt = self._fruitless + 1
         if self._fruitless > self._limits.settings.retries:
             raise error
         self._limits.pause(max(0, self._fruitless - 1))

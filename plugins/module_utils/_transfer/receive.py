@@ -40,11 +40,20 @@ _GONE: t.Final = (404, 410)
 class Transfer:
     """Requests the content of a job until the writer has all of it.
 
-    name: that the file will have, None while only the server knows it. received: bytes that came, again or not.
+    name: that the file will have, None while only the server knows it. on_wait: is called before each request, and
+    before the pause between two. received: bytes that came, again or not.
     """
 
-    def __init__(self, job: Job, name: str | None, writer: PartialWriter, limits: TransferLimits) -> None:
+    def __init__(
+        self,
+        job: Job,
+        name: str | None,
+        writer: PartialWriter,
+        limits: TransferLimits,
+        on_wait: t.Callable[[], None] = lambda: None,
+    ) -> None:
         self.received = 0
+        self._on_wait = on_wait
         self._job = job
         self._name = name
         self._writer = writer
@@ -99,6 +108,7 @@ class Transfer:
         return gained > (settings.min_rate * settings.rate_window if error.code == "below_min_rate" else 0)
 
     def _wait(self, error: StorwareError, *, progress: bool) -> None:
+        self._on_wait()
         try:
             self._tries.spend(error, progress=progress)
         except UnexpectedContent as final:
@@ -118,6 +128,7 @@ class Transfer:
     def _ask(self) -> None:
         """Send one request and receive its response."""
         writer = self._writer
+        self._on_wait()
         if writer.offset and not self._is_anew:
             if not writer.can_be_continued:
                 raise RangeMismatch(

@@ -45,10 +45,11 @@ _NOTHING: t.Final = ContentMetadata(None, None, None, None)
 class PartialWriter:
     """Writes, syncs and checkpoints the partial file of a lock.
 
-    offset: how many bytes are written and hashed. metadata: what is known of the content; source: which address sends
-    it. splice_evidence: how the parts of several answers were proved to belong together (empty, STRONG or WEAK).
-    max_size: bytes that the file may have. on_growth: is called whenever bytes were hashed.
-    unhashed: a checkpoint that the next run gets as it is, of bytes that this run has not hashed.
+    offset: how many bytes are written and hashed. received: how many were in this run, some maybe again. metadata: what
+    is known of the content; source: which address sends it. splice_evidence: how the parts of several answers were
+    proved to belong together (empty, STRONG or WEAK). max_size: bytes that the file may have. on_growth: is called
+    whenever bytes were hashed. unhashed: a checkpoint that the next run gets as it is, of bytes that this run has not
+    hashed.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class PartialWriter:
         self.metadata = _NOTHING
         self.source = ""
         self.splice_evidence = ""
-        self.offset = 0
+        self.offset = self.received = 0
         self._checksum = checksum
         self._allow_unverified = allow_unverified
         self._max_size = max_size
@@ -283,6 +284,7 @@ class PartialWriter:
     def _hash(self, data: memoryview) -> None:
         self._digests.update(data)
         self.offset += len(data)
+        self.received += len(data)
         self._check_growth()
         self._on_growth(self)
         now = time.monotonic()
