@@ -17,7 +17,7 @@ from ._report_rows import Row
 
 _UNITS: t.Final = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
-_MOST_ROWS: t.Final = 100  # of the table; with -v all
+_MOST_ROWS: t.Final = 50  # of the table; with -v all
 _MOST_CAUSES: t.Final = 5
 _MOST_NAMES: t.Final = 10
 _LONGEST: t.Final = 500  # bytes of a text
