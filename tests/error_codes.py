@@ -84,6 +84,13 @@ _FIELDS: t.Final = (
         "no connection to https://backup.example.com:8181 (refused)",
         _FILES,
     ),
+    Field(
+        "advice",
+        "str",
+        "In C(files), the next step without what is true of this file only.",
+        "Run the task again.",
+        _FILES,
+    ),
     Field("since", "str", "In C(files), the time of the failure.", "2026-01-09T10:41:00Z", _FILES),
     Field("algorithm", "str", "Algorithm of a digest.", "sha256", _FILES),
     Field("got", "str", "Digest of the content.", "{sha256}", _FILES),

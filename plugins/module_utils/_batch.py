@@ -86,7 +86,7 @@ def _failed(guid: str, text: str, error: StorwareError, about: Result) -> Result
         "failed": True,
         "msg": text,
         # The words of a server may name the download; the same cause is the same text for all of them.
-        "error": {**about, "cause": error.cause.replace(guid, "GUID"), "since": now},
+        "error": {**about, "cause": error.cause.replace(guid, "GUID"), "advice": _advice(error), "since": now},
     }
 
 

@@ -402,6 +402,10 @@ error:
       description: In C(files), the reason without the name of the file.
       type: str
       sample: no connection to https://backup.example.com:8181 (refused)
+    advice:
+      description: In C(files), the next step without what is true of this file only.
+      type: str
+      sample: Run the task again.
     since:
       description: In C(files), the time of the failure.
       type: str

@@ -41,7 +41,7 @@ OF_FILES: t.Final[t.Mapping[str, str]] = {
     "private_key_file": "fetch_content_relay_key",
     "user": "fetch_content_relay_user",
 }
-_TEXTS: t.Final = ("hint", "cause")  # in the error of a result
+_TEXTS: t.Final = ("hint", "cause", "advice")  # in the error of a result
 OF_SPOOL: t.Final[t.Mapping[str, str]] = {**OF_FILES, "dest": "fetch_content_spool"}
 
 

@@ -202,7 +202,8 @@ def _failure_fields(found: Record) -> Row:
     cause, msg = str(error.get("cause") or ""), str(found.get("msg") or "")
     if not cause:
         return {"reason": msg.removesuffix(f" [{error.get('code')}]"), "code": error.get("code")}
-    return {"reason": cause, **{name: error.get(name) for name in ("code", "hint", "since")}}
+    hint = error.get("advice") or error.get("hint")  # without facts about one file, so that equal failures are equal
+    return {"reason": cause, "hint": hint, **{name: error.get(name) for name in ("code", "since")}}
 
 
 def _file_fields(found: Record, at_source: Record) -> Row:

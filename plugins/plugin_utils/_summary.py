@@ -17,7 +17,7 @@ from ._report_rows import Row
 
 _UNITS: t.Final = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
-_MOST_ROWS: t.Final = 100  # of the table; with -v all
+_MOST_ROWS: t.Final = 50  # of the table; with -v all
 _MOST_CAUSES: t.Final = 5
 _MOST_NAMES: t.Final = 10
 _LONGEST: t.Final = 500  # bytes of a text
@@ -103,8 +103,8 @@ def _are_missing(number: int) -> str:
 
 
 def next_step(rows: t.Sequence[Row]) -> str:
-    """Return the hint that all of these rows share; a hint about one file is not said of others."""
-    return min((_text(row["hint"]) for row in rows if row["hint"]), key=len, default="")
+    """Return the first hint of rows that have the same cause."""
+    return next((_text(row["hint"]) for row in rows if row["hint"]), "")
 
 
 def format_size(size: int) -> str:

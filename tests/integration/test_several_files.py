@@ -139,7 +139,14 @@ def test_after_a_server_that_is_gone_the_others_are_not_tried(
     assert [file.get("reason") for file in told["files"]] == ["unchanged", None, None]
     assert told["files"][2]["msg"].startswith("Not tried: no connection to https://127.0.0.1:1")
     assert "path" in told["files"][1]["error"]
-    assert set(told["files"][2]["error"]) == {"code", "hint", "retryable", "cause", "since"}  # it has no path yet
+    assert set(told["files"][2]["error"]) == {
+        "code",
+        "hint",
+        "retryable",
+        "cause",
+        "advice",
+        "since",
+    }  # it has no path yet
 
 
 def test_max_time_is_for_all_of_them(simulator: Simulator, here: pathlib.Path) -> None:

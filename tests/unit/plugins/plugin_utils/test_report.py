@@ -116,7 +116,7 @@ def test_the_table_of_a_large_run_is_limited_and_complete_with_more_verbosity() 
     play = distributed(300, 300)
     short, long = summarize(play), summarize(play, detailed=True)
     assert len("\n".join(short)) < 15_000
-    assert "200 more files are not shown here: see fetch_content_report, or use -v." in short
+    assert "250 more files are not shown here: see fetch_content_report, or use -v." in short
     assert sum(".zip" in line for line in long) == 300
     assert all("ab" * 32 not in line for line in short)
     assert sum("ab" * 32 in line for line in long) == 300
