@@ -95,7 +95,7 @@ def test_lines_are_live_in_a_pipe_and_call_a_stall_one(
     command = [str(ansible.bin / "ansible-playbook"), "play.yml", "-e", f"ansible_python_interpreter={ansible.python}"]
     environment = ansible.environment(ANSIBLE_TRANSPORT="local")
     with subprocess.Popen(
-        command, cwd=ansible.home, env=environment, stdout=subprocess.PIPE, text=True, process_group=0
+        command, cwd=ansible.home, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
         assert process.stdout
         try:

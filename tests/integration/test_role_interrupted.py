@@ -56,7 +56,7 @@ def _run_until(fleet: Fleet, moment: str, number: signal.Signals, *, everybody: 
     """Apply the role, and send the signal at this moment. everybody: to the process group, as a terminal does it."""
     simulator = fleet.simulator
     simulator.switch(content_size=12 * MIB)
-    slowly = {"people": ALICE, "max_rate": SLOWLY, "progress_interval": 1}
+    slowly: dict[str, Json] = {"people": ALICE, "max_rate": SLOWLY, "progress_interval": 1}
     if moment == "waiting":
         simulator.switch(run_seconds=1000)
     with meanwhile(lambda: MOMENTS[moment](fleet), lambda: _interrupt(fleet, number, everybody)):

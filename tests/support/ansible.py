@@ -77,7 +77,7 @@ class Ansible:
         self.bin = pathlib.Path(os.environ.get(BIN_VARIABLE) or pathlib.Path(sys.executable).parent)
         self.python = os.environ.get(TARGET_VARIABLE) or str(self.bin / "python")
         self._runs = 0
-        self.process: subprocess.Popen[str] | None = None  # of the newest run, in a process group of its own
+        self.process: subprocess.Popen[str] | None = None  # of the newest run, in its own process group
 
     def environment(self, **variables: str) -> dict[str, str]:
         """Nothing of this machine's settings (proxies, CA bundles, STORWARE_ variables ...) but what is given."""
@@ -120,7 +120,7 @@ class Ansible:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            process_group=0,
+            start_new_session=True,
         ) as self.process:
             try:
                 stdout, stderr = self.process.communicate(timeout=timeout)

@@ -38,11 +38,11 @@ def test_s10_nothing_here_writes_the_keys_of_tls_connections() -> None:
 
 @pytest.mark.fault("S14")
 def test_s14_nothing_here_starts_another_program_that_could_see_a_secret() -> None:
-    """But ssh, which a module without credentials starts with an environment without them; and a fork of the module."""
+    """But ssh, which a module without credentials starts with an environment without them; and forks of the module."""
     starting = r"\b(subprocess|run_command|popen|os\.(system|exec|fork|spawn|posix_spawn)|multiprocessing)\b"
     places = {line.partition(":")[0] for line in lines_with(starting)}
-    assert places == {"_detached.py", "ssh.py"}
-    assert lines_with(r"os\.fork\b") == ["_detached.py: child = os.fork()"]
+    assert places == {"_detached.py", "_session_guard.py", "ssh.py"}
+    assert lines_with(r"os\.fork\b") == ["_detached.py: child = os.fork()", "_session_guard.py: if os.fork():"]
     assert {line.partition(":")[0] for line in lines_with(r"\bimport.*\bssh\b")} == {"cloud_download_copy.py"}
 
 

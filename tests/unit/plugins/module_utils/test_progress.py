@@ -87,14 +87,14 @@ def test_resumed_bytes_have_no_rate(teller: Teller) -> None:
 
 def test_a_server_that_does_not_answer(teller: Teller) -> None:
     """From the last byte on; after a comparison, from the request on."""
-    connecting = {"stage": inspection.CONNECTING, "received": 0}
+    connecting: dict[str, t.Any] = {"stage": inspection.CONNECTING, "received": 0}
     assert teller.at(0, 0, 9, stage=inspection.COMPARING) == "mailbox.zip: comparing the existing file"
     assert teller.at(60, 0, **connecting) == "mailbox.zip: connecting"
     assert teller.at(64, 0, **connecting) == "mailbox.zip: connecting"
     assert teller.at(65, 0, **connecting) == "mailbox.zip: no answer for 5 s, attempt 1 of 6"
     assert teller.at(100, 0, attempt=3, **connecting) == "mailbox.zip: no answer for 40 s, attempt 3 of 6"
     teller.at(110, MIB, 2 * MIB)
-    broken = {"stage": inspection.CONNECTING, "attempt": 2}
+    broken: dict[str, t.Any] = {"stage": inspection.CONNECTING, "attempt": 2}
     assert teller.at(112, MIB, 2 * MIB, **broken).startswith(
         "mailbox.zip: no answer for 2 s, attempt 2 of 6, 1 of 2 MiB"
     )
@@ -117,7 +117,7 @@ def test_several_files(teller: Teller) -> None:
 def test_files_that_are_there_count_and_have_no_rate(teller: Teller) -> None:
     """A second run compares: its rate is not that of a transfer."""
     turns = [BatchItem("guid", number, 300, 0.0, 0, (number - 1) * GIB, 0) for number in range(1, 6)]
-    compare = {"stage": inspection.COMPARING, "received": 0}
+    compare: dict[str, t.Any] = {"stage": inspection.COMPARING, "received": 0}
     lines = [teller.at(10 * turn.number, 0, GIB, turn=turn, **compare) for turn in turns]
     assert lines[-1] == "4 of 300 files, 4 of about 300 GiB; mailbox.zip: comparing the existing file"
 
