@@ -23,7 +23,7 @@ _MOST_UNPAGED: t.Final = 5000  # records of a list that is read without pages
 def check(reading: Reading) -> list[Finding]:
     """Return the findings about pages. The size that the server takes is used from then on."""
     path, first = _longest_list(reading)
-    if not is_list(first):
+    if first is None or not is_list(first):
         return [Finding("page_size", "no list can be read", seen=first)]
     return [
         _check_size(reading, path, first),

@@ -127,7 +127,7 @@ class Reading:
         return TransferLimits(LimitSettings(max_time=max(0.001, self._deadline - time.monotonic())))
 
 
-def is_list(seen: Observation | None) -> t.TypeGuard[Observation]:
+def is_list(seen: Observation | None) -> bool:
     """Return whether an answer is a list, which may be empty."""
     return seen is not None and 200 <= seen.status < 300 and (isinstance(seen.body, list) or seen.kind == "empty")
 
