@@ -119,15 +119,19 @@ def test_a_cursor_of_something_else_is_refused(rulebooks: Rulebooks) -> None:
     assert rulebooks.cursor.read_text() == "precious"
 
 
-def test_looks_are_polite(rulebooks: Rulebooks, simulator: Simulator) -> None:
+def test_looks_are_polite_and_follow_the_server_profile(
+    rulebooks: Rulebooks, simulator: Simulator, tmp_path: pathlib.Path
+) -> None:
     """Two lists and the tasks for each look, whatever there is."""
+    (tmp_path / "profile.yml").write_text("lists: {page_size: 60}", encoding="utf-8")
     simulator.seed(users=50, downloads=50)
-    running = rulebooks.printing(interval=3)
+    running = rulebooks.printing({"STORWARE_PROFILE": "profile.yml"}, interval=3)
     wait_until(rulebooks.cursor.exists)
     simulator.clear_log()
     time.sleep(7)
-    calls = len(simulator.requests())
-    assert 3 <= calls <= 9
+    made = simulator.requests()
+    assert 3 <= len(made) <= 9
+    assert {dict(request["query"])["size"] for request in made} == {"60"}
     running.stop()
 
 

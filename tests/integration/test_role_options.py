@@ -142,6 +142,9 @@ FORMS: dict[str, t.Callable[[], t.Iterator[Json]]] = {
     "empty and null": lambda: itertools.cycle(["", None]),
 }
 TYPED: Json = {
+    "check_server_trial": "false",
+    "check_server_wait_timeout": 600,
+    "check_server_strict": "false",
     "fetch_content_protected_entities": " alice@example.com",
     "fetch_content_protected_entity_type": "CLOUD_USER",
     "fetch_content_backup": "latest",
@@ -164,10 +167,10 @@ TYPED: Json = {
 
 # As in the workflow, so that each has something to do.
 ALL = (
-    *("prepare downloads", "fetch content", "verify content", "list downloads"),
+    *("check server", "prepare downloads", "fetch content", "verify content", "list downloads"),
     *("remove downloads", "remove fetched downloads"),
 )
-OF_ALL_QUESTIONS = ("fetch content", "list downloads", "remove downloads")
+OF_ALL_QUESTIONS = ("check server", "fetch content", "list downloads", "remove downloads")
 
 
 def launch(
