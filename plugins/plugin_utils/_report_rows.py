@@ -190,8 +190,10 @@ class _Outcomes:
 
     def _failure(self, guid: t.Any, found: Record) -> Row:
         """Return the failure of this file; of one that is missing where it would be copied from, the failure there."""
-        there = self._at_source.get(guid, self._source)
-        if _mapping(found.get("error")).get("code") == "no_receipt" and there.get("failed"):
+        there = self._at_source.get(guid)
+        if there is None and _mapping(found.get("error")).get("code") == "no_receipt":
+            there = self._source
+        if there and there.get("failed"):
             fields = _failure_fields(there)
             return {**fields, "reason": f"the {self._place} lacks it: {fields['reason']}"}
         return _failure_fields(found)

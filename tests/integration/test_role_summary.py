@@ -15,7 +15,7 @@ import time
 import pytest
 
 from tests.simulator.process import Simulator
-from tests.support.ansible import Ansible
+from tests.support.ansible import Ansible, Run
 from tests.support.fleet import Fleet
 
 MOST = 20_000  # characters
@@ -35,8 +35,8 @@ def stop_after(simulator: Simulator, files: int) -> threading.Thread:
     return thread
 
 
-@pytest.mark.parametrize("number", [16, pytest.param(300, marks=pytest.mark.long)])
-def test_a_server_that_is_gone_is_one_cause(ansible: Ansible, tmp_path: pathlib.Path, number: int) -> None:
+def run_until_the_server_is_gone(ansible: Ansible, tmp_path: pathlib.Path, number: int) -> Run:
+    """Fetch that many mailboxes to four hosts. The server stops after a third of them."""
     with Simulator.start(speed=50, validate=False, content_size=300_000) as simulator:
         fleet = Fleet(ansible, simulator, tmp_path, HOSTS)
         simulator.seed(users=number)
@@ -63,9 +63,20 @@ def test_a_server_that_is_gone_is_one_cause(ansible: Ansible, tmp_path: pathlib.
     assert len(rows) == number
     assert there
     assert missing > number // 4
-    assert len(run.stdout) < MOST
+    return run
+
+
+def test_a_server_that_is_gone_is_one_cause(ansible: Ansible, tmp_path: pathlib.Path) -> None:
+    run = run_until_the_server_is_gone(ansible, tmp_path, 16)
     end = "\n".join(run.stdout.rstrip().splitlines()[-15:])
     assert re.search(r"\d+ of \d+ files are complete.* \d+ are missing: ", end)
     assert re.search(
         r"\d+ \(User \d+ \(\S{36}\).* more\): no connection to https://\S+ .*Check url, .*\[unreachable\]", end
     )
+
+
+@pytest.mark.long
+@pytest.mark.xfail(reason="the task that fetches prints its whole result when it fails: steps/pull.yml and copy.yml")
+def test_300_mailboxes_without_a_server_print_less_than_20_kb(ansible: Ansible, tmp_path: pathlib.Path) -> None:
+    run = run_until_the_server_is_gone(ansible, tmp_path, 300)
+    assert len(run.stdout) < MOST
