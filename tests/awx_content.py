@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Write the files of extensions/awx from the options of the collection: ``make awx-content``. Lint reports stale ones.
 
-Credential type: from the option table. Surveys: from the role's argument specs, and for the playbooks that list and
-remove from the documentation of their modules. An option is asked for, or is named in _NOT_ASKED with the reason;
-one that is not documented yet is left out, which lint reports.
+Credential type: from the option table. Surveys: from the role's argument specs, and for the playbooks that list,
+remove and check from the documentation of their modules. An option is asked for, or is named in _NOT_ASKED with the
+reason; one that is not documented yet is left out, which lint reports.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ Json = t.Any
 CONTENT: t.Final = tree.ROOT / "extensions" / "awx"
 _LISTING: t.Final = "plugins/modules/cloud_download_info.py"
 _REMOVING: t.Final = "plugins/modules/cloud_download.py"
+_CHECKING: t.Final = "plugins/modules/server_info.py"
 
 # REUSE-IgnoreStart
 _HEADER: t.Final = """\
@@ -46,7 +47,7 @@ _HEADER: t.Final = """\
 
 _CREDENTIAL: t.Final = "Storware Backup and Recovery"
 _WORKFLOW: t.Final = "Storware: hand over"
-_FETCH, _PREPARE, _VERIFY, _REMOVE_FETCHED, _LIST, _REMOVE = (
+_FETCH, _PREPARE, _VERIFY, _REMOVE_FETCHED, _LIST, _REMOVE, _CHECK = (
     f"Storware: {what}"
     for what in (
         "fetch content",
@@ -55,6 +56,7 @@ _FETCH, _PREPARE, _VERIFY, _REMOVE_FETCHED, _LIST, _REMOVE = (
         "remove fetched downloads",
         "list downloads",
         "remove downloads",
+        "check server",
     )
 )
 
@@ -80,6 +82,7 @@ _NOT_ASKED: t.Final = {
     "list_downloads_size": "a page of a list is for programs",
     "list_downloads_project_uuid": "is for OpenStack",
     "remove_downloads_wait_interval": _BY_PLAYBOOK,
+    "check_server_wait_interval": _BY_PLAYBOOK,
 }
 _PROFILE_HELP: t.Final = (
     "Server profile in YAML, which describes how the server behaves where the vendor's documents are silent. "
@@ -113,6 +116,7 @@ def files() -> dict[pathlib.Path, str]:
         **documentation.entry_points(tree.ROOT),
         "list": _playbook_options("list_downloads", documented[_LISTING]),
         "remove_downloads": _playbook_options("remove_downloads", documented[_REMOVING]),
+        "check_server": _playbook_options("check_server", documented[_CHECKING]),
     }
     for name in sorted(_NOT_ASKED.keys() - {name for found in options.values() for name in found}):
         raise ContentError(f"tests/awx_content.py: _NOT_ASKED names {name}, which is no option: remove it there.")
@@ -213,6 +217,13 @@ def _job_templates(asked: t.Mapping[str, list[Json]]) -> Json:
         ),
         template(_LIST, "Show the downloads that are on the server", "list_downloads.yml", "list", hosts=False),
         template(_REMOVE, "Remove downloads from the server", "remove_downloads.yml", "remove_downloads", hosts=False),
+        template(
+            _CHECK,
+            "Find out how the server answers, and which server profile it needs",
+            "check_server.yml",
+            "check_server",
+            hosts=False,
+        ),
     ]
 
 
@@ -270,7 +281,7 @@ def _question(variable: str, about: t.Mapping[str, Json]) -> Json:
         default = _as_text(default)
     return {
         "variable": variable,
-        "question_name": _label(re.sub("^(fetch_content|list_downloads|remove_downloads)_", "", variable)),
+        "question_name": _label(re.sub("^(fetch_content|list_downloads|remove_downloads|check_server)_", "", variable)),
         "question_description": _plain(text) + (" One in each line." if kind == "textarea" else ""),
         "type": kind,
         "required": variable in _REQUIRED or bool(about.get("required")),
@@ -301,9 +312,14 @@ def _answer(variable: str, about: t.Mapping[str, Json]) -> tuple[str, dict[str, 
 
 
 def _playbook_options(playbook: str, documented: documentation.Options) -> documentation.Options:
-    """The variables of a playbook, with the documentation of the module's options that they are handed to."""
-    uses = documentation.playbook_uses(tree.ROOT / "playbooks" / f"{playbook}.yml")
-    return {f"{playbook}_{name}": documented[option] for _module, option, name in uses if option in documented}
+    """The variables of a playbook, with the documentation of the module's options that they are handed to.
+
+    Those of the playbook alone have a description where they are read, if a survey is to ask for them.
+    """
+    path = tree.ROOT / "playbooks" / f"{playbook}.yml"
+    own = {name: about for name, about in documentation.playbook_options(path).items() if "description" in about}
+    uses = documentation.playbook_uses(path)
+    return {f"{playbook}_{name}": documented[option] for _module, option, name in uses if option in documented} | own
 
 
 # --- Texts ---

@@ -110,7 +110,7 @@ class ActionModule(ProgressActionModule):
     ) -> Result:
         """Return the documented part of the module's result for one file. Raises StorwareError."""
         path, whole = _file_chunks.find_file(str(given["src"]), turn.guid)
-        handover = ChunkTransfer(whole.name, whole.guid, whole.size, whole.sha256, whole.verified)
+        handover = ChunkTransfer.of(whole)
         arguments = {**given, "guid": [turn.guid], "src": path, "dest": dest_for(str(given["dest"]), turn.of)}
         copy_chunk = _file_chunks.chunk_copier(path)
         first: int | None = None  # bytes that were there already

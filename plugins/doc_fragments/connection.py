@@ -94,7 +94,7 @@ options:
   profile:
     description:
       - Server profile, which describes how the server behaves where the vendor's documents are silent. A dictionary, or the path of a YAML file
-        on the controller. All keys are optional.
+        on the controller, relative to the playbook. All keys are optional.
       - C(create.body) is the body of C(POST /cloud-download), as a template. A value that consists of a placeholder is replaced by V($entities) (a
         list of C(guid), C(name) and C(type)), V($entity_guids), V($entity), V($entity_guid), V($mode) (a dictionary with C(name)), V($mode_name), V($backups),
         V($backup_guid), V($node) or V($node_guid). A key whose value is unset is omitted. V($$) at the beginning of a text is a dollar sign.
@@ -107,7 +107,7 @@ options:
         default) or V(cloud-protected-entities).
       - C(ready) is the sign that a download is ready, V(finished_mount) (the default, the filter of this name lists it), V(task) (its task has
         ended) or V(state:NAME) (its record has this state).
-      - If not set, the file that the environment variable E(STORWARE_PROFILE) names is used.
+      - If not set, the file that the environment variable E(STORWARE_PROFILE) names is used, relative to the directory in which Ansible was started.
     type: raw
 attributes:
   action_group:

@@ -12,12 +12,13 @@ from __future__ import annotations
 import json
 import os
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from . import _private
+from ._transfer.store.receipt import Origin, Receipt
 
 ENVIRONMENT: t.Final = "STORWARE_BACKUP_HANDOVER"  # path of the file on the host
-HEAD: t.Final = 4096  # bytes of the description; those of the piece are behind it
+HEAD: t.Final = 16 * 1024  # bytes of the description; those of the piece are behind it
 KEY: t.Final = "storware_backup_reached"  # how many bytes are there, as long as it is not all of them
 
 
@@ -35,6 +36,16 @@ class ChunkTransfer:
     verified: str
     offset: int = 0
     chunk_sha256: str = ""
+    origin: t.Mapping[str, str | None] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, whole: Receipt) -> ChunkTransfer:
+        """Return the beginning of the transfer of the file that a receipt describes."""
+        return cls(whole.name, whole.guid, whole.size, whole.sha256, whole.verified, origin=vars(whole.origin))
+
+    def receipt(self) -> Receipt:
+        """Return the receipt of the file."""
+        return Receipt(self.name, self.guid, self.size, self.sha256, self.verified, Origin(**self.origin))
 
     def as_head(self) -> bytes:
         """For the beginning of the file with the piece."""

@@ -23,7 +23,7 @@ class ErrorCode(t.NamedTuple):
 _COPY: t.Final = ("cloud_download_copy",)
 _FETCH: t.Final = ("cloud_download_content",)
 _FILES: t.Final = (*_FETCH, *_COPY)
-_API: t.Final = ("cloud_download", *_FETCH, "cloud_download_info", "protected_entity_info", "session")
+_API: t.Final = ("cloud_download", *_FETCH, "cloud_download_info", "protected_entity_info", "server_info", "session")
 _HOSTS: t.Final = (*_API, *_COPY, "cloud_download_content_info")
 _ROLE: t.Final = ("fail_with_code",)
 _DISK: t.Final = (*_FILES, "cloud_download_content_info", "fetch_report")
@@ -62,6 +62,7 @@ CODES: t.Final[t.Mapping[str, ErrorCode]] = {
     "response_lost": ErrorCode("A request was sent, and no complete response arrived.", _API),
     "timeout": ErrorCode("The time limit of a request, a list or a transfer expired.", (*_API, *_COPY), ends_all=True),
     "incomplete_list": ErrorCode("The server returned fewer records than it counts.", _API),
+    "server_differs": ErrorCode("The server differs from the defaults, and from the given server profile.", _ROLE),
     # Preparing and removing
     "prepare_failed": ErrorCode("Some downloads could not be prepared.", ("cloud_download", *_ROLE)),
     "request_not_understood": ErrorCode(

@@ -58,6 +58,14 @@ options:
       - If not set, C(content.source) of O(profile) decides, whose default is V(auto).
     type: str
     choices: [auto, download, content_download]
+  records:
+    description:
+      - Records of the downloads, as RV(storware.backup.cloud_download#module:cloud_downloads). They are for the receipts, which then also name the
+        protected entity, the kind of download and the backup, see RV(storware.backup.cloud_download_content_info#module:files[]). Receipts
+        always name the server.
+      - A record may have the key C(request) in addition, with the digest of the fields that were added to the request for the download.
+    type: list
+    elements: dict
   checksum:
     description:
       - Expected digest of the file, as C(ALGORITHM:DIGEST). The algorithm is one of V(md5), V(sha1), V(sha224), V(sha256), V(sha384)
@@ -412,7 +420,7 @@ _detached.answer_poll(os.environ)  # before the imports below, which take longer
 from ansible_collections.storware.backup.plugins.module_utils import _api_runner, _file_content
 from ansible_collections.storware.backup.plugins.module_utils._api import names
 from ansible_collections.storware.backup.plugins.module_utils._api.errors import ApiError
-from ansible_collections.storware.backup.plugins.module_utils._argspec import in_range
+from ansible_collections.storware.backup.plugins.module_utils._argspec import in_range, is_guid
 from ansible_collections.storware.backup.plugins.module_utils._batch import BatchItem, run_batch
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError
 from ansible_collections.storware.backup.plugins.module_utils._transfer.http.body import (
@@ -420,6 +428,7 @@ from ansible_collections.storware.backup.plugins.module_utils._transfer.http.bod
     Response,
     UnexpectedContent,
 )
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store.receipt import Origin
 from ansible_collections.storware.backup.plugins.module_utils._transfer.verification import Checksum
 
 _LARGEST = 2**63 - 1  # what a file can hold
@@ -439,11 +448,14 @@ def fetch(context: _api_runner.ApiContext) -> _api_runner.Result:
         "connections": int(in_range("connections", params["connections"], 1, 16)),
         "max_size": None if max_size is None else int(in_range("max_size", max_size, 1, _LARGEST)),
     }
+    origins = _origins(context.connection.url, params["records"] or ())
 
     def ensure_file(turn: BatchItem) -> _api_runner.Result:
         guid = turn.guid
         openers = [(source, _opener(context, names.CONTENT_PATHS[source].format(guid), guid)) for source in sources]
-        job = jobs.job(turn, identity=f"{context.connection.url} {guid}", openers=openers, **settings)
+        job = jobs.job(
+            turn, identity=f"{context.connection.url} {guid}", openers=openers, origin=origins(guid), **settings
+        )
         return _file_content.ensure_file(context, job)
 
     return run_batch(jobs.guids, ensure_file)
@@ -453,6 +465,38 @@ def _checksum(text: str | None, files: int) -> Checksum | None:
     if text and files > 1:
         raise OptionError("checksum", f"is that of one file, and guid names {files}")
     return Checksum.parse(text) if text else None
+
+
+def _origins(server: str, records: t.Sequence[t.Mapping[str, t.Any]]) -> t.Callable[[str], Origin]:
+    """Return a function from the GUID of a download to the origin of its content. Raises OptionError."""
+    by_guid = {}
+    for number, record in enumerate(records, 1):
+        if not isinstance(record.get("guid"), str) or not is_guid(record["guid"]):
+            raise OptionError("records", f"entry {number} has no guid of 36 characters")
+        by_guid[record["guid"].lower()] = record
+
+    def origin(guid: str) -> Origin:
+        record = by_guid.get(guid.lower(), {})
+        entity, backup = (_dictionary(record.get(key)) for key in ("protected_entity", "backup"))
+        return Origin(
+            server,
+            entity=_text(entity.get("guid")),
+            entity_name=_text(entity.get("name")),
+            mode=_text(record.get("mode")),
+            backup=_text(backup.get("guid")),
+            backup_time=_text(backup.get("backup_time")),
+            request=_text(record.get("request")),
+        )
+
+    return origin
+
+
+def _dictionary(value: t.Any) -> t.Mapping[str, t.Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: t.Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _opener(context: _api_runner.ApiContext, path: str, guid: str) -> Opener:
@@ -489,6 +533,7 @@ def main() -> None:
             **_file_content.SPEC,
             "verify": {"type": "str", "choices": ["full", "structure", "length"], "default": "structure"},
             "source": {"type": "str", "choices": ["auto", *names.CONTENT_PATHS]},
+            "records": {"type": "list", "elements": "dict"},
             "checksum": {"type": "str"},
             "allow_unverified": {"type": "bool", "default": False},
             "connections": {"type": "int", "default": 1},

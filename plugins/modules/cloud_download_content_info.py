@@ -37,6 +37,13 @@ options:
         were fetched with, see O(storware.backup.cloud_download_content#module:owner).
       - Files and receipts of other users are V(foreign), because any user with write permission for the directory can plant them.
     type: str
+  verify:
+    description:
+      - Kind of comparison. With V(full), the module reads each file and compares its SHA-256. With V(length), it compares the size alone, in a
+        moment also for large files, and does not detect other changes of the content.
+    type: str
+    choices: [full, length]
+    default: full
 seealso:
   - module: storware.backup.cloud_download_content
 """
@@ -96,6 +103,30 @@ files:
       description: Time of the transfer, in UTC.
       type: str
       sample: "2026-01-09T08:30:00Z"
+    server:
+      description: URL of the API of the server that the content is from; V(null) if the receipt does not name it.
+      type: str
+      sample: https://backup.example.com:8181/api
+    protected_entity:
+      description: Protected entity whose content it is, with C(guid) and C(name); both V(null) if the receipt does not name it.
+      type: dict
+      sample:
+        guid: 4d1f1e0a-7b5c-4f6e-9d3e-1f0c9b8a7d65
+        name: Alice Archer
+    mode:
+      description: Kind of the download; V(null) if the receipt does not name it.
+      type: str
+      sample: CLOUD_DOWNLOAD
+    backup:
+      description: Backup of the content, with C(guid) and C(backup_time); both V(null) if the receipt does not name it.
+      type: dict
+      sample:
+        guid: 9d0f6a53-6a44-4d0e-8c6f-0d6e6c1f5a21
+        backup_time: "2026-01-08T22:00:00Z"
+    request:
+      description: Digest of the fields that were added to the request for the download; V(null) if there are none.
+      type: str
+      sample: 2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae
     actual_size:
       description: Size in bytes of a file that is V(changed).
       type: int
@@ -151,6 +182,7 @@ import typing as t
 from ansible_collections.storware.backup.plugins.module_utils import _runner
 from ansible_collections.storware.backup.plugins.module_utils._argspec import check_guids
 from ansible_collections.storware.backup.plugins.module_utils._transfer import audit
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store.receipt import Origin
 
 
 def compare(context: _runner.Context) -> _runner.Result:
@@ -158,13 +190,17 @@ def compare(context: _runner.Context) -> _runner.Result:
     params = context.params
     check_guids("guid", params["guid"] or ())
     files = [
-        _to_result(status) for status in audit.audit_directory(params["path"], params["guid"], context.user_id("owner"))
+        _to_result(status)
+        for status in audit.audit_directory(
+            params["path"], params["guid"], context.user_id("owner"), reads=params["verify"] == "full"
+        )
     ]
     return {"changed": False, "intact": all(file["state"] == audit.INTACT for file in files), "files": files}
 
 
 def _to_result(status: audit.FileStatus) -> dict[str, t.Any]:
     receipt = status.receipt
+    origin = receipt.origin if receipt else Origin()
     return {
         "path": status.path,
         "guid": status.guid,
@@ -173,6 +209,11 @@ def _to_result(status: audit.FileStatus) -> dict[str, t.Any]:
         "sha256": receipt.sha256 if receipt else None,
         "verified": receipt.verified if receipt else None,
         "time": receipt.time if receipt else None,
+        "server": origin.server,
+        "protected_entity": {"guid": origin.entity, "name": origin.entity_name},
+        "mode": origin.mode,
+        "backup": {"guid": origin.backup, "backup_time": origin.backup_time},
+        "request": origin.request,
         "actual_size": status.actual_size,
         "actual_sha256": status.actual_sha256,
         "reason": status.reason,
@@ -188,6 +229,7 @@ def main() -> None:
             "path": {"type": "path", "required": True},
             "guid": {"type": "list", "elements": "str"},
             "owner": {"type": "str"},
+            "verify": {"type": "str", "choices": ["full", "length"], "default": "full"},
         },
     )
 

@@ -362,7 +362,7 @@ def _from_controller(context: _runner.Context, jobs: _file_content.Jobs) -> _run
         raise OptionError("host", "must be given where Ansible does not run the action plugin of this module")
     with translate_os_errors(f"read {path}"):
         handed, file = _copying.receive(path)
-    whole = Receipt(handed.name, handed.guid, handed.size, handed.sha256, handed.verified)
+    whole = handed.receipt()
 
     def ensure_file(turn: BatchItem) -> _runner.Result:
         job = _job(jobs, turn, whole, pushed.LABEL, pushed.nothing_more_opener(whole))
@@ -384,7 +384,7 @@ def _job(jobs: _file_content.Jobs, turn: BatchItem, whole: Receipt, label: str, 
         raise OptionError("src", f"is a file of the download {whole.guid}, not of {guid}: {whole.name!r}")
     checksum = Checksum("sha256", whole.sha256)
     # Not by where it comes from: what one host has brought, another one may continue.
-    return jobs.job(turn, identity=f"copy {guid}", openers=[(label, opener)], checksum=checksum)
+    return jobs.job(turn, identity=f"copy {guid}", openers=[(label, opener)], checksum=checksum, origin=whole.origin)
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ options:
     description: Error code, which the troubleshooting page of this collection explains.
     type: str
     required: true
-    choices: [invalid_option, no_hosts, invalid_result, unreachable, not_found, prepare_failed, request_not_understood, not_proved, not_intact]
+    choices: [invalid_option, no_hosts, invalid_result, unreachable, not_found, server_differs, prepare_failed, request_not_understood, not_proved, not_intact]
   msg:
     description: Message of the failure. An empty text is no failure.
     type: str
@@ -68,6 +68,7 @@ error:
         - V(invalid_result) - The managed host returned a result that cannot be the module's.
         - V(unreachable) - No connection could be opened.
         - V(not_found) - The object does not exist on the server.
+        - V(server_differs) - The server differs from the defaults, and from the given server profile.
         - V(prepare_failed) - Some downloads could not be prepared.
         - V(request_not_understood) - The server did not act on a create request, whose fields are not documented.
         - V(not_proved) - A file is not proved on every host, so that no download is removed.

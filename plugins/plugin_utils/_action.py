@@ -233,7 +233,10 @@ class ConnectionActionModule(ProgressActionModule):
         # Here, because a module writes its options to the log of its host before it checks them.
         _argspec.refuse_credentials(str(arguments.get("url") or ""))
         if "profile" in arguments:
-            arguments["profile"] = _profile_file.load(arguments["profile"], self._loader.path_dwim)
+            # A path in a playbook is relative to it, and one in a variable to the directory where Ansible was started.
+            is_option = any("profile" in _argspec.set_in(level) for level in (given, *above.values()))
+            directory = self._loader.get_basedir() if is_option else os.getcwd()
+            arguments["profile"] = _profile_file.load(arguments["profile"], directory)
         if self._connection.transport != "local":
             arguments = _argspec.for_another_host(arguments)
         return super()._run_with(arguments, task_vars)

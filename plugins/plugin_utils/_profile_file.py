@@ -17,23 +17,31 @@ from ..module_utils._errors import OptionError
 MAX_SIZE: t.Final = 64 * 1024  # bytes
 
 
-def load(value: t.Any, resolve: t.Callable[[str], str]) -> t.Any:
+class _Loader(yaml.SafeLoader):
+    """Loads YAML without merge keys: merged into one another, a few short lines are memory without end."""
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Merge nothing, so that a merge key is a key of an unknown type, which is an error."""
+
+
+def load(value: t.Any, directory: str) -> t.Any:
     """Return the document of the option ``profile``, checked; None for an empty file.
 
-    value: the document, or the path of a file, which ``resolve`` makes absolute. Raises OptionError, which never
-    repeats the contents of the file: it may be one of secrets.
+    value: the document, or the path of a file. directory: the one that a relative path is relative to. Raises
+    OptionError, which never repeats the contents of the file: it may be one of secrets.
     """
-    document = _parse(_read(resolve(value)), value) if isinstance(value, str) else value
+    document = value
+    if isinstance(value, str):
+        path = os.path.join(directory, os.path.expanduser(value))
+        document = _parse(_read(path), path)
     _profile.parse(document)
     return document
 
 
 def _read(path: str) -> bytes:
     try:
-        # A pipe or a device may never end, and opening it may not return.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        with open(path, "rb", opener=_open_at_once) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise OptionError("profile", f"{path} is not a regular file")
             data = file.read(MAX_SIZE + 1)
     except (OSError, ValueError) as error:
@@ -44,12 +52,18 @@ def _read(path: str) -> bytes:
     return data
 
 
+def _open_at_once(path: str, flags: int) -> int:
+    # A pipe may have no writer, and opening it would not return.
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 def _parse(data: bytes, path: str) -> t.Any:
     try:
-        return yaml.safe_load(data)
+        return yaml.load(data, _Loader)  # noqa: S506  # a safe one
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" (line {mark.line + 1})" if mark else ""
         raise OptionError("profile", f"{path} is not valid YAML{where}") from None
-    except (ValueError, RecursionError):  # a date that does not exist; brackets without end
+    # Brackets without end; of PyYAML itself for numbers, dates and tags that make no sense.
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
         raise OptionError("profile", f"{path} is not valid YAML") from None

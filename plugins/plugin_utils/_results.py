@@ -63,6 +63,14 @@ RETURNED: t.Final[t.Mapping[str, t.Mapping[str, str]]] = {
     "cloud_download_copy": {**_FILE, "files": "list", **_ERROR},
     "cloud_download_info": {"cloud_downloads": "list", **_ERROR},
     "protected_entity_info": {"protected_entities": "list", "names": "list", **_ERROR},
+    "server_info": {
+        "findings": "list",
+        "differences": "list",
+        "profile": "dict",
+        "merged_profile": "dict",
+        "report": "str",
+        **_ERROR,
+    },
     "session": {"session": "str", "opened": "bool", "user": "dict", **_ERROR},
 }
 
@@ -110,6 +118,7 @@ _TOO_LARGE: t.Final = "it is too large"
 _LINES: t.Final = frozenset(
     {
         "exception",
+        "report",
         "stdout",
         "stderr",
         "module_stdout",

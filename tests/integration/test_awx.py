@@ -54,6 +54,7 @@ def awx(ansible: Ansible, simulator: Simulator, tmp_path: pathlib.Path) -> Awx:
         "url": simulator.url,
         "token": TOKEN,
         "ca_path": str(simulator.ca_path),
+        "profile": "lists:\n  page_size: 9\n",
     }
     return Awx(ansible, tmp_path / "jobs", inputs, {"files-1": {"ansible_connection": "local"}})
 
@@ -93,6 +94,8 @@ def test_every_job_template_runs_as_awx_runs_it(awx: Awx, simulator: Simulator, 
     listed = launch("list downloads", {"list_downloads_mode": "CLOUD_DOWNLOAD"})
     assert "Alice Archer" in listed.output
     assert "Bob Baker" in listed.output
+    checked = launch("check server", {"check_server_strict": "true"})
+    assert re.search("content_source +holds", checked.output)
 
     bob = {"fetch_content_protected_entities": "bob@example.com", **dest}
     launch("remove fetched downloads", bob, **quick, **verified.artifacts)
@@ -164,7 +167,9 @@ def _entities(simulator: Simulator) -> list[Json]:
     return [{"protected_entity": download["backup"]["protectedEntity"]["name"]} for download in simulator.downloads()]
 
 
-def test_a_job_that_fails_says_why_and_keeps_no_secret(awx: Awx, tmp_path: pathlib.Path) -> None:
+def test_a_job_that_fails_says_why_keeps_no_secret_and_has_the_profile_of_its_credential(
+    awx: Awx, simulator: Simulator, tmp_path: pathlib.Path
+) -> None:
     job = awx.launch(
         "Storware: fetch content",
         {"fetch_content_protected_entities": "nobody@example.com", "fetch_content_dest": str(tmp_path / "restore")},
@@ -172,6 +177,8 @@ def test_a_job_that_fails_says_why_and_keeps_no_secret(awx: Awx, tmp_path: pathl
     assert job.status == "failed"
     assert "nobody@example.com" in job.output
     assert TOKEN not in job.shown()
+    lists = [dict(request["query"]) for request in simulator.requests() if request["path"] == "/cloud-users"]
+    assert {query["size"] for query in lists} == {"9"}
 
 
 def test_the_steps_of_the_workflow_are_job_templates_and_the_removal_waits_for_somebody() -> None:

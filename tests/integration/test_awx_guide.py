@@ -24,7 +24,7 @@ def test_what_the_guide_names_is_there() -> None:
         assert (tree.ROOT / path).exists(), path
     for name in re.findall(r"^\| `([\w./]+)` \|", _GUIDE, re.M):
         assert (tree.ROOT / "extensions" / "awx" / name).exists(), name
-    assert len(generated("job_templates.yml")) == 6
+    assert len(generated("job_templates.yml")) == 7
 
 
 def test_the_execution_environment_has_what_the_collection_needs(ansible: Ansible, tmp_path: pathlib.Path) -> None:

@@ -486,7 +486,7 @@ def test_an_unknown_guid_or_node_is_told_before_anything_is_written(simulator: S
 @pytest.mark.bad_requests
 def test_the_servers_refusal_is_told_in_its_own_words(simulator: Simulator) -> None:
     simulator.switch(create_body=OTHER_KEYS)
-    result = ensure(prepare(simulator, ALICE))
+    result = ensure(prepare(simulator, ALICE, profile={"create": {"visible_within": 1}}))
     assert result["failed"]
     assert (result["error"]["code"], result["changed"]) == ("request_not_understood", False)
     assert simulator.counters()["writes"] == 1

@@ -39,8 +39,10 @@ def held(simulator: Simulator, tmp_path: pathlib.Path) -> pathlib.Path:
 @pytest.mark.smoke
 def test_what_came_is_intact_and_nothing_is_touched(simulator: Simulator, tmp_path: pathlib.Path) -> None:
     guids = simulator.seed(users=3, downloads=3, content_size=10_000)
+    records = good(run_module("cloud_download_info", connect(simulator)))["cloud_downloads"]
+    records[0]["request"] = "0" * 64
     for guid in guids:
-        good(run_module(CONTENT, connect(simulator, guid=guid, dest=f"{tmp_path}/")))
+        good(run_module(CONTENT, connect(simulator, guid=guid, dest=f"{tmp_path}/", records=records[:-1])))
     (tmp_path / "other.sha256").write_text(f"{'0' * 64}  other\n")  # somebody else's
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in tmp_path.iterdir()}
     simulator.clear_log()
@@ -62,6 +64,17 @@ def test_what_came_is_intact_and_nothing_is_touched(simulator: Simulator, tmp_pa
     assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in tmp_path.iterdir()} == before
     assert simulator.requests() == []
 
+    # Whose content it is, as far as the records of the fetch said so
+    of = {file["guid"]: file for file in result["files"]}
+    assert {file["server"] for file in result["files"]} == {simulator.url + "/api"}
+    for record in records[:-1]:
+        known = of[record["guid"]]
+        assert known["mode"] == record["mode"]
+        assert known["protected_entity"] == {key: record["protected_entity"][key] for key in ("guid", "name")}
+        assert known["backup"] == {key: record["backup"][key] for key in ("guid", "backup_time")}
+    assert [of[record["guid"]]["request"] for record in records] == ["0" * 64, None, None]
+    assert of[records[-1]["guid"]]["protected_entity"] == {"guid": None, "name": None}
+
     chosen = compare(tmp_path, guid=[OTHER, guids[1].upper()])
     assert not chosen["intact"]
     assert [(file["guid"], file["state"], file["path"] is None) for file in chosen["files"]] == [
@@ -73,6 +86,15 @@ def flip(path: pathlib.Path) -> None:
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
+
+
+def test_the_size_alone_is_compared_on_request(held: pathlib.Path) -> None:
+    assert compare(held, verify="length")["intact"]
+    flip(held)
+    assert compare(held, verify="length")["intact"]
+    assert not compare(held)["intact"]
+    held.write_bytes(held.read_bytes()[:-1])
+    assert compare(held, verify="length")["files"][0]["state"] == "changed"
 
 
 def link(path: pathlib.Path) -> None:

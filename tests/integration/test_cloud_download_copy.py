@@ -46,12 +46,21 @@ def source(simulator: Simulator, tmp_path: pathlib.Path) -> tuple[str, pathlib.P
 def _fetched(simulator: Simulator, tmp_path: pathlib.Path, size: int) -> tuple[str, pathlib.Path]:
     (guid,) = simulator.seed(downloads=1, entity="alice@example.com", content_size=size)
     (tmp_path / "there").mkdir()
-    options = {"guid": guid, "dest": str(tmp_path / "there"), "allow_unverified": size == 0}
+    records = good(run_module("cloud_download_info", connect(simulator)))["cloud_downloads"]
+    options = {"guid": guid, "dest": str(tmp_path / "there"), "allow_unverified": size == 0, "records": records}
     done = good(run_module(CONTENT, connect(simulator, **options)))
     return guid, pathlib.Path(done["path"])
 
 
 Source = tuple[str, pathlib.Path]
+
+
+def _origin(file: pathlib.Path) -> list[str]:
+    """Whose content a file has, as its receipt says."""
+    lines = file.with_name(f"{file.name}.sha256").read_text().splitlines()
+    found = [line for line in lines if line.startswith(("# server:", "# entity", "# mode:", "# backup"))]
+    assert len(found) == 6
+    return found
 
 
 @pytest.mark.smoke
@@ -70,6 +79,7 @@ def test_a_copy_is_the_file_with_a_receipt_and_the_second_run_copies_nothing(
     assert sha256(copy) == sha256(there) == done["sha256"]
     assert mode(copy) == 0o640
     assert f"# guid: {guid}" in (here / f"{there.name}.sha256").read_text()
+    assert _origin(here / there.name) == _origin(there)
     assert predicted["diff"] == done["diff"]
     asked = len(neighbour.commands())
     again = good(neighbour.copy(**options))
@@ -179,6 +189,7 @@ def test_the_controller_hands_a_file_over(ansible: Ansible, source: Source, here
     done = good(_hand_over(ansible, options))
     assert (done["changed"], done["source"], done["verified"]) == (True, "controller", "digest")
     assert sha256(here / there.name) == sha256(there)
+    assert _origin(here / there.name) == _origin(there)
     assert stat.S_IMODE((here / there.name).stat().st_mode) == 0o600
     assert not good(_hand_over(ansible, options))["changed"]
     assert "storware_backup" not in json.dumps(done)

@@ -5,13 +5,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import pathlib
+import re
 import typing as t
 
 import pytest
 import yaml
 
+from ansible_collections.storware.backup.plugins.module_utils import _profile
+from ansible_collections.storware.backup.plugins.module_utils._server_info import findings, report
 from ansible_collections.storware.backup.plugins.module_utils._transfer import formats
 from tests.harness import tree
 from tests.simulator.process import Simulator
@@ -52,11 +56,15 @@ def test_what_is_returned_is_documented_to_the_leaf(simulator: Simulator) -> Non
     assert made["failures"], made
     _compare(made, _returns("cloud_download"))
     assert {"cloud_downloads", "tasks", "created", "updated", "deleted", "failures"} <= set(made)
-    for module in ("cloud_download_info", "protected_entity_info"):
+    for module in ("cloud_download_info", "protected_entity_info", "server_info"):
         _compare(run_module(module, connect(simulator)), _returns(module))
 
 
-@pytest.mark.parametrize("module", [path.stem for path in _MODULES if path.stem.endswith(("_info", "_options"))])
+_CHANGES_NOTHING = [path.stem for path in _MODULES if path.stem.endswith(("_info", "_options"))]
+_CHANGES_NOTHING.remove("server_info")  # its trial does
+
+
+@pytest.mark.parametrize("module", _CHANGES_NOTHING)
 def test_a_module_that_changes_nothing_says_so(ansible: Ansible, module: str) -> None:
     attributes = ansible.doc(f"storware.backup.{module}", "--type", "module")["doc"]["attributes"]
     assert {name: attributes[name]["support"] for name in ("check_mode", "diff_mode", "idempotent")} == {
@@ -91,6 +99,22 @@ def test_failures_of_the_content_module_are_documented_to_the_leaf(
         result = run_module("cloud_download_content", connect(simulator, **selected))
         assert result["failed"]
         _compare(result, _returns("cloud_download_content"))
+
+
+def test_each_assumption_of_the_readme_is_a_finding_or_a_key_of_the_profile() -> None:
+    readme = (tree.ROOT / "README.md").read_text(encoding="utf-8")
+    section = readme.partition("### Documented behaviour, and assumptions\n")[2].partition("\n## ")[0]
+    _header, _line, *rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("|")]
+    keys = {question.profile_key for question in findings.QUESTIONS if question.profile_key}
+    named = {row[0]: re.findall(r"`([^`]+)`", row[3]) for row in rows}
+    assert [subject for subject, names in named.items() if not names or set(names) - keys - findings.IDS] == []
+    assert keys - {name for names in named.values() for name in names} == set()
+
+
+def test_each_key_of_the_profile_is_that_of_a_finding() -> None:
+    keys = {question.profile_key for question in findings.QUESTIONS if question.profile_key}
+    assert keys == set(report.ATTRIBUTES)
+    assert {field.name for field in dataclasses.fields(_profile.Profile)} == set(report.ATTRIBUTES.values())
 
 
 def test_both_modules_document_the_same_record() -> None:

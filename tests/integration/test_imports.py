@@ -70,7 +70,7 @@ def test_a_module_without_a_server_loads_no_http_library(tmp_path: pathlib.Path,
     assert loaded(modules, *_OF_HTTP, ".plugins.module_utils._api.client") == []
 
 
-@pytest.mark.parametrize("name", ["cloud_download", "cloud_download_content", "cloud_download_copy"])
+@pytest.mark.parametrize("name", ["cloud_download", "cloud_download_content", "cloud_download_copy", "server_info"])
 def test_a_poll_is_answered_before_the_work_is_loaded(tmp_path: pathlib.Path, name: str) -> None:
     work = uuid.uuid4().hex
     (tmp_path / f"{_detached.PREFIX}{work}").mkdir(mode=0o700)  # of work that was killed

@@ -10,10 +10,13 @@ import pathlib
 import typing as t
 
 import pytest
+import yaml
 
 from tests.simulator.process import Simulator
 from tests.support.ansible import Ansible, Run
+from tests.support.planted import PEOPLE, PlantedServer
 
+CHECK = "storware.backup.check_server"
 LIST = "storware.backup.list_downloads"
 REMOVE = "storware.backup.remove_downloads"
 
@@ -192,4 +195,74 @@ def test_own_connection(ansible: Ansible, simulator: Simulator, tmp_path: pathli
         assert row.endswith("Alice Archer")
         assert total == "Downloads: 1"
         assert simulator.token not in run.output + str(run.results)
+    assert simulator.downloads() == []
+
+
+@pytest.mark.smoke
+@pytest.mark.matrix
+@pytest.mark.slow
+def test_check(ansible: Ansible, simulator: Simulator) -> None:
+    """The findings are a table and a file. No output repeats anything personal that the server says."""
+    simulator.seed(downloads=3, entity="alice@example.com")
+    simulator.switch(download="object")
+    server = PlantedServer(simulator)
+    with server.running():
+        connection = {"url": server.url, "allow_http": True, "username": simulator.username}
+        (ansible.home / "connection.json").write_text(
+            json.dumps({"check_server_connection": {**connection, "password": simulator.password}}), encoding="utf-8"
+        )
+        variables = {"check_server_save": "profile.yml", "check_server_strict": "", "check_server_trial": ""}
+        given = ["-vvvv", "--extra-vars", "@connection.json"]
+        run = ansible.playbook(CHECK, *given, variables=variables).ok()
+        assert server.planted == set(PEOPLE)
+    assert {request.method for request in server.requests} == {"GET", "POST"}
+    assert simulator.counters()["writes"] == 0
+    header, *rows = _shown(run, "Show the findings")
+    assert header.split() == ["FINDING", "DEFAULT", "PROFILE", "FOUND"]
+    assert any(
+        row.split() == ["content_source", "differs", "content.source", "content_download", "only"] for row in rows
+    )
+    saved = ansible.home / "profile.yml"  # where the program was started
+    assert saved.stat().st_mode & 0o777 == 0o600
+    assert yaml.safe_load(saved.read_text(encoding="utf-8"))["content"] == {"source": "content_download"}
+    assert [person for person in PEOPLE if person in run.output + str(run.results)] == []
+    assert simulator.password not in run.output + str(run.results)
+
+
+@pytest.mark.long
+def test_check_strictly(ansible: Ansible, simulator: Simulator, tmp_path: pathlib.Path) -> None:
+    """A difference fails a strict check until the saved profile is given; a given profile is merged."""
+    simulator.seed(downloads=1, entity="alice@example.com")
+    simulator.switch(download="object")
+    path = tmp_path / "profile.yml"
+    path.write_text("create: {batch: one}\n", encoding="utf-8")
+
+    def check(**more: str) -> Run:
+        variables = {"check_server_strict": True, "check_server_save": str(path)}
+        return ansible.playbook(CHECK, variables=variables, environment={**_environment(simulator), **more})
+
+    refused = check(STORWARE_PROFILE=str(path))
+    assert refused.rc != 0
+    assert "The server differs in content_source." in refused.output
+    assert "[server_differs]" in refused.output
+    assert yaml.safe_load(path.read_text()) == {"create": {"batch": "one"}, "content": {"source": "content_download"}}
+    covered = check(STORWARE_PROFILE=str(path)).ok()
+    assert [result.changed for result in covered.of("Save the profile")] == [False]
+
+
+@pytest.mark.long
+def test_check_with_a_trial(ansible: Ansible, simulator: Simulator) -> None:
+    variables = {
+        "check_server_trial": "true",
+        "check_server_protected_entity": "carol@example.com",
+        "check_server_protected_entity_type": "CLOUD_USER",
+        "check_server_wait_interval": "0.1",
+    }
+    announced = "[localhost] The trial creates a cloud download of protected_entity"
+    predicted = ansible.playbook(CHECK, "--check", variables=variables, environment=_environment(simulator)).ok()
+    assert simulator.counters()["writes"] == 0
+    assert announced not in predicted.output
+    done = ansible.playbook(CHECK, variables=variables, environment=_environment(simulator)).ok()
+    assert announced in done.output
+    assert any(row.split()[:2] == ["create_body", "holds"] for row in _shown(done, "Show the findings"))
     assert simulator.downloads() == []

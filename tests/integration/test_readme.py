@@ -19,12 +19,10 @@ from tests.harness import tree
 from tests.simulator.process import Simulator
 from tests.support import marks
 from tests.support.ansible import Ansible
-from tests.support.modules import OTHER_KEYS
 from tests.support.use import FETCHING, OVERALL, WAITING
 
 README = (tree.ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLE_GUID = "f8f73bf9-2445-4bce-a7dd-753be3b40a67"  # of a download
-EXAMPLE_ENTITY = "4d1f1e0a-7b5c-4f6e-9d3e-1f0c9b8a7d65"
 
 
 def _blocks(how: str | None) -> list[tuple[str, str]]:
@@ -76,7 +74,6 @@ class Reader:
 
     def real(self, text: str) -> str:
         """Examples replaced by what is there."""
-        alice = next(user["guid"] for user in self.simulator.entities("users") if user["email"] == "alice@example.com")
         for example, real in {
             "https://backup.example.com:8181": self.simulator.url,
             "/etc/ssl/certs/ca-certificates.crt": str(self.simulator.ca_path),
@@ -85,7 +82,6 @@ class Reader:
             "/srv/restore": str(self.restore),
             "/srv/reports": str(self.restore.with_name("reports")),
             EXAMPLE_GUID: self.guid,
-            EXAMPLE_ENTITY: alice,
         }.items():
             text = text.replace(example, real)
         return text
@@ -169,7 +165,8 @@ def test_a_reader_who_has_the_archive_alone_gets_the_files(reader: Reader, tmp_p
 
 def test_another_body(reader: Reader) -> None:
     """The example for servers that want other fields sends exactly those."""
-    reader.simulator.switch(create_body=OTHER_KEYS)
+    template = _file("other-body.yml")[0]["tasks"][0]["storware.backup.cloud_download"]["profile"]["create"]["body"]
+    reader.simulator.switch(create_body=template)
     reader.write_files()
     build, install, login, *_rest = (text for _name, text in _blocks("run"))
     reader.run(build, install, login, "ansible-playbook other-body.yml")
@@ -178,8 +175,8 @@ def test_another_body(reader: Reader) -> None:
         for request in reader.simulator.requests()
         if request["method"] == "POST" and request["path"] == "/cloud-download"
     ]
-    entity = reader.real(EXAMPLE_ENTITY)
-    assert body == {"objects": [{"guid": entity}], "downloadMode": {"name": "CLOUD_DOWNLOAD"}}
+    (alice,) = (user["guid"] for user in reader.simulator.entities("users") if user["email"] == "alice@example.com")
+    assert body == {"objects": [alice], "downloadMode": {"name": "CLOUD_DOWNLOAD"}}
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")

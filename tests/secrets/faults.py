@@ -33,6 +33,7 @@ GOOD_OPTIONS: t.Final[t.Mapping[str, Options]] = {
     "cloud_download_content": {"guid": GUID, "dest": f"{DEST}/mail.zip"},
     "cloud_download_info": {},
     "protected_entity_info": {"protected_entity_type": "CLOUD_USER"},
+    "server_info": {},
     "session": {},
 }
 

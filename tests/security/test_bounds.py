@@ -153,6 +153,7 @@ def test_pages_without_end_have_one() -> None:
 
     class Endless:
         patience = 60.0
+        profile = Profile()
 
         def get(self, _path: str, _query: object, _doing: str, _deadline: float) -> JsonResponse:
             return JsonResponse(200, [{"guid": uuid_of(next(numbers))}], None, 0, decoding.MAX_VALUES)

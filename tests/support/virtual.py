@@ -17,8 +17,11 @@ from tests.simulator.process import Simulator
 
 
 @contextlib.contextmanager
-def virtual_time(simulator: Simulator) -> t.Iterator[None]:
-    """In the block, the waiting of cloud_download takes simulated seconds only; retries come at once."""
+def virtual_time(simulator: Simulator) -> t.Iterator[t.Callable[[], float]]:
+    """In the block, the waiting of cloud_download takes simulated seconds only; retries come at once.
+
+    Gives a function that returns the seconds that were waited.
+    """
     simulator.speed(0)
     ahead = 0.0
 
@@ -38,4 +41,4 @@ def virtual_time(simulator: Simulator) -> t.Iterator[None]:
         mock.patch.object(client, "FIRST_PAUSE", 0),
         mock.patch.object(client, "LONGEST_PAUSE", 0),
     ):
-        yield
+        yield lambda: ahead

@@ -14,7 +14,7 @@ from .._argspec import Connection
 from .._profile import Profile
 from . import decoding, errors, names, payloads, tls
 from .errors import ApiError, Attempt
-from .transport import MAX_TIME, JsonResponse, Transport
+from .transport import MAX_TIME, JsonResponse, Observation, Transport
 
 if t.TYPE_CHECKING:
     import requests
@@ -22,6 +22,8 @@ if t.TYPE_CHECKING:
 RETRIED_STATUSES: t.Final = (408, 425, 429, 500, 502, 503, 504)
 # A server that is starting is asked again; wrong credentials never are, they could lock the account.
 LOGIN_RETRIED_STATUSES: t.Final = (429, 502, 503, 504)
+# A server that fails at a request that asks for nothing special says so with 500.
+_NOT_OBSERVED: t.Final = frozenset({401, *RETRIED_STATUSES} - {500})
 FIRST_PAUSE: t.Final = 1.0  # seconds; doubled for each try
 LONGEST_PAUSE: t.Final = 30.0
 LOGOUT_TIMEOUT: t.Final = 5.0
@@ -73,6 +75,7 @@ class Client:
         self._owns_session = False  # a session is closed by its opener
         self._doubtful = False  # just logged in, and no call has shown yet that this was of use
         self._refused: ApiError | None = None  # why no login is tried any more
+        self.on_answer: t.Callable[[Observation], None] | None = None  # called with each answer that succeeds
 
     def __enter__(self) -> Client:
         return self
@@ -115,6 +118,19 @@ class Client:
         """Delete."""
         return self._answer("DELETE", path, doing, deadline)
 
+    def observe(self, path: str, query: payloads.Query, doing: str, deadline: float | None = None) -> Observation:
+        """Read, and take an error for an answer, too, unless it is about the session or the load of the server."""
+        attempt = self._attempt(doing, "GET", path)
+
+        def once() -> Observation:
+            headers = {"Accept": "application/json"}
+            with self._transport.send(attempt, query=query, headers=headers, deadline=deadline) as response:
+                if response.status_code in _NOT_OBSERVED:
+                    self._expect_success(response, attempt, deadline)
+                return self._transport.observe(response, attempt, deadline)
+
+        return self._with_session(attempt, once, deadline)
+
     def open(
         self, path: str, headers: t.Mapping[str, str], doing: str, deadline: float | None = None
     ) -> requests.Response:
@@ -130,6 +146,11 @@ class Client:
             return response
 
         return self._with_session(attempt, begin, deadline)
+
+    @property
+    def cookie_flags(self) -> dict[str, list[str]]:
+        """The attributes that protect each cookie of the session, by its name."""
+        return self._transport.cookie_flags
 
     # Sessions that outlive the client
 
@@ -180,7 +201,12 @@ class Client:
         headers = {"Accept": "application/json"}
         with self._transport.send(attempt, headers=headers, deadline=deadline, **content) as response:
             self._expect_success(response, attempt, deadline)
-            return self._transport.decode(response, attempt, deadline)
+            answer = self._transport.decode(response, attempt, deadline)
+            if self.on_answer:
+                kind = "empty" if answer.body is None else "json"
+                parts = (answer.status, response.headers, kind, answer.body, answer.total)
+                self.on_answer(Observation(attempt.method, attempt.path, *parts))
+            return answer
 
     def _expect_success(
         self,

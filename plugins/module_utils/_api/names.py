@@ -131,3 +131,46 @@ PROTECTED_ENTITY_TYPES: t.Final = (
 PROTECTION_STATES: t.Final = ("IS_PROTECTED", "NOT_PROTECTED", "NO_SCHEDULE")
 # Of the vendor's closed list those that its own client offers to restore from; the first is the default.
 BACKUP_STATUSES: t.Final = ("SUCCESS", "PARTIAL_SUCCESS")
+# All of that list.
+ALL_BACKUP_STATUSES: t.Final = ("FAILED", "INPROGRESS", "PARTIAL_SUCCESS", "QUEUED", "SUCCESS", "SUCCESS_REMOVED")
+
+# Names that server_info may repeat from an answer. All others are counted, because they may be those of people.
+# No document lists the states of a download: these are the words that would mean that it is ready.
+READY_STATES: t.Final = ("AVAILABLE", "COMPLETED", "DONE", "FINISHED", "MOUNTED", "PREPARED", "READY", "SUCCESS")
+# Of the application servers that the vendor's role installs, and of Java servers in general.
+COOKIES: t.Final = ("JSESSIONID", "JSESSIONIDSSO", "SESSION", "quarkus-credential", "quarkus-session")
+HEADERS: t.Final = (
+    "Accept-Ranges Age Allow Cache-Control Connection Content-Digest Content-Disposition Content-Encoding"
+    " Content-Language Content-Length Content-MD5 Content-Range Content-Security-Policy Content-Type Date Digest ETag"
+    " Expires Keep-Alive Last-Modified Link Location Pragma Referrer-Policy Repr-Digest Retry-After Server Set-Cookie"
+    f" Strict-Transport-Security Trailer Transfer-Encoding Vary Via WWW-Authenticate X-Content-Type-Options"
+    f" X-Frame-Options X-Powered-By X-XSS-Protection {TOTAL_COUNT}"
+).split()
+# Of records in the vendor's documents and clients.
+_BACKUP_KEYS: t.Final = (
+    "archiveExpire backupLocations backupRule backupTime description effectiveBackupObjectsCount"
+    " effectiveBackupSize guid hidden originEntity parentBackup protectedEntity size snapshotTime"
+    " sourceNameAndGuid sourceProject status statusInfo taskDurationTime taskTimeStats type vmExportImportMode"
+    " warnings warningsPresent"
+)
+_DOWNLOAD_KEYS: t.Final = "backup mode mountedFileCount mountedFileSystemCount name node state"
+_TASK_KEYS: t.Final = (
+    "backupDestination backupDestinationCertChainCreationTime backupType cloudServiceProvider creationTime"
+    " dstProtectedEntity finishTime hypervisor hypervisorCertChainCreationTime hypervisorManager"
+    " hypervisorManagerCertChainCreationTime mountedBackup osAgent parentTask powerOnAfterRestore priority"
+    " processedObjectCount progress progressChange protectedEntityDisplayName protectedEntitySnapshot"
+    " restoreType retryCount startTime storageProvider storageProviderCertChainCreationTime tapeManager"
+    " totalObjectCount windowEnd windowStart workflowExecution"
+)
+_ENTITY_KEYS: t.Final = (
+    "averageProgress backupCount backupUpToDate beingDeleted cloudServiceProviderType credential displayName"
+    " email externalSourceId firstName lastBackup lastChainMarkedForDeletion lastName lastSuccessfulBackupSize"
+    " lastSuccessfulFullBackup lastSuccessfulFullBackupSize lastSuccessfulIncBackup locked policy"
+    " possibleActions present restorable rules sshHost sshKeyPath sshPort userPurpose webUrl"
+)
+_NODE_KEYS: t.Final = "lastSeen nodeIP stagingSpace version"
+RECORD_KEYS: t.Final = frozenset(f"{_BACKUP_KEYS} {_DOWNLOAD_KEYS} {_TASK_KEYS} {_ENTITY_KEYS} {_NODE_KEYS}".split())
+# Of errors: those of the vendor's clients, of RFC 9457, and of Quarkus.
+ERROR_KEYS: t.Final = frozenset(
+    f"code detail details {ERROR} errors instance {MESSAGE} path stack status timestamp title type violations".split()
+)

@@ -16,6 +16,7 @@ from .pagination import Reader
 ACTIVE: t.Final = ("QUEUED", "RUNNING")
 FAILED: t.Final = ("FAILED", "CANCELLED")
 FINISHED: t.Final = "FINISHED"
+STATES: t.Final = (*ACTIVE, *FAILED, FINISHED)
 
 # Statuses of a server that does not have this task, or this call, or refuses it to this account
 _REFUSALS: t.Final = (400, 403, 404, 405, 410, 422, 500, 501)
@@ -45,6 +46,7 @@ _SOMETHING_ELSE: t.Final = frozenset(
         "UNMOUNT",
     )
 )
+TYPES: t.Final = _SOMETHING_ELSE | {"MOUNT", "RESTORE", "UPLOAD"}
 
 
 def active(reader: Reader) -> dict[str, models.Task]:
@@ -55,6 +57,11 @@ def active(reader: Reader) -> dict[str, models.Task]:
 def may_prepare(task: models.Task) -> bool:
     """Whether this task is under way and may be preparing a download."""
     return task.state not in (*FAILED, FINISHED) and task.type not in _SOMETHING_ELSE
+
+
+def is_something_else(type_name: str | None) -> bool:
+    """Return whether tasks of this type have a documented meaning that is no download."""
+    return type_name in _SOMETHING_ELSE
 
 
 def by_entity(tasks: t.Iterable[models.Task]) -> t.Callable[[str], list[models.Task]]:

@@ -9,6 +9,7 @@ With its own policy for every request instead of what libraries and the environm
 from __future__ import annotations
 
 import contextlib
+import http.cookiejar
 import json
 import re
 import time
@@ -59,6 +60,19 @@ class JsonResponse:
     values: int = 0  # and an upper bound of the values in it
 
 
+@dataclass(frozen=True)
+class Observation:
+    """A response as it is, whatever its status. kind of its body: empty, json, html or other."""
+
+    method: str
+    path: str
+    status: int
+    headers: t.Mapping[str, str]
+    kind: str
+    body: decoding.Json = None
+    total: int | None = None  # X-Total-Count
+
+
 class Transport:
     """Connections to one server and its cookies. on_secret is called with each cookie before it is used."""
 
@@ -89,6 +103,21 @@ class Transport:
             name, _separator, value = pair.partition("=")
             cookie = requests.cookies.create_cookie(name, value, domain=domain, path="/")  # type: ignore[no-untyped-call]
             self._http.cookies.set_cookie(cookie)
+
+    @property
+    def cookie_flags(self) -> dict[str, list[str]]:
+        """The attributes that protect each cookie, by its name; a session that was passed in has none."""
+        return {
+            cookie.name: [
+                flag
+                for flag, is_set in (
+                    ("Secure", cookie.secure),
+                    *((flag, _has_attribute(cookie, flag)) for flag in ("HttpOnly", "SameSite")),
+                )
+                if is_set
+            ]
+            for cookie in self._http.cookies
+        }
 
     def send(
         self,
@@ -149,6 +178,18 @@ class Transport:
             raise errors.invalid_response(attempt, "it is no JSON", response, words) from error
         total = _count(response, names.TOTAL_COUNT)
         return JsonResponse(response.status_code, body, total, len(data), decoding.count_values(data))
+
+    def observe(self, response: requests.Response, attempt: Attempt, deadline: float | None) -> Observation:
+        """The whole answer, also one that is no success or no JSON. Raises ApiError when it breaks off."""
+        data = self._read(response, attempt, MAX_BODY, deadline)
+        kind, body = "empty", None
+        if data and not data.isspace():
+            try:
+                kind, body = "json", decoding.decode(data, attempt.redact)
+            except (ValueError, OverflowError, RecursionError):
+                kind = "html" if data.lstrip().startswith(b"<") else "other"
+        total = _count(response, names.TOTAL_COUNT)
+        return Observation(attempt.method, attempt.path, response.status_code, response.headers, kind, body, total)
 
     def start_of_body(self, response: requests.Response, attempt: Attempt, deadline: float | None) -> bytes:
         """Return the beginning of the body of an error; empty if it cannot be read, which must not hide the error."""
@@ -235,6 +276,11 @@ def _unpacker(response: requests.Response, attempt: Attempt) -> t.Callable[[byte
             raise errors.invalid_response(attempt, "it is not packed with gzip, as it says", response) from error
 
     return unpack
+
+
+def _has_attribute(cookie: http.cookiejar.Cookie, name: str) -> bool:
+    """Return whether a cookie has an attribute that the jar keeps as the server spells it."""
+    return any(cookie.has_nonstandard_attr(spelling) for spelling in (name, name.lower(), name.upper()))
 
 
 def _cookie_domain(url: str) -> str:

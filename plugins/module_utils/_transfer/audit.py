@@ -45,12 +45,14 @@ class FileStatus:
     owner: str | None = None
 
 
-def audit_directory(path: str, guids: t.Sequence[str] | None, owner: int | None = None) -> list[FileStatus]:
-    """The files with receipts at path, a directory or one file, each read and compared; sorted by path.
+def audit_directory(
+    path: str, guids: t.Sequence[str] | None, owner: int | None = None, *, reads: bool = True
+) -> list[FileStatus]:
+    """The files with receipts at path, a directory or one file, each compared; sorted by path.
 
     guids: only files of these downloads; those without any file come last. owner: the number of a user whose files
-    and receipts count, besides those of this user and of root. Raises OptionError for a path that cannot
-    be read.
+    and receipts count, besides those of this user and of root. reads: whether files are read to compare digests;
+    otherwise their sizes alone decide. Raises OptionError for a path that cannot be read.
     """
     path = os.path.abspath(path)
     is_directory = os.path.isdir(path)
@@ -65,7 +67,7 @@ def audit_directory(path: str, guids: t.Sequence[str] | None, owner: int | None 
             raise OptionError("path", f"no file with a receipt is there: {path!r}", hint=_BESIDE)
         wanted = None if guids is None else list(dict.fromkeys(guid.lower() for guid in guids))
         chosen = [found for found in receipts if wanted is None or found.guid in wanted]
-        statuses = [_compare(directory, found) for found in sorted(chosen, key=lambda found: found.name)]
+        statuses = [_compare(directory, found, reads) for found in sorted(chosen, key=lambda found: found.name)]
     present = {found.guid for found in chosen}
     return statuses + [FileStatus(guid, MISSING) for guid in wanted or () if guid not in present]
 
@@ -81,7 +83,7 @@ def _receipts(directory: Directory, name: str | None) -> list[Receipt]:
     return []
 
 
-def _compare(directory: Directory, said: Receipt) -> FileStatus:
+def _compare(directory: Directory, said: Receipt, reads: bool) -> FileStatus:
     status = FileStatus(said.guid, MISSING, directory.path_of(said.name), said)
     try:
         there = directory.stat(said.name)
@@ -91,17 +93,18 @@ def _compare(directory: Directory, said: Receipt) -> FileStatus:
         if not stat.S_ISREG(there.st_mode):
             return dataclasses.replace(status, state=UNREADABLE, reason=f"it is {kind_of(there.st_mode)}")
         with directory.reading(said.name) as fd:
-            return _compare_content(directory, said, status, fd)
+            return _compare_content(directory, said, status, fd, reads)
     except OSError as error:
         return dataclasses.replace(status, state=UNREADABLE, reason=error.strerror or str(error))
 
 
-def _compare_content(directory: Directory, said: Receipt, status: FileStatus, fd: int) -> FileStatus:
+def _compare_content(directory: Directory, said: Receipt, status: FileStatus, fd: int, reads: bool) -> FileStatus:
     found = os.fstat(fd)
     for what, uid in (("the file", found.st_uid), ("the receipt", said.uid)):
         if uid is not None and not directory.trusts(uid):
             return dataclasses.replace(status, state=FOREIGN, reason=f"{what} belongs to {user_name(uid)}")
-    sha256 = verification.digest_of_file(fd, "sha256") if found.st_size == said.size else None
-    if sha256 == said.sha256:
+    has_size = found.st_size == said.size
+    sha256 = verification.digest_of_file(fd, "sha256") if has_size and reads else None
+    if sha256 == said.sha256 or (has_size and not reads):
         return dataclasses.replace(status, state=INTACT)
     return dataclasses.replace(status, state=CHANGED, actual_size=found.st_size, actual_sha256=sha256)

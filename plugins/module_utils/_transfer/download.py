@@ -253,7 +253,7 @@ def _publish(job: Job, inspected: Inspection, writer: PartialWriter, proof: Proo
         if is_new and not _is_free(inspected.directory, name):
             continue
         inspected.name = name
-        note = Receipt(name, job.guid.lower(), size, sha256, proof.level)
+        note = Receipt(name, job.guid.lower(), size, sha256, proof.level, job.origin)
         with PartialFile.create(partial.directory, writer.lock.name_of(lock.NOTE)) as note_partial:
             note_partial.write_at(0, receipt.render(note, datetime.datetime.now(datetime.timezone.utc)))
             writer.lock.check()

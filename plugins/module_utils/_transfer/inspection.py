@@ -23,7 +23,7 @@ from .limits import LimitSettings, TransferLimits
 from .store import publish, receipt
 from .store.attributes import FileAttributes
 from .store.directory import Directory, kind_of, translate_os_errors, user_name
-from .store.receipt import Receipt
+from .store.receipt import Origin, Receipt
 from .verification import Checksum
 
 # Reasons. The first group means that content has to be fetched.
@@ -75,6 +75,7 @@ class Job:
     level: how much of the content is verified: full, structure or length. overwrite: never, different or always.
     attributes: those that the file gets. tmp_dest: where bytes lie until they are proved; the directory of dest if
     None. connections: ranges at a time. max_size: bytes that the file may have; None: as many as are announced.
+    origin: for the receipt.
     redact: takes secrets out of a text. report_progress: is called now and then
     with a function that returns the progress, which any thread may call until the next one.
     """
@@ -91,6 +92,7 @@ class Job:
     tmp_dest: str | None = None
     connections: int = 1
     max_size: int | None = None
+    origin: Origin = field(default_factory=Origin)
     limit_settings: LimitSettings = field(default_factory=LimitSettings)
     redact: Redact = str
     report_progress: t.Callable[[t.Callable[[], TransferProgress]], None] = lambda _progress: None

@@ -65,7 +65,9 @@ options:
     type: str
     choices: [CLOUD_DOWNLOAD, CLOUD_PST_DOWNLOAD]
   url, username, password, token, session, validate_certs, ca_path, client_cert, client_key, use_proxy, allow_http, timeout, retries, profile:
-    description: Connection options, as for the modules. Options that are not set are taken from the environment, such as E(STORWARE_URL).
+    description:
+      - Connection options, as for the modules. Options that are not set are taken from the environment, such as E(STORWARE_URL).
+      - A relative path is relative to the directory in which C(ansible-rulebook) was started.
 """
 
 EXAMPLES = r"""
@@ -239,7 +241,7 @@ def _connection(args: t.Mapping[str, t.Any]) -> _argspec.Connection:
     for option in _argspec.CONNECTION:
         value = given.get(option.name)
         params[option.name] = option.default if value is None else _convert(option.name, value, option.type)
-    params["profile"] = _profile_file.load(params["profile"], os.path.abspath)
+    params["profile"] = _profile_file.load(params["profile"], os.getcwd())
     return _argspec.connection(params)
 
 

@@ -14,19 +14,45 @@ import datetime
 import os
 import re
 import typing as t
+import urllib.parse
 from dataclasses import dataclass, field
 
 from ..verification import LEVELS
 from .directory import NAME_LIMIT, Directory, truncate_name
 
 _SUFFIX: t.Final = ".sha256"
-_LARGEST: t.Final = 16 * 1024  # bytes; a receipt has some 300
+_LARGEST: t.Final = 16 * 1024  # bytes; a receipt has some 600
 _LINE: t.Final = re.compile(rb"(\\?)([0-9a-f]{64}) [ *](.+)", re.DOTALL)
 # No longer than they have to be: others may have put a hundred thousand receipts there, which an audit keeps in memory.
 _COMMENT: t.Final = re.compile(rb"# ([a-z]+): ([!-~]{1,64})")
+_ORIGIN: t.Final = re.compile(rb"# ([a-z-]{4,11}): ([!-~]{1,600})")
+# Characters of a value of an origin: others may have put a hundred thousand receipts there.
+_MOST_ORIGIN: t.Final = 64
+_MOST_NAME: t.Final = 200  # and of a name or an address; longer ones are cut
+_SAFE: t.Final = "!\"#$&'()*+,/:;<=>?@[\\]^`{|}~"  # stay as they are in a value, unlike spaces and the percent sign
 # How coreutils writes names that do not fit in a line (md5sum's manual, "backslash").
 _ESCAPES: t.Final = {b"\\": b"\\\\", b"\n": b"\\n", b"\r": b"\\r"}
 _UNESCAPES: t.Final = {escape: character for character, escape in _ESCAPES.items()}
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Whose content a file has, as far as it was known when it came.
+
+    server: URL of its API. entity, entity_name: protected entity. mode: of the download. backup: GUID. backup_time:
+    ISO 8601 in UTC. request: digest of the fields that were added to the request for the download.
+    """
+
+    server: str | None = None
+    entity: str | None = None
+    entity_name: str | None = None
+    mode: str | None = None
+    backup: str | None = None
+    backup_time: str | None = None
+    request: str | None = None
+
+
+_NOTHING: t.Final = Origin()
 
 
 @dataclass(frozen=True)
@@ -42,6 +68,7 @@ class Receipt:
     size: int
     sha256: str
     verified: str
+    origin: Origin = _NOTHING
     time: str | None = field(default=None, compare=False)
     uid: int | None = field(default=None, compare=False)
 
@@ -58,7 +85,30 @@ def render(receipt: Receipt, now: datetime.datetime) -> bytes:
     escaped = re.sub(rb"[\\\n\r]", lambda match: _ESCAPES[match.group()], name)
     mark = b"\\" if escaped != name else b""
     comments = f"# guid: {receipt.guid}\n# size: {receipt.size}\n# time: {time}\n# verified: {receipt.verified}\n"
-    return comments.encode() + mark + receipt.sha256.encode() + b"  " + escaped + b"\n"
+    return comments.encode() + _render_origin(receipt.origin) + mark + receipt.sha256.encode() + b"  " + escaped + b"\n"
+
+
+def _render_origin(origin: Origin) -> bytes:
+    """A comment for each known value, in ASCII: a name may have any characters."""
+    values = {name: value[: _longest(name)] for name, value in vars(origin).items() if value}
+    texts = {
+        name.replace("_", "-"): urllib.parse.quote(value, safe=_SAFE, errors="replace")
+        for name, value in values.items()
+    }
+    # A value that grows too long by its escapes is left out: a part of it could be that of another.
+    return b"".join(f"# {key}: {text}\n".encode() for key, text in texts.items() if len(text) <= 600)
+
+
+def _parse_origin(lines: t.Iterable[bytes]) -> Origin:
+    found = {m.group(1).decode(): m.group(2).decode() for m in map(_ORIGIN.fullmatch, lines) if m}
+    names = (field.name for field in dataclasses.fields(Origin))
+    texts = {name: found.get(name.replace("_", "-")) for name in names}
+    values = {name: urllib.parse.unquote(text) for name, text in texts.items() if text}
+    return Origin(**{name: value for name, value in values.items() if len(value) <= _longest(name)})
+
+
+def _longest(name: str) -> int:
+    return _MOST_NAME if name in ("server", "entity_name") else _MOST_ORIGIN
 
 
 def parse(data: bytes) -> Receipt | None:
@@ -78,6 +128,7 @@ def parse(data: bytes) -> Receipt | None:
         size=int(size),
         sha256=digests[0].group(2).decode(),
         verified=comments[b"verified"] if comments.get(b"verified") in LEVELS else "none",
+        origin=_parse_origin(lines),
         time=comments.get(b"time"),
     )
 

@@ -69,12 +69,48 @@ def test_a_receipt_looks_like_this() -> None:
     )
 
 
+ORIGIN = receipt.Origin(
+    "https://backup.example.com:8181/api",
+    OTHER_GUID,
+    "Żółć, Alice <100%>\n# guid: x",
+    "CLOUD_PST_DOWNLOAD",
+    GUID,
+    "2026-11-01T00:00:00Z",
+    "0" * 64,
+)
+
+
+def test_a_receipt_also_says_whose_content_it_is() -> None:
+    written = receipt.render(dataclasses.replace(RECEIPT, origin=ORIGIN), NOW)
+    found = receipt.parse(written)
+    assert found is not None
+    assert found.origin == ORIGIN
+    assert found == dataclasses.replace(RECEIPT, origin=ORIGIN)
+    assert written.isascii()
+
+
+def test_a_receipt_of_before_says_nothing_of_that() -> None:
+    found = receipt.parse(receipt.render(RECEIPT, NOW))
+    assert found is not None
+    assert found.origin == receipt.Origin()
+
+
+@pytest.mark.parametrize("name", ["A" * 5000, "\udcff", "€" * 300])
+def test_an_endless_or_unreadable_name_of_an_entity_spoils_no_receipt(name: str) -> None:
+    found = receipt.parse(
+        receipt.render(dataclasses.replace(RECEIPT, origin=receipt.Origin(entity=GUID, entity_name=name)), NOW)
+    )
+    assert found is not None
+    assert found.origin.entity == GUID
+    assert len(found.origin.entity_name or "") <= 200
+
+
 @pytest.mark.parametrize("name", ODD_NAMES, ids=lambda name: ascii(name)[:30])
 def test_a_receipt_is_accepted_by_sha256sum(directory: Directory, name: str) -> None:
     program = shutil.which("sha256sum")
     if program is None:
         pytest.skip("no sha256sum on this machine")
-    written = put(directory, dataclasses.replace(RECEIPT, name=name))
+    written = put(directory, dataclasses.replace(RECEIPT, name=name, origin=ORIGIN))
     command = [program, "-c", "--strict", "--warn", "--", written]
     result = subprocess.run(command, cwd=directory.path, capture_output=True, check=False)
     assert (result.returncode, result.stderr) == (0, b"")
