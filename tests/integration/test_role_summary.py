@@ -42,7 +42,7 @@ def run_until_the_server_is_gone(ansible: Ansible, tmp_path: pathlib.Path, numbe
         simulator.seed(users=number)
         people = [user["email"] for user in simulator.entities("users") if user["email"].startswith("user-")]
         simulator.clear_log()
-        ca_path = shutil.copy(simulator.ca_path, tmp_path)  # that of the simulator is gone with it
+        ca_path = shutil.copy(str(simulator.ca_path), tmp_path)  # that of the simulator is gone with it
         stopping = stop_after(simulator, number // 3)
         report = tmp_path / "report.json"
         run = fleet.mail(
