@@ -409,7 +409,7 @@ error:
     since:
       description: In C(files), the time of the failure.
       type: str
-      sample: 2026-01-09T10:41:00Z
+      sample: "2026-01-09T10:41:00Z"
     algorithm:
       description: Algorithm of a digest.
       type: str
