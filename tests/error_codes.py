@@ -91,7 +91,7 @@ _FIELDS: t.Final = (
         "Run the task again.",
         _FILES,
     ),
-    Field("since", "str", "In C(files), the time of the failure.", "2026-01-09T10:41:00Z", _FILES),
+    Field("since", "str", "In C(files), the time of the failure.", '"2026-01-09T10:41:00Z"', _FILES),
     Field("algorithm", "str", "Algorithm of a digest.", "sha256", _FILES),
     Field("got", "str", "Digest of the content.", "{sha256}", _FILES),
     Field("needed", "int", "With V(disk_full), the bytes that the file needs, when that is known.", "73400320", _FILES),

@@ -45,7 +45,7 @@ _CREATE_BODY: t.Final[Values] = {
 _UPDATE_BODY: t.Final[Values] = {"state": {"name": "$status"}}
 
 _MOST_NODES: t.Final = 2000  # values of a document, counted where an alias repeats them, too
-_MOST_DEPTH: t.Final = 20
+MAX_DEPTH: t.Final = 20
 _MOST_TEXT: t.Final = 4096  # characters of one text
 _MOST_INTEGER: t.Final = 2**63
 _STATE_NAME: t.Final = re.compile(r"[A-Za-z0-9_ -]{1,64}", re.ASCII)
@@ -160,8 +160,8 @@ def _check_json(document: Json) -> None:
     while pending:
         value, depth = pending.pop()
         left -= 1
-        if left < 0 or depth > _MOST_DEPTH:
-            raise OptionError("profile", f"has more than {_MOST_NODES} values, or more than {_MOST_DEPTH} levels")
+        if left < 0 or depth > MAX_DEPTH:
+            raise OptionError("profile", f"has more than {_MOST_NODES} values, or more than {MAX_DEPTH} levels")
         if isinstance(value, t.Mapping):
             if not all(isinstance(key, str) and len(key) <= _MOST_TEXT for key in value):
                 raise OptionError("profile", "has a key that is no text, or a very long one")

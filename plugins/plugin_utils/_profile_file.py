@@ -59,11 +59,24 @@ def _open_at_once(path: str, flags: int) -> int:
 
 def _parse(data: bytes, path: str) -> t.Any:
     try:
+        _check_depth(data, path)
         return yaml.load(data, _Loader)  # noqa: S506  # a safe one
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" (line {mark.line + 1})" if mark else ""
         raise OptionError("profile", f"{path} is not valid YAML{where}") from None
-    # Brackets without end; of PyYAML itself for numbers, dates and tags that make no sense.
-    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
+    # Of PyYAML itself for numbers, dates and tags that make no sense
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
         raise OptionError("profile", f"{path} is not valid YAML") from None
+
+
+def _check_depth(data: bytes, path: str) -> None:
+    """Raise OptionError for brackets without end, before they are read by functions that call themselves."""
+    depth = 0
+    for event in yaml.parse(data, _Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > _profile.MAX_DEPTH:
+            raise OptionError("profile", f"{path} has more than {_profile.MAX_DEPTH} levels, so it is not a profile")

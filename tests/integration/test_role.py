@@ -100,7 +100,7 @@ def test_downloads_stay_until_every_host_has_its_files(fleet_of_three: Fleet) ->
     assert len(fleet_of_three.simulator.downloads()) == len(PEOPLE)
     assert "Alice Archer, Bob Baker on host-1: " in broken.stdout
     assert "Alice Archer, Bob Baker on host-2: " in broken.stdout
-    assert "host-2 failed and may lack files" in broken.stdout
+    assert "These hosts failed and may lack files: host-2." in broken.stdout
 
     expected = fleet_of_three.expected()
     mended = fleet_of_three.mail(remove=True).ok()

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import pathlib
-import re
 import typing as t
 
 import pytest
@@ -103,7 +102,7 @@ def test_a_play_that_ends_at_its_first_error_closes_the_session(fleet: Fleet) ->
     hosts = {"host-1": {"fetch_content_dest": "/dev"}}  # refused by the module, and not before
     run = fleet.mail(people=ALICE, hosts=hosts, keywords={"any_errors_fatal": True})
     assert run.rc != 0
-    assert re.findall(r"([\w-]+) failed and may lack files", run.stdout) == ["host-1"]  # the others have everything
+    assert "These hosts failed and may lack files: host-1." in run.stdout  # the others have everything
     assert sessions(fleet.simulator) == (1, 1, 0)
 
 

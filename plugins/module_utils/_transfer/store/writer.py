@@ -13,6 +13,7 @@ import collections
 import concurrent.futures
 import contextlib
 import dataclasses
+import resource
 import time
 import typing as t
 
@@ -40,6 +41,10 @@ MAX_UNANNOUNCED: t.Final = 2**40  # bytes of content whose length is not announc
 
 _READ: t.Final = 256 * 1024  # bytes
 _NOTHING: t.Final = ContentMetadata(None, None, None, None)
+
+
+def _has_limit() -> bool:
+    return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
 
 
 class PartialWriter:
@@ -162,26 +167,30 @@ class PartialWriter:
         self.splice_evidence = WEAK if is_weak else STRONG
 
     def receive(self, reader: BodyReader) -> None:
-        """Append all bytes of the reader: this thread reads, one writes, and one hashes.
+        """Append all bytes of the reader: this thread reads, another one writes, and a third one hashes.
 
         Bytes that were read before a failure are appended, too. Raises as the reader, ``write_at`` and ``hash_up_to``.
         """
-        taken: list[memoryview] = []
+        # Before the threads, which may take what little address space there is.
+        buffers = [_SPARE.pop() if _SPARE else memoryview(bytearray(BUFFER)) for _number in range(_BUFFERS)]
         try:
-            self._receive_into(reader, taken)
+            self._receive_by(reader, buffers)
         finally:
-            _SPARE.extend(taken)
+            _SPARE.extend(buffers)
 
-    def _receive_into(self, reader: BodyReader, taken: list[memoryview]) -> None:
-        """Receive by at most _BUFFERS buffers, which are added to ``taken`` and not in use any more at the end."""
+    def _receive_by(self, reader: BodyReader, buffers: t.Sequence[memoryview]) -> None:
+        """Receive by these buffers, which are not in use any more at the end."""
+        spare = list(buffers)
         pending: collections.deque[tuple[concurrent.futures.Future[None], memoryview]] = collections.deque()
         end = self.offset
         # The end of the block waits for what is pending, also after an interruption: nothing that was read is lost.
-        with concurrent.futures.ThreadPoolExecutor(1) as hasher, concurrent.futures.ThreadPoolExecutor(1) as disk:
+        with contextlib.ExitStack() as threads:
+            disk = threads.enter_context(concurrent.futures.ThreadPoolExecutor(1))
+            # Each thread reserves some 70 MiB of address space, of which a limit may leave little.
+            hasher = disk if _has_limit() else threads.enter_context(concurrent.futures.ThreadPoolExecutor(1))
             while True:
-                if len(taken) < _BUFFERS:
-                    buffer = _SPARE.pop() if _SPARE else memoryview(bytearray(BUFFER))
-                    taken.append(buffer)
+                if spare:
+                    buffer = spare.pop()
                 else:
                     hashed, buffer = pending.popleft()
                     hashed.result()
