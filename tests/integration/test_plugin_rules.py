@@ -12,12 +12,14 @@ import typing as t
 import pytest
 from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure, AnsibleError
 
+from ansible_collections.storware.backup.plugins.action import fetch_report
 from ansible_collections.storware.backup.plugins.module_utils import _detached
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError, StorwareError
 from ansible_collections.storware.backup.plugins.plugin_utils import (
     _action,
     _detached_poll,
     _facts,
+    _report_rows,
     _results,
     _role_options,
 )
@@ -229,3 +231,60 @@ def test_the_defaults_of_one_module_win_over_those_of_the_group() -> None:
     assert _action.default_of_the_play(task, Plain(), "url", module) == "https://module"
     assert _action.default_of_the_play(task, Plain(), "url") == "https://group"
     assert _action.default_of_the_play(Task(), Plain(), "url") is None
+
+
+# --- The report ---
+
+
+def _play(**states: Json) -> _report_rows.Play:
+    """Hosts of a play, each with this state of the role."""
+    variables = {
+        host: {f"_fetch_content_{name}": value for name, value in {"options": {"use": 1}, **state}.items()}
+        for host, state in states.items()
+    }
+    return _report_rows.Play(list(states), list(states), next(iter(states)), variables)
+
+
+def test_compared_files_are_returned_with_those_that_are_intact_everywhere() -> None:
+    intact, changed = {"guid": "a", "state": "intact"}, {"guid": "b", "state": "changed"}
+    also_intact = {"guid": "b", "state": "intact"}
+    play = _play(h1={"verified": {"files": [intact, changed]}}, h2={"verified": {"files": [also_intact]}}, h3={})
+    found = fetch_report._report_verified(play)
+    assert (found["complete"], found["files"]) == (False, [intact, changed, also_intact])
+    assert found["ansible_stats"]["data"] == {"fetch_content_verified": {"guids": ["a"]}}
+
+
+def test_each_host_that_lacks_files_has_a_failure() -> None:
+    error = {"code": "unreachable", "cause": "no connection", "hint": "Check url."}
+    there = {"guid": "a", "reason": "missing", "size": 1}
+    lacking = {"guid": "a", "failed": True, "msg": "no connection [unreachable]", "error": error}
+    downloads = [{"guid": "a", "protected_entity": {"guid": "e", "name": "Alice"}}]
+    play = _play(
+        h1={"downloads": downloads, "fetched": {"files": [there]}},
+        h2={"downloads": downloads, "fetched": {"failed": True, "files": [lacking]}},
+    )
+    missing = fetch_report._missing(_report_rows.build_rows(play))
+    assert list(missing) == ["h2"]
+    assert missing["h2"]["error"]["code"] == "unreachable"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://user:secret@backup.example.com:8181/api", "https://backup.example.com:8181"),
+        ("https://[oops", ""),
+        ("", ""),
+    ],
+)
+def test_the_server_of_a_report_has_no_credentials(url: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STORWARE_URL", url)
+    assert fetch_report._server(_play(h1={})) == shown
+
+
+def test_a_report_begins_with_its_first_host() -> None:
+    play = _play(
+        h1={"options": {"use": 1, "started": "2026-01-09T10:02:00Z"}},
+        h2={"options": {"use": 1, "started": "2026-01-09T10:01:00Z"}},
+        h3={"options": {"use": 2, "started": "2026-01-09T10:00:00Z"}},
+    )
+    assert fetch_report._start(play) == "2026-01-09T10:01:00Z"

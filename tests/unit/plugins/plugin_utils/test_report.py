@@ -303,3 +303,16 @@ def test_the_policy_lets_nothing_run_but_the_script_in_the_page() -> None:
         "base-uri": "'none'",
         "form-action": "'none'",
     }
+
+
+def test_compared_files_are_counted_by_host() -> None:
+    intact = {"guid": guid(1), "state": "intact", "size": 2**20, "sha256": "ab" * 32, "path": "/srv/restore/a.zip"}
+    missing = {"guid": guid(2), "state": "missing", "size": None, "sha256": None, "path": None}
+    lines = _summary.summarize_verified({"h1": [intact], "h2": [intact, missing]}, ["h3"])
+    assert lines[0].split() == ["HOST", "SIZE", "SHA-256", "STATE", "FILE"]
+    assert lines[1].split() == ["h1", "1.0", "MiB", "ab" * 32, "intact", "/srv/restore/a.zip"]
+    assert "missing" in lines[3]
+    assert lines[-2:] == [
+        "None of the files of hosts that failed is verified: h3.",
+        "2 of 3 files are intact, on 2 of 3 hosts.",
+    ]
