@@ -71,7 +71,8 @@ def test_a_text_is_made_anew_while_the_work_stalls(state: _detached._State, monk
     report = _detached._reporter(state)
     seconds = itertools.count(5)
     report(lambda: f"stalled for {next(seconds)} s")
-    deadline, seen = time.monotonic() + 10, set()
+    deadline = time.monotonic() + 10
+    seen: set[str] = set()
     while len(seen) < 3:
         assert time.monotonic() < deadline
         seen.add(state.read("text", 512))
