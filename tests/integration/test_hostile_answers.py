@@ -80,7 +80,8 @@ def test_a_create_that_goes_wrong_names_the_call_and_is_repeated_once_when_it_wa
     monkeypatch.setattr(create, "VISIBILITY_TIMEOUT", 0.7)
     answers = {LIST: Answer.json([]), CREATE: answer, "GET /api/tasks": Answer.json([])}
     with answering(answers) as server:
-        result = run("cloud_download", server, protected_entities=[GUID], wait_interval=0.1, wait_timeout=0.5)
+        wishes = {"protected_entities": [GUID], "wait_interval": 0.1, "wait_timeout": 0.5}
+        result = run("cloud_download", server, **wishes, profile={"create": {"visible_within": 1}})
     assert result["failed"]
     assert "POST /cloud-download" in result["msg"]
     assert server.calls().count(CREATE) == times

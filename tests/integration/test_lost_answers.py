@@ -126,7 +126,7 @@ def test_a_create_is_never_sent_a_third_time(simulator: Simulator) -> None:
 @pytest.mark.parametrize("status", [409, 500])
 def test_what_the_server_itself_refuses_is_told_and_not_sent_again(simulator: Simulator, status: int) -> None:
     simulator.fault(CREATE, "refused", status=status)
-    result = ensure(prepare(simulator, ALICE))
+    result = ensure(prepare(simulator, ALICE, profile={"create": {"visible_within": 1}}))
     assert result["failed"]
     assert (result["error"]["status"], result["error"]["server_message"]) == (status, "a fault on demand")
     assert simulator.counters()["faults"] == 1
@@ -266,6 +266,7 @@ def test_the_other_kind_of_the_same_mailbox_is_made_as_well(simulator: Simulator
 def test_two_new_downloads_after_a_lost_answer_are_told_and_the_next_run_uses_one(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    simulator.speed(0)  # tasks that end before they are listed are no traces
     simulator.fault(CREATE, "lost_answer", after=1)
     before_the_create(monkeypatch, lambda: Client(simulator).order(ALICE))
     result = ensure(prepare(simulator, ALICE))
@@ -274,6 +275,7 @@ def test_two_new_downloads_after_a_lost_answer_are_told_and_the_next_run_uses_on
     assert failure["name"] == "Alice Archer"
     assert result["tasks"][0]["guid"] in failure["reason"]
     simulator.step(60)
+    simulator.speed(50)
     again = good(ensure(prepare(simulator, ALICE)))
     assert not again["changed"]
     assert guids(again)[0] in on_server(simulator)

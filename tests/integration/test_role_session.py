@@ -102,7 +102,7 @@ def test_a_play_that_ends_at_its_first_error_closes_the_session(fleet: Fleet) ->
     hosts = {"host-1": {"fetch_content_dest": "/dev"}}  # refused by the module, and not before
     run = fleet.mail(people=ALICE, hosts=hosts, keywords={"any_errors_fatal": True})
     assert run.rc != 0
-    assert "These hosts failed and may lack files: host-1." in run.stdout  # the others have everything
+    assert "1 is missing: host-1 1." in run.stdout  # the others have everything
     assert sessions(fleet.simulator) == (1, 1, 0)
 
 

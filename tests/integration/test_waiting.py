@@ -218,6 +218,7 @@ class _Server:
                     "protected_entities": list(entities),
                     "wait_interval": 0.02,
                     "wait_timeout": 4,
+                    "profile": {"create": {"visible_within": 1}},
                     **options,
                 },
             )
