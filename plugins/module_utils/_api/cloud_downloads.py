@@ -25,8 +25,8 @@ _SHOWN: t.Final = ("protected_entity", "backup", "node")
 # Whether the server knows the backups of downloads is found out with the newest backups of a few entities.
 _MOST_SAMPLES: t.Final = 5  # entities
 _MOST_TRIED: t.Final = 100  # calls
-# Statuses of a server that has found nothing for a GUID.
-_UNKNOWN: t.Final = (400, 404, 422)
+# Statuses of a server that has found nothing, such as for a GUID.
+FINDS_NOTHING: t.Final = (400, 404, 422)
 
 
 @dataclass(frozen=True)
@@ -363,7 +363,7 @@ def _prove(reader: Reader, option: str) -> None:
     try:
         listed, _answer = pagination.page(reader, names.CLOUD_DOWNLOADS, query, f"check the filter {name}")
     except ApiError as error:
-        if error.status not in _UNKNOWN:
+        if error.status not in FINDS_NOTHING:
             raise
         return
     if listed:

@@ -8,14 +8,13 @@ from __future__ import annotations
 import typing as t
 
 from .. import _api_runner
-from .._api import models, names
+from .._api import cloud_downloads, models, names
 from .._errors import OptionError
 from . import content, lists, paging, report
 from .findings import Finding, pick, results
 from .reading import Reading, some_guid
 from .trial import Trial
 
-_UNKNOWN: t.Final = (400, 404, 422)  # statuses for a GUID that the other modules understand
 _NOT_TRIED: t.Final = "Check mode: the trial is left out, because it would create and delete a cloud download."
 
 
@@ -99,7 +98,7 @@ def _check_unknown_guid(reading: Reading) -> list[Finding]:
     has_message = models.decode_message(seen.body) is not None
     found = f"a message, in the keys {keys.text('key')}" if has_message else f"no message ({seen.kind})"
     return [
-        Finding("unknown_guid", f"it gets {seen.status}", seen.status in _UNKNOWN, seen=seen),
+        Finding("unknown_guid", f"it gets {seen.status}", seen.status in cloud_downloads.FINDS_NOTHING, seen=seen),
         Finding("error_body", found, has_message, seen=seen),
     ]
 

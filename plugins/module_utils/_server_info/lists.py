@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from .. import _profile
-from .._api import names, tasks
+from .._api import cloud_downloads, names, tasks
 from .._api.decoding import Json
 from .._api.models import decode_enum
 from .._api.transport import Observation
@@ -23,7 +23,6 @@ _FOREIGN_TYPE: t.Final = "STORAGE"  # no download is of this type
 _TEAMS: t.Final = "CLOUD_TEAMS"
 _STATES: t.Final = (*tasks.STATES, *names.READY_STATES)
 _VERDICTS: t.Final = {True: "heeded", False: "ignored", None: "not known"}
-_FINDS_NOTHING: t.Final = (400, 404, 422)  # statuses of a filter that is heeded and finds nothing
 
 
 def check(reading: Reading) -> list[Finding]:
@@ -122,7 +121,7 @@ def _finds_nothing(seen: Observation | None) -> bool | None:
         return None
     if is_list(seen):
         return not records_of(seen.body)
-    return True if seen.status in _FINDS_NOTHING else None
+    return True if seen.status in cloud_downloads.FINDS_NOTHING else None
 
 
 def _check_order(reading: Reading) -> Finding:

@@ -37,7 +37,7 @@ _UNESCAPES: t.Final = {escape: character for character, escape in _ESCAPES.items
 
 @dataclass(frozen=True)
 class Origin:
-    """Whose content a file has, as far as it was known when it came.
+    """Origin of the content of a file, as far as it was known during the transfer.
 
     server: URL of its API. entity, entity_name: protected entity. mode: of the download. backup: GUID. backup_time:
     ISO 8601 in UTC. request: digest of the fields that were added to the request for the download.
