@@ -23,6 +23,7 @@ from ansible_collections.storware.backup.plugins.plugin_utils import (  # noqa: 
     _report_rows,
     _summary,
 )
+from ansible_collections.storware.backup.plugins.plugin_utils._play import Play  # noqa: E402
 
 Json = t.Any
 
@@ -79,7 +80,7 @@ def table(costs: t.Sequence[Cost]) -> str:
 def _of_plugin(rows: int, variables: t.Mapping[str, Json]) -> float:
     start = time.process_time()
     hosts = list(variables)
-    found = _report_rows.build_rows(_report_rows.Play(hosts, hosts, hosts[0], variables))
+    found = _report_rows.build_rows(Play(hosts, hosts, hosts[0], variables))
     _summary.summarize(found, [], detailed=False)
     report = _report.Report("case 17", "https://backup.example.com:8181", _TIME, _TIME, found)
     for render in (_report.render_json, _report.render_csv, _report_html.render):
@@ -109,11 +110,11 @@ def _variables(rows: int) -> dict[str, dict[str, Json]]:
         own = everything[index::HOSTS]
         hosts[host] = {
             "_fetch_content_options": {"use": "u", "request_id": "r", "via": "direct", "started": _TIME},
-            "_fetch_content_common": {"requests": dict.fromkeys(names, "r")},
-            "_fetch_content_downloads": own,
+            "_fetch_content_common": {"requests": dict.fromkeys(names, "r"), "run": "r"},
+            "_fetch_content_asker": names[0],
+            "_fetch_content_transfers": {"run": "r", "downloads": own, "fetch": own, "from_server": True},
             "_fetch_content_fetched": {"changed": True, "files": [_file(download["guid"]) for download in own]},
         }
-    hosts[names[0]]["_fetch_content_prepared"] = {"cloud_downloads": everything}
     return hosts
 
 

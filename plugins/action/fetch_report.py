@@ -16,7 +16,8 @@ from ..module_utils import _argspec, _private
 from ..module_utils._errors import OptionError, StorwareError
 from ..module_utils._transfer.store.directory import translate_os_errors
 from ..plugin_utils import _facts, _report, _report_html, _report_rows, _summary
-from ..plugin_utils._action import ControllerActionModule, failure
+from ..plugin_utils._action import ControllerActionModule, failure, play_of
+from ..plugin_utils._play import Play
 from ..plugin_utils._report import Report
 
 SPEC: t.Final[dict[str, dict[str, t.Any]]] = {
@@ -38,20 +39,12 @@ class ActionModule(ControllerActionModule):
 
     def _work(self, task_vars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         # Hosts may have returned facts since the role began, and the rows are made of their variables.
-        hosts = task_vars["ansible_play_hosts_all"]
-        _facts.refuse_variables_of_the_role(task_vars, hosts)
+        _facts.refuse_variables_of_the_role(task_vars, task_vars["ansible_play_hosts_all"])
         _result, options = self.validate_argument_spec(SPEC)
-        play = _report_rows.Play(
-            hosts,
-            task_vars["ansible_play_hosts"],
-            task_vars["inventory_hostname"],
-            # As they are: templating all variables of all hosts would take long.
-            {host: task_vars["hostvars"].raw_get(host) for host in hosts},
-            bool(self._task.check_mode),
-        )
+        play = play_of(task_vars, predicted=bool(self._task.check_mode))
         return _report_verified(play) if options["of"] == "verified" else self._report_fetched(play, options)
 
-    def _report_fetched(self, play: _report_rows.Play, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    def _report_fetched(self, play: Play, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         if not _report_rows.has_downloads(play):
             return {"changed": False, "complete": False, "files": [], "missing": {}, "summary": []}
         rows = _report_rows.build_rows(play)
@@ -70,7 +63,7 @@ class ActionModule(ControllerActionModule):
         return {**result, **failure(errors[0])} if errors else result  # the rows are returned all the same
 
 
-def _report_verified(play: _report_rows.Play) -> dict[str, t.Any]:
+def _report_verified(play: Play) -> dict[str, t.Any]:
     # Without hosts that failed before, of which the results may be of an earlier use of the role.
     company = play.company()
     files = {host: play.records(host, "verified", "files") for host in company if play.record(host, "verified")}
@@ -99,7 +92,7 @@ def _as_statistics(name: str, value: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     return {"data": {name: value}, "per_host": False, "aggregate": True}
 
 
-def _server(play: _report_rows.Play) -> str:
+def _server(play: Play) -> str:
     """Return the address of the server, without anything in its URL that may be a secret."""
     url = play.record(play.reporter, "options").get("server") or os.environ.get(f"{_argspec.PREFIX}URL", "")
     try:
@@ -109,7 +102,7 @@ def _server(play: _report_rows.Play) -> str:
         return ""
 
 
-def _start(play: _report_rows.Play) -> str:
+def _start(play: Play) -> str:
     """Return the time when the first host of this use of the role has begun."""
     times = [play.record(host, "options").get("started") for host in play.company()]
     return min((time for time in times if isinstance(time, str)), default="")

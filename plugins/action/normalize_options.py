@@ -55,6 +55,8 @@ class ActionModule(ControllerActionModule):
         options = {name.removeprefix(prefix): value for name, value in {**unset, **found}.items()}
         if entry_point:
             options |= self._company(options, task_vars)
+            options["creates"] = entry_point in ("main", "prepare")
+            options["request_digest"] = _role_options.request_digest(options["request"])
             self._refuse_other_requests(options, task_vars)
         # The connection holds passwords, and goes to its modules by module_defaults.
         options.pop("connection", None)

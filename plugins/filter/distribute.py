@@ -9,6 +9,8 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
+from ..plugin_utils import _shares
+
 DOCUMENTATION = r"""
 name: distribute
 short_description: Distribute cloud downloads among hosts
@@ -57,19 +59,10 @@ def distribute(downloads: t.Sequence[Record], hosts: t.Sequence[str]) -> dict[st
     """Return the downloads of each host. Raises AnsibleFilterError."""
     if not hosts:
         raise AnsibleFilterError("storware.backup.distribute: hosts is empty")
-    known = [size for size in map(_size, downloads) if size]
-    usual = sum(known) / len(known) if known else 1.0
-    shares: dict[str, list[Record]] = {host: [] for host in sorted(hosts)}
-    loads = dict.fromkeys(shares, 0.0)
-    for download in sorted(downloads, key=lambda download: (-(_size(download) or usual), _identity(download))):
-        host = min(shares, key=lambda host: (loads[host], len(shares[host]), host))
-        shares[host].append(download)
-        loads[host] += _size(download) or usual
-    return shares
-
-
-def _size(download: Record) -> int | None:
-    return (download.get("backup") or {}).get("size")
+    by_name = {_identity(download): download for download in downloads}
+    sizes = {name: (download.get("backup") or {}).get("size") for name, download in by_name.items()}
+    shares = _shares.distribute(sizes, hosts, {})
+    return {host: [by_name[name] for name in names] for host, names in shares.items()}
 
 
 def _identity(download: Record) -> str:

@@ -23,6 +23,7 @@ from ..module_utils import _argspec
 from ..module_utils._batch import guids_of
 from ..module_utils._errors import OptionError, StorwareError
 from . import _detached_poll, _facts, _option_names, _profile_file, _results
+from ._play import Play
 
 _display = Display()
 
@@ -329,6 +330,13 @@ def default_of_the_play(task: t.Any, templar: t.Any, option: str, action: str = 
             options = templar.template(defaults.get(name)) or {}
             found = options.get(option, found)
     return found
+
+
+def play_of(task_vars: t.Mapping[str, t.Any], *, predicted: bool) -> Play:
+    """Return the hosts of the play of a task and their variables, as they are: templating all would take long."""
+    hosts = task_vars["ansible_play_hosts_all"]
+    variables = {host: task_vars["hostvars"].raw_get(host) for host in hosts}
+    return Play(hosts, task_vars["ansible_play_hosts"], task_vars["inventory_hostname"], variables, predicted)
 
 
 def guids_in(given: t.Mapping[str, t.Any]) -> list[str]:

@@ -103,8 +103,6 @@ def decide(
     """
     keep = [_reason(text) for text in obstacles(scope)]
     keep += [_reason(f"not prepared, {record.get('reason')}", entity=record.get("name")) for record in missing]
-    if not downloads and not keep:
-        keep.append(_reason("No download was prepared or found in this run."))
     existing = list({record["guid"]: record for record in downloads if record.get("guid")}.values())
     if not all(record.get("guid") for record in downloads) and not predicted:
         keep.append(_reason("Not every download exists."))

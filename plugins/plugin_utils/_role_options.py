@@ -92,6 +92,11 @@ def request_id(options: t.Mapping[str, t.Any], server: str) -> str:
     return digest(asked)
 
 
+def request_digest(fields: t.Mapping[str, t.Any] | None) -> str | None:
+    """Return the digest of fields that are added to the request for a download, for receipts; None without fields."""
+    return hashlib.sha256(json.dumps(fields, sort_keys=True, default=str).encode()).hexdigest() if fields else None
+
+
 def digest(values: t.Sequence[t.Any]) -> str:
     """Return a digest of these values that does not show them, in hexadecimal digits."""
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
@@ -127,6 +132,8 @@ def complaints(options: t.Mapping[str, t.Any], groups: t.Container[str]) -> list
         found.append("fetch_content_max_rate takes bytes per second, such as 100M.")
     if (of("max_size") or 1) < 1:
         found.append("fetch_content_max_size takes bytes, such as 200G.")
+    if (of("keep") or 1) < 1:
+        found.append("fetch_content_keep takes a number of files from 1 on.")
     if of("via") == "controller" and not of("spool"):
         found.append("fetch_content_via=controller needs fetch_content_spool, a directory on the controller.")
     if of("via") == "relay":

@@ -23,6 +23,7 @@ from ansible_collections.storware.backup.plugins.plugin_utils import (
     _results,
     _role_options,
 )
+from ansible_collections.storware.backup.plugins.plugin_utils._play import Play
 
 Json = t.Any
 
@@ -236,13 +237,13 @@ def test_the_defaults_of_one_module_win_over_those_of_the_group() -> None:
 # --- The report ---
 
 
-def _play(**states: Json) -> _report_rows.Play:
+def _play(**states: Json) -> Play:
     """Hosts of a play, each with this state of the role."""
     variables = {
-        host: {f"_fetch_content_{name}": value for name, value in {"options": {"use": 1}, **state}.items()}
+        host: {f"_fetch_content_{name}": value for name, value in {"options": {"use": 1}, "asker": "h1", **state}.items()}
         for host, state in states.items()
     }
-    return _report_rows.Play(list(states), list(states), next(iter(states)), variables)
+    return Play(list(states), list(states), next(iter(states)), variables)
 
 
 def test_compared_files_are_returned_with_those_that_are_intact_everywhere() -> None:
@@ -259,9 +260,10 @@ def test_each_host_that_lacks_files_has_a_failure() -> None:
     there = {"guid": "a", "reason": "missing", "size": 1}
     lacking = {"guid": "a", "failed": True, "msg": "no connection [unreachable]", "error": error}
     downloads = [{"guid": "a", "protected_entity": {"guid": "e", "name": "Alice"}}]
+    plan = {"downloads": downloads, "fetch": downloads, "from_server": True}
     play = _play(
-        h1={"downloads": downloads, "fetched": {"files": [there]}},
-        h2={"downloads": downloads, "fetched": {"failed": True, "files": [lacking]}},
+        h1={"transfers": plan, "fetched": {"files": [there]}},
+        h2={"transfers": plan, "fetched": {"failed": True, "files": [lacking]}},
     )
     missing = fetch_report._missing(_report_rows.build_rows(play))
     assert list(missing) == ["h2"]

@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.storware.backup.plugins.action import fetch_report
 from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError
 from ansible_collections.storware.backup.plugins.plugin_utils import _report, _report_rows, _role_options
+from ansible_collections.storware.backup.plugins.plugin_utils._play import Play
 from tests.support.fleet import ALICE, PEOPLE, ROLE, Fleet, Json
 
 # --- The report ---
@@ -26,11 +27,12 @@ NEW, OLD = (
 
 def state(use: str, *downloads: Json, failures: t.Sequence[Json] = (), request: str = "r") -> Json:
     """The state of a host that asked for these downloads and has fetched them."""
+    planned = [{**download, "download": download["guid"], "held": None} for download in downloads]
     return {
         "_fetch_content_options": {"use": use, "request_id": request},
+        "_fetch_content_wanted": {"records": list(downloads)},
         "_fetch_content_prepared": {"cloud_downloads": list(downloads), "failures": list(failures)},
-        "_fetch_content_downloads": list(downloads),
-        "_fetch_content_shares": {},
+        "_fetch_content_transfers": {"downloads": planned, "fetch": list(downloads), "from_server": True},
         "_fetch_content_fetched": {
             "files": [{"guid": download["guid"], "reason": "missing", "path": "/srv/f"} for download in downloads]
         },
@@ -44,8 +46,10 @@ def rows(hosts: dict[str, Json], *, alive: t.Sequence[str]) -> list[tuple[str, s
     known = {host: own["_fetch_content_options"] for host, own in hosts.items() if own}
     requests = {host: options["request_id"] for host, options in known.items() if options["use"] == use}
     variables = {host: dict(own) for host, own in hosts.items()}
+    for host, own in variables.items():
+        own["_fetch_content_asker"] = host
     variables[reporter]["_fetch_content_common"] = {"requests": requests}
-    found = _report_rows.build_rows(_report_rows.Play(list(hosts), alive, reporter, variables))
+    found = _report_rows.build_rows(Play(list(hosts), alive, reporter, variables))
     return [(row["host"], row["guid"] or row["entity"], row["result"]) for row in found]
 
 
@@ -68,24 +72,6 @@ def test_with_serial_the_report_has_what_an_earlier_batch_could_not_prepare() ->
     assert rows(hosts, alive=["before", "now"]) == expected
     hosts["now"]["_fetch_content_prepared"]["failures"] = [failure]
     assert rows(hosts, alive=["before", "now"]) == expected
-
-
-def test_a_file_of_a_removed_download_that_is_missing_is_in_the_report() -> None:
-    """The download that is left arrives, and the report would be complete."""
-    hosts = {"bad": state("one", NEW), "good": state("one", NEW)}
-    for host, state_of_file in (("bad", "missing"), ("good", "intact")):
-        hosts[host]["_fetch_content_gone"] = ["g-gone"]
-        hosts[host]["_fetch_content_verified"] = {"files": [{"guid": "g-gone", "state": state_of_file}]}
-    found = rows(hosts, alive=["good"])
-    assert {row for row in found if row[1] == "g-gone"} == {
-        ("bad", "g-gone", "failed"),
-        ("good", "g-gone", "unchanged"),
-    }
-    hosts["good"]["_fetch_content_options"]["distribute"] = True  # each host has other files
-    assert [row for row in rows(hosts, alive=["good"]) if row[1] == "g-gone"] == [("good", "g-gone", "unchanged")]
-    hosts["good"]["_fetch_content_options"]["distribute"] = False
-    hosts["bad"]["_fetch_content_verified"] = {"unreachable": True}
-    assert ("bad", "g-gone", "not tried") in rows(hosts, alive=["good"])
 
 
 def test_a_report_that_cannot_be_written_stops_no_other(tmp_path: pathlib.Path) -> None:

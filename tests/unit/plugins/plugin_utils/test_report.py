@@ -22,6 +22,7 @@ from ansible_collections.storware.backup.plugins.plugin_utils import (
     _report_rows,
     _summary,
 )
+from ansible_collections.storware.backup.plugins.plugin_utils._play import Play
 
 Json = t.Any
 
@@ -66,20 +67,25 @@ def failed(number: int, error: Json) -> Json:
     return {"guid": guid(number), "changed": False, "failed": True, "msg": msg, "error": error}
 
 
+def planned(downloads: t.Sequence[Json]) -> list[Json]:
+    """The records of files that a host is to have, and does not hold."""
+    return [{**one, "download": one["guid"], "held": None} for one in downloads]
+
+
 def state(downloads: t.Sequence[Json], files: t.Sequence[Json], **changes: Json) -> Json:
     """The variables of a host after the transfer."""
     names = {
         "options": {"use": "u", "request_id": "r", "via": "direct", "started": START},
-        "common": {"requests": dict.fromkeys(HOSTS, "r")},
-        "downloads": list(downloads),
-        "shares": {},
-        "fetched": {"changed": True, "failed": any("failed" in file for file in files), "files": list(files)},
+        "common": {"requests": dict.fromkeys(HOSTS, "r"), "run": "r"},
+        "asker": "h1",
+        "transfers": {"run": "r", "downloads": planned(downloads), "fetch": list(downloads), "from_server": True},
+        "fetched": {"changed": True, "files": list(files)},
         **changes,
     }
     return {f"_fetch_content_{name}": value for name, value in names.items()}
 
 
-def distributed(number: int, complete: int) -> _report_rows.Play:
+def distributed(number: int, complete: int) -> Play:
     """A run of so many mailboxes over four hosts, whose server is gone after some of them are complete."""
     everything = [download(n) for n in range(number)]
     hosts = {}
@@ -91,10 +97,10 @@ def distributed(number: int, complete: int) -> _report_rows.Play:
         {"guid": guid(10**6 + n), "name": f"User {n:03}", "email": f"user-{n:03}@example.com"} for n in range(number)
     ]
     hosts["h1"]["_fetch_content_prepared"] = {"cloud_downloads": everything, "protected_entities": emails}
-    return _report_rows.Play(HOSTS, [], "h1", hosts)
+    return Play(HOSTS, [], "h1", hosts)
 
 
-def summarize(play: _report_rows.Play, *, detailed: bool = False) -> list[str]:
+def summarize(play: Play, *, detailed: bool = False) -> list[str]:
     return _summary.summarize(_report_rows.build_rows(play), HOSTS, detailed=detailed)
 
 
@@ -124,7 +130,7 @@ def test_the_table_of_a_large_run_is_limited_and_complete_with_more_verbosity() 
 
 def test_the_table_is_ordered_and_as_wide_as_it_has_to_be() -> None:
     play = distributed(2, 2)
-    entity = play.variables["h1"]["_fetch_content_downloads"][0]["protected_entity"]
+    entity = play.variables["h1"]["_fetch_content_transfers"]["downloads"][0]["protected_entity"]
     entity["name"] = "zoë \u674e\u5c0f\u9f99 of the very long name that no column would have been made for"
     header, first, last, totals = _summary.summarize(_report_rows.build_rows(play), [], detailed=False)
     assert first.startswith("User 001 <user-001@example.com> ")
@@ -139,11 +145,11 @@ def test_the_table_is_ordered_and_as_wide_as_it_has_to_be() -> None:
     [("missing", "fetched  /"), ("checksum", "fetched, the content differed  /"), ("unchanged", "unchanged  /")],
 )
 def test_no_result_reads_like_a_failure(reason: str, words: str) -> None:
-    play = _report_rows.Play(
+    play = Play(
         ["h1"],
         ["h1"],
         "h1",
-        {"h1": state([download(1)], [fetched(1, reason=reason)], prepared={"cloud_downloads": [download(1)]})},
+        {"h1": state([download(1)], [fetched(1, reason=reason)])},
     )
     assert words in summarize(play)[1]
 
@@ -163,8 +169,8 @@ def test_messages_of_any_size_stay_small() -> None:
     files = [
         failed(n, {"code": "corrupt", "cause": f"{n} " + "ü\x1b[2J" * 2000, "hint": "h" * 5000}) for n in range(300)
     ]
-    host = state([download(n) for n in range(300)], files, prepared={"cloud_downloads": [download(0)]})
-    rows = _report_rows.build_rows(_report_rows.Play(["h1"], [], "h1", {"h1": host}))
+    host = state([download(n) for n in range(300)], files)
+    rows = _report_rows.build_rows(Play(["h1"], [], "h1", {"h1": host}))
     error = _summary.error_of(rows)
     assert error is not None
     assert len(error.text.encode()) < 2000
@@ -187,15 +193,11 @@ def test_the_cause_on_the_controller_is_that_of_each_host_that_lacks_the_file() 
         copied = {"failed": True, "msg": "1 of 2", "files": [fetched(0, entries=None), failed(1, absent)]}
         del copied["files"][0]["entries"]  # type: ignore[index]
         options = {"use": "u", "request_id": "r", "via": "controller", "started": START}
-        prepared = {"cloud_downloads": [download(0), download(1)]} if host == "h1" else {}
-        hosts[host] = state(
-            *([download(0), download(1)], []),
-            copied=copied,
-            options=options,
-            prepared=prepared,
-            outcome={"source": spooled},
-        )
-    rows = _report_rows.build_rows(_report_rows.Play(["h1", "h2"], [], "h1", hosts))
+        both = [download(0), download(1)]
+        plan = {"run": "r", "downloads": planned(both), "fetch": both, "from_server": False}
+        hosts[host] = state(both, [], copied=copied, options=options, transfers=plan, fetched={})
+    hosts["h1"]["_fetch_content_spooled"] = spooled
+    rows = _report_rows.build_rows(Play(["h1", "h2"], [], "h1", hosts))
     assert [(row["host"], row["result"], row["entries"]) for row in rows] == [
         ("h1", "fetched", 7), ("h2", "fetched", 7), ("h1", "failed", None), ("h2", "failed", None),
     ]  # fmt: skip
@@ -206,8 +208,8 @@ def test_the_cause_on_the_controller_is_that_of_each_host_that_lacks_the_file() 
 
 @pytest.mark.parametrize("size", [True, "5", -1, 10**30, None, [1]])
 def test_numbers_of_hosts_are_numbers(size: Json) -> None:
-    host = state([download(0)], [fetched(0, size=size, entries=size)], prepared={"cloud_downloads": [download(0)]})
-    (row,) = _report_rows.build_rows(_report_rows.Play(["h1"], ["h1"], "h1", {"h1": host}))
+    host = state([download(0)], [fetched(0, size=size, entries=size)])
+    (row,) = _report_rows.build_rows(Play(["h1"], ["h1"], "h1", {"h1": host}))
     assert (row["size"], row["entries"]) == (None, None)
 
 

@@ -1,0 +1,48 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action plugin of the module of the same name."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..plugin_utils import _facts, _fetch_plan, _outcomes
+from ..plugin_utils._action import ControllerActionModule, play_of
+
+SPEC: t.Final = {
+    "of": {"type": "str", "required": True, "choices": ["wanted", "lacks", "transfers", "files", "removal"]}
+}
+
+
+class ActionModule(ControllerActionModule):
+    """Returns the part of the plan that is asked for, made of the state of the role."""
+
+    def _work(self, task_vars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        # Hosts may have returned facts since the role began, and the plan is made of their variables.
+        _facts.refuse_variables_of_the_role(task_vars, task_vars["ansible_play_hosts_all"])
+        _result, options = self.validate_argument_spec(SPEC)
+        play = play_of(task_vars, predicted=bool(self._task.check_mode))
+        host = play.reporter
+        if options["of"] == "wanted":
+            return {"records": _fetch_plan.wanted_records(play, host)}
+        if options["of"] == "lacks":
+            found = _fetch_plan.lacks(play, host)
+            short = found.pop("short")
+            return {**found, **({"warnings": [short]} if short else {})}
+        if options["of"] == "transfers":
+            return _fetch_plan.transfers(play, host)
+        if options["of"] == "files":
+            return {
+                "files": _outcomes.files_of(play, host),
+                "records": _outcomes.records_there(play, host),
+                "spooled": _outcomes.records_in_spool(play, host),
+                "unreachable_host": _outcomes.is_lost(play, host),
+            }
+        return _outcomes.decide_removal(
+            play,
+            alive=task_vars["ansible_play_hosts"],
+            batch=task_vars["ansible_play_batch"],
+            expected=play.record(host, "options").get("expected_hosts") or (),
+            limit=str(task_vars.get("ansible_limit") or ""),
+        )
