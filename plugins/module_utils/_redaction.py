@@ -25,7 +25,7 @@ _SHORTEST_ELEMENT: t.Final = 8  # shorter ones turn up by chance
 _GUID: t.Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 # Later tasks use these or decide by them.
 _EXACT: t.Final = frozenset(
-    {"guid", "path", "receipt", "sha256", "checksum", "session", "state", "mode", "status", "type"}
+    {"guid", "path", "receipt", "sha256", "checksum", "server", "session", "state", "mode", "status", "type"}
 )
 
 

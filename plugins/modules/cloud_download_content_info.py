@@ -17,6 +17,7 @@ description:
   - The module has no time limit. It reads each file once, to its end. C(async) of the task sets a limit.
   - A file that is not intact is no failure of this module. A later task can fail depending on RV(intact).
   - Only files and receipts of trusted users are compared, see O(owner). A receipt is no signature, because its owner can write another one.
+  - With O(records), the module finds the file of each record, and reads no other file. With it a playbook decides which downloads a host needs.
 author:
   - The storware.backup authors (@storware-backup)
 extends_documentation_fragment:
@@ -25,12 +26,31 @@ extends_documentation_fragment:
 options:
   path:
     description: Path of a directory, for all files directly in it that have a receipt, or of one file. Without any receipt there the module fails.
+      With O(records), it must be a directory, which may have no receipts.
     type: path
     required: true
   guid:
     description: GUIDs of downloads. The module lists only their files, and a download without a file as V(missing).
     type: list
     elements: str
+  records:
+    description:
+      - Records of downloads, as RV(storware.backup.cloud_download#module:cloud_downloads). RV(files) then has one entry for each record, in their
+        order.
+      - The file of a record is that of its download, by C(guid). Otherwise it is one of the same O(server), C(protected_entity.guid), C(mode) and
+        C(request), and of C(backup.guid) if the record names a backup. C(guid), C(backup) and C(request) can be absent or V(null).
+      - If several files match, the file of the download is first, and then the one that was fetched last. The first intact file counts. If none
+        is intact, the first file counts.
+      - Files and receipts of other users never replace those of trusted users. Only the first 1000 receipts of other users are read.
+      - C(request) is the digest of the fields that were added to the request for the download, as in
+        O(storware.backup.cloud_download_content#module:records).
+    type: list
+    elements: dict
+  server:
+    description:
+      - URL of the API of the server that O(records) are from, as RV(storware.backup.session#module:server) and RV(files[].server) have it.
+      - Required with O(records).
+    type: str
   owner:
     description:
       - Name or number of a further trusted user, besides root and the user that the task runs as. Set it to the O(owner) that the files
@@ -54,6 +74,21 @@ EXAMPLES = r"""
     path: /srv/restore
   register: held
 
+- name: Find the files of two protected entities, whatever their downloads were
+  storware.backup.cloud_download_content_info:
+    path: /srv/restore
+    server: https://backup.example.com:8181/api
+    records:
+      - protected_entity:
+          guid: 4d1f1e0a-7b5c-4f6e-9d3e-1f0c9b8a7d65
+        mode: CLOUD_DOWNLOAD
+      - protected_entity:
+          guid: 0f8d2a55-3b1e-4f0a-9d9c-6c2f4f0f7d11
+        mode: CLOUD_DOWNLOAD
+        backup:
+          guid: 9d0f6a53-6a44-4d0e-8c6f-0d6e6c1f5a21
+    verify: length
+
 - name: Fail with the files that are not intact
   ansible.builtin.assert:
     that: held.intact
@@ -67,7 +102,9 @@ intact:
   type: bool
   sample: true
 files:
-  description: The files, sorted by path. Downloads of O(guid) without a file are last.
+  description:
+    - The files, sorted by path. Downloads of O(guid) without a file are last.
+    - With O(records), the file of each record, in their order.
   returned: success
   type: list
   elements: dict
@@ -77,7 +114,7 @@ files:
       type: str
       sample: /srv/restore/alice.zip
     guid:
-      description: GUID of the download.
+      description: GUID of the download that the file is from. For a record without a file, the GUID in the record, or V(null).
       type: str
       sample: f8f73bf9-2445-4bce-a7dd-753be3b40a67
     state:
@@ -143,6 +180,18 @@ files:
       description: Owner of the file; V(null) if the file does not exist.
       type: str
       sample: restore
+    predecessor:
+      description:
+        - With O(records), the time at which the newest other file of the same server, protected entity, mode and request was fetched. The time
+          is from its receipt, in UTC.
+        - V(null) if there is no other file of trusted users with the size in its receipt, and without O(records).
+      type: str
+      sample: "2026-01-08T08:30:00Z"
+free:
+  description: Free bytes for the user of the task in the file system of O(path); V(null) if the file system does not report them.
+  returned: success
+  type: int
+  sample: 21474836480
 error:
   description: The failure in a form for playbooks.
   returned: failure
@@ -179,7 +228,7 @@ error:
 
 import typing as t
 
-from ansible_collections.storware.backup.plugins.module_utils import _runner
+from ansible_collections.storware.backup.plugins.module_utils import _records, _runner
 from ansible_collections.storware.backup.plugins.module_utils._argspec import check_guids
 from ansible_collections.storware.backup.plugins.module_utils._transfer import audit
 from ansible_collections.storware.backup.plugins.module_utils._transfer.store.receipt import Origin
@@ -188,14 +237,16 @@ from ansible_collections.storware.backup.plugins.module_utils._transfer.store.re
 def compare(context: _runner.Context) -> _runner.Result:
     """The files and their states."""
     params = context.params
+    path, owner, reads = params["path"], context.user_id("owner"), params["verify"] == "full"
     check_guids("guid", params["guid"] or ())
-    files = [
-        _to_result(status)
-        for status in audit.audit_directory(
-            params["path"], params["guid"], context.user_id("owner"), reads=params["verify"] == "full"
-        )
-    ]
-    return {"changed": False, "intact": all(file["state"] == audit.INTACT for file in files), "files": files}
+    if params["records"] is None:
+        found = audit.audit_directory(path, params["guid"], owner, reads=reads)
+    else:
+        wanted = _records.wanted_files(params["server"], params["records"])
+        found = audit.audit_records(path, wanted, owner, reads=reads)
+    files = [_to_result(status) for status in found.files]
+    intact = all(file["state"] == audit.INTACT for file in files)
+    return {"changed": False, "intact": intact, "files": files, "free": found.free}
 
 
 def _to_result(status: audit.FileStatus) -> dict[str, t.Any]:
@@ -218,6 +269,7 @@ def _to_result(status: audit.FileStatus) -> dict[str, t.Any]:
         "actual_sha256": status.actual_sha256,
         "reason": status.reason,
         "owner": status.owner,
+        "predecessor": status.predecessor,
     }
 
 
@@ -228,9 +280,12 @@ def main() -> None:
         {
             "path": {"type": "path", "required": True},
             "guid": {"type": "list", "elements": "str"},
+            **_records.SPEC,
             "owner": {"type": "str"},
             "verify": {"type": "str", "choices": ["full", "length"], "default": "full"},
         },
+        mutually_exclusive=[("guid", "records")],
+        required_by={"records": ["server"]},
     )
 
 

@@ -99,6 +99,12 @@ session:
   returned: success with O(state=present), but not in check mode if a session would have to be opened
   type: str
   sample: JSESSIONID=8f14e45fceea167a5a36dedd4bea2543
+server:
+  description:
+    - URL of the API of the server, with C(/api) at its end. Receipts of files have it, see RV(storware.backup.cloud_download_content_info#module:files[].server).
+  returned: success
+  type: str
+  sample: https://backup.example.com:8181/api
 opened:
   description: Whether this task opened the session. Then the play has to close it.
   returned: success
@@ -191,7 +197,8 @@ from ansible_collections.storware.backup.plugins.module_utils._errors import Opt
 
 def session(context: _api_runner.ApiContext) -> _api_runner.Result:
     """Open or close a session, unless that is done already."""
-    return _close(context) if context.params["state"] == "absent" else _open(context)
+    result = _close(context) if context.params["state"] == "absent" else _open(context)
+    return {**result, "server": context.connection.url}
 
 
 def _open(context: _api_runner.ApiContext) -> _api_runner.Result:

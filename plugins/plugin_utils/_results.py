@@ -61,7 +61,7 @@ RETURNED: t.Final[t.Mapping[str, t.Mapping[str, str]]] = {
         **_ERROR,
     },
     "cloud_download_content": {**_FILE, "padding": "int", **_ARCHIVE, "files": "list", **_ERROR},
-    "cloud_download_content_info": {"intact": "bool", "files": "list", **_ERROR},
+    "cloud_download_content_info": {"intact": "bool", "files": "list", "free": "int", **_ERROR},
     "cloud_download_copy": {**_FILE, "files": "list", **_ERROR},
     "cloud_download_info": {"cloud_downloads": "list", **_ERROR},
     "protected_entity_info": {"protected_entities": "list", "names": "list", **_ERROR},
@@ -73,7 +73,7 @@ RETURNED: t.Final[t.Mapping[str, t.Mapping[str, str]]] = {
         "report": "str",
         **_ERROR,
     },
-    "session": {"session": "str", "opened": "bool", "user": "dict", **_ERROR},
+    "session": {"session": "str", "server": "str", "opened": "bool", "user": "dict", **_ERROR},
 }
 
 # What Ansible itself and its asynchronous tasks add; an exception and warnings have types of their own since core 2.19.

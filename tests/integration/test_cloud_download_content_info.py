@@ -17,6 +17,7 @@ import yaml
 from ansible_collections.storware.backup.plugins.modules import cloud_download_content_info
 from tests.simulator.process import Simulator
 from tests.support.modules import connect, run_module
+from tests.support.stored import ALICE, BOB, SERVER, guid, origin, receipt_of, record, store
 from tests.support.use import CONTENT, OTHER, good, sha256
 
 Json = t.Any
@@ -174,6 +175,9 @@ def test_the_receipt_alone_decides_which_file_is_meant(held: pathlib.Path) -> No
         ({"path": "/tmp/a\0b"}, "path"),
         ({"path": "/etc"}, "path"),
         ({"path": "/etc", "guid": ["x"]}, "guid"),
+        ({"path": "/no/such/directory", "server": SERVER, "records": [record()]}, "path"),
+        ({"path": "/etc/hostname", "server": SERVER, "records": [record()]}, "path"),
+        ({"path": "/etc", "server": SERVER, "records": [record(), record(entity="x")]}, "records"),
     ],
 )
 def test_bad_input_names_the_option(options: Json, named: str) -> None:
@@ -183,10 +187,94 @@ def test_bad_input_names_the_option(options: Json, named: str) -> None:
     assert result["msg"].startswith(f"{named}: ")
 
 
+# --- by records ---
+
+
+def find(path: object, *records: Json, **options: Json) -> Json:
+    return compare(path, server=SERVER, records=list(records), **options)
+
+
+def states(result: Json) -> list[tuple[str, str | None]]:
+    return [(file["state"], file["path"] and pathlib.Path(file["path"]).name) for file in result["files"]]
+
+
+@pytest.mark.smoke
+def test_each_record_has_its_file(simulator: Simulator, tmp_path: pathlib.Path) -> None:
+    """As cloud_download_info returns them, also after the downloads have other GUIDs."""
+    guids = simulator.seed(users=3, downloads=3, content_size=1000)
+    records = good(run_module("cloud_download_info", connect(simulator)))["cloud_downloads"]
+    good(run_module(CONTENT, connect(simulator, guid=guids[:2], dest=str(tmp_path), records=records)))
+    server = good(run_module("session", connect(simulator), check=True))["server"]
+    again = [{**one, "guid": None} for one in sorted(records, key=lambda one: guids.index(one["guid"]))]
+    result = compare(tmp_path, server=server, records=again[::-1])
+    assert not result["intact"]
+    assert [(file["state"], file["guid"]) for file in result["files"]] == [
+        ("missing", None), ("intact", guids[1]), ("intact", guids[0])
+    ]  # fmt: skip
+    space = os.statvfs(tmp_path)
+    assert result["free"] == pytest.approx(space.f_bavail * space.f_frsize, rel=0.1)
+    missing = compare(tmp_path, server=server, records=[{**again[2], "guid": OTHER.upper()}])
+    assert [(file["guid"], file["path"]) for file in missing["files"]] == [(OTHER, None)]
+    assert compare(tmp_path, server=server, records=[])["intact"]
+
+
+def test_the_first_intact_file_counts_and_no_other_file_is_read(tmp_path: pathlib.Path) -> None:
+    paths = [store(tmp_path, guid(day), day, origin(), content=b"mail %d" % day) for day in range(1, 6)]
+    os.truncate(paths[4], 3)
+    paths[3].unlink()
+    os.mkfifo(paths[3])
+    paths[2].unlink()
+    store(tmp_path, guid(6), 6, origin(BOB), name="bob.zip").unlink()
+    os.mkfifo(tmp_path / "bob.zip")  # it would hold up whoever reads it
+    assert states(find(tmp_path, record())) == [("intact", "day-2.zip")]
+    assert states(find(tmp_path, record(guid(1)), record(guid(3)))) == [
+        ("intact", "day-1.zip"),
+        ("intact", "day-2.zip"),
+    ]
+    for path in paths[:2]:
+        path.unlink()
+    assert states(find(tmp_path, record(), record(guid(1)))) == [("changed", "day-5.zip"), ("missing", "day-1.zip")]
+    paths[4].write_bytes(b"mail X")
+    assert states(find(tmp_path, record())) == [("changed", "day-5.zip")]
+    assert states(find(tmp_path, record(), verify="length")) == [("intact", "day-5.zip")]
+
+
+def test_a_predecessor_is_another_file_of_the_same_content(tmp_path: pathlib.Path) -> None:
+    for day in (1, 2, 3):
+        store(tmp_path, guid(day), day, origin(backup=guid(100 + day)))
+    store(tmp_path, guid(4), 4, origin(BOB))
+    store(tmp_path, guid(5), 5, origin(backup=guid(105))).unlink()  # only its receipt is left
+
+    def before(*records: Json) -> list[str | None]:
+        return [file["predecessor"] for file in find(tmp_path, *records)["files"]]
+
+    newest, other = "2026-01-03T00:00:00Z", "2026-01-02T00:00:00Z"
+    assert before(record(), record(backup=guid(101)), record(backup=guid(103)), record(backup=guid(999))) == [
+        other, newest, other, newest
+    ]  # fmt: skip
+    assert before(record(entity=BOB), record(guid(2), mode="CLOUD_PST_DOWNLOAD")) == [None, None]
+    assert {file["predecessor"] for file in compare(tmp_path)["files"]} == {None}
+
+
+def test_an_old_receipt_is_found_by_its_download(held: pathlib.Path) -> None:
+    (known,) = compare(held)["files"]
+    assert states(find(held.parent, record(known["guid"], entity=ALICE))) == [("intact", held.name)]
+    assert states(find(held.parent, record(OTHER))) == [("missing", None)]
+    receipt_of(held).unlink()
+    assert states(find(held.parent, record(known["guid"]))) == [("missing", None)]
+
+
+@pytest.mark.parametrize("options", [{"guid": [OTHER], "server": SERVER}, {}])
+def test_records_need_a_server_and_no_guid(tmp_path: pathlib.Path, options: Json) -> None:
+    assert run_module("cloud_download_content_info", {"path": str(tmp_path), "records": [record()], **options})[
+        "failed"
+    ]
+
+
 def test_everything_that_is_returned_is_documented(held: pathlib.Path) -> None:
     documented = yaml.safe_load(cloud_download_content_info.RETURN)
     result = compare(held)
-    assert {"intact", "files"} <= set(result)
+    assert {"intact", "files", "free"} <= set(result)
     assert set(result["files"][0]) == set(documented["files"]["contains"])
     failed = run_module("cloud_download_content_info", {"path": "/no/such"})
     assert set(failed["error"]) <= set(documented["error"]["contains"])

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import pathlib
 import random
 import signal
 import socket
@@ -67,6 +68,19 @@ def test_a_session_is_opened_used_and_closed(simulator: Simulator, way: str) -> 
     simulator.clear_log()
     assert not run_module("session", {**used, "state": "absent"})["changed"]
     assert calls(simulator) == ["GET /session"]
+
+
+def test_the_server_is_the_one_that_receipts_name(simulator: Simulator, tmp_path: pathlib.Path) -> None:
+    """Also in check mode, when nothing was sent, and when the session is closed."""
+    (guid,) = simulator.seed(downloads=1, entity="alice@example.com")
+    login = connect(simulator, url=f"{simulator.url}/")
+    server = run_module("session", login, check=True)["server"]
+    session = run_module("session", login)
+    closed = run_module("session", server_of(simulator, session=session["session"], state="absent"))
+    assert (session["server"], closed["server"]) == (server, server)
+    run_module("cloud_download_content", {**login, "guid": guid, "dest": str(tmp_path)})
+    (file,) = run_module("cloud_download_content_info", {"path": str(tmp_path)})["files"]
+    assert file["server"] == server
 
 
 @pytest.mark.smoke

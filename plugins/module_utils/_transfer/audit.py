@@ -13,9 +13,9 @@ import typing as t
 from dataclasses import dataclass
 
 from .._errors import OptionError
-from . import verification
+from . import matching, verification
 from .store import receipt
-from .store.directory import Directory, kind_of, translate_os_errors, user_name
+from .store.directory import Directory, kind_of, open_existing, translate_os_errors, user_name
 from .store.receipt import Receipt
 
 INTACT: t.Final = "intact"
@@ -25,6 +25,7 @@ UNREADABLE: t.Final = "unreadable"
 FOREIGN: t.Final = "foreign"
 
 _BESIDE: t.Final = "The receipt of a file is stored beside it, as NAME.sha256."
+_MOST_FOREIGN: t.Final = 1000  # receipts of other users that are read to find one that a record asks for
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,11 @@ class FileStatus:
     """One file. path and receipt: None for a download of which nothing lies there.
 
     actual_size and actual_sha256: of a changed file; the digest only where the size is right.
-    reason: why a file cannot be read, or is foreign. owner: of the file.
+    reason: why a file cannot be read, or is foreign. owner: of the file. predecessor: when the newest other file of the
+    same content was fetched, for a record; ISO 8601 in UTC.
     """
 
-    guid: str
+    guid: str | None
     state: str
     path: str | None = None
     receipt: Receipt | None = None
@@ -43,11 +45,17 @@ class FileStatus:
     actual_sha256: str | None = None
     reason: str | None = None
     owner: str | None = None
+    predecessor: str | None = None
 
 
-def audit_directory(
-    path: str, guids: t.Sequence[str] | None, owner: int | None = None, *, reads: bool = True
-) -> list[FileStatus]:
+class Audit(t.NamedTuple):
+    """files: in order. free: bytes that are free for this user in the file system; None if that is not known."""
+
+    files: list[FileStatus]
+    free: int | None
+
+
+def audit_directory(path: str, guids: t.Sequence[str] | None, owner: int | None = None, *, reads: bool = True) -> Audit:
     """The files with receipts at path, a directory or one file, each compared; sorted by path.
 
     guids: only files of these downloads; those without any file come last. owner: the number of a user whose files
@@ -57,19 +65,58 @@ def audit_directory(
     path = os.path.abspath(path)
     is_directory = os.path.isdir(path)
     place = path if is_directory else os.path.dirname(path)
-    try:
-        directory = Directory(place, owner)
-    except (ValueError, OSError) as error:  # ValueError: a NUL, or characters that the host's locale does not know
-        raise OptionError("path", f"{place!r} cannot be read ({error})") from error
-    with directory:
+    with open_existing(place, owner) as directory:
         receipts = _receipts(directory, None if is_directory else os.path.basename(path))
         if not receipts and guids is None:
             raise OptionError("path", f"no file with a receipt is there: {path!r}", hint=_BESIDE)
         wanted = None if guids is None else list(dict.fromkeys(guid.lower() for guid in guids))
         chosen = [found for found in receipts if wanted is None or found.guid in wanted]
         statuses = [_compare(directory, found, reads) for found in sorted(chosen, key=lambda found: found.name)]
+        free = _free(directory)
     present = {found.guid for found in chosen}
-    return statuses + [FileStatus(guid, MISSING) for guid in wanted or () if guid not in present]
+    return Audit(statuses + [FileStatus(guid, MISSING) for guid in wanted or () if guid not in present], free)
+
+
+def audit_records(
+    path: str, wanted: t.Sequence[matching.Wanted], owner: int | None = None, *, reads: bool = True
+) -> Audit:
+    """The file in the directory for each record, in their order; only files that may be one of them are read.
+
+    owner, reads: as above. Raises OptionError for a path that is no directory.
+    """
+    with open_existing(os.path.abspath(path), owner) as directory:
+        with translate_os_errors(f"read {directory.path}"):
+            found = list(matching.select(wanted, receipt.all_in(directory, most_foreign=_MOST_FOREIGN)))
+        ours = matching.Index(one for one in found if _is_ours(directory, one))
+        others = matching.Index(one for one in found if not _is_ours(directory, one))
+        return Audit([_find(directory, one, ours, others, reads) for one in wanted], _free(directory))
+
+
+def _find(
+    directory: Directory, wanted: matching.Wanted, ours: matching.Index, others: matching.Index, reads: bool
+) -> FileStatus:
+    """The first intact file among the candidates, or else the first of them. Those of others never hide ours."""
+    candidates = ours.candidates(wanted) or others.candidates(wanted)[:1]
+    status = None
+    for one in candidates:
+        compared = _compare(directory, one, reads)
+        status = compared if status is None or compared.state == INTACT else status
+        if compared.state == INTACT:
+            break
+    status = status or FileStatus(wanted.guid, MISSING)
+    own = status.receipt.name if status.receipt else None
+    before = (one for one in ours.series(wanted) if one.name != own and receipt.file_of(directory, one))
+    return dataclasses.replace(status, predecessor=next((one.time for one in before), None))
+
+
+def _is_ours(directory: Directory, found: Receipt) -> bool:
+    return found.uid is not None and directory.trusts(found.uid)
+
+
+def _free(directory: Directory) -> int | None:
+    with translate_os_errors(f"read {directory.path}"):
+        space = directory.space()
+    return space[0] if space else None
 
 
 def _receipts(directory: Directory, name: str | None) -> list[Receipt]:

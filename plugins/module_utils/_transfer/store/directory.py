@@ -18,7 +18,7 @@ import stat
 import typing as t
 
 from ... import _private
-from ..._errors import StorwareError
+from ..._errors import OptionError, StorwareError
 
 NAME_LIMIT: t.Final = 255  # bytes of one file name (NAME_MAX of the usual file systems)
 
@@ -158,6 +158,14 @@ class Directory:
             return None
         reserve = min(found.f_blocks * found.f_frsize // _RESERVED_SHARE, _LARGEST_RESERVE)
         return found.f_bavail * found.f_frsize, reserve
+
+
+def open_existing(path: str, owner: int | None) -> Directory:
+    """The directory that the option ``path`` names. owner: a further trusted user. Raises OptionError."""
+    try:
+        return Directory(path, owner)
+    except (ValueError, OSError) as error:  # ValueError: a NUL, or characters that the host's locale does not know
+        raise OptionError("path", f"{path!r} cannot be read ({error})") from error
 
 
 def write_all(fd: int, data: bytes | memoryview, offset: int) -> None:

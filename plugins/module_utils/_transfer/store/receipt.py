@@ -13,6 +13,7 @@ import dataclasses
 import datetime
 import os
 import re
+import stat
 import typing as t
 import urllib.parse
 from dataclasses import dataclass, field
@@ -25,7 +26,8 @@ _LARGEST: t.Final = 16 * 1024  # bytes; a receipt has some 600
 _LINE: t.Final = re.compile(rb"(\\?)([0-9a-f]{64}) [ *](.+)", re.DOTALL)
 # No longer than they have to be: others may have put a hundred thousand receipts there, which an audit keeps in memory.
 _COMMENT: t.Final = re.compile(rb"# ([a-z]+): ([!-~]{1,64})")
-_ORIGIN: t.Final = re.compile(rb"# ([a-z-]{4,11}): ([!-~]{1,600})")
+_MOST_TEXT: t.Final = 600  # characters of a value of an origin with its escapes
+_ORIGIN: t.Final = re.compile(rb"# ([a-z-]{4,11}): ([!-~]{1,%d})" % _MOST_TEXT)
 # Characters of a value of an origin: others may have put a hundred thousand receipts there.
 _MOST_ORIGIN: t.Final = 64
 _MOST_NAME: t.Final = 200  # and of a name or an address; longer ones are cut
@@ -60,7 +62,7 @@ class Receipt:
     """name: of the file. guid: of the download, in lower case. verified: the level reached when it came.
 
     time: when it came, ISO 8601 in UTC, as far as the receipt says; the same file may have come at any time.
-    uid: the number of its owner; None while it was not read from a directory.
+    uid: the number of its owner; None while it was not read from a directory. mtime_ns: when it was written.
     """
 
     name: str
@@ -71,6 +73,12 @@ class Receipt:
     origin: Origin = _NOTHING
     time: str | None = field(default=None, compare=False)
     uid: int | None = field(default=None, compare=False)
+    mtime_ns: int = field(default=0, compare=False)
+
+    @property
+    def fetch_order(self) -> tuple[str, int, str]:
+        """Key by which receipts are sorted in the order in which their files were fetched."""
+        return self.time or "", self.mtime_ns, self.name
 
 
 def receipt_name(name: str) -> str:
@@ -96,7 +104,7 @@ def _render_origin(origin: Origin) -> bytes:
         for name, value in values.items()
     }
     # A value that grows too long by its escapes is left out: a part of it could be that of another.
-    return b"".join(f"# {key}: {text}\n".encode() for key, text in texts.items() if len(text) <= 600)
+    return b"".join(f"# {key}: {text}\n".encode() for key, text in texts.items() if len(text) <= _MOST_TEXT)
 
 
 def _parse_origin(lines: t.Iterable[bytes]) -> Origin:
@@ -105,6 +113,11 @@ def _parse_origin(lines: t.Iterable[bytes]) -> Origin:
     texts = {name: found.get(name.replace("_", "-")) for name in names}
     values = {name: urllib.parse.unquote(text) for name, text in texts.items() if text}
     return Origin(**{name: value for name, value in values.items() if len(value) <= _longest(name)})
+
+
+def as_stored(origin: Origin) -> Origin:
+    """An origin as a receipt has it, in which long values are cut or left out."""
+    return _parse_origin(_render_origin(origin).splitlines())
 
 
 def _longest(name: str) -> int:
@@ -150,12 +163,33 @@ def beside(directory: Directory, name: str) -> Receipt | None:
     return receipt if receipt and receipt.name == name else None
 
 
-def all_in(directory: Directory) -> t.Iterator[Receipt]:
-    """The good receipts in the directory, by their names, of any owner; each beside its file."""
-    for entry in directory.names():
-        receipt = _read(directory, entry) if entry.endswith(_SUFFIX) else None
+def all_in(directory: Directory, *, most_foreign: int | None = None) -> t.Iterator[Receipt]:
+    """The good receipts in the directory, by their names, of any owner; each beside its file.
+
+    most_foreign: how many of users whom the directory does not trust are read, who may have put any number there.
+    """
+    foreign = 0
+    for entry in (name for name in directory.names() if name.endswith(_SUFFIX)):
+        if most_foreign is not None and _is_foreign(directory, entry):
+            foreign += 1
+            if foreign > most_foreign:
+                continue
+        receipt = _read(directory, entry)
         if receipt and receipt_name(receipt.name) == entry:
             yield receipt
+
+
+def file_of(directory: Directory, receipt: Receipt) -> os.stat_result | None:
+    """The regular file that a receipt describes, by its size alone; None for another one, and one of another user."""
+    found = directory.stat(receipt.name)
+    if found is None or not stat.S_ISREG(found.st_mode) or found.st_size != receipt.size:
+        return None
+    return found if directory.trusts(found.st_uid) else None
+
+
+def _is_foreign(directory: Directory, entry: str) -> bool:
+    found = directory.stat(entry)
+    return found is not None and not directory.trusts(found.st_uid)
 
 
 def _if_trusted(directory: Directory, receipt: Receipt | None) -> Receipt | None:
@@ -166,7 +200,8 @@ def in_file(fd: int) -> Receipt | None:
     """The receipt in an open file; None if there is no good one in it. Raises OSError."""
     data = os.pread(fd, _LARGEST + 1, 0)
     receipt = parse(data) if len(data) <= _LARGEST else None
-    return receipt and dataclasses.replace(receipt, uid=os.fstat(fd).st_uid)
+    found = os.fstat(fd)
+    return receipt and dataclasses.replace(receipt, uid=found.st_uid, mtime_ns=found.st_mtime_ns)
 
 
 def _read(directory: Directory, entry: str) -> Receipt | None:
