@@ -86,15 +86,15 @@ def _overall(turn: BatchItem, progress: TransferProgress, rate: float) -> list[s
 
 def _amounts(offset: int, size: int | None, is_estimate: bool, rate: float) -> list[str]:
     """Bytes, rate and remaining time, as far as they are known. size: estimated or known; None if neither."""
-    parts = [_amount(offset, None if size is None else max(size, offset), "about " if is_estimate else "")]
+    parts = [format_amount(offset, None if size is None else max(size, offset), "about " if is_estimate else "")]
     if rate:
-        parts.append(f"{_amount(round(rate))}/s")
+        parts.append(f"{format_amount(round(rate))}/s")
         if size is not None:
             parts.append(f"about {_duration(max(0, size - offset) / rate)} left")
     return parts
 
 
-def _amount(size: int, whole: int | None = None, about: str = "") -> str:
+def format_amount(size: int, whole: int | None = None, about: str = "") -> str:
     """A number of bytes, in the unit of the whole where that is given."""
     larger = float(max(size, whole or 0))
     power = 0

@@ -28,7 +28,7 @@ def _wanted(server: str, record: t.Mapping[str, t.Any], entry: str) -> Wanted:
     entity = _guid(_fields(record, "protected_entity", entry), "guid", f"protected_entity of {entry}")
     backup = _guid(_fields(record, "backup", entry), "guid", f"backup of {entry}")
     mode, request = _text(record, "mode", entry), _text(record, "request", entry)
-    if not entity or not mode:
+    if not guid and not (entity and mode):  # a download that the server does not have any more is known by its GUID only
         raise OptionError("records", f"{entry} has no {'mode' if entity else 'protected_entity.guid'}")
     origin = Origin(server.rstrip("/"), entity=entity, mode=mode, backup=backup, request=request)
     return Wanted(guid and guid.lower(), as_stored(origin))

@@ -12,9 +12,9 @@ from __future__ import annotations
 import typing as t
 
 from ..module_utils._errors import StorwareError
+from ..module_utils._progress import format_amount
 from ._play import Play, Record, mapping, records_in
 from ._shares import distribute
-from ._summary import format_size
 
 Files = t.Sequence[t.Optional[Record]]  # for each wanted record the intact file, or None
 
@@ -263,8 +263,8 @@ def _shortage(play: Play, host: str, lacking: t.Sequence[int], request: Request)
     if not isinstance(free, int) or needed <= free:
         return ""
     return (
-        f"{len(lacking)} files need about {format_size(needed)} by the sizes of their backups, and"
-        f" {format_size(free)} are free on {host}."
+        f"{len(lacking)} files need about {format_amount(needed)} by the sizes of their backups, and"
+        f" {format_amount(free)} are free on {host}."
     )
 
 

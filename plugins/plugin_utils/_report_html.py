@@ -14,6 +14,7 @@ import html
 import typing as t
 
 from ..module_utils._printable import escape_controls
+from ..module_utils._progress import format_amount
 from . import _report_rows, _summary
 from ._report import Report
 from ._report_rows import Row
@@ -142,7 +143,7 @@ def _line(row: Row) -> str:
 def _cell(row: Row, key: str) -> str:
     value = row[key]
     if key in _FIGURES:
-        shown = "" if value is None else _summary.format_size(value) if key in _SIZES else f"{value}"
+        shown = "" if value is None else format_amount(value) if key in _SIZES else f"{value}"
         return f'<td{_class("figure")} data-value="{-1 if value is None else value}">{_escape(shown)}</td>'
     if key == "result":
         value = _summary.describe_result(row)
@@ -158,7 +159,7 @@ def _totals(rows: t.Sequence[Row]) -> str:
     cells = []
     for name, key in _COLUMNS:
         total = sum(row[key] or 0 for row in there) if key in _FIGURES else 0
-        shown = _summary.format_size(total) if key in _SIZES else str(total)
+        shown = format_amount(total) if key in _SIZES else str(total)
         text = shown if key in _FIGURES else f"{len(there)} of {len(rows)} files" if name == "Name" else ""
         cells.append(f"<td{_class('figure') if key in _FIGURES else ''}>{_escape(text)}</td>")
     return "".join(cells)

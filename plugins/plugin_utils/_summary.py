@@ -12,10 +12,9 @@ import unicodedata
 from ..module_utils import _causes
 from ..module_utils._errors import CODES, StorwareError
 from ..module_utils._printable import escape_controls
+from ..module_utils._progress import format_amount
 from . import _report_rows
 from ._report_rows import Row
-
-_UNITS: t.Final = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
 _MOST_ROWS: t.Final = 50  # of the table; with -v all
 _MOST_CAUSES: t.Final = 5
@@ -67,7 +66,7 @@ def totals(rows: t.Sequence[Row]) -> list[str]:
     """Return the number of files that are complete, their size, and how many each host lacks."""
     there = [row for row in rows if row["result"] in _report_rows.THERE]
     size = sum(row["size"] or 0 for row in there)
-    text = f"{len(there)} of {len(rows)} files are complete{f' ({format_size(size)})' if there else ''}."
+    text = f"{len(there)} of {len(rows)} files are complete{f' ({format_amount(size)})' if there else ''}."
     for result in sorted(_report_rows.PREDICTED):
         if number := sum(row["result"] == result for row in rows):
             text += f" {number} {result}."
@@ -105,14 +104,6 @@ def _are_missing(number: int) -> str:
 def next_step(rows: t.Sequence[Row]) -> str:
     """Return the first hint of rows that have the same cause."""
     return next((_text(row["hint"]) for row in rows if row["hint"]), "")
-
-
-def format_size(size: int) -> str:
-    """Return a number of bytes as people read it, such as ``3.1 GiB``."""
-    amount, power = float(size), 0
-    while round(amount) >= 1024 and power < len(_UNITS) - 1:
-        amount, power = amount / 1024, power + 1
-    return f"{amount:.0f} {_UNITS[power]}" if not power or amount >= 100 else f"{amount:.1f} {_UNITS[power]}"
 
 
 def describe_result(row: Row) -> str:
@@ -223,7 +214,7 @@ def _path(file: t.Mapping[str, t.Any]) -> str:
 
 
 def _size(size: t.Any) -> str:
-    return format_size(size) if isinstance(size, int) else ""
+    return format_amount(size) if isinstance(size, int) else ""
 
 
 def _clock(time: t.Any) -> str | None:

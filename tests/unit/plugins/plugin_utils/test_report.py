@@ -110,7 +110,7 @@ def summarize(play: Play, *, detailed: bool = False) -> list[str]:
 def test_a_run_that_fails_in_the_middle_says_so_in_few_words() -> None:
     """Cause and counts are in the last lines, and each cause is there once."""
     *table, totals, cause = summarize(distributed(300, 46))
-    assert totals.startswith("46 of 300 files are complete (46.0 MiB). 254 are missing: h1 63, h2 63, h3 64, h4 64.")
+    assert totals.startswith("46 of 300 files are complete (46 MiB). 254 are missing: h1 63, h2 63, h3 64, h4 64.")
     named = [f"User {n:03} ({guid(n)}) on {HOSTS[n % 4]}" for n in (46, 47, 48)]
     assert cause.startswith(f"254 ({', '.join(named)} and 251 more): no connection to https://backup.example.com:8181")
     assert re.search(r" \(since \d\d:41\)\. Check url, the network and that the server runs\. \[unreachable\]$", cause)
@@ -136,8 +136,8 @@ def test_the_table_is_ordered_and_as_wide_as_it_has_to_be() -> None:
     assert first.startswith("User 001 <user-001@example.com> ")
     assert last.startswith(entity["name"])
     assert header.index("HOST") == first.index("h2") == last.index("h1") + 3  # three characters are twice as wide
-    assert "1.0 MiB  fetched  /srv" in first
-    assert totals == "2 of 2 files are complete (2.0 MiB)."
+    assert "1 MiB  fetched  /srv" in first
+    assert totals == "2 of 2 files are complete (2 MiB)."
 
 
 @pytest.mark.parametrize(
@@ -312,7 +312,7 @@ def test_compared_files_are_counted_by_host() -> None:
     missing = {"guid": guid(2), "state": "missing", "size": None, "sha256": None, "path": None}
     lines = _summary.summarize_verified({"h1": [intact], "h2": [intact, missing]}, ["h3"])
     assert lines[0].split() == ["HOST", "SIZE", "SHA-256", "STATE", "FILE"]
-    assert lines[1].split() == ["h1", "1.0", "MiB", "ab" * 32, "intact", "/srv/restore/a.zip"]
+    assert lines[1].split() == ["h1", "1", "MiB", "ab" * 32, "intact", "/srv/restore/a.zip"]
     assert "missing" in lines[3]
     assert lines[-2:] == [
         "None of the files of hosts that failed is verified: h3.",
