@@ -12,8 +12,6 @@ from ._errors import OptionError
 from ._transfer.matching import Wanted
 from ._transfer.store.receipt import Origin, as_stored
 
-SPEC: t.Final = {"records": {"type": "list", "elements": "dict"}, "server": {"type": "str"}}
-
 
 def wanted_files(server: str, records: t.Sequence[t.Mapping[str, t.Any]]) -> list[Wanted]:
     """Return the files that records of downloads ask for, in their order. Raises OptionError.
@@ -28,7 +26,8 @@ def _wanted(server: str, record: t.Mapping[str, t.Any], entry: str) -> Wanted:
     entity = _guid(_fields(record, "protected_entity", entry), "guid", f"protected_entity of {entry}")
     backup = _guid(_fields(record, "backup", entry), "guid", f"backup of {entry}")
     mode, request = _text(record, "mode", entry), _text(record, "request", entry)
-    if not guid and not (entity and mode):  # a download that the server does not have any more is known by its GUID only
+    # A download that the server does not have any more is known by its GUID alone.
+    if not guid and not (entity and mode):
         raise OptionError("records", f"{entry} has no {'mode' if entity else 'protected_entity.guid'}")
     origin = Origin(server.rstrip("/"), entity=entity, mode=mode, backup=backup, request=request)
     return Wanted(guid and guid.lower(), as_stored(origin))

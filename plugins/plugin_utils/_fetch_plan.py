@@ -11,14 +11,11 @@ from __future__ import annotations
 
 import typing as t
 
-from ..module_utils._errors import StorwareError
 from ..module_utils._progress import format_amount
 from ._play import Play, Record, mapping, records_in
 from ._shares import distribute
 
 Files = t.Sequence[t.Optional[Record]]  # for each wanted record the intact file, or None
-
-_MOST_NAMES: t.Final = 3
 
 
 class Request(t.NamedTuple):
@@ -33,6 +30,11 @@ class Request(t.NamedTuple):
     wanted: t.Sequence[Record]
     downloads: t.Sequence[Record | None]
     sizes: t.Sequence[int | None]
+
+    @property
+    def creates(self) -> bool:
+        """Whether downloads that do not exist are created."""
+        return bool(self.options.get("creates") and not self.options.get("guids"))
 
 
 # --- What is wanted ---
@@ -105,24 +107,18 @@ def lacks(play: Play, host: str) -> dict[str, t.Any]:
         number: of files that the host lacks. prepare: for the host that asks, the wanted records that no receipt on
         hosts, relays or spool has. all: whether these are all. guids: of their downloads, as far as there are some.
         short: a warning about the free space, or an empty text. shares: of each host, if files are distributed.
-
-    Raises StorwareError (``not_found``) where the host lacks content of a download that is not to be created.
     """
     request = request_of(play, host)
     shares = _shares(play, host, request)
-    indexes = _share(shares, host, request)
-    missing = [i for i in _needs(play, host, indexes, request) if request.downloads[i] is None]
-    if missing and (request.options.get("guids") or not request.options.get("creates")):
-        raise _not_found([request.wanted[i] for i in missing])
     own = held(play, host, request)
-    lacking = [i for i in indexes if own[i] is None]
+    lacking = [i for i in _share(shares, host, request) if own[i] is None]
     found: dict[str, t.Any] = {"number": len(lacking), "prepare": [], "all": False, "guids": [], "shares": shares}
     found["short"] = _shortage(play, host, lacking, request)
     if host == request.asker:
-        needed = _needed(play, host, shares, request)
-        found["prepare"] = [request.wanted[i] for i in sorted(needed)]
+        needed = [i for i in sorted(_needed(play, host, shares, request)) if request.creates or request.downloads[i]]
+        found["prepare"] = [request.wanted[i] for i in needed]
         found["all"] = len(needed) == len(request.wanted)
-        found["guids"] = [guid for i in sorted(needed) if (guid := (request.downloads[i] or {}).get("guid"))]
+        found["guids"] = [guid for i in needed if (guid := (request.downloads[i] or {}).get("guid"))]
     return found
 
 
@@ -198,18 +194,6 @@ def _askers(play: Play, asker: str) -> list[str]:
     return [host for host in play.company() if play.state(host, "asker") == asker]
 
 
-def _not_found(records: t.Sequence[Record]) -> StorwareError:
-    entities = [mapping(record.get("protected_entity")) for record in records]
-    named = [str(e.get("name") or r.get("guid") or e.get("guid")) for r, e in zip(records, entities)]
-    more = f" and {len(named) - _MOST_NAMES} more" if len(named) > _MOST_NAMES else ""
-    return StorwareError(
-        f"There is no download of {', '.join(named[:_MOST_NAMES])}{more} on the server, and this host has no intact file"
-        " of it",
-        code="not_found",
-        hint="The entry points main and prepare create downloads of protected entities.",
-    )
-
-
 # --- Shares, and the space that they need ---
 
 
@@ -276,14 +260,16 @@ def transfers(play: Play, host: str) -> dict[str, t.Any]:
 
     Returns:
         run: the identity of this run. downloads: a record for each file that the host is to have, with the GUID of the
-        download that its file is or will be of, ``download``, the GUID of the download on the server or None, and
-        ``held``, the file that is there or None. fetch: the records of what is fetched or copied. spool: for the host
-        that asks, the records of what is fetched to the spool. from_server: whether this host fetches from the server.
-        relay: the host that it copies from otherwise. existing: the downloads of all hosts with this request.
+        download that its file is or will be of, ``download``, the GUID of the download on the server or None, ``held``,
+        the file that is there or None, and ``absent``, whether the server has no download of it. fetch: the records of
+        what is fetched or copied. spool: for the host that asks, the records of what is fetched to the spool.
+        from_server: whether this host fetches from the server. relay: the host that it copies from otherwise. existing:
+        the downloads of all hosts with this request.
     """
     request = request_of(play, host)
     downloads = wanted_on(play, host, request)
-    fetch = [slim(record, request.options) for record in downloads if record["held"] is None and record.get("guid")]
+    lacking = [record for record in downloads if record["held"] is None and not record["absent"]]
+    fetch = [slim(record, request.options) for record in lacking if record.get("guid")]
     is_lost = bool(play.record(host, "looked").get("unreachable"))
     return {
         "run": play.run,
@@ -304,7 +290,8 @@ def wanted_on(play: Play, host: str, request: Request) -> list[dict[str, t.Any]]
     for index in _share(_shares(play, host, request), host, request):
         download, wanted = request.downloads[index], request.wanted[index]
         there, whole = own[index], source[index] if source else None
-        if there is None and whole is None and download is None and not is_lost:
+        is_absent = there is None and whole is None and download is None
+        if is_absent and request.creates and not is_lost:
             continue  # it could not be prepared
         record = {**wanted, **(download or {})}
         guid = record.get("guid")
@@ -312,9 +299,8 @@ def wanted_on(play: Play, host: str, request: Request) -> list[dict[str, t.Any]]
             guid = file.get("guid")
             record.update(_origin(file))
         is_same = file is None or _is_of(file, download)
-        found.append(
-            {**record, "guid": guid, "download": (download or {}).get("guid") if is_same else None, "held": there}
-        )
+        record.update(guid=guid, download=(download or {}).get("guid") if is_same else None)
+        found.append({**record, "held": there, "absent": is_absent and not request.creates})
     return found
 
 

@@ -83,7 +83,8 @@ def records_there(play: Play, host: str) -> list[dict[str, t.Any]]:
     there = [
         record
         for record in records_in(plan_of(play, host).get("downloads"))
-        if record.get("held") or _has_come(files.get(record.get("guid")))
+        # Check mode has fetched nothing, and says what would be removed afterwards.
+        if record.get("held") or _has_come(files.get(record.get("guid"))) or (play.predicted and not record["absent"])
     ]
     return [_fetch_plan.slim(record, play.record(host, "options")) for record in there]
 
@@ -93,7 +94,9 @@ def records_in_spool(play: Play, asker: str) -> list[dict[str, t.Any]]:
     options = play.record(asker, "options")
     looked = play.records(asker, "spool_looked", "files")
     wanted = play.records(asker, "wanted", "records")
-    held = [{**record, "guid": file.get("guid")} for record, file in zip(wanted, looked) if file.get("state") == "intact"]
+    held = [
+        {**record, "guid": file.get("guid")} for record, file in zip(wanted, looked) if file.get("state") == "intact"
+    ]
     files = {file.get("guid"): file for file in play.records(asker, "spooled", "files")}
     new = [record for record in records_in(plan_of(play, asker).get("spool")) if _has_come(files.get(record["guid"]))]
     return [_fetch_plan.slim(record, options) for record in (*held, *new)]
@@ -176,6 +179,14 @@ def failures_of(play: Play, asker: str) -> list[Record]:
     return [{**failure, "name": failure.get("name") or names.get(failure.get("protected_entity"))} for failure in found]
 
 
+def _absent(play: Play, host: str) -> t.Iterator[Record]:
+    """Yield a failure for each file that a host lacks, and that the server has no download of."""
+    for record in records_in(plan_of(play, host).get("downloads")):
+        if record.get("absent"):
+            name = mapping(record.get("protected_entity")).get("name") or record.get("guid")
+            yield {"name": name, "reason": f"{host} has no intact file of it"}
+
+
 def decide_removal(
     play: Play, *, alive: t.Sequence[str], batch: t.Sequence[str], expected: t.Sequence[str], limit: str
 ) -> dict[str, t.Any]:
@@ -187,7 +198,7 @@ def decide_removal(
         outcomes,
         run=str(play.run),
         scope=_removal.Scope(play.hosts, alive, batch, expected, limit),
-        missing=[failure for host in play.company() for failure in failures_of(play, host)],
+        missing=[failure for host in play.company() for failure in (*failures_of(play, host), *_absent(play, host))],
         verified=verified,
         predicted=play.predicted,
     )

@@ -84,7 +84,8 @@ def _rows_of(play: Play, host: str) -> t.Iterator[Row]:
 
 def _unknown_share(play: Play, host: str) -> list[Record]:
     """Return the records that a host without a plan is to have: if its request is unknown as well, those of any."""
-    request_id, found = play.requests.get(host, ""), {}
+    request_id = play.requests.get(host, "")
+    found: dict[str, Record] = {}
     for asker in _askers(play):
         if request_id in (play.record(asker, "options").get("request_id"), ""):
             for record in _fetch_plan.share_of(play, asker, host):
@@ -95,6 +96,13 @@ def _unknown_share(play: Play, host: str) -> list[Record]:
 def _askers(play: Play) -> list[str]:
     """Return the hosts that have asked the server: for each request one; with serial, of each batch."""
     return [host for host in play.company() if play.state(host, "asker") == host]
+
+
+_ABSENT: t.Final = {
+    "reason": "there is no download of it on the server, and no intact file on the host",
+    "code": "not_found",
+    "hint": "The entry points main and prepare create downloads of protected entities.",
+}
 
 
 class _Outcomes:
@@ -118,6 +126,8 @@ class _Outcomes:
         reason = found.get("reason")
         if self._result.get("unreachable"):
             return {**fields, "result": "unreachable", "reason": str(self._result.get("msg") or "")}
+        if record.get("absent"):
+            return {"result": "failed", **_ABSENT}
         if guid is None:
             return {**fields, "result": "would be prepared"} if self._predicted else {**fields, **_LOST}
         if found.get("failed"):

@@ -10,7 +10,7 @@ import typing as t
 
 
 def distribute(
-    sizes: t.Mapping[str, t.Optional[int]], hosts: t.Iterable[str], places: t.Mapping[str, str]
+    sizes: t.Mapping[str, int | None], hosts: t.Iterable[str], places: t.Mapping[str, str]
 ) -> dict[str, list[str]]:
     """Return the names of the things of each host; the result depends on no order.
 

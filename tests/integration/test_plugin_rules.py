@@ -240,7 +240,9 @@ def test_the_defaults_of_one_module_win_over_those_of_the_group() -> None:
 def _play(**states: Json) -> Play:
     """Hosts of a play, each with this state of the role."""
     variables = {
-        host: {f"_fetch_content_{name}": value for name, value in {"options": {"use": 1}, "asker": "h1", **state}.items()}
+        host: {
+            f"_fetch_content_{name}": value for name, value in {"options": {"use": 1}, "asker": "h1", **state}.items()
+        }
         for host, state in states.items()
     }
     return Play(list(states), list(states), next(iter(states)), variables)

@@ -21,6 +21,7 @@ from tests.simulator.content import content_of
 from tests.simulator.exchange import Journal
 from tests.simulator.faults import Fault, Faults
 from tests.simulator.gate import Gate
+from tests.simulator.inventory import add_backup
 from tests.simulator.problems import Problem
 from tests.simulator.records import Records
 from tests.simulator.state import DOWNLOAD_MODES, World
@@ -59,6 +60,7 @@ class Control:
             Route("/switches", self._set_switches, methods=["PATCH"]),
             Route("/clock", self._move_clock, methods=["POST"]),
             Route("/seed", self._seed, methods=["POST"]),
+            Route("/backups", self._add_backups, methods=["POST"]),
             Route("/requests", self._requests, methods=["GET"]),
             Route("/counters", self._counters, methods=["GET"]),
             Route("/log", self._clear_log, methods=["DELETE"]),
@@ -116,6 +118,11 @@ class Control:
         world.add_users(int(body.get("users", 0)))
         guids = world.add_downloads(int(body.get("downloads", 0)), body.get("entity") or "", mode, size)
         return JSONResponse(guids)
+
+    async def _add_backups(self, request: Request) -> Response:
+        for user in self._api.world.kind("users"):
+            add_backup(user)
+        return JSONResponse({})
 
     async def _requests(self, request: Request) -> Response:
         return JSONResponse(self._journal.requests)

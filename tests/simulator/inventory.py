@@ -105,6 +105,11 @@ def _entity(kind: str, type_: str, name: str, email: str | None = None) -> Entit
     return entity
 
 
+def add_backup(entity: Entity) -> None:
+    """A good backup, a day after the newest one."""
+    entity.backups.append(_backup(entity, len(entity.backups), "SUCCESS"))
+
+
 def _backup(entity: Entity, number: int, status: str) -> Backup:
     return Backup(
         guid=guid_of("backup", f"{entity.guid}/{number}"),

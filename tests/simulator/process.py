@@ -130,6 +130,10 @@ class Simulator:
         body = {"users": users, "downloads": downloads, "entity": entity, "mode": mode, "content_size": content_size}
         return t.cast("list[str]", self._call("POST", "/seed", body))
 
+    def back_up(self) -> None:
+        """One more good backup of each user."""
+        self._call("POST", "/backups", {})
+
     def drop_sessions(self) -> None:
         """End every session now."""
         self._call("DELETE", "/sessions")
