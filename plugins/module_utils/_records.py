@@ -12,8 +12,6 @@ from ._errors import OptionError
 from ._transfer.matching import Wanted
 from ._transfer.store.receipt import Origin, as_stored
 
-SPEC: t.Final = {"records": {"type": "list", "elements": "dict"}, "server": {"type": "str"}}
-
 
 def wanted_files(server: str, records: t.Sequence[t.Mapping[str, t.Any]]) -> list[Wanted]:
     """Return the files that records of downloads ask for, in their order. Raises OptionError.
