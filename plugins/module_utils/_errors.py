@@ -24,9 +24,10 @@ _COPY: t.Final = ("cloud_download_copy",)
 _FETCH: t.Final = ("cloud_download_content",)
 _FILES: t.Final = (*_FETCH, *_COPY)
 _API: t.Final = ("cloud_download", *_FETCH, "cloud_download_info", "protected_entity_info", "server_info", "session")
-_HOSTS: t.Final = (*_API, *_COPY, "cloud_download_content_info")
+_STORED: t.Final = ("cloud_download_content_info", "cloud_download_retention")
+_HOSTS: t.Final = (*_API, *_COPY, *_STORED)
 _ROLE: t.Final = ("fail_with_code",)
-_DISK: t.Final = (*_FILES, "cloud_download_content_info", "fetch_report")
+_DISK: t.Final = (*_FILES, *_STORED, "fetch_report")
 
 # The only list of codes: RETURN blocks (make error-codes), docs/troubleshooting.md and the choices of fail_with_code
 # follow from it.
@@ -92,7 +93,9 @@ CODES: t.Final[t.Mapping[str, ErrorCode]] = {
     "locked": ErrorCode("Another task is fetching the same download to the same path.", _FILES),
     "concurrent_change": ErrorCode("Another process changed the file or directory.", _DISK),
     "name_conflict": ErrorCode("Another file has the name of the file, and the name with the GUID.", _FILES),
-    "disk_full": ErrorCode("The disk has too little free space.", (*_FILES, "fetch_report")),
+    "disk_full": ErrorCode(
+        "The disk has too little free space.", (*_FILES, "cloud_download_retention", "fetch_report")
+    ),
     "too_large": ErrorCode("The content is larger than max_size or than its announced size.", _FETCH),
     "file_system": ErrorCode("The operating system refused a file operation.", _DISK),
     "no_receipt": ErrorCode("The file on the other host has no receipt.", _COPY),

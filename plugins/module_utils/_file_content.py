@@ -35,7 +35,6 @@ SPEC: t.Final = {
     "lock_timeout": {"type": "float", "default": 60.0},
     **_runner.PROGRESS_SPEC,
 }
-_ATTRIBUTES: t.Final = ("owner", "group", "mode", "seuser", "serole", "setype", "selevel", "attributes")
 
 
 class Jobs:
@@ -141,7 +140,7 @@ def _diff(
     dest = context.params["dest"]
     guid = inspected.receipt.guid if inspected.receipt and inspected.old else None
     state = "absent" if inspected.old is None else "different" if inspected.needs_content else "present"
-    asked = {name: context.params[name] for name in _ATTRIBUTES if context.params[name] is not None and changed}
+    asked = context.requested_attributes() if changed else {}
     return {
         "before": {"dest": dest, "guid": guid, "state": state},
         "after": {"dest": dest, "guid": job.guid if inspected.needs_content else guid, "state": "present", **asked},

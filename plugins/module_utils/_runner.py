@@ -33,6 +33,7 @@ Result = dict[str, t.Any]
 PROGRESS_SPEC: t.Final = {"progress_interval": {"type": "float", "default": _argspec.PROGRESS_INTERVAL}}
 
 _SELINUX: t.Final = ("seuser", "serole", "setype", "selevel")
+_ATTRIBUTES: t.Final = ("owner", "group", "mode", *_SELINUX, "attributes")
 _NO_ID: t.Final = 2**32 - 1  # the system takes it for "as it is"
 
 
@@ -82,6 +83,10 @@ class Context:
             label=self._label if self._module.selinux_enabled() else None,
             flags=flags or None,
         )
+
+    def requested_attributes(self) -> dict[str, t.Any]:
+        """Return the options for attributes of files that are set."""
+        return {name: self.params[name] for name in _ATTRIBUTES if self.params[name] is not None}
 
     def add_path_info(self, result: Result) -> Result:
         """Add owner, group, mode and the like of the file at ``path`` to a result, as Ansible does for single files."""

@@ -280,7 +280,8 @@ def main() -> None:
         {
             "path": {"type": "path", "required": True},
             "guid": {"type": "list", "elements": "str"},
-            **_records.SPEC,
+            "records": {"type": "list", "elements": "dict"},
+            "server": {"type": "str"},
             "owner": {"type": "str"},
             "verify": {"type": "str", "choices": ["full", "length"], "default": "full"},
         },

@@ -64,6 +64,7 @@ RETURNED: t.Final[t.Mapping[str, t.Mapping[str, str]]] = {
     "cloud_download_content_info": {"intact": "bool", "files": "list", "free": "int", **_ERROR},
     "cloud_download_copy": {**_FILE, "files": "list", **_ERROR},
     "cloud_download_info": {"cloud_downloads": "list", **_ERROR},
+    "cloud_download_retention": {"removed": "list", **_ERROR},
     "protected_entity_info": {"protected_entities": "list", "names": "list", **_ERROR},
     "server_info": {
         "findings": "list",

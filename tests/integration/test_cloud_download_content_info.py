@@ -17,7 +17,7 @@ import yaml
 from ansible_collections.storware.backup.plugins.modules import cloud_download_content_info
 from tests.simulator.process import Simulator
 from tests.support.modules import connect, run_module
-from tests.support.stored import ALICE, BOB, SERVER, guid, origin, receipt_of, record, store
+from tests.support.stored import ALICE, BOB, SERVER, guid_of, origin, receipt_of, record_of, store
 from tests.support.use import CONTENT, OTHER, good, sha256
 
 Json = t.Any
@@ -175,9 +175,9 @@ def test_the_receipt_alone_decides_which_file_is_meant(held: pathlib.Path) -> No
         ({"path": "/tmp/a\0b"}, "path"),
         ({"path": "/etc"}, "path"),
         ({"path": "/etc", "guid": ["x"]}, "guid"),
-        ({"path": "/no/such/directory", "server": SERVER, "records": [record()]}, "path"),
-        ({"path": "/etc/hostname", "server": SERVER, "records": [record()]}, "path"),
-        ({"path": "/etc", "server": SERVER, "records": [record(), record(entity="x")]}, "records"),
+        ({"path": "/no/such/directory", "server": SERVER, "records": [record_of()]}, "path"),
+        ({"path": "/etc/hostname", "server": SERVER, "records": [record_of()]}, "path"),
+        ({"path": "/etc", "server": SERVER, "records": [record_of(), record_of(entity="x")]}, "records"),
     ],
 )
 def test_bad_input_names_the_option(options: Json, named: str) -> None:
@@ -219,54 +219,56 @@ def test_each_record_has_its_file(simulator: Simulator, tmp_path: pathlib.Path) 
 
 
 def test_the_first_intact_file_counts_and_no_other_file_is_read(tmp_path: pathlib.Path) -> None:
-    paths = [store(tmp_path, guid(day), day, origin(), content=b"mail %d" % day) for day in range(1, 6)]
+    paths = [store(tmp_path, guid_of(day), day, origin(), content=b"mail %d" % day) for day in range(1, 6)]
     os.truncate(paths[4], 3)
     paths[3].unlink()
     os.mkfifo(paths[3])
     paths[2].unlink()
-    store(tmp_path, guid(6), 6, origin(BOB), name="bob.zip").unlink()
+    store(tmp_path, guid_of(6), 6, origin(BOB), name="bob.zip").unlink()
     os.mkfifo(tmp_path / "bob.zip")  # it would hold up whoever reads it
-    assert states(find(tmp_path, record())) == [("intact", "day-2.zip")]
-    assert states(find(tmp_path, record(guid(1)), record(guid(3)))) == [
+    assert states(find(tmp_path, record_of())) == [("intact", "day-2.zip")]
+    assert states(find(tmp_path, record_of(guid_of(1)), record_of(guid_of(3)))) == [
         ("intact", "day-1.zip"),
         ("intact", "day-2.zip"),
     ]
     for path in paths[:2]:
         path.unlink()
-    assert states(find(tmp_path, record(), record(guid(1)))) == [("changed", "day-5.zip"), ("missing", "day-1.zip")]
+    assert states(find(tmp_path, record_of(), record_of(guid_of(1)))) == [
+        ("changed", "day-5.zip"),
+        ("missing", "day-1.zip"),
+    ]
     paths[4].write_bytes(b"mail X")
-    assert states(find(tmp_path, record())) == [("changed", "day-5.zip")]
-    assert states(find(tmp_path, record(), verify="length")) == [("intact", "day-5.zip")]
+    assert states(find(tmp_path, record_of())) == [("changed", "day-5.zip")]
+    assert states(find(tmp_path, record_of(), verify="length")) == [("intact", "day-5.zip")]
 
 
 def test_a_predecessor_is_another_file_of_the_same_content(tmp_path: pathlib.Path) -> None:
     for day in (1, 2, 3):
-        store(tmp_path, guid(day), day, origin(backup=guid(100 + day)))
-    store(tmp_path, guid(4), 4, origin(BOB))
-    store(tmp_path, guid(5), 5, origin(backup=guid(105))).unlink()  # only its receipt is left
+        store(tmp_path, guid_of(day), day, origin(backup=guid_of(100 + day)))
+    store(tmp_path, guid_of(4), 4, origin(BOB))
+    store(tmp_path, guid_of(5), 5, origin(backup=guid_of(105))).unlink()  # only its receipt is left
 
     def before(*records: Json) -> list[str | None]:
         return [file["predecessor"] for file in find(tmp_path, *records)["files"]]
 
     newest, other = "2026-01-03T00:00:00Z", "2026-01-02T00:00:00Z"
-    assert before(record(), record(backup=guid(101)), record(backup=guid(103)), record(backup=guid(999))) == [
-        other, newest, other, newest
-    ]  # fmt: skip
-    assert before(record(entity=BOB), record(guid(2), mode="CLOUD_PST_DOWNLOAD")) == [None, None]
+    backups = [record_of(backup=guid_of(number)) for number in (101, 103, 999)]
+    assert before(record_of(), *backups) == [other, newest, other, newest]
+    assert before(record_of(entity=BOB), record_of(guid_of(2), mode="CLOUD_PST_DOWNLOAD")) == [None, None]
     assert {file["predecessor"] for file in compare(tmp_path)["files"]} == {None}
 
 
 def test_an_old_receipt_is_found_by_its_download(held: pathlib.Path) -> None:
     (known,) = compare(held)["files"]
-    assert states(find(held.parent, record(known["guid"], entity=ALICE))) == [("intact", held.name)]
-    assert states(find(held.parent, record(OTHER))) == [("missing", None)]
+    assert states(find(held.parent, record_of(known["guid"], entity=ALICE))) == [("intact", held.name)]
+    assert states(find(held.parent, record_of(OTHER))) == [("missing", None)]
     receipt_of(held).unlink()
-    assert states(find(held.parent, record(known["guid"]))) == [("missing", None)]
+    assert states(find(held.parent, record_of(known["guid"]))) == [("missing", None)]
 
 
 @pytest.mark.parametrize("options", [{"guid": [OTHER], "server": SERVER}, {}])
 def test_records_need_a_server_and_no_guid(tmp_path: pathlib.Path, options: Json) -> None:
-    assert run_module("cloud_download_content_info", {"path": str(tmp_path), "records": [record()], **options})[
+    assert run_module("cloud_download_content_info", {"path": str(tmp_path), "records": [record_of()], **options})[
         "failed"
     ]
 

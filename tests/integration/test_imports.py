@@ -53,6 +53,7 @@ def loaded(modules: str, *beginnings: str) -> list[str]:
 
 OPTIONS: t.Final[t.Mapping[str, t.Mapping[str, t.Any]]] = {
     "cloud_download_content_info": {"path": "{tmp_path}"},
+    "cloud_download_retention": {"path": "{tmp_path}", "server": "https://backup.example.com/api", "records": []},
     "cloud_download_copy": {"guid": [str(uuid.uuid4())], "src": "/srv", "dest": "{tmp_path}", "host": "no.invalid"},
 }
 

@@ -32,7 +32,6 @@ from tests.faults.crash_server import MIB, Content, serving
 from tests.faults.script_server import reply, scripted
 from tests.simulator.process import Simulator
 from tests.support.modules import connect, run_module
-from tests.support.stored import BOB, SERVER, origin, receipt_of, record, store
 from tests.support.stranger import UID, needs_two_users, run_as_stranger, shared
 from tests.support.use import CONTENT, Json, good, mode
 from tests.unit.plugins.module_utils._transfer import fetching
@@ -156,50 +155,6 @@ def test_an_audit_vouches_for_nothing_of_others(
     assert (file["state"], file["owner"]) == ("foreign", "root" if what == "receipt" else "nobody")
     assert file["reason"].endswith("belongs to nobody")
     assert good(run_module(HELD, {"path": str(unsticky), "owner": "nobody"}))["intact"]  # whoever asks for that
-
-
-def test_files_of_others_neither_replace_nor_hide_ours(shared: pathlib.Path) -> None:
-    """They say that they are newer, and of the download itself; reading one of them would take for ever."""
-    ours = store(shared, GUID, 1, origin())
-    theirs = store(shared, OTHER_GUID, 9, origin(), name="newer.zip")
-    run_as_stranger('cp "$1" "$2"', receipt_of(theirs), shared / "copy")
-    for path in (theirs, receipt_of(theirs)):
-        path.unlink()
-    run_as_stranger('mv "$1" "$2"; mkfifo "$3"', shared / "copy", receipt_of(theirs), theirs)
-    options = {"path": str(shared), "server": SERVER}
-    for wanted in (record(), record(OTHER_GUID)):
-        (file,) = good(run_module(HELD, {**options, "records": [wanted]}))["files"]
-        assert (file["state"], file["path"], file["predecessor"]) == ("intact", str(ours), None)
-    (file,) = good(run_module(HELD, {**options, "records": [record(OTHER_GUID, entity=BOB)]}))["files"]
-    assert (file["state"], file["path"]) == ("unreadable", str(theirs))
-    run_as_stranger('rm "$1"; echo mail > "$1"', theirs)
-    (file,) = good(run_module(HELD, {**options, "records": [record(OTHER_GUID, entity=BOB)]}))["files"]
-    assert (file["state"], file["owner"], file["predecessor"]) == ("foreign", "nobody", None)
-
-
-def test_many_receipts_of_others_cost_little(shared: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each names the content that is asked for. After a thousand, none is opened."""
-    ours = store(shared, GUID, 1, origin(), name="~ours.zip")  # the last one of all
-    theirs = store(shared, OTHER_GUID, 9, origin(), name="NAME")
-    run_as_stranger(
-        'for number in $(seq 3000); do echo "$2${number}" > "$1/$number.sha256"; done',
-        shared,
-        receipt_of(theirs).read_text().rpartition("NAME")[0],
-    )
-    receipt_of(theirs).unlink()
-    opened: list[str] = []
-    monkeypatch.setattr(Directory, "open", _noting(opened, Directory.open))
-    (file,) = good(run_module(HELD, {"path": str(shared), "server": SERVER, "records": [record()]}))["files"]
-    assert (file["state"], file["path"]) == ("intact", str(ours))
-    assert len(opened) == 1000 + 2
-
-
-def _noting(opened: list[str], real: t.Callable[..., int]) -> t.Callable[..., int]:
-    def call(directory: Directory, name: str, *arguments: t.Any) -> int:
-        opened.append(name)
-        return real(directory, name, *arguments)
-
-    return call
 
 
 def test_the_controller_hands_over_nothing_of_others(shared: pathlib.Path) -> None:

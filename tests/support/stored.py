@@ -19,7 +19,7 @@ ALICE, BOB = "4d1f1e0a-7b5c-4f6e-9d3e-1f0c9b8a7d65", "0f8d2a55-3b1e-4f0a-9d9c-6c
 MODE: t.Final = "CLOUD_DOWNLOAD"
 
 
-def guid(number: int) -> str:
+def guid_of(number: int) -> str:
     """One of many."""
     return f"{number:08x}-0000-4000-8000-00000000abcd"
 
@@ -29,7 +29,7 @@ def origin(entity: str | None = ALICE, backup: str | None = None, **others: str 
     return dataclasses.replace(Origin(SERVER, entity=entity, mode=MODE, backup=backup), **others)
 
 
-def record(download: str | None = None, entity: str = ALICE, backup: str | None = None, **others: t.Any) -> t.Any:
+def record_of(download: str | None = None, entity: str = ALICE, backup: str | None = None, **others: t.Any) -> t.Any:
     """A record of a download, as cloud_download returns it, with the fields that count."""
     return {
         "guid": download,

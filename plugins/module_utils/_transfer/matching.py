@@ -17,8 +17,8 @@ Series = tuple[str, str, str, t.Optional[str]]
 class Wanted(t.NamedTuple):
     """The file that a record asks for.
 
-    guid: of the download; None if there is none yet. origin: of the content, as receipts have it; without a backup, that
-    of any backup.
+    guid: of the download; None if there is none yet. origin: of the content, as receipts have it. Without a backup, it
+    is that of any backup.
     """
 
     guid: str | None
@@ -68,3 +68,20 @@ class Index:
         backup = (wanted.origin.backup or "").lower()
         same = [one for one in self.series(wanted) if not backup or (one.origin.backup or "").lower() == backup]
         return list(dict.fromkeys([*self.of_download(wanted), *same]))
+
+
+def excess(
+    series: t.Iterable[Receipt], staying: t.Collection[str], keep: int, counts: t.Callable[[Receipt], bool]
+) -> list[Receipt]:
+    """The receipts whose turn it is to go, the oldest first.
+
+    series: the newest first. staying: names of files that stay in any case. keep: how many of the others stay, of
+    those that count: a file that is gone or that somebody has changed takes the place of none.
+    """
+    kept, found = 0, []
+    for one in (receipt for receipt in series if receipt.name not in staying):
+        if kept >= keep:
+            found.append(one)
+        elif counts(one):
+            kept += 1
+    return found[::-1]

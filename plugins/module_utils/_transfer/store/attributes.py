@@ -118,13 +118,19 @@ class FileAttributes:
 
 
 def ensure_attributes(
-    directory: Directory, name: str, found: os.stat_result, asked: FileAttributes, *, check_mode: bool
+    directory: Directory,
+    name: str,
+    found: os.stat_result,
+    asked: FileAttributes,
+    *,
+    check_mode: bool,
+    option: str = "dest",
 ) -> bool:
     """Bring an existing file to what is asked for, and its receipt to the same owner, group and mode.
 
     Returns whether they differ(ed). found: the file that was found there. check_mode: nothing is changed. Raises
-    StorwareError; OptionError (``dest``) for a file that differs and belongs to another user or has other names: it may
-    be anything that another user has put there.
+    StorwareError; OptionError, for the option that names the place, for a file that differs and belongs to another user
+    or has other names: it may be anything that another user has put there.
     """
     beside = receipt.receipt_name(name)
     with translate_os_errors(f"set the attributes of {directory.path_of(name)}"):
@@ -132,7 +138,7 @@ def ensure_attributes(
             if not os.path.samestat(os.fstat(file), found):
                 raise concurrent_change(f"{directory.path_of(name)} was exchanged by another process")
             access = asked.access(Access.of(file))
-            changed = _ensure(file, directory, name, access, asked, check_mode=check_mode)
+            changed = _ensure(file, directory, name, access, asked, check_mode=check_mode, option=option)
         if asked.has_access and receipt.read(directory, name):
             with directory.reading(beside) as note:
                 # Not just any file of ours, to which another user has given this name.
@@ -140,7 +146,7 @@ def ensure_attributes(
                 if known is not None and known.name == name:
                     access = _permit(access, Access.of(note), asked)
                     rest = dataclasses.replace(asked, flags=None)
-                    changed = _ensure(note, directory, beside, access, rest, check_mode=check_mode) or changed
+                    changed |= _ensure(note, directory, beside, access, rest, check_mode=check_mode, option=option)
         return changed
 
 
@@ -158,7 +164,7 @@ def _permit(access: Access, now: Access, asked: FileAttributes) -> Access:
 
 
 def _ensure(
-    fd: int, directory: Directory, name: str, access: Access, asked: FileAttributes, *, check_mode: bool
+    fd: int, directory: Directory, name: str, access: Access, asked: FileAttributes, *, check_mode: bool, option: str
 ) -> bool:
     """The same for one open file; access: what it should have."""
     path = directory.path_of(name)
@@ -166,7 +172,7 @@ def _ensure(
     label = asked.label(path, now_label, False) if asked.label and now_label else now_label
     if before == (access, label, flags_after(asked.flags, now_flags)):
         return False
-    _check_ours(fd, directory, name)
+    _check_ours(fd, directory, name, option)
     if check_mode:
         return True
     set_label(fd, path, asked, is_new=False)
@@ -201,17 +207,17 @@ def _setting(option: str, value: str, path: str) -> t.Iterator[None]:
         raise refused from error
 
 
-def _check_ours(fd: int, directory: Directory, name: str) -> None:
+def _check_ours(fd: int, directory: Directory, name: str, option: str) -> None:
     found = os.fstat(fd)
     if not directory.trusts(found.st_uid):
         raise OptionError(
-            "dest",
+            option,
             f"{directory.path_of(name)} belongs to {user_name(found.st_uid)}; its attributes are left as they are",
             hint="Remove the file, or give it to the owner that the task asks for.",
         )
     if not directory.trusts_file(found):
         raise OptionError(
-            "dest",
+            option,
             f"{directory.path_of(name)} has other names (hard links); its attributes are left as they are",
             hint="Remove the file, or those names; or let no other user write to the directory.",
         )

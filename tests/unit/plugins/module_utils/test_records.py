@@ -12,20 +12,20 @@ import pytest
 from ansible_collections.storware.backup.plugins.module_utils import _records
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError
 from ansible_collections.storware.backup.plugins.module_utils._transfer.matching import Wanted
-from tests.support.stored import ALICE, SERVER, guid, origin, record
+from tests.support.stored import ALICE, SERVER, guid_of, origin, record_of
 
 
 def test_only_some_fields_of_a_record_count() -> None:
-    given = record(guid(1).upper(), backup=guid(9), request="0" * 64, status={"name": "any"})
+    given = record_of(guid_of(1).upper(), backup=guid_of(9), request="0" * 64, status={"name": "any"})
     bare = {"protected_entity": {"guid": ALICE}, "mode": "CLOUD_DOWNLOAD"}
     assert _records.wanted_files(SERVER + "/", [given, bare]) == [
-        Wanted(guid(1), origin(backup=guid(9), request="0" * 64)),
+        Wanted(guid_of(1), origin(backup=guid_of(9), request="0" * 64)),
         Wanted(None, origin()),
     ]
 
 
 def test_a_long_address_of_a_server_is_the_one_that_receipts_have() -> None:
-    ((_guid, found),) = _records.wanted_files("https://" + "x" * 300, [record()])
+    ((_guid, found),) = _records.wanted_files("https://" + "x" * 300, [record_of()])
     assert found.server == "https://" + "x" * 192
 
 
@@ -40,12 +40,12 @@ def test_a_long_address_of_a_server_is_the_one_that_receipts_have() -> None:
         ({"protected_entity": {"guid": ALICE[1:]}}, "guid of protected_entity of entry 2"),
         ({"mode": None}, "entry 2 has no mode"),
         ({"mode": ["CLOUD_DOWNLOAD"]}, "mode of entry 2"),
-        ({"backup": guid(9)}, "backup of entry 2"),
+        ({"backup": guid_of(9)}, "backup of entry 2"),
         ({"backup": {"guid": "latest"}}, "guid of backup of entry 2"),
         ({"request": {"node": 1}}, "request of entry 2"),
     ],
 )
 def test_a_bad_record_is_named_by_its_number(bad: dict[str, t.Any], words: str) -> None:
     with pytest.raises(OptionError, match=f"^records: {words}") as raised:
-        _records.wanted_files(SERVER, [record(), {**record(), **bad}])
+        _records.wanted_files(SERVER, [record_of(), {**record_of(), **bad}])
     assert raised.value.option == "records"

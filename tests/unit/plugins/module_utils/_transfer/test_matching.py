@@ -14,11 +14,11 @@ import pytest
 from ansible_collections.storware.backup.plugins.module_utils._transfer import matching
 from ansible_collections.storware.backup.plugins.module_utils._transfer.matching import Index, Wanted
 from ansible_collections.storware.backup.plugins.module_utils._transfer.store.receipt import Origin, Receipt
-from tests.support.stored import ALICE, BOB, MODE, SERVER, guid, origin
+from tests.support.stored import ALICE, BOB, MODE, SERVER, guid_of, origin
 
 
 def note(name: str, number: int, of: Origin, time: str = "2026-01-01T00:00:00Z", mtime_ns: int = 0) -> Receipt:
-    return Receipt(name, guid(number), 1, "0" * 64, "structure", of, time, 0, mtime_ns)
+    return Receipt(name, guid_of(number), 1, "0" * 64, "structure", of, time, 0, mtime_ns)
 
 
 def names(receipts: t.Iterable[Receipt]) -> list[str]:
@@ -36,9 +36,9 @@ def test_the_file_of_the_download_is_first_and_then_the_one_that_was_fetched_las
     random.Random(1).shuffle(receipts)
     index = Index(receipts)
     newest_first = ["same second, written later", "same second, b", "same second, a", "older"]
-    assert names(index.candidates(Wanted(guid(1), origin()))) == ["own", *newest_first]
+    assert names(index.candidates(Wanted(guid_of(1), origin()))) == ["own", *newest_first]
     assert names(index.candidates(Wanted(None, origin()))) == [*newest_first, "own"]
-    assert names(index.series(Wanted(guid(1), origin()))) == [*newest_first, "own"]
+    assert names(index.series(Wanted(guid_of(1), origin()))) == [*newest_first, "own"]
 
 
 @pytest.mark.parametrize(
@@ -68,16 +68,36 @@ def test_case_of_guids_and_the_slash_at_the_end_of_a_server_do_not_count() -> No
 
 
 def test_a_backup_counts_if_the_record_names_one() -> None:
-    receipts = [note("monday", 1, origin(backup=guid(100))), note("unknown", 2, origin())]
+    receipts = [note("monday", 1, origin(backup=guid_of(100))), note("unknown", 2, origin())]
     index = Index(receipts)
-    assert names(index.candidates(Wanted(None, origin(backup=guid(100))))) == ["monday"]
-    assert not index.candidates(Wanted(None, origin(backup=guid(101))))
+    assert names(index.candidates(Wanted(None, origin(backup=guid_of(100))))) == ["monday"]
+    assert not index.candidates(Wanted(None, origin(backup=guid_of(101))))
     assert len(index.candidates(Wanted(None, origin()))) == 2
-    assert len(index.series(Wanted(None, origin(backup=guid(101))))) == 2
+    assert len(index.series(Wanted(None, origin(backup=guid_of(101))))) == 2
 
 
 def test_an_old_receipt_is_known_by_its_download_alone() -> None:
     old = note("old", 1, Origin())
-    assert list(matching.select([Wanted(guid(1), origin())], [old])) == [old]
-    assert Index([old]).candidates(Wanted(guid(1), origin())) == [old]
+    assert list(matching.select([Wanted(guid_of(1), origin())], [old])) == [old]
+    assert Index([old]).candidates(Wanted(guid_of(1), origin())) == [old]
     assert not Index([old]).candidates(Wanted(None, Origin()))
+
+
+@pytest.mark.parametrize(
+    ("keep", "staying", "gone", "expected"),
+    [
+        (0, "e", "", "abcd"),
+        (1, "e", "", "abc"),
+        (4, "e", "", ""),
+        (-1, "de", "", "abc"),
+        (1, "a", "", "bcd"),  # the wanted file is the oldest
+        (1, "e", "d", "ab"),  # a file that is gone takes the place of none
+        (0, "e", "d", "abcd"),
+        (1, "e", "bcd", ""),
+        (2, "", "", "abc"),
+    ],
+)
+def test_the_oldest_go_first_and_the_wanted_ones_never(keep: int, staying: str, gone: str, expected: str) -> None:
+    series = [note(name, number, origin()) for number, name in enumerate("edcba")]
+    found = matching.excess(series, staying, keep, lambda one: one.name not in gone)
+    assert names(found) == list(expected)
