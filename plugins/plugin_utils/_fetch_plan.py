@@ -9,11 +9,15 @@ is about, in the order of its ``wanted`` records, and for each host the file tha
 
 from __future__ import annotations
 
+import re
 import typing as t
 
+from ..module_utils._argspec import is_guid
 from ..module_utils._progress import format_amount
 from ._play import Play, Record, mapping, records_in
 from ._shares import distribute
+
+_SHA256: t.Final = re.compile("[0-9a-f]{64}")
 
 Files = t.Sequence[t.Optional[Record]]  # for each wanted record the intact file, or None
 
@@ -159,7 +163,13 @@ def _intact(looked: Record, request: Request) -> Files:
     files = records_in(looked.get("files"))
     if request.options.get("overwrite") == "always" or len(files) != len(request.wanted):
         return [None] * len(request.wanted)
-    return [file if file.get("state") == "intact" else None for file in files]
+    return [file if file.get("state") == "intact" and _is_complete(file) else None for file in files]
+
+
+def _is_complete(file: Record) -> bool:
+    """Return whether an entry of a host has the values of a file that is there; other hosts may copy it by them."""
+    guid, path, sha256 = (str(file.get(name)) for name in ("guid", "path", "sha256"))
+    return is_guid(guid) and path.startswith("/") and _SHA256.fullmatch(sha256) is not None
 
 
 def _needs(play: Play, host: str, indexes: t.Iterable[int], request: Request) -> list[int]:
