@@ -184,7 +184,7 @@ def _absent(play: Play, host: str) -> t.Iterator[Record]:
     for record in records_in(plan_of(play, host).get("downloads")):
         if record.get("absent"):
             name = mapping(record.get("protected_entity")).get("name") or record.get("guid")
-            yield {"name": name, "reason": f"{host} has no intact file of it"}
+            yield {"name": name, "reason": f"there is no download of it, and {host} has no intact file"}
 
 
 def decide_removal(

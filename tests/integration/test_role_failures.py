@@ -126,14 +126,15 @@ def test_each_entry_point_fails_with_a_code(ansible: Ansible, simulator: Simulat
 
     assert codes(run) == {
         "Fail when a file is not intact": both("not_intact"),
-        "Find the downloads": {"host-1": "invalid_option"},
-        "Stop here without a download": {**both("not_found"), "host-2": "invalid_option"},
+        "Fail when something is missing": both("not_found"),
+        "Find the downloads on the server": {"host-1": "invalid_option"},
+        "Stop here when the server cannot be asked": {"host-2": "invalid_option"},
         "Ensure that the downloads exist and are ready": {"host-1": "invalid_option"},
         "Stop here when nothing could be prepared": {"host-2": "invalid_option"},
-        "Fail when a file of a removed download is not intact": both("not_intact"),
+        "Fail when downloads were to be removed and stay": both("not_proved"),
         "Read the options": both("invalid_option"),
     }
-    seen = ["not_intact", "not_found", "invalid_option", "invalid_option", "not_intact", "invalid_option"]
+    seen = ["not_intact", "not_found", "invalid_option", "invalid_option", "not_proved", "invalid_option"]
     for host in fleet.names:
         assert [code for name, code in rescued(run) if name == host] == seen
     assert simulator.counters()["writes"] == 0

@@ -15,7 +15,7 @@ from tests.support.ansible import Ansible
 from tests.support.fleet import ALICE, Fleet, Json
 from tests.support.modules import connect, run_module
 
-FETCH = "Fetch and verify the content of each download"
+LOOK = "Compare the receipts of this host with what is wanted"
 
 # Hosts that Ansible takes for other machines: commands and files go through this in the place of ssh, which notes them.
 # Nothing of the controller's environment is known there.
@@ -94,7 +94,7 @@ def test_the_session_is_closed_when_every_host_is_lost(fleet: Fleet) -> None:
     hosts = {name: {"ansible_remote_tmp": "/proc/nowhere"} for name in fleet.names}
     run = fleet.mail(people=ALICE, hosts=hosts)
     assert run.rc != 0
-    assert {result.status for result in run.of(FETCH)} == {"unreachable"}
+    assert {result.status for result in run.of(LOOK)} == {"unreachable"}
     assert sessions(fleet.simulator) == (1, 1, 0)
 
 

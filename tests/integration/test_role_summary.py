@@ -76,7 +76,6 @@ def test_a_server_that_is_gone_is_one_cause(ansible: Ansible, tmp_path: pathlib.
 
 
 @pytest.mark.long
-@pytest.mark.xfail(reason="the task that fetches prints its whole result when it fails: steps/pull.yml and copy.yml")
 def test_300_mailboxes_without_a_server_print_less_than_20_kb(ansible: Ansible, tmp_path: pathlib.Path) -> None:
     run = run_until_the_server_is_gone(ansible, tmp_path, 300)
     assert len(run.stdout) < MOST

@@ -146,7 +146,7 @@ def test_a_rescued_host_takes_nothing_from_the_others(fleet_of_three: Fleet) -> 
 
 
 @pytest.mark.slow
-def test_a_host_that_is_lost_while_removed_downloads_are_proved(lone_fleet: Fleet) -> None:
+def test_a_host_that_is_lost_before_its_files_are_known(lone_fleet: Fleet) -> None:
     (host,) = lone_fleet.names
     include = {"ansible.builtin.include_role": {"name": ROLE, "tasks_from": "fetch"}}
     run = lone_fleet.run(

@@ -282,7 +282,7 @@ def test_nothing_goes_for_what_was_removed_before(case: Case) -> None:
     rows = {(row["host"], row["guid"]): row["result"] for row in json.loads(report.read_text())["files"]}
     fetched = {(host, left): "fetched" for host in NAMES}
     assert rows == {**fetched, (GOOD, case.guid): "unchanged", (BAD, case.guid): "failed"}
-    assert f"not intact on this host: {case.guid} is missing" in broken.stdout
+    assert f"{case.guid}: not prepared, there is no download of it, and {BAD} has no intact file" in broken.stdout
     assert "No download is removed from the server" in broken.stdout
     assert [download["guid"] for download in case.simulator.downloads()] == [left]
     assert case.simulator.counters()["open_sessions"] == 0
@@ -297,11 +297,11 @@ def test_what_was_spread_and_removed_is_proved_where_it_is(case: Case) -> None:
     again = case.run(fetch, fetch_content_distribute=True).ok()
     assert not any(result.changed for result in again.results)
     assert {name: case.fleet.files(name) for name in NAMES} == files
-    # What is left would be divided anew, among other hosts than before.
+    # What is left goes to the other host, and nothing moves.
     (left,) = case.simulator.seed(downloads=1, entity="bob@example.com")
-    refused = case.run(fetch, fetch_content_distribute=True, fetch_content_guids=[case.guid, left])
-    assert f"There is no download of {case.guid}" in refused.stdout
-    assert [download["guid"] for download in case.simulator.downloads()] == [left]
+    case.run(fetch, fetch_content_distribute=True, fetch_content_guids=[case.guid, left]).ok()
+    assert {name: len(case.fleet.files(name)) for name in NAMES} == dict.fromkeys(NAMES, 1)
+    assert case.simulator.downloads() == []
 
 
 # --- Variables that are named like the state ---

@@ -221,7 +221,7 @@ def test_the_file_of_a_download_that_was_removed_is_enough_and_a_missing_one_is_
     }
     kept = decision(done)
     assert kept["remove"] == []
-    assert f"{gone}: h2 has no intact file of it" in kept["message"].replace("not prepared, ", "")
+    assert f"{gone}: not prepared, there is no download of it, and h2 has no intact file." in kept["message"]
 
 
 # --- Removal ---
