@@ -41,8 +41,8 @@ _COLLECTION: t.Final = tree.collection_in(_FOLDER).relative_to(_FOLDER)
 _MODULE_UTILS: t.Final = _COLLECTION / "plugins" / "module_utils"
 # Those that run modules in their own process; pyproject.toml of the copy says which of them belong to the gate.
 _INTEGRATION: t.Final = (
-    "cloud_download cloud_download_content_info cloud_download_copy cloud_download_info content_module hostile_answers"
-    " lost_answers protected_entity_info session waiting"
+    "cloud_download cloud_download_content_info cloud_download_copy cloud_download_info cloud_download_retention"
+    " content_module hostile_answers lost_answers protected_entity_info session waiting"
 )
 _TESTS: t.Final = (
     "unit/plugins/module_utils",

@@ -70,7 +70,7 @@ def test_the_examples_run(ansible: Ansible, simulator: Simulator, tmp_path: path
     _trust(tasks, simulator)
     plays = [{"hosts": "all", "gather_facts": False, "tasks": tasks}]
     variables: dict[str, t.Any] = {"storware_password": simulator.password, "restore_directory": str(tmp_path)}
-    if module == "cloud_download_content_info":
+    if module in ("cloud_download_content_info", "cloud_download_retention"):
         run_module("cloud_download_content", connect(simulator, guid=pst, dest=str(tmp_path)))
     (tmp_path / "spool").mkdir()
     (tmp_path / "bin").mkdir()

@@ -75,15 +75,16 @@ def test_files_of_others_neither_replace_nor_hide_ours(shared: pathlib.Path) -> 
     for path in (theirs, receipt_of(theirs)):
         path.unlink()
     run_as_stranger('mv "$1" "$2"; mkfifo "$3"', shared / "copy", receipt_of(theirs), theirs)
-    options = {"path": str(shared), "server": SERVER}
     for wanted in (record_of(), record_of(OTHER_GUID)):
-        (file,) = good(run_module(HELD, {**options, "records": [wanted]}))["files"]
+        file = find(shared, wanted)
         assert (file["state"], file["path"], file["predecessor"]) == ("intact", str(ours), None)
-    (file,) = good(run_module(HELD, {**options, "records": [record_of(OTHER_GUID, entity=BOB)]}))["files"]
+    file = find(shared, record_of(OTHER_GUID, entity=BOB))
     assert (file["state"], file["path"]) == ("unreadable", str(theirs))
     run_as_stranger('rm "$1"; echo mail > "$1"', theirs)
-    (file,) = good(run_module(HELD, {**options, "records": [record_of(OTHER_GUID, entity=BOB)]}))["files"]
+    file = find(shared, record_of(OTHER_GUID, entity=BOB))
     assert (file["state"], file["owner"], file["predecessor"]) == ("foreign", "nobody", None)
+    ours.write_bytes(b"Mail")
+    assert find(shared, record_of(OTHER_GUID))["state"] == "changed"
 
 
 def test_many_receipts_of_others_cost_little(shared: pathlib.Path, opened: list[str]) -> None:
