@@ -10,11 +10,12 @@ import pathlib
 import re
 import subprocess
 import sys
+import zipfile
 
 import pytest
 
 from tests.harness import tree
-from tests.support.audit import plugin, sitecustomize
+from tests.support.audit import bytecode, plugin, sitecustomize
 from tests.support.stranger import shared
 
 __all__ = ["shared"]  # a fixture
@@ -78,3 +79,24 @@ def test_every_directory_that_the_collection_opens_files_in_is_known() -> None:
     for end, function in sitecustomize.CHECKED:
         (text,) = (text for path, text in files.items() if path.as_posix().endswith(end))
         assert re.search(rf"def {function}\(.*?st_uid", text, re.S)
+
+
+def test_bytecode_of_archives_is_kept_for_each_source(tmp_path: pathlib.Path) -> None:
+    """Wherever the archive lies, which is what a traceback names; a source that has changed is compiled anew."""
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    environment = {**os.environ, **plugin.environment(), bytecode.VARIABLE: str(kept)}
+
+    def printed(place: str, source: str) -> str:
+        archive = tmp_path / f"{place}.zip"
+        with zipfile.ZipFile(archive, "w") as file:
+            file.writestr("packed.py", source)
+        program = f"import sys; sys.path.insert(0, {str(archive)!r}); import packed; packed.show()"
+        return subprocess.run(
+            [sys.executable, "-c", program], env=environment, check=True, text=True, capture_output=True
+        ).stdout
+
+    source = "def show():\n    print(show.__code__.co_filename, {})\n"
+    for place, value in (("first", 1), ("second", 1), ("second", 2)):
+        assert printed(place, source.format(value)) == f"{tmp_path}/{place}.zip/packed.py {value}\n"
+    assert len(list(kept.iterdir())) == 2
