@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import pathlib
 import re
@@ -15,7 +16,7 @@ import zipfile
 import pytest
 
 from tests.harness import tree
-from tests.support.audit import bytecode, plugin, sitecustomize
+from tests.support.audit import compiled, parsed, plugin, sitecustomize
 from tests.support.stranger import shared
 
 __all__ = ["shared"]  # a fixture
@@ -81,11 +82,11 @@ def test_every_directory_that_the_collection_opens_files_in_is_known() -> None:
         assert re.search(rf"def {function}\(.*?st_uid", text, re.S)
 
 
-def test_bytecode_of_archives_is_kept_for_each_source(tmp_path: pathlib.Path) -> None:
+def test_code_of_archives_is_kept_by_its_source(tmp_path: pathlib.Path) -> None:
     """Wherever the archive lies, which is what a traceback names; a source that has changed is compiled anew."""
     kept = tmp_path / "kept"
     kept.mkdir()
-    environment = {**os.environ, **plugin.environment(), bytecode.VARIABLE: str(kept)}
+    environment = {**os.environ, **plugin.environment(), compiled.VARIABLE: str(kept)}
 
     def printed(place: str, source: str) -> str:
         archive = tmp_path / f"{place}.zip"
@@ -100,3 +101,15 @@ def test_bytecode_of_archives_is_kept_for_each_source(tmp_path: pathlib.Path) ->
     for place, value in (("first", 1), ("second", 1), ("second", 2)):
         assert printed(place, source.format(value)) == f"{tmp_path}/{place}.zip/packed.py {value}\n"
     assert len(list(kept.iterdir())) == 2
+
+
+def _imports(tree: ast.Module) -> set[tuple[str, bool]]:
+    """All imports, and whether each is one of the file itself, without which it cannot be used."""
+    found = (node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom)))
+    return {(ast.dump(node), node in tree.body) for node in found}
+
+
+def test_a_shortened_tree_has_all_imports() -> None:
+    for path in (tree.ROOT / "plugins").rglob("*.py"):
+        whole, short = (ast.parse(path.read_text("utf-8")) for _time in range(2))
+        assert _imports(parsed.shorten(short)) == _imports(whole), path

@@ -15,10 +15,10 @@ import pytest
 
 from tests.harness import tree
 
-from . import bytecode, sitecustomize
+from . import compiled, sitecustomize
 
 DIRECTORY: t.Final = pathlib.Path(__file__).resolve().parent
-_BYTECODE: t.Final = tree.BUILD / "bytecode"
+_COMPILED: t.Final = tree.BUILD / "compiled"
 
 
 def begin() -> None:
@@ -26,7 +26,7 @@ def begin() -> None:
     descriptor, path = tempfile.mkstemp(prefix="audit-")
     os.close(descriptor)
     os.environ[sitecustomize.VARIABLE] = path
-    _BYTECODE.mkdir(parents=True, exist_ok=True)
+    _COMPILED.mkdir(parents=True, exist_ok=True)
     sys.path.append(str(DIRECTORY))
     sitecustomize.install()
 
@@ -37,7 +37,7 @@ def environment() -> dict[str, str]:
         return {}
     return {
         sitecustomize.VARIABLE: os.environ[sitecustomize.VARIABLE],
-        bytecode.VARIABLE: str(_BYTECODE),
+        compiled.VARIABLE: str(_COMPILED),
         "PYTHONPATH": str(DIRECTORY),
     }
 

@@ -80,6 +80,6 @@ if VARIABLE in os.environ and __name__ == "sitecustomize":
     with contextlib.suppress(OSError):  # a process of another user, which may not write there
         install()
     with contextlib.suppress(ImportError):  # of another user, which may not read there
-        import bytecode  # type: ignore[import-not-found]  # beside this file
+        import compiled  # type: ignore[import-not-found]  # beside this file
 
-        bytecode.install()
+        compiled.install()
