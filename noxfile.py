@@ -56,7 +56,7 @@ REQUIREMENTS = tree.ROOT / "tests" / "requirements"
 MAIN = tree.BUILD / "venv" / "bin"
 COVERAGE = tree.BUILD / "coverage"  # a file for each session
 WORKERS = "2"
-ONCE = "not long and (not matrix or slow or awx_form)"  # other tests of real playbooks run with other ansible-cores
+ONCE = "not long and (not matrix or slow)"  # other tests of real playbooks run with other ansible-cores
 LEAST_LINES, LEAST_BRANCHES = 95, 90  # per cent
 
 
@@ -244,7 +244,7 @@ def integration(session: nox.Session) -> None:
 @nox.parametrize("which", ["oldest", "newest"], ids=["oldest", "newest"])
 def cores(session: nox.Session, which: str) -> None:
     """Real playbooks with the oldest ansible-core; the story, answers of surveys and templates also with the newest."""
-    marks = {"oldest": "matrix and not slow", "newest": "awx_form or newest"}
+    marks = {"oldest": "matrix and not slow", "newest": "newest"}
     playbooks(session, CORES[which], f"({marks[which]}) and not long")
 
 

@@ -32,7 +32,6 @@ MARKERS: t.Final = (
     "slow: takes more than a few seconds; left out by the session quick",
     "long: left out by the gate; sessions of make test-all run it",
     "newest: of these, the gate repeats it with the newest ansible-core, and not with the oldest alone",
-    "awx_form: gives options as AWX writes them; repeated with the last ansible-core that leaves texts alone, too",
     "smoke: one for each module, role entry point and playbook, for the session quick",
 )
 

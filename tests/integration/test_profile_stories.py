@@ -35,7 +35,7 @@ CREATE, LOGIN = "POST /cloud-download", "POST /session/login"
 AT_ONCE = 45  # seconds in which a body that is not understood is an error
 
 FRIENDLY = [path for path in profiles.paths() if path.stem != "hostile"]
-IN_THE_GATE = "quarkus"  # the one that differs most, for what takes long
+MOST_DIFFERENT = "quarkus"
 
 
 def understands_the_defaults(path: pathlib.Path) -> bool:
@@ -107,12 +107,8 @@ def test_with_the_defaults_it_is_an_error_soon_and_nothing_is_made(simulator: Si
     assert simulator.downloads() == []
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "path",
-    [pytest.param(path, marks=() if path.stem == IN_THE_GATE else pytest.mark.long) for path in FRIENDLY],
-    ids=name_of,
-)
+@pytest.mark.long
+@pytest.mark.parametrize("path", FRIENDLY, ids=name_of)
 def test_the_story_by_playbooks(
     ansible: Ansible, simulator: Simulator, path: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
@@ -153,7 +149,7 @@ def test_the_story_by_playbooks(
 
 def _many(simulator: Simulator, number: int) -> Json:
     """Options that ask for the downloads of so many users one after the other."""
-    (path,) = (path for path in FRIENDLY if path.stem == IN_THE_GATE)
+    (path,) = (path for path in FRIENDLY if path.stem == MOST_DIFFERENT)
     profile = play(simulator, path)
     simulator.seed(users=number)
     users = [user["email"] for user in simulator.entities("users")][-number:]

@@ -223,8 +223,8 @@ def restore(tmp_path: pathlib.Path) -> pathlib.Path:
     return tmp_path / "restore"
 
 
-@pytest.mark.awx_form
 @pytest.mark.matrix
+@pytest.mark.newest
 @pytest.mark.parametrize(
     "form", [pytest.param(name, marks=() if name == "empty and null" else pytest.mark.long) for name in FORMS]
 )
@@ -247,8 +247,8 @@ def test_every_job_template_with_nothing_but_what_is_required(
     assert simulator.counters()["open_sessions"] == 0
 
 
-@pytest.mark.awx_form
 @pytest.mark.matrix
+@pytest.mark.newest
 def test_every_question_with_an_answer(ansible: Ansible, simulator: Simulator, restore: pathlib.Path) -> None:
     """AWX makes texts of answers, of which ansible-core 2.19 and later make numbers and booleans."""
     simulator.switch(content_size=20_000)

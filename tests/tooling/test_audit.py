@@ -5,16 +5,18 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import pathlib
 import re
 import subprocess
 import sys
+import zipfile
 
 import pytest
 
 from tests.harness import tree
-from tests.support.audit import plugin, sitecustomize
+from tests.support.audit import compiled, parsed, plugin, sitecustomize
 from tests.support.stranger import shared
 
 __all__ = ["shared"]  # a fixture
@@ -78,3 +80,36 @@ def test_every_directory_that_the_collection_opens_files_in_is_known() -> None:
     for end, function in sitecustomize.CHECKED:
         (text,) = (text for path, text in files.items() if path.as_posix().endswith(end))
         assert re.search(rf"def {function}\(.*?st_uid", text, re.S)
+
+
+def test_code_of_archives_is_kept_by_its_source(tmp_path: pathlib.Path) -> None:
+    """Wherever the archive lies, which is what a traceback names; a source that has changed is compiled anew."""
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    environment = {**os.environ, **plugin.environment(), compiled.VARIABLE: str(kept)}
+
+    def printed(place: str, source: str) -> str:
+        archive = tmp_path / f"{place}.zip"
+        with zipfile.ZipFile(archive, "w") as file:
+            file.writestr("packed.py", source)
+        program = f"import sys; sys.path.insert(0, {str(archive)!r}); import packed; packed.show()"
+        return subprocess.run(
+            [sys.executable, "-c", program], env=environment, check=True, text=True, capture_output=True
+        ).stdout
+
+    source = "def show():\n    print(show.__code__.co_filename, {})\n"
+    for place, value in (("first", 1), ("second", 1), ("second", 2)):
+        assert printed(place, source.format(value)) == f"{tmp_path}/{place}.zip/packed.py {value}\n"
+    assert len(list(kept.iterdir())) == 2
+
+
+def _imports(tree: ast.Module) -> set[tuple[str, bool]]:
+    """All imports, and whether each is one of the file itself, without which it cannot be used."""
+    found = (node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom)))
+    return {(ast.dump(node), node in tree.body) for node in found}
+
+
+def test_a_shortened_tree_has_all_imports() -> None:
+    for path in (tree.ROOT / "plugins").rglob("*.py"):
+        whole, short = (ast.parse(path.read_text("utf-8")) for _time in range(2))
+        assert _imports(parsed.shorten(short)) == _imports(whole), path

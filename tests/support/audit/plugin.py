@@ -13,9 +13,12 @@ import typing as t
 
 import pytest
 
-from . import sitecustomize
+from tests.harness import tree
+
+from . import compiled, sitecustomize
 
 DIRECTORY: t.Final = pathlib.Path(__file__).resolve().parent
+_COMPILED: t.Final = tree.BUILD / "compiled"
 
 
 def begin() -> None:
@@ -23,6 +26,7 @@ def begin() -> None:
     descriptor, path = tempfile.mkstemp(prefix="audit-")
     os.close(descriptor)
     os.environ[sitecustomize.VARIABLE] = path
+    _COMPILED.mkdir(parents=True, exist_ok=True)
     sys.path.append(str(DIRECTORY))
     sitecustomize.install()
 
@@ -31,7 +35,11 @@ def environment() -> dict[str, str]:
     """For programs that are started with an environment of their own. Benchmarks are not watched."""
     if sitecustomize.VARIABLE not in os.environ:
         return {}
-    return {sitecustomize.VARIABLE: os.environ[sitecustomize.VARIABLE], "PYTHONPATH": str(DIRECTORY)}
+    return {
+        sitecustomize.VARIABLE: os.environ[sitecustomize.VARIABLE],
+        compiled.VARIABLE: str(_COMPILED),
+        "PYTHONPATH": str(DIRECTORY),
+    }
 
 
 @pytest.fixture(autouse=True)

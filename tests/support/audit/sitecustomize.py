@@ -79,3 +79,7 @@ def place_of(frame: types.FrameType) -> t.Any:
 if VARIABLE in os.environ and __name__ == "sitecustomize":
     with contextlib.suppress(OSError):  # a process of another user, which may not write there
         install()
+    with contextlib.suppress(ImportError):  # of another user, which may not read there
+        import compiled  # type: ignore[import-not-found]  # beside this file
+
+        compiled.install()
