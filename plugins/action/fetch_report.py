@@ -15,7 +15,7 @@ from ansible.utils.display import Display
 from ..module_utils import _argspec, _private
 from ..module_utils._errors import OptionError, StorwareError
 from ..module_utils._transfer.store.directory import translate_os_errors
-from ..plugin_utils import _facts, _report, _report_html, _report_rows, _summary
+from ..plugin_utils import _facts, _outcomes, _report, _report_html, _report_rows, _summary
 from ..plugin_utils._action import ControllerActionModule, failure, play_of
 from ..plugin_utils._play import Play
 from ..plugin_utils._report import Report
@@ -46,7 +46,11 @@ class ActionModule(ControllerActionModule):
 
     def _report_fetched(self, play: Play, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         if not _report_rows.has_downloads(play):
-            return {"changed": False, "complete": False, "files": [], "missing": {}, "summary": []}
+            stopped = {host: _outcomes.stopped_by(play, host) for host in play.company()}
+            reasons = {host: str(result["msg"]) for host, result in stopped.items() if result}
+            summary = _summary.summarize_stopped(reasons)
+            _display.display("\n".join(summary))
+            return {"changed": False, "complete": False, "files": [], "missing": {}, "summary": summary}
         rows = _report_rows.build_rows(play)
         report = Report(options["reference"], _server(play), _start(play), _now(), rows)
         lost = [host for host in play.hosts if host not in play.alive]

@@ -37,6 +37,15 @@ def is_lost(play: Play, host: str) -> bool:
     return bool(result_of(play, host).get("unreachable"))
 
 
+def stopped_by(play: Play, host: str) -> Record:
+    """Return the failure that a host has met before it fetched anything; an empty one if there is none."""
+    for name in ("stopped", "looked", "lacks", "prepared", "seen"):
+        result = play.record(host, name)
+        if result.get("failed") and result.get("msg"):
+            return result
+    return {}
+
+
 def source_result_of(play: Play, host: str) -> Record | None:
     """Return the result of the transfer to the place from which the host copies; None for one that does not copy."""
     plan = plan_of(play, host)

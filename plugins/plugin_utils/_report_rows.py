@@ -113,6 +113,8 @@ class _Outcomes:
         self._source = _outcomes.source_result_of(play, host) or {}
         self._files = {file.get("guid"): file for file in _outcomes.transferred_files(play, host)}
         self._at_source = {file.get("guid"): file for file in records_in(self._source.get("files"))}
+        stopped = _outcomes.stopped_by(play, host)
+        self._lost = {"result": "not tried", **_failure_fields(stopped)} if stopped else _LOST
         self._is_alive, self._predicted = host in play.alive, play.predicted
         self._place = "controller" if play.record(host, "options").get("via") == "controller" else "relay"
 
@@ -129,13 +131,13 @@ class _Outcomes:
         if record.get("absent"):
             return {"result": "failed", **_ABSENT}
         if guid is None:
-            return {**fields, "result": "would be prepared"} if self._predicted else {**fields, **_LOST}
+            return {**fields, **({"result": "would be prepared"} if self._predicted else self._lost)}
         if found.get("failed"):
             return {**fields, "result": "failed", **self._failure(guid, found)}
         if self._predicted and reason is None and self._is_alive:
             return {**fields, "result": "would be fetched", "reason": "missing"}
         if reason is None:
-            return {**fields, **_LOST}
+            return {**fields, **self._lost}
         if reason in ("unchanged", "kept"):
             return {**fields, "result": reason}
         return {**fields, "result": "would be fetched" if self._predicted else "fetched", "reason": str(reason)}

@@ -62,6 +62,12 @@ def summarize_verified(files: t.Mapping[str, t.Sequence[t.Mapping[str, t.Any]]],
     return [*lines, f"{states.count('intact')} of {len(states)} files are intact, {hosts}."]
 
 
+def summarize_stopped(reasons: t.Mapping[str, str]) -> list[str]:
+    """Return the lines of a run that knows of no file. reasons: of hosts that have failed, by host."""
+    causes = _causes.group((_text(host), _text(reason)) for host, reason in reasons.items())
+    return ["No file was fetched.", *(cause.describe() for cause in causes[:_MOST_CAUSES])]
+
+
 def totals(rows: t.Sequence[Row]) -> list[str]:
     """Return the number of files that are complete, their size, and how many each host lacks."""
     there = [row for row in rows if row["result"] in _report_rows.THERE]
