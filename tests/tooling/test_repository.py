@@ -64,7 +64,7 @@ def test_the_oldest_tested_requests_is_the_oldest_supported() -> None:
 def test_all_tools_are_pinned() -> None:
     for file in REQUIREMENTS.glob("*.txt"):
         for line in file.read_text(encoding="utf-8").splitlines():
-            assert re.fullmatch(r"#.*|-[cr] \S+\.txt|[\w.-]+==[\d.]+(; .+)?", line), f"{file.name}: {line}"
+            assert re.fullmatch(r"#.*|-[cr] \S+\.txt|[\w.-]+==[\d.]+(b\d+)?(; .+)?", line), f"{file.name}: {line}"
 
 
 def test_everything_that_tools_bring_along_is_pinned() -> None:
@@ -143,4 +143,5 @@ def test_documents_name_only_targets_that_there_are() -> None:
         for words in re.findall(r"(?:`|^ *)make ((?:[a-z-]+ ?)+)", text, re.M):
             assert set(words.split()) <= targets, f"{path.name}: make {words}"
         for link in site.LINK.findall(text):
-            assert (path.parent / link).exists(), f"{path.name}: {link}"
+            made = path.name == "index.md" and link.startswith("reference/")  # with the site, which checks its links
+            assert made or (path.parent / link).exists(), f"{path.name}: {link}"
