@@ -9,15 +9,14 @@ one, and names Galaxy, where anybody may take the name of the collection. Runs i
 
 from __future__ import annotations
 
-import ast
 import pathlib
 import re
+import shutil
 import sys
 import textwrap
 import typing as t
 
 import yaml
-from antsibull_docs_parser import dom
 from antsibull_docs_parser.parser import Context, parse
 from antsibull_docs_parser.rst import to_rst
 
@@ -25,6 +24,7 @@ from tests.harness import tree
 from tests.support import marks
 
 _EVENT_SOURCE: t.Final = tree.ROOT / "extensions" / "eda" / "plugins" / "event_source" / "cloud_downloads.py"
+_PLAYBOOKS: t.Final = sorted((tree.ROOT / "playbooks").glob("*.yml"))
 _ROLE: t.Final = tree.ROOT / "roles" / "fetch_content" / "meta" / "argument_specs.yml"
 _GALAXY: t.Final = (
     (re.compile(r"`(storware\.backup collection) <https://galaxy[^>]*>`_"), r"\1"),
@@ -33,9 +33,13 @@ _GALAXY: t.Final = (
         r"It is not on Galaxy; :doc:`the README </readme>` says how to install its archive.",
     ),
 )
-# The theme shows the contents of each page beside it.
-_CONTENTS: t.Final = re.compile(r"^\.\. contents::.*\n(?:   :.*\n)+", re.M)
-_LISTED: t.Final = re.compile(r"^\* `(\S+) (\w+) <([^>]+)>`_ -- (.+?) *$|^\* :ref:`(\S+) (\w+) <([^>]+)>` -- (.+?) *$", re.M)
+# Links that are the same on every page. The theme shows the contents of a page beside it.
+_LEFT_OUT: t.Final = (
+    re.compile(r"^\.\. contents::.*\n(?:   :.*\n)+", re.M),
+    re.compile(r"^\.\. Extra links$.*?(?=^\.\. Parsing errors)", re.M | re.S),
+)
+_LISTED: t.Final = re.compile(r"^\* :ansplugin:`(\w+) (\w+) <[^>]+>` -- (.+)$", re.M)
+_ENTRY_POINT: t.Final = re.compile(r"(?=^\.\. _ansible_collections\.\S+_role__entrypoint-(\w+):$)", re.M)
 # Of the role and the playbooks, and of no use by themselves
 _INTERNAL: t.Final = frozenset({"decide_removal", "fail_with_code", "fetch_report", "normalize_options"})
 _GROUPS: t.Final = {
@@ -50,25 +54,34 @@ class Entry(t.NamedTuple):
 
     name: str
     kind: str
-    page: str
     description: str
+
+    @property
+    def page(self) -> str:
+        """The name of the page, as antsibull-docs makes it."""
+        return f"{self.name}_{self.kind.replace(' ', '_')}"
 
 
 def main() -> None:
     """Complete the reference in the directory that the command line names."""
     directory = pathlib.Path(sys.argv[1])
-    for page in directory.rglob("*.rst"):
-        page.write_text(_without_galaxy(page), encoding="utf-8")
+    shutil.rmtree(directory / "docsite")  # says where the guides are, which is here
+    (directory / "environment_variables.rst").unlink()
+    for page in directory.glob("*.rst"):
+        page.write_text(_settle(page), encoding="utf-8")
     role = directory / "fetch_content_role.rst"
     role.write_text(_order_entry_points(role.read_text(encoding="utf-8")), encoding="utf-8")
     (directory / "playbooks.rst").write_text(_playbooks(), encoding="utf-8")
-    (directory / "cloud_downloads_event_source.rst").write_text(_event_source(), encoding="utf-8")
+    source, text = _event_source()
+    (directory / f"{source.page}.rst").write_text(text, encoding="utf-8")
     index = directory / "index.rst"
-    index.write_text(_index(index.read_text(encoding="utf-8")), encoding="utf-8")
+    index.write_text(_index([Entry(*found) for found in _LISTED.findall(index.read_text("utf-8"))], source), "utf-8")
 
 
-def _without_galaxy(page: pathlib.Path) -> str:
-    text = _CONTENTS.sub("", page.read_text(encoding="utf-8"))
+def _settle(page: pathlib.Path) -> str:
+    text = page.read_text(encoding="utf-8")
+    for pattern in _LEFT_OUT:
+        text = pattern.sub("", text)
     for said, instead in _GALAXY:
         text = said.sub(instead, text)
     if "collection install" in text or "galaxy.ansible.com" in text:
@@ -78,26 +91,29 @@ def _without_galaxy(page: pathlib.Path) -> str:
 
 def _order_entry_points(text: str) -> str:
     """Entry points in the order of the argument specs, where main is the first, and an example in it."""
-    head, *sections = re.split(r"(?=^\.\. _\S+:\n\nEntry point ``)", text, flags=re.M)
-    order = list(yaml.safe_load(_ROLE.read_text(encoding="utf-8"))["argument_specs"])
-    found = {re.findall(r"^Entry point ``(\w+)``", section, re.M)[0]: section for section in sections}
-    # The end of the page belongs to no entry point.
-    *_others, last = found
-    found[last], end = re.split(r"(?=^Authors?\n\^+$|^Collection links\n~+$|^\.\. Extra links)", found[last] + "\n", maxsplit=1, flags=re.M)[:2] if re.search(r"^\.\. Extra links", found[last], re.M) else (found[last], "")
+    head, *parts = _ENTRY_POINT.split(text)
+    sections = dict(zip(parts[::2], parts[1::2], strict=True))
     guide = (tree.ROOT / "docs" / "fleet.md").read_text(encoding="utf-8")
     example = next(block.text for block in marks.blocks(guide) if block.name == "legal-case.yml")
-    shown = f"Example\n^^^^^^^\n\n.. code-block:: yaml\n\n{textwrap.indent(example, '   ')}\n"
-    found["main"] = found["main"].replace("\nParameters\n^^^^", f"\n{shown}\nParameters\n^^^^", 1)
-    return head + "\n".join(found[name] for name in order) + end
+    shown = f"{_title('Example', '^')}\n\n.. code-block:: yaml\n\n{textwrap.indent(example, '   ')}\n"
+    sections["main"] = sections["main"].replace("\nParameters\n^^^^", f"\n{shown}\nParameters\n^^^^", 1)
+    order = yaml.safe_load(_ROLE.read_text(encoding="utf-8"))["argument_specs"]
+    return head + "\n".join(sections[name] for name in order)
 
 
 def _playbooks() -> str:
     """All playbooks, as the comments at their top describe them."""
-    pages = [_title("Playbooks"), "Each playbook takes all settings from variables, so that it can be an AWX job template as it is."]
-    for path in sorted((tree.ROOT / "playbooks").glob("*.yml")):
+    pages = [
+        _title("Playbooks"),
+        "Each playbook takes all settings from variables, so that it can be an AWX job template as it is.",
+    ]
+    for path in _PLAYBOOKS:
         comment = re.search(r"^#\n((?:#.*\n)+)", path.read_text(encoding="utf-8"), re.M)
         assert comment, path
-        pages += [_title(f"storware.backup.{path.stem}", "-"), *_described([line[2:] for line in comment[1].splitlines()], path.stem)]
+        pages += [
+            _title(f"storware.backup.{path.stem}", "-"),
+            *_described([line[2:] for line in comment[1].splitlines()], path.stem),
+        ]
     return "\n\n".join(pages) + "\n"
 
 
@@ -132,74 +148,72 @@ def _paragraph(lines: list[str], prefix: str) -> str:
 
 def _marked(text: str, prefix: str) -> str:
     """Names of variables, files and options as code."""
-    return re.sub(rf"\b{prefix}_\w+|\bfetch_content_\w+|storware\.backup\.\w+|--\w+|\b[A-Z]+_[A-Z_]+\b", r"``\g<0>``", text)
+    return re.sub(
+        rf"\b{prefix}_\w+|\bfetch_content_\w+|storware\.backup\.\w+|--\w+|\b[A-Z]+_[A-Z_]+\b", r"``\g<0>``", text
+    )
 
 
-def _event_source() -> str:
-    """The event source, by its documentation."""
-    module = ast.parse(_EVENT_SOURCE.read_text(encoding="utf-8"))
-    blocks = {
-        node.targets[0].id: ast.literal_eval(node.value)
-        for node in module.body
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id.isupper()
-    }
+def _event_source() -> tuple[Entry, str]:
+    """The event source and its page, by its documentation."""
+    source = _EVENT_SOURCE.read_text(encoding="utf-8")
+    blocks = dict(re.findall(r'^(DOCUMENTATION|EXAMPLES) = r"""\n(.*?)^"""', source, re.M | re.S))
     described = yaml.safe_load(blocks["DOCUMENTATION"])
+    entry = Entry(_EVENT_SOURCE.stem, "event source", described["short_description"])
     lines = [
-        _title(f"cloud_downloads event source -- {described['short_description']}"),
-        "An event source for rulebooks of Event-Driven Ansible. :doc:`The guide </eda>` shows a rulebook that uses it.",
+        _title(f"storware.backup.{entry.name} event source -- {entry.description}"),
+        "For rulebooks of Event-Driven Ansible. :doc:`The guide </eda>` shows one that uses it.",
         _title("Synopsis", "-"),
         *(f"* {_rst(text)}" for text in described["description"]),
         _title("Parameters", "-"),
+        *(_option(names, option) for names, option in described["options"].items()),
+        _title("Example", "-"),
+        f".. code-block:: yaml\n\n{textwrap.indent(blocks['EXAMPLES'].strip(), '   ')}",
     ]
-    for names, option in described["options"].items():
-        facts = [option.get("type", ""), f"default: {option['default']}" if "default" in option else ""]
-        facts.append(f"one of {', '.join(option['choices'])}" if "choices" in option else "")
-        texts = option["description"] if isinstance(option["description"], list) else [option["description"]]
-        heading = ", ".join(f"``{name}``" for name in names.split(", "))
-        kind = "; ".join(fact for fact in facts if fact)
-        lines.append(f"{heading}{f' ({kind})' if kind else ''}\n" + textwrap.indent(" ".join(map(_rst, texts)), "   "))
-    lines += [_title("Example", "-"), f".. code-block:: yaml\n\n{textwrap.indent(blocks['EXAMPLES'].strip(), '   ')}"]
-    return "\n\n".join(lines) + "\n"
+    return entry, "\n\n".join(lines) + "\n"
 
 
-def _index(text: str) -> str:
-    """All pages by purpose, with one line each; those of antsibull-docs are listed in the text that it wrote."""
-    found = [Entry(*(part for part in parts if part)) for parts in _LISTED.findall(text)]
-    entries = {entry.name: entry for entry in found}
-    ours = [
-        Entry("cloud_downloads", "event source", "cloud_downloads_event_source", "Report cloud downloads that are created, ready, failed or deleted"),
-        Entry("fetch_content, list_downloads, remove_downloads, check_server, configure_awx", "playbooks", "playbooks", "Take all settings from variables"),
-    ]
-    groups = {title: [entries[name] for name in names] for title, names in _GROUPS.items()}
-    named = {entry.name for group in groups.values() for entry in group} | _INTERNAL
-    groups["Role"] = [entry for entry in found if entry.kind == "role"]
-    groups["Playbooks"] = ours[1:]
-    groups["Filter"] = [entry for entry in found if entry.kind == "filter" and entry.name not in _INTERNAL]
-    groups["Event source"] = ours[:1]
-    forgotten = [entry.name for entry in found if entry.kind == "module" and entry.name not in named]
-    if forgotten:
-        sys.exit(f"The index of the reference has no place for {', '.join(forgotten)}: see tests/harness/reference.py")
-    groups["Used by the role and the playbooks"] = [entry for entry in found if entry.name in _INTERNAL]
-    lines = [_title("Reference")]
-    lines.append(
+def _option(names: str, option: t.Mapping[str, t.Any]) -> str:
+    """An entry of a definition list: the names of options, and their meaning."""
+    facts = [option["type"]] if "type" in option else []
+    facts += [f"default: {option['default']}"] if "default" in option else []
+    facts += [f"one of {', '.join(option['choices'])}"] if "choices" in option else []
+    texts = option["description"] if isinstance(option["description"], list) else [option["description"]]
+    heading = ", ".join(f"``{name}``" for name in names.split(", "))
+    kind = f" ({'; '.join(facts)})" if facts else ""
+    return f"{heading}{kind}\n   {' '.join(map(_rst, texts))}"
+
+
+def _index(found: t.Sequence[Entry], event_source: Entry) -> str:
+    """All pages by purpose, with a line each."""
+    modules = {entry.name: entry for entry in found if entry.kind == "module"}
+    public = [entry for entry in found if entry.name not in _INTERNAL]
+    groups = {title: [modules.pop(name) for name in names] for title, names in _GROUPS.items()}
+    groups["Role"] = [entry for entry in public if entry.kind == "role"]
+    groups["Playbooks"] = []
+    groups["Filter"] = [entry for entry in public if entry.kind == "filter"]
+    groups["Event source"] = [event_source]
+    groups["Used by the role and the playbooks only"] = [entry for entry in found if entry.name in _INTERNAL]
+    if forgotten := modules.keys() - _INTERNAL:
+        sys.exit(f"The index of the reference has no group for {', '.join(forgotten)}: add it to _GROUPS")
+    lines = [
+        _title("Reference"),
         "Options, return values and examples of all parts. ``ansible-doc`` shows the same in a terminal, for example "
-        "``ansible-doc storware.backup.cloud_download`` and ``ansible-doc -t role storware.backup.fetch_content``."
-    )
-    for title, group in groups.items():
+        "``ansible-doc storware.backup.cloud_download`` or ``ansible-doc -t role storware.backup.fetch_content``.",
+    ]
+    for title, entries in groups.items():
         lines.append(_title(title, "-"))
-        lines += [f"* :doc:`{entry.name} <{_page(entry)}>`: {entry.description}" for entry in group]
-    pages = [f"   {entry.name} <{_page(entry)}>" for group in groups.values() for entry in group]
-    shown = "\n".join(pages).replace(ours[1].name, "Playbooks")
-    lines.append(f".. toctree::\n   :hidden:\n\n{shown}")
+        lines += [f"* :doc:`{entry.name} <{entry.page}>`: {entry.description}" for entry in entries]
+        if title == "Playbooks":
+            lines.append(
+                f"* :doc:`{', '.join(path.stem for path in _PLAYBOOKS)} <playbooks>`: take all settings from variables"
+            )
+    pages = [f"   {entry.name} <{entry.page}>" for entries in groups.values() for entry in entries]
+    lines.append("\n".join([".. toctree::", "   :hidden:", "", "   Playbooks <playbooks>", *pages]))
     return "\n\n".join(lines) + "\n"
-
-
-def _page(entry: Entry) -> str:
-    return entry.page if entry.page in ("playbooks", "cloud_downloads_event_source") else f"{entry.name}_{entry.kind}"
 
 
 def _rst(text: str) -> str:
-    return to_rst([parse(text, Context(), errors="exception")]).strip()
+    return to_rst(parse(text, Context(), errors="exception")).strip()
 
 
 def _title(text: str, line: str = "=") -> str:

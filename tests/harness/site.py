@@ -32,6 +32,8 @@ def build(session: nox.Session, programs: pathlib.Path, environment: t.Mapping[s
         shutil.copy(tree.ROOT / file, _SOURCE / page)
     for path in _SOURCE.glob("*.md"):
         _settle_links(path, tree.ROOT if path.name in _PAGES.values() else tree.ROOT / "docs")
+    changes = _SOURCE / _PAGES["CHANGELOG.rst"]  # the theme shows the contents of a page beside it
+    changes.write_text(changes.read_text(encoding="utf-8").replace(".. contents:: Topics\n", ""), encoding="utf-8")
     reference = _SOURCE / "reference"
     reference.mkdir(mode=0o700)  # antsibull-docs wants it so
     command = ("collection", "--use-current", "--squash-hierarchy", "--fail-on-error", "--dest-dir", reference)

@@ -22,7 +22,14 @@ from tests.lab.machine import BROWSERS
 PROGRAM: t.Final = next(filter(None, map(shutil.which, BROWSERS)), None)
 
 _OPTIONS: t.Final = (
-    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--no-first-run"),
+    *(
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--hide-scrollbars",
+        "--no-first-run",
+    ),
     *("--disable-extensions", "--disable-background-networking", "--remote-debugging-pipe"),
 )
 _TIMEOUT: t.Final = 60.0  # seconds, for one answer
@@ -81,10 +88,13 @@ class Browser:
                 return t.cast("dict[str, t.Any]", answer["result"])
             self.events.append(answer)
 
-    def open(self, url: str, width: int, scheme: str = "light") -> None:
-        """Open a page in a window of this width, in pixels, and wait until everything in it is loaded."""
+    def show(self, width: int, scheme: str) -> None:
+        """Give the window this width in pixels, and the page a color scheme: light or dark."""
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+
+    def open(self, url: str) -> None:
+        """Open a page, and wait until everything in it is loaded."""
         self.events.clear()
         self.call("Page.navigate", url=url)
         while not any(event["method"] == "Page.loadEventFired" for event in self.events):

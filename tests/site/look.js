@@ -6,6 +6,12 @@
   const found = [];
   const wide = document.documentElement.scrollWidth;
   if (wide > innerWidth) found.push(`the page is ${wide} px wide in a window of ${innerWidth} px`);
+  for (const part of document.querySelectorAll(".page, .main, .content, article, .announcement")) {
+    const more = part.scrollWidth - part.clientWidth;
+    if (more > 1 && getComputedStyle(part).overflowX !== "visible") {
+      found.push(`${part.className || part.tagName} scrolls sideways by ${more} px`);
+    }
+  }
   for (const image of document.images) {
     if (!image.naturalWidth) found.push(`the picture ${image.getAttribute("src")} is not shown`);
   }

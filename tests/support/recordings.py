@@ -30,8 +30,10 @@ _FONTS: t.Final = "ui-monospace, Menlo, Consolas, 'Liberation Mono', monospace"
 _THEME: t.Final = TerminalTheme(
     (16, 24, 30),
     (222, 230, 235),
-    [(16, 24, 30), (255, 138, 128), (139, 213, 150), (240, 205, 110), (125, 190, 255), (214, 164, 240), (110, 215, 225)]
-    + [(222, 230, 235)],
+    [
+        *((16, 24, 30), (255, 138, 128), (139, 213, 150), (240, 205, 110)),
+        *((125, 190, 255), (214, 164, 240), (110, 215, 225), (222, 230, 235)),
+    ],
 )
 _FORMAT: t.Final = """\
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}">
@@ -41,7 +43,9 @@ _FORMAT: t.Final = """\
 {styles}
 </style>
 <defs>
-<clipPath id="{unique_id}-clip-terminal"><rect x="0" y="0" width="{terminal_width}" height="{terminal_height}" /></clipPath>
+<clipPath id="{unique_id}-clip-terminal">
+<rect x="0" y="0" width="{terminal_width}" height="{terminal_height}" />
+</clipPath>
 {lines}
 </defs>
 {chrome}
@@ -94,7 +98,9 @@ def draw(output: str, name: str) -> str:
     """The picture of a terminal with this output, colors included."""
     console = Console(record=True, width=_COLUMNS, file=io.StringIO(), force_terminal=True, legacy_windows=False)
     console.print(Text.from_ansi(output.strip()), soft_wrap=False)
-    return console.export_svg(title="ansible-playbook", theme=_THEME, code_format=_FORMAT, unique_id=f"recording-{name}")
+    return console.export_svg(
+        title="ansible-playbook", theme=_THEME, code_format=_FORMAT, unique_id=f"recording-{name}"
+    )
 
 
 def _without_places(output: str, simulator: Simulator, directory: pathlib.Path) -> str:
