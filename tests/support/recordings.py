@@ -24,7 +24,7 @@ from tests.support.fleet import Fleet
 
 _HOSTS: t.Final = ("files-1", "files-2")
 _URL: t.Final = "https://backup.example.com:8181"
-_COLUMNS: t.Final = 100
+_COLUMNS: t.Final = 108
 # No font of another server; colors that can be read on the dark ground
 _FONTS: t.Final = "ui-monospace, Menlo, Consolas, 'Liberation Mono', monospace"
 _THEME: t.Final = TerminalTheme(
