@@ -15,7 +15,8 @@ _PANEL: t.Final = 120  # height of its lines
 _MOST_TICKS: t.Final = 5
 
 _STYLE: t.Final = """<style>
-.bg{fill:#f5f8fa}.grid{stroke:#c9d5dc}.axis{stroke:#5f7d90}.line{stroke:#0b5f86;stroke-width:2.5;fill:none}.dot{fill:#0b5f86}
+.bg{fill:#f5f8fa}.grid{stroke:#c9d5dc}.axis{stroke:#5f7d90}
+.line{stroke:#0b5f86;stroke-width:2.5;fill:none}.dot{fill:#0b5f86}
 .t{font:600 14px system-ui,"Segoe UI",Roboto,"Liberation Sans",sans-serif;fill:#12232e}
 .s{font:12px system-ui,"Segoe UI",Roboto,"Liberation Sans",sans-serif;fill:#33474f}
 @media (prefers-color-scheme:dark){.bg{fill:#1a2328}.grid{stroke:#3d4c55}.axis{stroke:#8fb0c2}.line{stroke:#7cc7e8}.dot{fill:#7cc7e8}
@@ -43,9 +44,9 @@ def chart(label: str, across: str, places: t.Sequence[float], panels: t.Sequence
     """
     high = _TOP + _PANEL + _BELOW
     height = len(panels) * high + 20
+    size = f'width="{_WIDTH}" height="{height}" viewBox="0 0 {_WIDTH} {height}"'
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{height}" viewBox="0 0 {_WIDTH} {height}" '
-        f'role="img" aria-label="{label}">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{label}">',
         _STYLE,
         f'<rect class="bg" width="{_WIDTH}" height="{height}" rx="8"/>',
     ]

@@ -4,7 +4,7 @@
 """Of the documentation site: ``make docs``. Pages load no fonts and scripts from other servers."""
 
 project = html_title = "storware.backup"
-copyright = "2026, the storware.backup authors"  # noqa: A001 - Sphinx wants this name
+copyright = "2026, the storware.backup authors"
 extensions = ["myst_parser", "sphinx_antsibull_ext", "sphinx_copybutton"]
 html_theme = "furo"
 html_theme_options = {

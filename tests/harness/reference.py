@@ -40,6 +40,8 @@ _LEFT_OUT: t.Final = (
 )
 _LISTED: t.Final = re.compile(r"^\* :ansplugin:`(\w+) (\w+) <[^>]+>` -- (.+)$", re.M)
 _ENTRY_POINT: t.Final = re.compile(r"(?=^\.\. _ansible_collections\.\S+_role__entrypoint-(\w+):$)", re.M)
+# Between the name of a variable and its meaning
+_COLUMN: t.Final = re.compile(r"\S  +\S")
 # Of the role and the playbooks, and of no use by themselves
 _INTERNAL: t.Final = frozenset({"decide_removal", "fail_with_code", "fetch_report", "normalize_options"})
 _GROUPS: t.Final = {
@@ -117,40 +119,42 @@ def _playbooks() -> str:
     return "\n\n".join(pages) + "\n"
 
 
-def _described(lines: list[str], prefix: str) -> t.Iterator[str]:
+def _described(lines: t.Sequence[str], prefix: str) -> t.Iterator[str]:
     """The paragraphs of such a comment: sentences, commands, and variables with their meaning."""
-    paragraph: list[str] = []
-    for line in [*lines, ""]:
-        begins = re.match(r"  (?=\S)|\S", line)
-        if paragraph and (begins or not line.strip()) and not (_kind(paragraph[0]) == _kind(line) == "sentence"):
-            yield _paragraph(paragraph, prefix)
-            paragraph = []
-        if line.strip():
-            paragraph.append(line)
+    paragraphs: list[list[str]] = []
+    for line in filter(str.strip, lines):
+        if not (paragraphs and _continues(paragraphs[-1], line)):
+            paragraphs.append([])
+        paragraphs[-1].append(line)
+    yield from (_paragraph(paragraph, prefix) for paragraph in paragraphs)
 
 
-def _kind(line: str) -> str:
+def _continues(paragraph: t.Sequence[str], line: str) -> bool:
+    """Whether the line is of the same sentences, or of the same variables: indented more, or without their column."""
     if not line.startswith("  "):
-        return "sentence"
-    return "command" if line.startswith("  ansible-playbook ") else "variable"
+        return not paragraph[0].startswith("  ") and not line.startswith("Variables")
+    if not paragraph[0].startswith("  ") or _is_command(paragraph[0]):
+        return False
+    return line.startswith("   ") or not (_COLUMN.search(line) or _COLUMN.search(paragraph[0]))
 
 
-def _paragraph(lines: list[str], prefix: str) -> str:
-    text = " ".join(line.strip() for line in lines) if _kind(lines[0]) != "variable" else ""
-    if _kind(lines[0]) == "command":
-        return f".. code-block:: bash\n\n   {text}"
-    if text:
-        return _marked(text, prefix)
+def _is_command(line: str) -> bool:
+    return line.startswith("  ansible-playbook ")
+
+
+def _paragraph(lines: t.Sequence[str], prefix: str) -> str:
+    if _is_command(lines[0]):
+        return f".. code-block:: bash\n\n   {lines[0].strip()}"
     name, _space, meaning = lines[0].strip().partition("  ")
-    rest = " ".join([meaning.strip(), *(line.strip() for line in lines[1:])]).strip()
-    return f"* {_marked(name, prefix)}" + (f": {_marked(rest, prefix)}" if rest else "")
+    text = " ".join([meaning.strip() or name, *(line.strip() for line in lines[1:])])
+    shown = f"{_marked(name, prefix)}: {_marked(text, prefix)}" if meaning else _marked(text, prefix)
+    return f"* {shown}" if lines[0].startswith("  ") else shown
 
 
 def _marked(text: str, prefix: str) -> str:
-    """Names of variables, files and options as code."""
-    return re.sub(
-        rf"\b{prefix}_\w+|\bfetch_content_\w+|storware\.backup\.\w+|--\w+|\b[A-Z]+_[A-Z_]+\b", r"``\g<0>``", text
-    )
+    """Names of variables, plugins and options as code."""
+    code = rf"\b(?:{prefix}|fetch_content)_\w+|\bstorware\.backup\.\w+|(?<!\S)--?[a-z]\w*|\b[A-Z]+_[A-Z_]+\b"
+    return re.sub(code, r"``\g<0>``", text)
 
 
 def _event_source() -> tuple[Entry, str]:
@@ -197,8 +201,7 @@ def _index(found: t.Sequence[Entry], event_source: Entry) -> str:
         sys.exit(f"The index of the reference has no group for {', '.join(forgotten)}: add it to _GROUPS")
     lines = [
         _title("Reference"),
-        "Options, return values and examples of all parts. ``ansible-doc`` shows the same in a terminal, for example "
-        "``ansible-doc storware.backup.cloud_download`` or ``ansible-doc -t role storware.backup.fetch_content``.",
+        "Options, return values and examples. In a terminal: ``ansible-doc storware.backup.cloud_download``.",
     ]
     for title, entries in groups.items():
         lines.append(_title(title, "-"))
