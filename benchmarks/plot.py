@@ -19,7 +19,8 @@ _STYLE: t.Final = """<style>
 .line{stroke:#0b5f86;stroke-width:2.5;fill:none}.dot{fill:#0b5f86}
 .t{font:600 14px system-ui,"Segoe UI",Roboto,"Liberation Sans",sans-serif;fill:#12232e}
 .s{font:12px system-ui,"Segoe UI",Roboto,"Liberation Sans",sans-serif;fill:#33474f}
-@media (prefers-color-scheme:dark){.bg{fill:#1a2328}.grid{stroke:#3d4c55}.axis{stroke:#8fb0c2}.line{stroke:#7cc7e8}.dot{fill:#7cc7e8}
+@media (prefers-color-scheme:dark){.bg{fill:#1a2328}.grid{stroke:#3d4c55}.axis{stroke:#8fb0c2}
+.line{stroke:#7cc7e8}.dot{fill:#7cc7e8}
 .t{fill:#eef5f8}.s{fill:#c5d4dc}}
 </style>"""
 

@@ -145,3 +145,12 @@ def test_documents_name_only_targets_that_there_are() -> None:
         for link in site.LINK.findall(text):
             made = path.name == "index.md" and link.startswith("reference/")  # with the site, which checks its links
             assert made or (path.parent / link).exists(), f"{path.name}: {link}"
+
+
+def test_the_page_for_collection_sites_lists_all_guides() -> None:
+    """Where Ansible publishes collections, pages are in reStructuredText: it names the files, and copies none."""
+    docs = tree.ROOT / "docs"
+    guides = {path for path in docs.glob("*.md") if path.name != "index.md"}
+    titles = {path: re.findall(r"^# (.+)$", path.read_text(encoding="utf-8"), re.M)[0] for path in guides}
+    page = (docs / "docsite" / "rst" / "guides.rst").read_text(encoding="utf-8")
+    assert re.findall(r"^\* (.+)$", page, re.M) == [f":file:`{path.name}`: {titles[path]}" for path in sorted(guides)]
