@@ -23,7 +23,14 @@ HEIGHT: t.Final = 2400  # of a picture, at most
 PICTURED: t.Final = ("index", "tutorial", "fleet", "reference/cloud_download_module", "troubleshooting")
 SUBJECTS: t.Final = {
     "index.html": ("Backup administrator", "AWX operator", "On call", "Auditor", "Collection author"),
-    "fleet.html": ("legal-case", "fetch_content_distribute"),
+    "fleet.html": (
+        "legal-case",
+        "fetch_content_distribute",
+        "copybutton.js",
+        "theme-toggle",
+        "toc-tree",
+        "sidebar-search",
+    ),
     "reference/index.html": ("cloud_download_content", "fetch_content", "check_server", "Event source"),
     "reference/cloud_download_module.html": ("protected_entities", "Return Values", "ambiguous_create"),
     "reference/fetch_content_role.html": ("fetch_content_dest", "verify"),
