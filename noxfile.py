@@ -326,15 +326,19 @@ def world(session: nox.Session) -> None:
 
 @gate
 def docs(session: nox.Session) -> None:
-    """The documentation: of plugins, and the site in .build/site, opened in a browser."""
+    """The documentation: of plugins, and the site in .build/site; pictures of it are in .build/site-pictures."""
     main_environment(session)
+    if reason := machine.provide_browser(functools.partial(session.run, silent=True)):
+        session.log(f"The site is not opened in a browser: {reason}")
     collections = tree.COPIES / "docs"
     environ = clean(collections)
     options = ["--plugin-docs", "--validate-collection-refs=all", "--disallow-unknown-collection-refs"]
     with session.chdir(tree.copy_to(collections)):
         session.run(MAIN / "antsibull-docs", "lint-collection-docs", *options, ".", env=environ)
     site.build(session, environment(session, "site-tools", "site.txt"), environ)
-    pytest(session, "tests/site")
+    axe = ("--no-deps", "--target", tree.BUILD / "axe", "-r", REQUIREMENTS / "axe.txt")
+    session.run("uv", "pip", "install", "--quiet", "--python", MAIN / "python", *axe)
+    pytest(session, "tests/site", "-n", "0")  # one browser shows all pages
 
 
 @gate

@@ -13,11 +13,12 @@ import typing as t
 from benchmarks import by_hand, rows, scale
 from tests.harness import tree
 from tests.simulator.process import Simulator
-from tests.support import marks
+from tests.support import marks, recordings
 from tests.support.ansible import Ansible
 from tests.support.fleet import Fleet
 
-PAGE: t.Final = tree.ROOT / "docs" / "fleet.md"
+PAGE: t.Final = tree.ROOT / "docs" / "performance.md"
+GUIDE: t.Final = tree.ROOT / "docs" / "fleet.md"
 
 _MIB: t.Final = 1024 * 1024
 
@@ -64,8 +65,21 @@ def write_recording(work: pathlib.Path) -> str:
         run = fleet.mail(progress_interval=5, wait_interval=1, distribute=True, max_rate="20M").ok()
         shown = re.sub(rf"{re.escape(directory)}/files-[12]", "/srv/restore", run.stdout)
     kept = "\n".join(_kept(shown))
-    marks.insert(PAGE, "recording", f"```text\n{kept}\n```")
+    marks.insert(GUIDE, "recording", f"```text\n{kept}\n```")
     return kept
+
+
+def write_pictures(work: pathlib.Path) -> str:
+    """Draw the terminals of docs/recording-*.svg; their outputs are returned, too."""
+    shown = []
+    for name, run in recordings.RUNS.items():
+        with tempfile.TemporaryDirectory(dir=work) as directory, Simulator.start(speed=20) as simulator:
+            places = pathlib.Path(directory)
+            (places / "home").mkdir()
+            output = run(Ansible(places / "home"), simulator, places)
+        recordings.path_of(name).write_text(recordings.draw(output, name), encoding="utf-8")
+        shown.append(output)
+    return "\n".join(shown)
 
 
 def _kept(output: str) -> t.Iterator[str]:

@@ -15,9 +15,7 @@ import sys
 import typing as t
 from dataclasses import dataclass
 
-import pygal
-from pygal.style import CleanStyle
-
+from benchmarks import plot
 from tests.harness import tree
 from tests.simulator.process import Simulator
 from tests.support.modules import prepare
@@ -26,11 +24,6 @@ SIZES: t.Final = (100, 300, 1000, 3000, 10_000)
 CPU: t.Final = 10.0  # seconds, for the largest
 OTHER_CALLS: t.Final = 4  # besides pages
 
-# REUSE-IgnoreStart
-_LICENCE: t.Final = """\
-<!-- Copyright (c) 2026 The storware.backup authors
-SPDX-License-Identifier: GPL-3.0-or-later -->"""
-# REUSE-IgnoreEnd
 _PROGRAM: t.Final = """\
 import json, pathlib, sys
 from tests.support.modules import main
@@ -88,21 +81,12 @@ def table(costs: t.Sequence[Cost]) -> str:
 
 
 def draw(costs: t.Sequence[Cost], path: pathlib.Path) -> None:
-    """The plot of calls and CPU; both axes begin at zero, so that what is linear looks so."""
-    chart = pygal.XY(
-        title="One task of cloud_download, by the number of downloads on the server",
-        x_title="downloads on the server, a tenth of them wanted",
-        style=CleanStyle,
-        width=800,
-        height=420,
-        js=[],
-        disable_xml_declaration=True,
-        legend_at_bottom=True,
-        value_formatter=lambda value: f"{value:.3g}",
-        range=(0, 1.1 * max(cost.calls for cost in costs)),
-        secondary_range=(0, 1.1 * max(cost.cpu for cost in costs)),
+    """The picture of calls and CPU; both begin at zero, so that growth in proportion is a straight line."""
+    panels = [
+        plot.Panel("Calls to the server", [cost.calls for cost in costs]),
+        plot.Panel("CPU time of the module in seconds", [cost.cpu for cost in costs], "{:.1f}"),
+    ]
+    label = "Calls and CPU time of one task, by the number of downloads on the server"
+    path.write_text(
+        plot.chart(label, "downloads on the server", [cost.downloads for cost in costs], panels), encoding="utf-8"
     )
-    chart.uuid = "scale"  # or each drawing would have other names
-    chart.add("calls to the server", [(cost.downloads, cost.calls) for cost in costs])
-    chart.add("CPU seconds (right)", [(cost.downloads, round(cost.cpu, 2)) for cost in costs], secondary=True)
-    path.write_text(f"{_LICENCE}\n{chart.render(is_unicode=True)}\n", encoding="utf-8")

@@ -19,14 +19,8 @@ SITE: t.Final = tree.BUILD / "site"
 _SOURCE: t.Final = tree.BUILD / "site-source"
 LINK: t.Final = re.compile(r"\]\((?!https?://|#)([^)#]+)")
 _WHOLE_LINK: t.Final = re.compile(rf"\[([^][]*){LINK.pattern}([^)]*)\)")
-# What generated pages say of Galaxy, where anybody may take the name of the collection; what they say instead.
-_GALAXY: t.Final = (
-    (re.compile(r"`(storware\.backup collection) <https://galaxy[^>]*>`_"), r"\1"),
-    (
-        re.compile(r"To install it,? use: :code:`ansible\\-galaxy collection install storware\.backup`\."),
-        r"It is not on Galaxy; :doc:`the README </readme>` says how to install its archive.",
-    ),
-)
+# Pages of the site that are not in docs, and their names there
+_PAGES: t.Final = {"README.md": "readme.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.rst": "changelog.rst"}
 
 
 def build(session: nox.Session, programs: pathlib.Path, environment: t.Mapping[str, str | None]) -> None:
@@ -34,14 +28,17 @@ def build(session: nox.Session, programs: pathlib.Path, environment: t.Mapping[s
     settings = {**environment, "PATH": f"{programs}:/usr/local/bin:/usr/bin:/bin"}
     shutil.rmtree(_SOURCE, ignore_errors=True)
     shutil.copytree(tree.ROOT / "docs", _SOURCE)
-    shutil.copy(tree.ROOT / "README.md", _SOURCE / "readme.md")
-    for page in _SOURCE.glob("*.md"):
-        _settle_links(page, tree.ROOT if page.name == "readme.md" else tree.ROOT / "docs")
+    for file, page in _PAGES.items():
+        shutil.copy(tree.ROOT / file, _SOURCE / page)
+    for path in _SOURCE.glob("*.md"):
+        _settle_links(path, tree.ROOT if path.name in _PAGES.values() else tree.ROOT / "docs")
+    changes = _SOURCE / _PAGES["CHANGELOG.rst"]  # the theme shows the contents of a page beside it
+    changes.write_text(changes.read_text(encoding="utf-8").replace(".. contents:: Topics\n", ""), encoding="utf-8")
     reference = _SOURCE / "reference"
     reference.mkdir(mode=0o700)  # antsibull-docs wants it so
     command = ("collection", "--use-current", "--squash-hierarchy", "--fail-on-error", "--dest-dir", reference)
     session.run(programs / "antsibull-docs", *command, "storware.backup", env=settings)
-    _name_the_archive(session, reference)
+    session.run(programs / "python", "-m", "tests.harness.reference", reference, env=settings)
     shutil.rmtree(SITE, ignore_errors=True)
     session.run(programs / "sphinx-build", "-q", "-W", "--keep-going", "-b", "html", _SOURCE, SITE, env=settings)
 
@@ -54,16 +51,8 @@ def _settle_links(page: pathlib.Path, place: pathlib.Path) -> None:
 def _settled(place: pathlib.Path, words: str, link: str, rest: str) -> str:
     """A link to a page of the site; of one to another file the words: no address of the repository can be trusted."""
     path = (place / link).resolve()
-    if path.parent == tree.ROOT / "docs":
-        return f"[{words}]({path.name}{rest})"
-    return f"[{words}](readme.md{rest})" if path == tree.ROOT / "README.md" else words
-
-
-def _name_the_archive(session: nox.Session, reference: pathlib.Path) -> None:
-    for page in reference.rglob("*.rst"):
-        text = page.read_text(encoding="utf-8")
-        for said, instead in _GALAXY:
-            text = said.sub(instead, text)
-        if "collection install" in text or "galaxy.ansible.com" in text:
-            session.error(f"{page.name} names Galaxy as a source of the collection")
-        page.write_text(text, encoding="utf-8")
+    docs = tree.ROOT / "docs"
+    if path.is_relative_to(docs):
+        return f"[{words}]({path.relative_to(docs).as_posix()}{rest})"
+    page = _PAGES.get(path.name) if path.parent == tree.ROOT else None
+    return f"[{words}]({page}{rest})" if page else words

@@ -16,7 +16,7 @@ import typing as t
 
 import pytest
 
-from benchmarks import cases, clients, report, runner
+from benchmarks import cases, clients, plot, report, runner
 from benchmarks.cases import GIB, MIB, Case, Sizes
 from benchmarks.clients import Client
 from benchmarks.runner import BenchmarkError, Measured, Result
@@ -152,3 +152,16 @@ def test_the_engine_is_judged_without_the_start_of_python() -> None:
     targets = {target.text: target for target in report.judge([result], Sizes.of(GIB, 200))}
     assert targets["http to memory, engine / curl"].measured == pytest.approx(1.1)
     assert "| ours | 1.50 | 1.50 - 1.50 | 1.00 | 30 | 1.50 | 1.00 |" in report.table(result)
+
+
+@pytest.mark.parametrize(
+    ("largest", "ticks"),
+    [
+        (63, [0, 20, 40, 60, 80]),
+        (1.93, [0, 0.5, 1, 1.5, 2]),
+        (10_000, [0, 2000, 4000, 6000, 8000, 10_000]),
+        (5, [*range(6)]),
+    ],
+)
+def test_ticks_of_a_chart_are_round(largest: float, ticks: list[float]) -> None:
+    assert plot.ticks(largest) == pytest.approx(ticks)

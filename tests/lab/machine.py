@@ -12,6 +12,8 @@ import typing as t
 
 from tests.lab.network import SSHD, VARIABLE
 
+BROWSERS: t.Final = ("chromium", "google-chrome")
+
 # What hosts run, and the packages it comes from.
 _PROGRAMS: t.Final = {
     SSHD: "openssh-server",
@@ -41,15 +43,30 @@ def provide(run: t.Callable[..., object]) -> str:
     """
     if os.geteuid() != 0:
         return "needs root, for network namespaces"
-    wanted = _missing()
-    if wanted and not shutil.which("apt-get"):
-        return f"is not installed: {', '.join(wanted)}"
-    if wanted:
-        apt = ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet", "--yes")
-        run(*apt, "update")
-        run(*apt, "install", "--no-install-recommends", *wanted)
+    if reason := _install(run, _missing()):
+        return reason
     for directory in ("/run/netns", "/run/sshd"):
         pathlib.Path(directory).mkdir(exist_ok=True)
+    return ""
+
+
+def provide_browser(run: t.Callable[..., object]) -> str:
+    """Install Chromium as root on Debian where no browser of its kind is; returns why there is none, or nothing."""
+    if any(map(shutil.which, BROWSERS)):
+        return ""
+    if os.geteuid() != 0:
+        return f"is not installed: {BROWSERS[0]}"
+    return _install(run, [BROWSERS[0]])
+
+
+def _install(run: t.Callable[..., object], packages: list[str]) -> str:
+    """Install packages of Debian; returns why that cannot be done, or nothing."""
+    if packages and not shutil.which("apt-get"):
+        return f"is not installed: {', '.join(packages)}"
+    if packages:
+        apt = ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet", "--yes")
+        run(*apt, "update")
+        run(*apt, "install", "--no-install-recommends", *packages)
     return ""
 
 

@@ -6,13 +6,18 @@
 from __future__ import annotations
 
 import collections
+import json
 import pathlib
+import shlex
 import typing as t
 
 import pytest
+import yaml
 
+from tests.harness import tree
 from tests.lab.fleet import Fleet
 from tests.lab.network import CONTROLLER, OTHER
+from tests.support import marks
 from tests.support.use import MIB, content_calls
 
 Json = t.Any
@@ -123,12 +128,25 @@ def test_a_file_that_is_broken_on_the_way_is_not_put_in_place(fleet: Fleet, spoo
 
 
 @pytest.mark.long
-def test_several_groups_have_a_relay_each(fleet: Fleet) -> None:
+def test_several_groups_have_a_relay_each(fleet: Fleet, tmp_path: pathlib.Path) -> None:
+    """By the playbook of docs/relay.md, after its command."""
+    page = (tree.ROOT / "docs" / "relay.md").read_text(encoding="utf-8")
+    blocks = {b.name: b.text.replace("~/.ssh/relay", "/home/ansible/.ssh/id") for b in marks.blocks(page)}
     inventory = fleet.inventory()
     groups = {"north": ("host-1", "host-2"), "south": ("host-3",)}
     inventory["all"]["children"] = {name: {"hosts": {host: {} for host in hosts}} for name, hosts in groups.items()}
-    fleet.mail(
-        via="relay", relay_key="/home/ansible/.ssh/id", relay_groups=["north", "south"], inventory=inventory
+    (tmp_path / "inventory.yml").write_text(json.dumps(inventory), encoding="utf-8")
+    login = blocks["login"].replace("inventory.ini", str(tmp_path / "inventory.yml"))
+    login = login.replace("files-2.example.com", "host-2").replace(
+        "files-1.example.com", fleet.network["host-1"].address
+    )
+    program, *arguments = shlex.split(login)
+    fleet.ansible.run(program, *arguments, environment=fleet.environment()).ok()
+    fleet.ansible.playbook(
+        yaml.safe_load(blocks["relay.yml"]),
+        inventory=inventory,
+        variables={"ansible_python_interpreter": "/usr/bin/python3", "fetch_content_wait_interval": 0.1},
+        environment=fleet.environment(),
     ).ok()
     for host in fleet.network.hosts:
         assert set(fleet.files(host).values()) == fleet.expected()
