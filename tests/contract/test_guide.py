@@ -15,7 +15,6 @@ from tests.simulator import profiles
 from tests.simulator.faults import HOWS
 from tests.simulator.process import Simulator
 from tests.support import reader
-from tests.support.ansible import Ansible
 from tests.support.reader import Reader
 
 PAGE = (tree.ROOT / "docs" / "simulator.md").read_text(encoding="utf-8")
@@ -29,18 +28,9 @@ def _first_cells(header: str) -> list[str]:
     return [name for row in rows for name in re.findall(r"`([^`]+)`", row.split("|")[1])]
 
 
-def test_the_examples_print_what_the_page_shows(ansible: Ansible, tmp_path: pathlib.Path) -> None:
-    with Simulator.start(speed=50, validate=False) as simulator:
-        settings = {
-            "ANSIBLE_COLLECTIONS_PATH": tree.link(),
-            "CONTROL": simulator.control_url,
-            "STORWARE_URL": simulator.url,
-            "STORWARE_CA_PATH": simulator.ca_path,
-            "STORWARE_TOKEN": simulator.token,
-        }
-        exports = "".join(f"export {name}={value}\n" for name, value in settings.items())
-        newcomer = Reader(tmp_path, ansible.home, f"{ansible.bin}:{reader.SYSTEM}")
-        newcomer.follow(PAGE, exports)
+def test_the_examples_print_what_the_page_shows(tmp_path: pathlib.Path) -> None:
+    with reader.served([sys.executable, "-m", "tests.simulator", "--speed", "50"], tree.ROOT) as told:
+        Reader(tmp_path, tmp_path).follow(PAGE, reader.to_paste(told)[0])
 
 
 def test_the_table_of_calls_has_all_of_them() -> None:

@@ -21,7 +21,6 @@ import requests
 from tests.contract.client import Client
 from tests.simulator.process import Simulator, SimulatorError
 from tests.support import reader
-from tests.support.ansible import Ansible
 from tests.support.reader import Reader
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -98,14 +97,10 @@ def test_people_can_stop_it(temporary: pathlib.Path, number: signal.Signals) -> 
     assert list(temporary.iterdir()) == []
 
 
-def test_what_people_are_told_to_try_works_in_a_fresh_shell(ansible: Ansible, tmp_path: pathlib.Path) -> None:
+def test_what_people_are_told_to_try_works_in_a_fresh_shell(tmp_path: pathlib.Path) -> None:
     """The lines are pasted as they are; one of them fetches a file."""
-    with subprocess.Popen([*COMMAND, "--speed", "50"], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            told = reader.introduction(process)
-            first, second, third = Reader(tmp_path, ansible.home).paste(told)
-        finally:
-            process.terminate()
+    with reader.served([*COMMAND, "--speed", "50"], ROOT) as told:
+        first, second, third = Reader(tmp_path, tmp_path).paste(told)
     assert '"email": "alice@example.com"' in first
     assert re.search(r"^localhost .*changed=2 .*failed=0", second, re.M)
     (receipt,) = (tmp_path / "mail").glob("alice@example.com*.zip.sha256")

@@ -8,13 +8,11 @@ A bare shell has HOME and PATH, so that no step is unwritten. The README's own c
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pathlib
 import re
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import typing as t
@@ -191,7 +189,7 @@ def test_the_tutorial_shows_what_its_commands_print(tmp_path: pathlib.Path) -> N
     directory.mkdir()
     examples = {"/home/you/storware-backup": str(tree.ROOT), "/home/you": str(tmp_path)}
     beginner = Reader(directory, tmp_path, examples=examples)
-    with _served([sys.executable, "-m", "tests.simulator", "--speed", "50"], tree.ROOT) as told:
+    with reader.served([sys.executable, "-m", "tests.simulator", "--speed", "50"], tree.ROOT) as told:
         ((_name, shown),) = _blocks("shown", TUTORIAL)
         reader.compare(beginner.real(shown), told)
         beginner.follow(TUTORIAL, reader.to_paste(told)[0])
@@ -205,7 +203,7 @@ def test_a_fresh_clone_has_all_that_make_simulator_and_make_demo_need(tmp_path: 
     settings = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "UV_"))}
     shell = {"HOME": os.environ["HOME"], "PATH": os.environ["PATH"], **settings}
     (tmp_path / "work").mkdir()
-    with _served(["make", "--silent", "simulator"], clone, shell) as told:
+    with reader.served(["make", "--silent", "simulator"], clone, shell) as told:
         _list, fetch, _check = Reader(tmp_path / "work", tmp_path).paste(told)
     assert re.search(r"^localhost .*changed=2 .*failed=0", fetch, re.M)
     assert list((tmp_path / "work" / "mail").glob("alice@example.com*.zip"))
@@ -213,18 +211,6 @@ def test_a_fresh_clone_has_all_that_make_simulator_and_make_demo_need(tmp_path: 
     done = subprocess.run(["make", "demo"], cwd=clone, env=shell, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"^    TASK \[.*\n    changed: \[files-1", done.stdout, re.M)  # the play itself
-
-
-@contextlib.contextmanager
-def _served(command: list[str], clone: pathlib.Path, shell: dict[str, str] | None = None) -> t.Iterator[str]:
-    """Start a simulator; all that it prints before it serves. It has a process group, as a terminal gives it."""
-    with subprocess.Popen(
-        command, cwd=clone, env=shell, stdout=subprocess.PIPE, text=True, start_new_session=True
-    ) as simulator:
-        try:
-            yield reader.introduction(simulator)
-        finally:
-            os.killpg(simulator.pid, signal.SIGTERM)
 
 
 def test_another_body(newcomer: Reader, simulator: Simulator) -> None:

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import os
 import pathlib
 import re
+import signal
 import subprocess
 import typing as t
 
@@ -106,11 +109,22 @@ def to_paste(told: str) -> list[str]:
     return ["\n".join(re.findall("^  (.*)", text, re.M)) for text in texts]
 
 
-def introduction(simulator: subprocess.Popen[str]) -> str:
-    """All that ``make simulator`` prints before it serves."""
+@contextlib.contextmanager
+def served(command: list[str], directory: pathlib.Path, environment: dict[str, str] | None = None) -> t.Iterator[str]:
+    """Start a simulator for people, in a process group as a terminal gives it; all that it prints before it serves."""
+    with subprocess.Popen(
+        command, cwd=directory, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as simulator:
+        try:
+            yield _introduction(simulator)
+        finally:
+            os.killpg(simulator.pid, signal.SIGTERM)
+
+
+def _introduction(simulator: subprocess.Popen[str]) -> str:
     assert simulator.stdout
     told = ""
-    while "check_server" not in told:
+    while "ansible-playbook storware.backup.check_server" not in told:
         line = simulator.stdout.readline()
         assert line, f"it has ended: {told}"
         told += line
