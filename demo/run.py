@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The demonstration behind ``make demo``: the whole story against the simulator, on this machine, in under two minutes.
+"""The demonstration behind ``make demo``: the whole story against the simulator, on this machine, in under a minute.
 
 Run it with a Python whose environment has ansible-core, requests, starlette, uvicorn and trustme. It needs no server,
 no network and no settings, and writes to .build/demo only.
@@ -16,6 +16,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -35,7 +36,7 @@ REMOVE = "ansible-playbook storware.backup.remove_downloads -e @demo/mailboxes.y
 
 
 class DemoError(Exception):
-    """Something is not as it should be; the message says what, with all output there is."""
+    """Something is not as it should be; the message says what."""
 
 
 def main() -> int:
@@ -48,7 +49,7 @@ def main() -> int:
             _fetch_again(server)
             _check_files()
             _remove(server)
-    except (DemoError, SimulatorError, subprocess.TimeoutExpired) as error:
+    except (DemoError, SimulatorError) as error:
         print(f"\nThe demo failed: {error}", file=sys.stderr)
         return 1
     print(f"\nDone in {time.monotonic() - started:.0f} seconds. The simulator is stopped; nothing is left running.")
@@ -67,7 +68,7 @@ def _prepare() -> None:
 
 
 def _fetch(server: Simulator) -> None:
-    _act("Bring three mailboxes to three hosts")
+    _act("Fetch three mailboxes to three hosts")
     print("  The server is a simulator with a real HTTPS interface, and its mail is made up.")
     print("  The three hosts are this machine, each with a directory of its own.")
     _require(_changes(_run(FETCH, server)) > 0, "the first run should have changed something")
@@ -94,9 +95,7 @@ def _check_files() -> None:
         return
     for host in HOSTS:
         receipts = " ".join(shlex.quote(receipt.name) for receipt in sorted(host.glob("*.sha256")))
-        print(f"  $ cd {host.relative_to(ROOT)} && sha256sum -c *.sha256")
-        for line in _output(f"sha256sum -c {receipts}", directory=host).splitlines():
-            print(f"  {line}")
+        _run(f"sha256sum -c {receipts}", directory=host, shown=f"cd {host.relative_to(ROOT)} && sha256sum -c *.sha256")
 
 
 def _remove(server: Simulator) -> None:
@@ -107,22 +106,55 @@ def _remove(server: Simulator) -> None:
     _require(downloads == 0 and files == FILES, f"there should be no download, and {FILES} files")
 
 
-def _run(command: str, server: Simulator | None = None) -> str:
-    """Show and run a command; its output."""
-    print(f"  $ {command}", flush=True)
-    return _output(command, server)
+def _run(command: str, server: Simulator | None = None, directory: pathlib.Path = ROOT, shown: str = "") -> str:
+    """Show and run a command, and its output line by line while it runs.
+
+    Args:
+        command: Program and arguments.
+        server: Its address and credentials become part of the environment.
+        directory: Where the command runs.
+        shown: The command as people would write it, if that differs.
+
+    Returns:
+        The output.
+
+    Raises:
+        DemoError: The command failed, or ran for more than TIMEOUT seconds.
+    """
+    print(f"  $ {shown or command}", flush=True)
+    lines = []
+    with subprocess.Popen(
+        shlex.split(command),
+        cwd=directory,
+        env=_environment(server),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        timer = threading.Timer(TIMEOUT, process.kill)
+        timer.start()
+        for line in process.stdout or ():
+            print(f"    {line}".rstrip(), flush=True)
+            lines.append(line)
+        process.wait()
+        timer.cancel()
+    _require(process.returncode == 0, f"{command}: exit status {process.returncode}")
+    return "".join(lines)
 
 
-def _output(command: str, server: Simulator | None = None, directory: pathlib.Path = ROOT) -> str:
-    """Run a command, with the server's address and credentials in its environment. Raises DemoError with its output."""
+def _environment(server: Simulator | None) -> dict[str, str]:
     environment = {
         "PATH": f"{PROGRAMS}:/usr/local/bin:/usr/bin:/bin",
         "HOME": str(WORK / "home"),
         "LC_ALL": "C.UTF-8",
         "ANSIBLE_COLLECTIONS_PATH": str(WORK / "collections"),
+        "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "0",
         "ANSIBLE_LOCALHOST_WARNING": "0",
         "ANSIBLE_INVENTORY_UNPARSED_WARNING": "0",
     }
+    if sys.stdout.isatty():
+        environment["ANSIBLE_FORCE_COLOR"] = "1"  # it writes to a pipe here
     if server is not None:
         environment |= {
             "STORWARE_URL": server.url,
@@ -130,19 +162,7 @@ def _output(command: str, server: Simulator | None = None, directory: pathlib.Pa
             "STORWARE_USERNAME": server.username,
             "STORWARE_PASSWORD": server.password,
         }
-    done = subprocess.run(
-        shlex.split(command),
-        cwd=directory,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=TIMEOUT,
-        check=False,
-    )
-    _require(done.returncode == 0, f"exit status {done.returncode}\n{done.stdout}")
-    return done.stdout
+    return environment
 
 
 def _changes(output: str) -> int:

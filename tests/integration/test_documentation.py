@@ -101,9 +101,9 @@ def test_failures_of_the_content_module_are_documented_to_the_leaf(
         _compare(result, _returns("cloud_download_content"))
 
 
-def test_each_assumption_of_the_readme_is_a_finding_or_a_key_of_the_profile() -> None:
-    readme = (tree.ROOT / "README.md").read_text(encoding="utf-8")
-    section = readme.partition("### Documented behaviour, and assumptions\n")[2].partition("\n## ")[0]
+def test_each_assumption_of_the_page_is_a_finding_or_a_key_of_the_profile() -> None:
+    page = (tree.ROOT / "docs" / "assumptions.md").read_text(encoding="utf-8")
+    section = page.partition("## Documented behaviour, and assumptions\n")[2].partition("\n## ")[0]
     _header, _line, *rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("|")]
     keys = {question.profile_key for question in findings.QUESTIONS if question.profile_key}
     named = {row[0]: re.findall(r"`([^`]+)`", row[3]) for row in rows}

@@ -52,7 +52,7 @@ class Fault:
     role: what the secret is (password, token, session, cookie, or none of these: the options hold it).
     header: the echo stands where a line break cannot. shown: some of what the server says reaches the output,
     so that an echo of something that nobody knows as a secret must be found there. simple: only letters and digits
-    can be told apart, because Ansible itself takes the value to pieces and shows them (README.md, "Credentials").
+    can be told apart, because Ansible itself takes the value to pieces and shows them (docs/credentials.md).
     long: the module looks for two minutes for what has come of a create, which only tests in its process can shorten.
     """
 

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where credentials come from: environment, proxies, asynchronous tasks, the role; and the channels that are by design.
 
-The channels that Ansible opens itself are listed in README.md, "Credentials". That they are real is tested, too: a
+The channels that Ansible opens itself are listed in docs/credentials.md. That they are real is tested, too: a
 list that grows longer than the truth would excuse leaks.
 """
 

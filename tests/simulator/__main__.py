@@ -10,11 +10,13 @@ import contextlib
 import json
 import os
 import pathlib
+import shlex
 import sys
 import tempfile
 import threading
 import typing as t
 
+from tests.harness import tree
 from tests.simulator import credentials, profiles, switches
 from tests.simulator.server import LOOPBACK, Addresses, Settings, serve
 
@@ -120,15 +122,18 @@ def _announce(addresses: Addresses, as_json: bool) -> None:
     if as_json:
         text = json.dumps(addresses.as_dict())
     else:
-        trust = f"STORWARE_CA_PATH={addresses.ca_file}" if addresses.ca_file else "STORWARE_ALLOW_HTTP=true"
+        trust = (
+            f"STORWARE_CA_PATH={shlex.quote(addresses.ca_file)}" if addresses.ca_file else "STORWARE_ALLOW_HTTP=true"
+        )
         text = _INTRODUCTION.format(
             url=addresses.url,
             control=addresses.control_url,
             username=credentials.USERNAME,
             password=credentials.PASSWORD,
             token=credentials.TOKEN,
-            ca=addresses.ca_file or "none: plain HTTP",
             trust=trust,
+            programs=shlex.quote(str(pathlib.Path(sys.executable).parent)),
+            collections=shlex.quote(str(tree.link())),
         )
     print(text, flush=True)
 
@@ -136,24 +141,35 @@ def _announce(addresses: Addresses, as_json: bool) -> None:
 _INTRODUCTION = """\
 The simulator answers at {url} until you press Ctrl+C.
 
-  user name  {username}
-  password   {password}
-  token      {token}
-  CA file    {ca}
-  control    {control}
+  user name     {username}
+  password      {password}, or the token {token}
+  control side  {control} (docs/simulator.md)
 
-Tell the collection about it, in another shell:
-  export STORWARE_URL={url} STORWARE_USERNAME={username} STORWARE_PASSWORD={password}
-  export {trust}
+Paste these lines into another shell. It needs no other setting:
+
+  export PATH={programs}:"$PATH"
+  export ANSIBLE_COLLECTIONS_PATH={collections}
+  export STORWARE_URL={url} {trust}
+  export STORWARE_USERNAME={username} STORWARE_PASSWORD={password}
+  export CONTROL={control}
 
 Three things to try there:
-  1. Prepare the download of a mailbox, and wait until it is ready:
-  ansible localhost -m storware.backup.cloud_download \\
-    -a 'protected_entities=alice@example.com protected_entity_type=CLOUD_USER wait_interval=1'
-  2. List the downloads:
-  ansible localhost -m storware.backup.cloud_download_info
-  3. Let the server differ in what is not documented, and try again (python -m tests.simulator --list-switches):
-  curl -X PATCH -d '{{"enum_style": "string"}}' {control}/switches
+
+1. List the users whose mailboxes are backed up:
+
+  ansible localhost -m storware.backup.protected_entity_info -a protected_entity_type=CLOUD_USER
+
+2. Fetch the mailbox of Alice to the directory mail. The second run changes nothing:
+
+  mkdir -p mail
+  ansible-playbook storware.backup.fetch_content -e fetch_content_hosts=localhost -e fetch_content_dest="$PWD/mail" \\
+    -e fetch_content_protected_entity_type=CLOUD_USER -e fetch_content_protected_entities=alice@example.com \\
+    -e fetch_content_wait_interval=1
+
+3. Let the server cut pages to five records, and find the difference:
+
+  curl --request PATCH --data '{{"max_page_size": 5}}' "$CONTROL/switches"
+  ansible-playbook storware.backup.check_server
 """
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import pathlib
 import signal
 import socket
@@ -79,8 +80,8 @@ async def _serve(settings: Settings, announce: t.Callable[[Addresses], None]) ->
     faults = Faults(observer, api)
     controls = control.application(control.Control(api, gate, journal, violations, faults, settings.switches))
 
-    api_socket = _listen(settings.address, settings.port)
-    control_socket = _listen(LOOPBACK, settings.control_port)
+    api_socket = _listen(settings.address, settings.port, "--port")
+    control_socket = _listen(LOOPBACK, settings.control_port, "--control-port")
     servers = [
         (_Server(_api_config(NoContentWithBody(faults), settings)), api_socket),
         (_Server(_config(controls)), control_socket),
@@ -127,11 +128,19 @@ def _config(application: t.Any, **more: t.Any) -> uvicorn.Config:
     )
 
 
-def _listen(address: str, port: int) -> socket.socket:
+def _listen(address: str, port: int, option: str) -> socket.socket:
+    """Return a bound socket. Raises OSError that names the port and the option when another program has the port."""
     # With the protocol named, asyncio switches off Nagle's algorithm, which costs 40 ms for every answer with a body
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((address, port))
+    try:
+        listener.bind((address, port))
+    except OSError as error:
+        listener.close()
+        if error.errno != errno.EADDRINUSE:
+            raise
+        advice = f"stop that program, or set {option} to another port (0 takes a free one)"
+        raise OSError(f"port {port} of {address} is in use by another program; {advice}") from None
     return listener
 
 

@@ -11,7 +11,8 @@ import textwrap
 import typing as t
 
 _BLOCK: t.Final = re.compile(
-    r"(?:<!-- test: (?P<how>run|make|file|shown) ?(?P<name>\S*) -->\n)?^ *```\w+\n(?P<text>.*?)^ *```$", re.M | re.S
+    r"(?:<!-- test: (?P<how>run|output|make|file|shown) ?(?P<name>\S*) -->\n)?^ *```\w+\n(?P<text>.*?)^ *```$",
+    re.M | re.S,
 )
 
 
