@@ -191,12 +191,13 @@ def test_f5_a_place_where_no_file_can_be(tmp_path: pathlib.Path, what: str) -> N
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_f6_no_inodes_are_left(small_disk: t.Callable[[str], pathlib.Path]) -> None:
+@pytest.mark.parametrize("counts", [(1, 4, 7), pytest.param(range(1, 8), marks=pytest.mark.long)], ids=["few", "all"])
+def test_f6_no_inodes_are_left(small_disk: t.Callable[[str], pathlib.Path], counts: t.Sequence[int]) -> None:
     """One for the directory itself; with each more one step more is possible, until the whole run is."""
     content = Content(MIB)
     ended: list[str] = []
     with serving(file=content) as server:
-        for inodes in range(1, 8):
+        for inodes in counts:
             disk = small_disk(f"nr_inodes={inodes}")
             run = crash_runs.run(order(server, disk))
             check(run, truth_of(content), disk)

@@ -222,7 +222,9 @@ TRUSTING: t.Final = {
 
 
 @pytest.mark.fault("S10")
-@pytest.mark.parametrize("name", [*TRUSTING, "all", "empty bundles"])
+@pytest.mark.parametrize(
+    "name", ["all", "empty bundles", *(pytest.param(name, marks=pytest.mark.long) for name in TRUSTING)]
+)
 def test_s10_no_variable_makes_a_server_trusted(simulator: Simulator, tmp_path: pathlib.Path, name: str) -> None:
     shutil.copy(str(simulator.ca_path), tmp_path / "ca.pem")
     chosen = TRUSTING if name == "all" else {name: TRUSTING[name]} if name in TRUSTING else {}

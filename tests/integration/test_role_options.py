@@ -337,6 +337,7 @@ def test_ad_hoc_items_are_stripped(ansible: Ansible, simulator: Simulator, text:
         "ca_path": str(simulator.ca_path),
         "token": simulator.token,
         "state": "absent",
+        "wait_interval": 0.1,
         "protected_entity_type": "CLOUD_USER",
         "protected_entities": text,
     }

@@ -117,6 +117,7 @@ def test_what_cannot_be_prepared_does_not_hold_up_the_rest(fleet: Fleet, tmp_pat
     assert "missing:" not in mended.stdout
 
 
+@pytest.mark.long
 def test_when_nothing_can_be_prepared_the_run_ends_with_the_reason(fleet: Fleet) -> None:
     users = {entity["email"]: entity["guid"] for entity in fleet.simulator.entities("users")}
     fleet.simulator.switch(fail_entities=[users[ALICE[0]]])

@@ -48,6 +48,7 @@ def test_nothing_is_sent_for_files_that_no_host_could_take(fleet_of_three: Fleet
         assert message.endswith("[invalid_option]")
 
 
+@pytest.mark.long
 def test_one_host_that_cannot_take_files_does_not_stop_the_others(fleet: Fleet) -> None:
     run = fleet.mail(people=ALICE, hosts={"host-2": {"fetch_content_dest": "/nonexistent"}})
     assert run.rc == 2

@@ -104,6 +104,7 @@ def test_what_cannot_work_is_told_before_anything_is_sent(lone_fleet: Fleet, wro
     assert lone_fleet.calls() == []
 
 
+@pytest.mark.long
 def test_the_rate_of_the_run_is_shared(fleet: Fleet) -> None:
     """As a number, too, as YAML may give it."""
     fleet.simulator.switch(content_size=1_000_000)

@@ -30,7 +30,8 @@ def spool(tmp_path: pathlib.Path) -> pathlib.Path:
     return path
 
 
-@pytest.fixture(params=["controller", "relay"])
+# The gate shows the controller's way in tests/integration, to hosts that are this machine.
+@pytest.fixture(params=[pytest.param("controller", marks=pytest.mark.long), "relay"])
 def way(request: pytest.FixtureRequest, spool: pathlib.Path) -> Json:
     """The options for it."""
     if request.param == "relay":
