@@ -34,7 +34,7 @@ _DISK: t.Final = (*_FILES, *_STORED, "fetch_report")
 CODES: t.Final[t.Mapping[str, ErrorCode]] = {
     # Options and hosts
     "invalid_option": ErrorCode(
-        "An option has a value that cannot work.", (*_HOSTS, *_ROLE, "fetch_report", "normalize_options")
+        "An option has a value that cannot work.", (*_HOSTS, *_ROLE, "fetch_plan", "fetch_report", "normalize_options")
     ),
     "no_hosts": ErrorCode("A playbook has no host to run on.", _ROLE),
     "internal": ErrorCode("The module has a defect.", _HOSTS),

@@ -81,4 +81,19 @@ error:
   description: The failure in a form for playbooks.
   returned: failure
   type: dict
+  contains:
+    code:
+      description:
+        - Error code, a constant that keeps its meaning.
+        - V(invalid_option) - An option has a value that cannot work.
+      type: str
+      sample: invalid_option
+    hint:
+      description: Next step, or an empty text.
+      type: str
+      sample: Run the task again.
+    retryable:
+      description: Whether the same task may succeed later.
+      type: bool
+      sample: true
 """

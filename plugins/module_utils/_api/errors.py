@@ -100,8 +100,7 @@ _STATUSES: t.Final = {
     400: ("bad_request", "The server refuses the parameters or the body; its words above say which."),
     401: (
         "unauthorized",
-        "The session has ended and there are no credentials to open a new one, or they were refused. "
-        "Run it again, with credentials or a new session.",
+        "The session has ended and no credentials open a new one. Run it again, with credentials or a new session.",
     ),
     403: ("forbidden", "The account lacks a privilege for this; ask the administrator of the backup server."),
     404: ("not_found", ""),
