@@ -110,7 +110,8 @@ class _Outcomes:
 
     def __init__(self, play: Play, host: str) -> None:
         self._result = _outcomes.result_of(play, host)
-        self._source = _outcomes.source_result_of(play, host) or {}
+        source = _outcomes.source_result_of(play, host)
+        self._copies, self._source = source is not None, source or {}
         self._files = {file.get("guid"): file for file in _outcomes.transferred_files(play, host)}
         self._at_source = {file.get("guid"): file for file in records_in(self._source.get("files"))}
         stopped = _outcomes.stopped_by(play, host)
@@ -150,10 +151,16 @@ class _Outcomes:
         if there and there.get("failed"):
             fields = _failure_fields(there)
             return {**fields, "reason": f"the {self._place} lacks it: {fields['reason']}"}
-        return _failure_fields(found)
+        fields = _failure_fields(found)
+        if fields.get("code") == "checksum_mismatch" and self._copies:
+            fields["hint"] = (
+                f"The file on the {self._place} may have changed. Run the play with fetch_content_verify=full."
+            )
+        return fields
 
 
 def _failure_fields(found: Record) -> Row:
+    """Return the fields of a row that the failure in a result decides."""
     error = mapping(found.get("error"))
     cause, msg = str(error.get("cause") or ""), str(found.get("msg") or "")
     if not cause:

@@ -120,12 +120,35 @@ def test_a_file_that_is_broken_on_the_way_is_not_put_in_place(fleet: Fleet, spoo
     content = bytearray(file.read_bytes())
     content[5000] ^= 1
     file.write_bytes(content)
-    run = fleet.mail(via="controller", spool=str(spool), overwrite="never")
+    run = fleet.mail(via="controller", spool=str(spool))
     assert run.rc != 0
+    assert "Run the play with fetch_content_verify=full" in run.output
     for host in fleet.network.hosts:
         assert len(fleet.files(host)) == 1
         assert set(fleet.files(host).values()) < fleet.expected()
         assert not list((host.srv / "restore").glob(".*"))
+    fleet.mail(via="controller", spool=str(spool), verify="full").ok()
+    for host in fleet.network.hosts:
+        assert set(fleet.files(host).values()) == fleet.expected()
+
+
+@pytest.mark.long
+def test_a_second_run_over_a_relay_does_nothing_and_a_lost_neighbour_needs_no_server(fleet: Fleet) -> None:
+    relay: Json = {"via": "relay", "relay_key": "/home/ansible/.ssh/id", "remove": True, "backup": "latest", "keep": 1}
+    fleet.mail(**relay).ok()
+    expected = {host.name: fleet.files(host) for host in fleet.network.hosts}
+    fleet.simulator.clear_log()
+    again = fleet.mail(**relay).ok()
+    assert not any(result.changed for result in again.results)
+    fleet.network["host-3"].sh("rm /srv/restore/*")
+    fleet.mail(**relay).ok()
+    assert {host.name: fleet.files(host) for host in fleet.network.hosts} == expected
+    assert (fleet.simulator.counters()["writes"], len(content_calls(fleet.simulator))) == (0, 0)
+    fleet.simulator.back_up()
+    fleet.mail(**relay).ok()
+    assert all(len(fleet.files(host)) == 2 for host in fleet.network.hosts)
+    assert all(set(fleet.files(host)).isdisjoint(expected[host.name]) for host in fleet.network.hosts)
+    assert len(content_calls(fleet.simulator)) == 2
 
 
 @pytest.mark.long
