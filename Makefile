@@ -8,8 +8,8 @@ TOOLS := .build/nox
 NOX = $(TOOLS)/bin/python -m nox
 
 SESSIONS = quick env format demo simulator bench awx-content error-codes \
-	ansible-lint extra-checks license-check integration cores security world units sanity fault-tests docs types lint archive eda fleet-tests \
-	matrix property-tests secret-leaks long-tests mutation fleet faults crash world-at-length switches simulator-tests tooling bench-short
+	ansible-lint extra-checks license-check integration cores security world units sanity fault-tests site types lint archive eda fleet-tests \
+	matrix property-tests secret-leaks long-tests mutation fleet faults crash world-at-length switches simulator-tests tooling docs bench-short
 
 .DEFAULT_GOAL := help
 .PHONY: help test test-all list clean $(SESSIONS)

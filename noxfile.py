@@ -324,21 +324,33 @@ def world(session: nox.Session) -> None:
     pytest(session, "tests/world", "-m", ONCE, cover=True)
 
 
-@gate
+@nox.session(python=False, tags=["gate"], name="site")
+def site_pages(session: nox.Session) -> None:
+    """The documentation: of plugins, and the site in .build/site."""
+    build_site(session)
+    pytest(session, "tests/site", "-n", "0")
+
+
+@part
 def docs(session: nox.Session) -> None:
-    """The documentation: of plugins, and the site in .build/site; pictures of it are in .build/site-pictures."""
-    main_environment(session)
+    """The same, and each page in a browser; pictures are in .build/site-pictures."""
+    build_site(session)
     if reason := machine.provide_browser(functools.partial(session.run, silent=True)):
         session.log(f"The site is not opened in a browser: {reason}")
+    axe = ("--no-deps", "--target", tree.BUILD / "axe", "-r", REQUIREMENTS / "axe.txt")
+    session.run("uv", "pip", "install", "--quiet", "--python", MAIN / "python", *axe)
+    pytest(session, "tests/site", "-m", "long or not long", "-n", "0")  # one browser shows all pages
+
+
+def build_site(session: nox.Session) -> None:
+    """Check the documentation of plugins, and build the site."""
+    main_environment(session)
     collections = tree.COPIES / "docs"
     environ = clean(collections)
     options = ["--plugin-docs", "--validate-collection-refs=all", "--disallow-unknown-collection-refs"]
     with session.chdir(tree.copy_to(collections)):
         session.run(MAIN / "antsibull-docs", "lint-collection-docs", *options, ".", env=environ)
     site.build(session, environment(session, "site-tools", "site.txt"), environ)
-    axe = ("--no-deps", "--target", tree.BUILD / "axe", "-r", REQUIREMENTS / "axe.txt")
-    session.run("uv", "pip", "install", "--quiet", "--python", MAIN / "python", *axe)
-    pytest(session, "tests/site", "-n", "0")  # one browser shows all pages
 
 
 @gate

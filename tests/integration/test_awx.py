@@ -143,9 +143,7 @@ def test_the_last_node_removes_what_it_proves_itself_and_what_was_verified(
 
 @pytest.mark.slow
 @pytest.mark.long
-def test_the_last_node_launched_again_does_nothing(
-    awx: Awx, simulator: Simulator, tmp_path: pathlib.Path
-) -> None:
+def test_the_last_node_launched_again_does_nothing(awx: Awx, simulator: Simulator, tmp_path: pathlib.Path) -> None:
     """The downloads are gone by then, and receipts say whose files are there."""
     simulator.seed(users=2, downloads=1)
     (download,) = simulator.downloads()

@@ -113,6 +113,7 @@ def test_all_links_resolve() -> None:
     assert broken == []
 
 
+@pytest.mark.long
 @needs_browser
 def test_every_page_can_be_read(chromium: browser.Browser) -> None:
     """Nothing overlaps, is cut off or is loaded from elsewhere, on a desk and on a phone, where the page is dark."""
@@ -137,6 +138,7 @@ def test_every_page_can_be_read(chromium: browser.Browser) -> None:
     assert not complaints, "\n".join(complaints)
 
 
+@pytest.mark.long
 @needs_browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_words_of_a_drawing_overlap(chromium: browser.Browser, scheme: str) -> None:

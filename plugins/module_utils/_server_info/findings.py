@@ -32,7 +32,7 @@ class Question(t.NamedTuple):
     remains: str = ""
 
 
-# A test compares these with the README's table of assumptions.
+# A test compares these with the table of docs/assumptions.md.
 QUESTIONS: t.Final = (
     # The session
     Question("session_check", "Does GET /session show that a session is open?", "any 2xx"),
