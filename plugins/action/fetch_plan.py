@@ -11,7 +11,8 @@ from ..plugin_utils import _facts, _fetch_plan, _outcomes
 from ..plugin_utils._action import ControllerActionModule, play_of
 
 SPEC: t.Final = {
-    "of": {"type": "str", "required": True, "choices": ["wanted", "lacks", "transfers", "files", "removal"]}
+    "of": {"type": "str", "required": True, "choices": ["wanted", "lacks", "transfers", "files", "removal"]},
+    "verified": {"type": "list", "elements": "str"},
 }
 
 
@@ -45,4 +46,5 @@ class ActionModule(ControllerActionModule):
             batch=task_vars["ansible_play_batch"],
             expected=play.record(host, "options").get("expected_hosts") or (),
             limit=str(task_vars.get("ansible_limit") or ""),
+            verified=options["verified"],
         )

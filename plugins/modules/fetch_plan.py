@@ -29,6 +29,10 @@ options:
     type: str
     required: true
     choices: [wanted, lacks, transfers, files, removal]
+  verified:
+    description: With V(removal), GUIDs of the downloads whose files an earlier check has found intact; see P(storware.backup.decide_removal#filter).
+    type: list
+    elements: str
 seealso:
   - plugin: storware.backup.decide_removal
     plugin_type: filter

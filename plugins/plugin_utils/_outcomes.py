@@ -197,10 +197,15 @@ def _absent(play: Play, host: str) -> t.Iterator[Record]:
 
 
 def decide_removal(
-    play: Play, *, alive: t.Sequence[str], batch: t.Sequence[str], expected: t.Sequence[str], limit: str
+    play: Play,
+    *,
+    alive: t.Sequence[str],
+    batch: t.Sequence[str],
+    expected: t.Sequence[str] = (),
+    limit: str = "",
+    verified: t.Sequence[str] | None = None,
 ) -> dict[str, t.Any]:
     """Decide whether the downloads of this run may be removed; see ``_removal.decide``."""
-    verified = mapping(play.record(play.reporter, "options").get("verified")).get("guids")
     outcomes = {host: found for host in play.company() if (found := outcome(play, host))}
     return _removal.decide(
         existing_downloads(play),

@@ -132,7 +132,7 @@ def fetched_by(made: Play, host: str) -> list[str]:
 
 
 def decision(made: Play) -> Json:
-    return _outcomes.decide_removal(made, alive=list(made.hosts), batch=list(made.hosts), expected=(), limit="")
+    return _outcomes.decide_removal(made, alive=list(made.hosts), batch=list(made.hosts))
 
 
 # --- What is prepared ---
