@@ -36,6 +36,9 @@ MARKERS: t.Final = (
 )
 
 
+_LONGEST_ID: t.Final = 200  # characters
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Here and not in pyproject.toml, which ansible-test does not read."""
     begin()
@@ -52,6 +55,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     named = {(item.nodeid, fault) for item in items for mark in item.iter_markers("fault") for fault in mark.args}
     if unknown := sorted(f"{nodeid}: {fault}" for nodeid, fault in named if fault not in FAULTS):
         raise pytest.UsageError(f"no such fault in tests/support/fault_ids.py: {', '.join(unknown)}")
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Short names: whole contents of files would go to each worker and into the report."""
+    return f"{type(val).__name__} of {len(val)}" if isinstance(val, (bytes, str)) and len(val) > _LONGEST_ID else None
 
 
 @pytest.fixture(scope="session")
