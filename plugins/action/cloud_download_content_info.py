@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+from ..module_utils import _argspec
 from ..plugin_utils._action import ProgressActionModule
 
 
 class ActionModule(ProgressActionModule):
-    """Returns the documented part of the result only."""
+    """Returns the documented part of the result only, and shows progress."""
 
     _lists = ("guid",)
+    _default_interval = _argspec.PROGRESS_INTERVAL

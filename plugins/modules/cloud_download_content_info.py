@@ -23,6 +23,7 @@ author:
 extends_documentation_fragment:
   - storware.backup.attributes.info_module  # before the other one: the first that has a value counts
   - storware.backup.attributes
+  - storware.backup.progress
 options:
   path:
     description: Path of a directory, for all files directly in it that have a receipt, or of one file. Without any receipt there the module fails.
@@ -226,10 +227,17 @@ error:
       sample: ENOSPC
 """
 
+import itertools
+import os
 import typing as t
+
+from ansible_collections.storware.backup.plugins.module_utils import _detached
+
+_detached.answer_poll(os.environ)  # before the imports below, which take longer than the answer
 
 from ansible_collections.storware.backup.plugins.module_utils import _records, _runner
 from ansible_collections.storware.backup.plugins.module_utils._argspec import check_guids
+from ansible_collections.storware.backup.plugins.module_utils._progress import format_amount
 from ansible_collections.storware.backup.plugins.module_utils._transfer import audit
 from ansible_collections.storware.backup.plugins.module_utils._transfer.store.receipt import Origin
 
@@ -239,14 +247,27 @@ def compare(context: _runner.Context) -> _runner.Result:
     params = context.params
     path, owner, reads = params["path"], context.user_id("owner"), params["verify"] == "full"
     check_guids("guid", params["guid"] or ())
+    report = _reporter(context)
     if params["records"] is None:
-        found = audit.audit_directory(path, params["guid"], owner, reads=reads)
+        found = audit.audit_directory(path, params["guid"], owner, reads=reads, on_read=report)
     else:
         wanted = _records.wanted_files(params["server"], params["records"])
-        found = audit.audit_records(path, wanted, owner, reads=reads)
+        found = audit.audit_records(path, wanted, owner, reads=reads, on_read=report)
     files = [_to_result(status) for status in found.files]
     intact = all(file["state"] == audit.INTACT for file in files)
     return {"changed": False, "intact": intact, "files": files, "free": found.free}
+
+
+def _reporter(context: _runner.Context) -> audit.OnRead:
+    """Return a function that reports the file that is read next, by its name and its size in bytes."""
+    numbers = itertools.count()
+
+    def report(name: str, size: int) -> None:
+        done = next(numbers)
+        line = f"{done} files compared; {name}: comparing the existing file, {format_amount(size)}"
+        context.report_progress(lambda: line)
+
+    return report
 
 
 def _to_result(status: audit.FileStatus) -> dict[str, t.Any]:
@@ -284,6 +305,7 @@ def main() -> None:
             "server": {"type": "str"},
             "owner": {"type": "str"},
             "verify": {"type": "str", "choices": ["full", "length"], "default": "full"},
+            **_runner.PROGRESS_SPEC,
         },
         mutually_exclusive=[("guid", "records")],
         required_by={"records": ["server"]},

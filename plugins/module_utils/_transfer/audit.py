@@ -48,6 +48,24 @@ class FileStatus:
     predecessor: str | None = None
 
 
+OnRead = t.Callable[[str, int], None]  # takes the name of a file and its size in bytes
+Read = t.Callable[[Receipt, int], t.Optional[str]]
+
+
+def _ignore(_name: str, _size: int) -> None:
+    """Take no notice of a file."""
+
+
+def _digest(on_read: OnRead) -> Read:
+    """Return a function that reads the open file of a receipt, and returns its SHA-256."""
+
+    def read(said: Receipt, fd: int) -> str | None:
+        on_read(said.name, said.size)
+        return verification.digest_of_file(fd, "sha256")
+
+    return read
+
+
 class Audit(t.NamedTuple):
     """files: in order. free: bytes that are free for this user in the file system; None if that is not known."""
 
@@ -55,51 +73,61 @@ class Audit(t.NamedTuple):
     free: int | None
 
 
-def audit_directory(path: str, guids: t.Sequence[str] | None, owner: int | None = None, *, reads: bool = True) -> Audit:
+def audit_directory(
+    path: str, guids: t.Sequence[str] | None, owner: int | None = None, *, reads: bool = True, on_read: OnRead = _ignore
+) -> Audit:
     """The files with receipts at path, a directory or one file, each compared; sorted by path.
 
     guids: only files of these downloads; those without any file come last. owner: the number of a user whose files
     and receipts count, besides those of this user and of root. reads: whether files are read to compare digests;
-    otherwise their sizes alone decide. Raises OptionError for a path that cannot be read.
+    otherwise their sizes alone decide. on_read: called before a file is read. Raises OptionError for a path that cannot
+    be read.
     """
     path = os.path.abspath(path)
     is_directory = os.path.isdir(path)
     place = path if is_directory else os.path.dirname(path)
     with open_existing(place, owner) as directory:
+        read = _digest(on_read) if reads else None
         receipts = _receipts(directory, None if is_directory else os.path.basename(path))
         if not receipts and guids is None:
             raise OptionError("path", f"no file with a receipt is there: {path!r}", hint=_BESIDE)
         wanted = None if guids is None else list(dict.fromkeys(guid.lower() for guid in guids))
         chosen = [found for found in receipts if wanted is None or found.guid in wanted]
-        statuses = [_compare(directory, found, reads) for found in sorted(chosen, key=lambda found: found.name)]
+        statuses = [_compare(directory, found, read) for found in sorted(chosen, key=lambda found: found.name)]
         free = _free(directory)
     present = {found.guid for found in chosen}
     return Audit(statuses + [FileStatus(guid, MISSING) for guid in wanted or () if guid not in present], free)
 
 
 def audit_records(
-    path: str, wanted: t.Sequence[matching.Wanted], owner: int | None = None, *, reads: bool = True
+    path: str,
+    wanted: t.Sequence[matching.Wanted],
+    owner: int | None = None,
+    *,
+    reads: bool = True,
+    on_read: OnRead = _ignore,
 ) -> Audit:
     """The file in the directory for each record, in their order; only files that may be one of them are read.
 
-    owner, reads: as above. Raises OptionError for a path that is no directory.
+    owner, reads, on_read: as above. Raises OptionError for a path that is no directory.
     """
     with open_existing(os.path.abspath(path), owner) as directory:
         with translate_os_errors(f"read {directory.path}"):
             found = list(matching.select(wanted, receipt.all_in(directory, most_foreign=_MOST_FOREIGN)))
         ours = matching.Index(one for one in found if _is_ours(directory, one))
         others = matching.Index(one for one in found if not _is_ours(directory, one))
-        return Audit([_find(directory, one, ours, others, reads) for one in wanted], _free(directory))
+        read = _digest(on_read) if reads else None
+        return Audit([_find(directory, one, ours, others, read) for one in wanted], _free(directory))
 
 
 def _find(
-    directory: Directory, wanted: matching.Wanted, ours: matching.Index, others: matching.Index, reads: bool
+    directory: Directory, wanted: matching.Wanted, ours: matching.Index, others: matching.Index, read: Read | None
 ) -> FileStatus:
     """The first intact file among the candidates, or else the first of them. Those of others never hide ours."""
     candidates = ours.candidates(wanted) or others.candidates(wanted)[:1]
     status = None
     for one in candidates:
-        compared = _compare(directory, one, reads)
+        compared = _compare(directory, one, read)
         status = compared if status is None or compared.state == INTACT else status
         if compared.state == INTACT:
             break
@@ -130,7 +158,7 @@ def _receipts(directory: Directory, name: str | None) -> list[Receipt]:
     return []
 
 
-def _compare(directory: Directory, said: Receipt, reads: bool) -> FileStatus:
+def _compare(directory: Directory, said: Receipt, read: Read | None) -> FileStatus:
     status = FileStatus(said.guid, MISSING, directory.path_of(said.name), said)
     try:
         there = directory.stat(said.name)
@@ -140,18 +168,18 @@ def _compare(directory: Directory, said: Receipt, reads: bool) -> FileStatus:
         if not stat.S_ISREG(there.st_mode):
             return dataclasses.replace(status, state=UNREADABLE, reason=f"it is {kind_of(there.st_mode)}")
         with directory.reading(said.name) as fd:
-            return _compare_content(directory, said, status, fd, reads)
+            return _compare_content(directory, said, status, fd, read)
     except OSError as error:
         return dataclasses.replace(status, state=UNREADABLE, reason=error.strerror or str(error))
 
 
-def _compare_content(directory: Directory, said: Receipt, status: FileStatus, fd: int, reads: bool) -> FileStatus:
+def _compare_content(directory: Directory, said: Receipt, status: FileStatus, fd: int, read: Read | None) -> FileStatus:
     found = os.fstat(fd)
     for what, uid in (("the file", found.st_uid), ("the receipt", said.uid)):
         if uid is not None and not directory.trusts(uid):
             return dataclasses.replace(status, state=FOREIGN, reason=f"{what} belongs to {user_name(uid)}")
     has_size = found.st_size == said.size
-    sha256 = verification.digest_of_file(fd, "sha256") if has_size and reads else None
-    if sha256 == said.sha256 or (has_size and not reads):
+    sha256 = read(said, fd) if has_size and read else None
+    if sha256 == said.sha256 or (has_size and not read):
         return dataclasses.replace(status, state=INTACT)
     return dataclasses.replace(status, state=CHANGED, actual_size=found.st_size, actual_sha256=sha256)
