@@ -112,6 +112,7 @@ def follow_the_guide(ansible: Ansible, api: awx_api.AwxApi, clone: pathlib.Path)
     assert (clone / "context" / "_build" / "requirements.yml").exists()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_guide_sets_awx_up_and_another_run_keeps_what_somebody_has_added(
     ansible: Ansible, api: awx_api.AwxApi, tmp_path: pathlib.Path

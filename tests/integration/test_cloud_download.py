@@ -120,6 +120,7 @@ def test_the_other_mode_is_another_download(simulator: Simulator) -> None:
     assert not set(guids(first)) & set(guids(second))
 
 
+@pytest.mark.long
 @pytest.mark.fault("U7")
 def test_300_entities_cost_one_login_one_post_and_one_loop(simulator: Simulator) -> None:
     simulator.seed(users=300)

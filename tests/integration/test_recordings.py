@@ -14,6 +14,7 @@ from tests.support import recordings
 from tests.support.ansible import Ansible
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", recordings.RUNS)
 def test_a_picture_shows_the_run(ansible: Ansible, simulator: Simulator, tmp_path: pathlib.Path, name: str) -> None:
     """Otherwise: ``make bench ARGS=pictures`` draws all of them."""

@@ -37,6 +37,7 @@ def owners(fleet: Fleet) -> dict[str, str]:
     return dict(pairs)
 
 
+@pytest.mark.long
 @pytest.mark.matrix
 @pytest.mark.slow
 def test_each_file_arrives_once_and_a_second_run_changes_nothing(fleet: Fleet) -> None:

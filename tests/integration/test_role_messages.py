@@ -72,6 +72,7 @@ def test_a_refused_login_has_its_code(fleet: Fleet) -> None:
     assert "wrong-word" not in run.output
 
 
+@pytest.mark.long
 @pytest.mark.matrix
 @pytest.mark.slow
 def test_what_could_not_be_prepared_has_its_code(lone_fleet: Fleet) -> None:

@@ -169,6 +169,7 @@ def test_entry_points(fleet: Fleet) -> None:
     assert simulator.counters()["open_sessions"] == 0
 
 
+@pytest.mark.long
 def test_a_report_tells_what_did_not_arrive(fleet_of_three: Fleet, tmp_path: pathlib.Path) -> None:
     simulator = fleet_of_three.simulator
     path = tmp_path / "report.json"

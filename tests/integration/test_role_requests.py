@@ -50,6 +50,7 @@ def logins_and_requests(fleet: Fleet) -> tuple[int, int]:
     return posts.count("POST /session/login"), posts.count("POST /cloud-download")
 
 
+@pytest.mark.long
 def test_each_host_gets_what_its_own_variables_ask_for(fleet: Fleet) -> None:
     """Two share a request, in another order; all of them log in once, and a second run changes nothing."""
     hosts = lists(

@@ -133,6 +133,7 @@ def test_sessions_of_hosts_at_their_own_pace(fleet: Fleet) -> None:
     assert still_open == 0
 
 
+@pytest.mark.long
 def test_hosts_one_after_the_other_share_nothing_that_has_ended(fleet: Fleet) -> None:
     fleet.mail(people=ALICE, keywords={"serial": 1}).ok()
     assert sessions(fleet.simulator) == (2, 2, 0)

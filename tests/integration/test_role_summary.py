@@ -70,9 +70,7 @@ def test_a_server_that_is_gone_is_one_cause(ansible: Ansible, tmp_path: pathlib.
     run = run_until_the_server_is_gone(ansible, tmp_path, 16)
     end = "\n".join(run.stdout.rstrip().splitlines()[-15:])
     assert re.search(r"\d+ of \d+ files are complete.* \d+ are missing: ", end)
-    assert re.search(
-        r"\d+ \(User \d+ \(\S{36}\).* more\): no connection to https://\S+ .*Check url, .*\[unreachable\]", end
-    )
+    assert re.search(r"User \d+ \(\S{36}\) on h\d.*: no connection to https://\S+ .*Check url, .*\[unreachable\]", end)
 
 
 @pytest.mark.long

@@ -75,6 +75,7 @@ def test_a_second_run_does_nothing_after_the_downloads_were_removed(fleet: Fleet
     assert is_idle(fleet, fleet.mail(remove=True))
 
 
+@pytest.mark.long
 def test_only_what_a_host_lacks_is_prepared(fleet: Fleet) -> None:
     fleet.mail(people=PEOPLE[:1], remove=True).ok()
     fleet.simulator.clear_log()
@@ -87,6 +88,7 @@ def test_only_what_a_host_lacks_is_prepared(fleet: Fleet) -> None:
     assert all(len(files) == len(PEOPLE) for files in names(fleet).values())
 
 
+@pytest.mark.long
 def test_older_files_are_removed_when_the_new_ones_are_proved(lone_fleet: Fleet) -> None:
     """Check mode says which, and a run that cannot fetch the new ones removes none."""
     nights = []
