@@ -43,10 +43,15 @@ _ENTRY_POINT: t.Final = re.compile(r"(?=^\.\. _ansible_collections\.\S+_role__en
 # Between the name of a variable and its meaning
 _COLUMN: t.Final = re.compile(r"\S  +\S")
 # Of the role and the playbooks, and of no use by themselves
-_INTERNAL: t.Final = frozenset({"decide_removal", "fail_with_code", "fetch_report", "normalize_options"})
+_INTERNAL: t.Final = frozenset({"decide_removal", "fail_with_code", "fetch_plan", "fetch_report", "normalize_options"})
 _GROUPS: t.Final = {
     "Downloads on the server": ("cloud_download", "cloud_download_info", "protected_entity_info"),
-    "Files on hosts": ("cloud_download_content", "cloud_download_copy", "cloud_download_content_info"),
+    "Files on hosts": (
+        "cloud_download_content",
+        "cloud_download_copy",
+        "cloud_download_content_info",
+        "cloud_download_retention",
+    ),
     "Server and session": ("server_info", "session"),
 }
 

@@ -112,16 +112,17 @@ def test_facts_of_a_host_do_not_move_the_login(
 
 
 def test_facts_that_come_later_write_no_report(fleet: Fleet, liar: Liar, tmp_path: pathlib.Path) -> None:
-    """From a relay, after the role has begun, and from the module that fetches; the play ignores errors."""
+    """From a module of Ansible, after the role has begun, and from the module that fetches; the play ignores errors."""
     facts = {"fetch_content_report": [f"{tmp_path}/planted.json"]}
+    stat = {"exists": True, "isdir": True, "writeable": True, "executable": True}
     liar.answers(
-        ping=[{"changed": False, "ping": "pong", "ansible_facts": facts}],
+        stat=[{"changed": False, "stat": stat, "ansible_facts": facts}],
         **{CONTENT: [{"changed": False, "failed": True, "msg": "no", "ansible_facts": facts}]},
     )
     hosts = {name: {"ansible_python_interpreter": str(liar.interpreter)} for name in fleet.names}
     run = mail(fleet, hosts=hosts, via="relay", keywords={"ignore_errors": True})
     assert run.rc != 0
-    assert "ping" in liar.asked()
+    assert "stat" in liar.asked()
     assert not (tmp_path / "planted.json").exists()
     assert fleet.simulator.counters()["open_sessions"] == 0
 
