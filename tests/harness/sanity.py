@@ -26,8 +26,8 @@ _SHIPPED: t.Final = ("plugins/", "extensions/", "meta/", "roles/", "playbooks/",
 _OF_THE_CORE: t.Final = ("validate-modules", "ansible-doc")
 # Sanity tests of what another ansible-core may read in another way. Plays with it import and run the code.
 OF_THE_CORE: t.Final = (*(word for test in _OF_THE_CORE for word in ("--test", test)), *_SHIPPED)
-# Those that sessions of the gate have a stricter form of: ruff, yamllint, antsibull-changelog and the units.
-_OF_OTHERS: t.Final = ("pep8", "yamllint", "changelog", "compile")
+# Those that sessions of the gate have another form of: ruff and mypy, yamllint, antsibull-changelog and the units.
+_OF_OTHERS: t.Final = ("pep8", "pylint", "yamllint", "changelog", "compile")
 IN_THE_GATE: t.Final = (*(word for test in _OF_OTHERS for word in ("--skip-test", test)), *_SHIPPED)
 
 

@@ -38,7 +38,7 @@ def _secrets_in(run: Run, simulator: Simulator) -> list[str]:
 @pytest.mark.matrix
 @pytest.mark.newest
 def test_story(fleet: Fleet) -> None:
-    """Predicted, done, done again, repaired and cleaned up."""
+    """Predicted, done and done again, with each ansible-core."""
     simulator = fleet.simulator
 
     predicted = fleet.mail("--check", "-vvvv", remove=True).ok()
@@ -70,6 +70,13 @@ def test_story(fleet: Fleet) -> None:
     assert not any(result.changed for result in again.results)
     assert simulator.counters()["writes"] == simulator.counters()["content_bytes_sent"] == 0
 
+
+@pytest.mark.matrix
+@pytest.mark.slow
+def test_a_file_that_is_lost_is_predicted_repaired_and_its_download_removed(fleet: Fleet) -> None:
+    simulator = fleet.simulator
+    fleet.mail().ok()
+    simulator.clear_log()
     lost = next(path for path in (fleet.directory / "host-2").iterdir() if path.suffix != ".sha256")
     lost.unlink()
     predicted = fleet.mail("--check", remove=True).ok()

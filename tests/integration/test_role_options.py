@@ -225,6 +225,7 @@ def restore(tmp_path: pathlib.Path) -> pathlib.Path:
 
 @pytest.mark.matrix
 @pytest.mark.newest
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "form", [pytest.param(name, marks=() if name == "empty and null" else pytest.mark.long) for name in FORMS]
 )
@@ -249,6 +250,7 @@ def test_every_job_template_with_nothing_but_what_is_required(
 
 @pytest.mark.matrix
 @pytest.mark.newest
+@pytest.mark.slow
 def test_every_question_with_an_answer(ansible: Ansible, simulator: Simulator, restore: pathlib.Path) -> None:
     """AWX makes texts of answers, of which ansible-core 2.19 and later make numbers and booleans."""
     simulator.switch(content_size=20_000)

@@ -14,6 +14,7 @@ from tests.lab.network import OTHER
 from tests.support.use import MIB
 
 
+@pytest.mark.long
 def test_all_files_come_to_all_hosts_as_an_unprivileged_user(fleet: Fleet) -> None:
     run = fleet.mail().ok()
     for host in fleet.network.hosts:
