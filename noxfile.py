@@ -243,7 +243,7 @@ def integration(session: nox.Session) -> None:
 @gate
 @nox.parametrize("which", ["oldest", "newest"], ids=["oldest", "newest"])
 def cores(session: nox.Session, which: str) -> None:
-    """Real playbooks with the oldest ansible-core; the story and templates also with the newest; surveys with that one."""
+    """Real playbooks with the oldest ansible-core; the story, surveys and templates with the newest."""
     marks = {"oldest": "matrix and not slow", "newest": "newest"}
     playbooks(session, CORES[which], f"({marks[which]}) and not long")
 
