@@ -66,6 +66,7 @@ def _place() -> pathlib.Path:
     return pathlib.Path("~/.ansible/tmp").expanduser()
 
 
+@pytest.mark.long
 @pytest.mark.matrix
 @pytest.mark.slow
 def test_a_fetch_tells_how_far_it_is(

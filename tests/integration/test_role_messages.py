@@ -45,6 +45,7 @@ def test_the_role_has_these_options() -> None:
     assert set(_option_names.OF_FILES.values()) | set(_option_names.OF_SPOOL.values()) <= set(options)
 
 
+@pytest.mark.long
 def test_the_message_of_a_host_names_the_options_of_the_role_and_the_code(lone_fleet: Fleet) -> None:
     run = lone_fleet.mail(people=["alise@example.com"], wait_timeout=-1)
     assert "fetch_content_wait_timeout: must be between" in run.stdout

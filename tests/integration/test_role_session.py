@@ -88,6 +88,7 @@ def test_without_a_session_the_token_would_have_been_seen(fleet: Fleet, remote: 
     assert fleet.simulator.token.encode() in log_of(fleet).read_bytes()
 
 
+@pytest.mark.long
 @pytest.mark.fault("S13")
 def test_the_session_is_closed_when_every_host_is_lost(fleet: Fleet) -> None:
     """No host is left that could run another task."""
