@@ -68,6 +68,7 @@ _ANYWHERE: t.Final = frozenset(
 PREFIX: t.Final = "STORWARE_"  # of all variables of this collection
 
 _GUID: t.Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_SHA256: t.Final = re.compile("[0-9a-f]{64}")
 # RFC 6265 4.1.1, without braces: a session ends up in variables, and ansible-core without the fix of CVE-2024-11079
 # runs a template in them.
 _OCTETS: t.Final = r"[!#-+\--:<-\[\]-z|~]+"
@@ -208,6 +209,11 @@ def _check_login(owner: str, others: Levels, found: t.Mapping[str, t.Any]) -> No
 def is_guid(text: str) -> bool:
     """Whether the text has the 36-character form that all guids of the API have."""
     return _GUID.fullmatch(text) is not None
+
+
+def is_sha256(text: str) -> bool:
+    """Whether the text is a SHA-256 in lower case hexadecimal digits."""
+    return _SHA256.fullmatch(text) is not None
 
 
 def is_cookie(text: str) -> bool:

@@ -9,15 +9,12 @@ is about, in the order of its ``wanted`` records, and for each host the file tha
 
 from __future__ import annotations
 
-import re
 import typing as t
 
-from ..module_utils._argspec import is_guid
+from ..module_utils._argspec import is_guid, is_sha256
 from ..module_utils._progress import format_amount
 from ._play import Play, Record, mapping, records_in
 from ._shares import distribute
-
-_SHA256: t.Final = re.compile("[0-9a-f]{64}")
 
 Files = t.Sequence[t.Optional[Record]]  # for each wanted record the intact file, or None
 
@@ -133,8 +130,13 @@ def _needed(play: Play, asker: str, shares: t.Mapping[str, list[int]], request: 
         places = [held(play, host, request) for host in shares]
         places += [held(play, "", request)] if request.options.get("via") == "controller" else []
         return {i for i in range(len(request.wanted)) if all(files[i] is None for files in places)}
-    needs = (_needs(play, host, _share(shares, host, request), request) for host in _askers(play, asker))
-    return {index for found in needs for index in found}
+    return _needs_of_all(play, asker, shares, request)
+
+
+def _needs_of_all(play: Play, asker: str, shares: t.Mapping[str, list[int]], request: Request) -> set[int]:
+    """Return the indexes of what the server has to provide for all hosts for which this one asks."""
+    hosts = [host for host in play.company() if play.state(host, "asker") == asker]
+    return {index for host in hosts for index in _needs(play, host, _share(shares, host, request), request)}
 
 
 def _are_in_play(play: Play, hosts: t.Iterable[str]) -> bool:
@@ -169,12 +171,12 @@ def _intact(looked: Record, request: Request) -> Files:
 def _is_complete(file: Record) -> bool:
     """Return whether an entry of a host has the values of a file that is there; other hosts may copy it by them."""
     guid, path, sha256 = (str(file.get(name)) for name in ("guid", "path", "sha256"))
-    return is_guid(guid) and path.startswith("/") and _SHA256.fullmatch(sha256) is not None
+    return is_guid(guid) and path.startswith("/") and is_sha256(sha256)
 
 
 def _needs(play: Play, host: str, indexes: t.Iterable[int], request: Request) -> list[int]:
     """Return the indexes of what the server has to provide for this host. Of one that cannot be reached, nothing."""
-    if play.record(host, "looked").get("unreachable"):
+    if _is_lost(play, host):
         return []
     own, source = held(play, host, request), source_of(play, host, request)
     return [i for i in indexes if own[i] is None and (source is None or source[i] is None)]
@@ -199,9 +201,9 @@ def relay_of(play: Play, host: str) -> str:
     return host
 
 
-def _askers(play: Play, asker: str) -> list[str]:
-    """Return the hosts for which this one asks."""
-    return [host for host in play.company() if play.state(host, "asker") == asker]
+def _is_lost(play: Play, host: str) -> bool:
+    """Return whether the host could not be reached when it was looked at."""
+    return bool(play.record(host, "looked").get("unreachable"))
 
 
 # --- Shares, and the space that they need ---
@@ -214,7 +216,7 @@ def _shares(play: Play, host: str, request: Request) -> dict[str, list[int]]:
     """
     if not request.options.get("distribute"):
         return {}
-    sharers = sharing_hosts(play, host, request)
+    sharers = _sharing_hosts(play, host, request)
     before = mapping(play.record(host, "lacks").get("shares"))
     if before and not _are_in_play(play, sharers):
         return t.cast("dict[str, list[int]]", before)  # only their part of it was prepared
@@ -226,7 +228,7 @@ def _shares(play: Play, host: str, request: Request) -> dict[str, list[int]]:
     return {name: sorted(index_of[key] for key in share) for name, share in shares.items()}
 
 
-def sharing_hosts(play: Play, host: str, request: Request) -> list[str]:
+def _sharing_hosts(play: Play, host: str, request: Request) -> list[str]:
     """Return the hosts among which files are distributed: without those that ask for something else."""
     options, requests = play.record(host, "options"), play.requests
     hosts = options.get("expected_hosts") or play.hosts
@@ -236,9 +238,9 @@ def sharing_hosts(play: Play, host: str, request: Request) -> list[str]:
 def _places(play: Play, hosts: t.Sequence[str], request: Request) -> dict[int, str]:
     """Return the host of each wanted record of which content lies on one of these hosts."""
     found: dict[int, tuple[bool, str, str]] = {}
-    for host in sorted(hosts, reverse=True):
-        files = records_in(_look(play, host, request).get("files"))
-        intact = _intact({"files": files}, request)
+    for host in hosts:
+        looked = _look(play, host, request)
+        files, intact = records_in(looked.get("files")), _intact(looked, request)
         for index, file in enumerate(files if len(files) == len(request.wanted) else ()):
             time = str(file.get("predecessor") or "")
             if intact[index] or time:
@@ -280,11 +282,10 @@ def transfers(play: Play, host: str) -> dict[str, t.Any]:
     downloads = wanted_on(play, host, request)
     lacking = [record for record in downloads if record["held"] is None and not record["absent"]]
     fetch = [slim(record, request.options) for record in lacking if record.get("guid")]
-    is_lost = bool(play.record(host, "looked").get("unreachable"))
     return {
         "run": play.run,
         "downloads": downloads,
-        "fetch": [] if is_lost else fetch,
+        "fetch": [] if _is_lost(play, host) else fetch,
         "spool": _for_spool(play, host, request) if host == request.asker else [],
         "from_server": source_of(play, host, request) is None,
         "relay": relay_of(play, host),
@@ -295,13 +296,12 @@ def transfers(play: Play, host: str) -> dict[str, t.Any]:
 def wanted_on(play: Play, host: str, request: Request) -> list[dict[str, t.Any]]:
     """Return the records of the files that a host is to have, as far as they are there or can be fetched."""
     own, source = held(play, host, request), source_of(play, host, request)
-    is_lost = bool(play.record(host, "looked").get("unreachable"))
     found = []
     for index in _share(_shares(play, host, request), host, request):
         download, wanted = request.downloads[index], request.wanted[index]
         there, whole = own[index], source[index] if source else None
         is_absent = there is None and whole is None and download is None
-        if is_absent and request.creates and not is_lost:
+        if is_absent and request.creates and not _is_lost(play, host):
             continue  # it could not be prepared
         record = {**wanted, **(download or {})}
         guid = record.get("guid")
@@ -331,9 +331,7 @@ def _for_spool(play: Play, asker: str, request: Request) -> list[dict[str, t.Any
     """Return the records of what the controller fetches for all hosts that copy from it."""
     if play.record(asker, "options").get("via") != "controller":
         return []
-    shares = _shares(play, asker, request)
-    needs = (_needs(play, host, _share(shares, host, request), request) for host in _askers(play, asker))
-    needed = {index for found in needs for index in found}
+    needed = _needs_of_all(play, asker, _shares(play, asker, request), request)
     downloads = [request.downloads[i] for i in sorted(needed)]
     return [slim(record, request.options) for record in downloads if record and record.get("guid")]
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import typing as t
 
 from . import _fetch_plan, _removal
-from ._play import Play, Record, mapping, records_in
+from ._play import Play, Record, by_guid, mapping, records_in
 
 _OF_FILES: t.Final = ("guid", "path", "size", "sha256", "verified", "reason", "seconds", "changed")
 _OF_HELD: t.Final = ("guid", "path", "size", "sha256", "verified")
@@ -56,9 +56,8 @@ def source_result_of(play: Play, host: str) -> Record | None:
     return result_of(play, str(plan.get("relay")))
 
 
-def held_file(record: Record) -> dict[str, t.Any]:
+def held_file(held: Record) -> dict[str, t.Any]:
     """Return a file that is held, as the module returns one that it leaves as it is."""
-    held = mapping(record.get("held"))
     return {**{name: held.get(name) for name in _OF_HELD}, "reason": "unchanged", "changed": False}
 
 
@@ -68,18 +67,18 @@ def transferred_files(play: Play, host: str) -> list[Record]:
     source = source_result_of(play, host)
     if not play.predicted or not source or source.get("failed"):
         return files
-    named = {file.get("guid") for file in files}
-    wanted = {record.get("guid") for record in records_in(plan_of(play, host).get("fetch"))} - named
+    wanted = by_guid(records_in(plan_of(play, host).get("fetch"))).keys() - by_guid(files).keys()
     expected = [file for file in records_in(source.get("files")) if file.get("guid") in wanted and not file.get("path")]
     return [*files, *expected]
 
 
 def files_of(play: Play, host: str) -> list[dict[str, t.Any]]:
     """Return the files that a host has now, for later tasks, each with its entity and backup."""
-    by_guid = {file.get("guid"): file for file in transferred_files(play, host)}
+    transferred = by_guid(transferred_files(play, host))
     found = []
     for record in records_in(plan_of(play, host).get("downloads")):
-        file = held_file(record) if record.get("held") else by_guid.get(record.get("guid"))
+        held = record.get("held")
+        file = held_file(held) if held else transferred.get(record.get("guid"))
         if file and _has_come(file):
             known = {name: file[name] for name in _OF_FILES if name in file}
             found.append({**known, **{name: record[name] for name in _OF_DOWNLOADS if name in record}})
@@ -88,7 +87,7 @@ def files_of(play: Play, host: str) -> list[dict[str, t.Any]]:
 
 def records_there(play: Play, host: str) -> list[dict[str, t.Any]]:
     """Return records of the files that a host has now, each with the GUID of its receipt."""
-    files = {file.get("guid"): file for file in transferred_files(play, host)}
+    files = by_guid(transferred_files(play, host))
     there = [
         record
         for record in records_in(plan_of(play, host).get("downloads"))
@@ -101,12 +100,10 @@ def records_there(play: Play, host: str) -> list[dict[str, t.Any]]:
 def records_in_spool(play: Play, asker: str) -> list[dict[str, t.Any]]:
     """Return the same for the directory on the controller."""
     options = play.record(asker, "options")
-    looked = play.records(asker, "spool_looked", "files")
-    wanted = play.records(asker, "wanted", "records")
-    held = [
-        {**record, "guid": file.get("guid")} for record, file in zip(wanted, looked) if file.get("state") == "intact"
-    ]
-    files = {file.get("guid"): file for file in play.records(asker, "spooled", "files")}
+    request = _fetch_plan.request_of(play, asker)
+    whole = _fetch_plan.held(play, "", request)
+    held = [{**record, "guid": file["guid"]} for record, file in zip(request.wanted, whole) if file]
+    files = by_guid(play.records(asker, "spooled", "files"))
     new = [record for record in records_in(plan_of(play, asker).get("spool")) if _has_come(files.get(record["guid"]))]
     return [_fetch_plan.slim(record, options) for record in (*held, *new)]
 
@@ -140,32 +137,29 @@ def _removable(plan: Record) -> list[Record]:
 
 
 def _proof(play: Play, host: str, result: Record, files: t.Sequence[Record]) -> Record:
-    by_guid: dict[t.Any, list[Record]] = {}
+    of_guid: dict[t.Any, list[Record]] = {}
     for file in files:
-        by_guid.setdefault(file.get("guid"), []).append(file)
+        of_guid.setdefault(file.get("guid"), []).append(file)
     found: list[Record] = []
     for record in _removable(plan_of(play, host)):
-        entries = [held_file(record)] if record.get("held") else by_guid.get(record.get("guid"), [])
+        held = record.get("held")
+        entries = [held_file(held)] if held else of_guid.get(record.get("guid"), [])
         found += [{**file, "guid": record["download"]} for file in entries]
     return {**result, "files": found}
 
 
 def _proof_at_source(play: Play, host: str, source: Record) -> Record:
-    """Return the files where the host copies from: fetched in this run, or held."""
-    asker = str(play.state(host, "asker"))
-    if play.record(host, "options").get("via") == "controller":
-        looked = play.record(asker, "spool_looked")
-    else:
-        looked = play.record(str(plan_of(play, host).get("relay")), "looked")
-    files = {file.get("guid"): file for file in records_in(source.get("files"))}
-    for file in records_in(looked.get("files")):
-        if file.get("state") == "intact":
-            files.setdefault(file.get("guid"), held_file({"held": file}))
-    fetched = {record.get("guid"): record for record in _removable(plan_of(play, host)) if not record.get("held")}
-    found = [{**files[guid], "guid": record["download"]} for guid, record in fetched.items() if guid in files]
-    # Nothing was copied for a file that this host holds.
-    held = [record for record in _removable(plan_of(play, host)) if record.get("held")]
-    return {**source, "files": [*found, *({**held_file(record), "guid": record["download"]} for record in held)]}
+    """Return the files where the host copies from: fetched in this run, or held. What this host holds needs none."""
+    request = _fetch_plan.request_of(play, host)
+    held_there = [held_file(file) for file in _fetch_plan.source_of(play, host, request) or () if file]
+    files = {**by_guid(held_there), **by_guid(records_in(source.get("files")))}
+    found = []
+    for record in _removable(plan_of(play, host)):
+        held = record.get("held")
+        file = held_file(held) if held else files.get(record.get("guid"))
+        if file:
+            found.append({**file, "guid": record["download"]})
+    return {**source, "files": found}
 
 
 def existing_downloads(play: Play) -> list[Record]:

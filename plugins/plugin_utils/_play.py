@@ -62,6 +62,11 @@ def mapping(value: t.Any) -> Record:
     return value if isinstance(value, t.Mapping) else {}
 
 
+def by_guid(files: t.Iterable[Record]) -> dict[t.Any, Record]:
+    """Return files, or other records, by the GUID of their download."""
+    return {file.get("guid"): file for file in files}
+
+
 def records_in(value: t.Any) -> list[Record]:
     """Return the dictionaries of a list; nothing for anything else."""
     return [item for item in value if isinstance(item, t.Mapping)] if isinstance(value, (list, tuple)) else []

@@ -9,17 +9,16 @@ hashed as a whole. Only results count: a task or play may have failed, ignored o
 
 from __future__ import annotations
 
-import re
 import typing as t
 
 from ..module_utils import _causes
+from ..module_utils._argspec import is_sha256
 from ..module_utils._printable import escape_controls
 
 Record = t.Mapping[str, t.Any]
 
 _FETCHED: t.Final = frozenset({"missing", "size", "checksum", "guid", "forced"})  # reasons to fetch, and it has come
 _VERIFIED: t.Final = frozenset({"digest", "full", "structure", "length"})
-_SHA256: t.Final = re.compile("[0-9a-f]{64}")
 
 _SHOWN: t.Final = 10  # hosts in a message
 _NAMES_SHOWN: t.Final = 3  # downloads of each
@@ -179,7 +178,7 @@ def _doubt_of_file(file: Record, predicted: bool) -> str | None:
         return "the result does not say that the file was received or read"
     if not isinstance(file.get("path"), str) or not file["path"]:
         return "the result names no path of the file"
-    if not isinstance(file.get("sha256"), str) or not _SHA256.fullmatch(file["sha256"]):
+    if not isinstance(file.get("sha256"), str) or not is_sha256(file["sha256"]):
         return "the result names no SHA-256 of the file, so the file was not read"
     if file.get("verified") not in _VERIFIED:
         return "nothing verified the content of the file (fetch_content_allow_unverified)"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import typing as t
 
 from . import _fetch_plan, _outcomes
-from ._play import Play, Record, mapping, records_in
+from ._play import Play, Record, by_guid, mapping, records_in
 
 Row = dict[str, t.Any]
 
@@ -112,8 +112,8 @@ class _Outcomes:
         self._result = _outcomes.result_of(play, host)
         source = _outcomes.source_result_of(play, host)
         self._copies, self._source = source is not None, source or {}
-        self._files = {file.get("guid"): file for file in _outcomes.transferred_files(play, host)}
-        self._at_source = {file.get("guid"): file for file in records_in(self._source.get("files"))}
+        self._files = by_guid(_outcomes.transferred_files(play, host))
+        self._at_source = by_guid(records_in(self._source.get("files")))
         stopped = _outcomes.stopped_by(play, host)
         self._lost = {"result": "not tried", **_failure_fields(stopped)} if stopped else _LOST
         self._is_alive, self._predicted = host in play.alive, play.predicted
@@ -122,8 +122,8 @@ class _Outcomes:
     def of(self, record: Record) -> Row:
         """Return the fields of a row that the result of this download decides."""
         guid = record.get("guid")
-        if record.get("held"):
-            return {**_file_fields(_outcomes.held_file(record), {}), "result": "unchanged"}
+        if held := record.get("held"):
+            return {**_file_fields(_outcomes.held_file(held), {}), "result": "unchanged"}
         found = self._files.get(guid, self._result)
         fields = _file_fields(found, self._at_source.get(guid, {}))
         reason = found.get("reason")

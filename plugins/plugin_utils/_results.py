@@ -18,6 +18,7 @@ import typing as t
 
 from ansible.module_utils.json_utils import _filter_non_json_lines
 
+from ..module_utils._argspec import is_sha256
 from ..module_utils._errors import StorwareError
 from ..module_utils._printable import escape_controls
 from ..module_utils._redaction import OMITTED
@@ -130,7 +131,6 @@ _LINES: t.Final = frozenset(
         "formatted_source_context",
     }
 )
-_SHA256: t.Final = re.compile("[0-9a-f]{64}")
 _INTERPRETER: t.Final = re.compile(r"/[\w./+-]{1,255}", re.ASCII)
 
 
@@ -216,7 +216,7 @@ def check_files(raw: t.Mapping[str, t.Any], clean: Result, guids: t.Sequence[str
             raise invalid_result(f"it says that all is well, without the path of the file of {guid}")
         # A file that is kept as it is (overwrite=never) may not have been read.
         may_lack_digest = is_omitted(file, "sha256") or (file.get("reason") == "kept" and digest is None)
-        if not may_lack_digest and not _SHA256.fullmatch(str(digest)):
+        if not may_lack_digest and not is_sha256(str(digest)):
             raise invalid_result(f"it says that all is well, without the SHA-256 of the file of {guid}")
 
 

@@ -94,10 +94,10 @@ def request_id(options: t.Mapping[str, t.Any], server: str) -> str:
 
 def request_digest(fields: t.Mapping[str, t.Any] | None) -> str | None:
     """Return the digest of fields that are added to the request for a download, for receipts; None without fields."""
-    return hashlib.sha256(json.dumps(fields, sort_keys=True, default=str).encode()).hexdigest() if fields else None
+    return digest(fields) if fields else None
 
 
-def digest(values: t.Sequence[t.Any]) -> str:
+def digest(values: t.Sequence[t.Any] | t.Mapping[str, t.Any]) -> str:
     """Return a digest of these values that does not show them, in hexadecimal digits."""
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
 

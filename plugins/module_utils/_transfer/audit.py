@@ -114,8 +114,8 @@ def audit_records(
     with open_existing(os.path.abspath(path), owner) as directory:
         with translate_os_errors(f"read {directory.path}"):
             found = list(matching.select(wanted, receipt.all_in(directory, most_foreign=_MOST_FOREIGN)))
-        ours = matching.Index(one for one in found if _is_ours(directory, one))
-        others = matching.Index(one for one in found if not _is_ours(directory, one))
+        ours = matching.Index(one for one in found if receipt.is_trusted(directory, one))
+        others = matching.Index(one for one in found if not receipt.is_trusted(directory, one))
         read = _digest(on_read) if reads else None
         return Audit([_find(directory, one, ours, others, read) for one in wanted], _free(directory))
 
@@ -135,10 +135,6 @@ def _find(
     own = status.receipt.name if status.receipt else None
     before = (one for one in ours.series(wanted) if one.name != own and receipt.file_of(directory, one))
     return dataclasses.replace(status, predecessor=next((one.time for one in before), None))
-
-
-def _is_ours(directory: Directory, found: Receipt) -> bool:
-    return found.uid is not None and directory.trusts(found.uid)
 
 
 def _free(directory: Directory) -> int | None:

@@ -38,7 +38,7 @@ def plan(directory: Directory, wanted: t.Sequence[Wanted], keep: int | None, *, 
     all records count as if they were there. Otherwise nothing is removed of a content of which one is missing.
     """
     with translate_os_errors(f"read {directory.path}"):
-        trusted = (one for one in receipt.all_in(directory, most_foreign=0) if _is_trusted(directory, one))
+        trusted = (one for one in receipt.all_in(directory, most_foreign=0) if receipt.is_trusted(directory, one))
         index = Index(matching.select(wanted, trusted))
         own = {one.name: one for record in wanted for one in index.of_download(record)}
         here = {one.name: one for one in _files(directory, own.values())}
@@ -114,7 +114,3 @@ def _is_removable(directory: Directory, one: Receipt) -> bool:
         return True
     found = receipt.file_of(directory, one)
     return found is not None and directory.trusts_file(found)
-
-
-def _is_trusted(directory: Directory, one: Receipt) -> bool:
-    return one.uid is not None and directory.trusts(one.uid)

@@ -148,12 +148,13 @@ def parse(data: bytes) -> Receipt | None:
 
 def read(directory: Directory, name: str) -> Receipt | None:
     """The receipt of the file with this name, if there is a good one of a user whom the directory trusts."""
-    return _if_trusted(directory, beside(directory, name))
+    found = beside(directory, name)
+    return found if found and is_trusted(directory, found) else None
 
 
 def find(directory: Directory, guid: str) -> Receipt | None:
     """The trusted receipt of this download, wherever in the directory; one whose file is there comes first."""
-    found = [one for one in all_in(directory) if one.guid == guid.lower() and _if_trusted(directory, one)]
+    found = [one for one in all_in(directory) if one.guid == guid.lower() and is_trusted(directory, one)]
     return next((receipt for receipt in found if directory.stat(receipt.name)), found[0] if found else None)
 
 
@@ -192,8 +193,9 @@ def _is_foreign(directory: Directory, entry: str) -> bool:
     return found is not None and not directory.trusts(found.st_uid)
 
 
-def _if_trusted(directory: Directory, receipt: Receipt | None) -> Receipt | None:
-    return receipt if receipt and receipt.uid is not None and directory.trusts(receipt.uid) else None
+def is_trusted(directory: Directory, receipt: Receipt) -> bool:
+    """Whether the receipt was read from the directory, and is of a user whom that trusts."""
+    return receipt.uid is not None and directory.trusts(receipt.uid)
 
 
 def in_file(fd: int) -> Receipt | None:
