@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ..module_utils import _causes
-from ..module_utils._errors import CODES, StorwareError
-from ..plugin_utils import _results
-from ..plugin_utils._action import ControllerActionModule
+from ..module_utils._errors import CODES
+from ..plugin_utils._action import ControllerActionModule, repeated
 
 SPEC: t.Final[dict[str, dict[str, t.Any]]] = {
     "code": {
@@ -23,7 +21,6 @@ SPEC: t.Final[dict[str, dict[str, t.Any]]] = {
     "retryable": {"type": "bool", "default": False},
     "failure": {"type": "dict", "default": {}},
 }
-_MOST: t.Final = 1900  # bytes of a message
 
 
 class ActionModule(ControllerActionModule):
@@ -31,12 +28,4 @@ class ActionModule(ControllerActionModule):
 
     def _work(self, task_vars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         _result, given = self.validate_argument_spec(SPEC)
-        earlier = given["failure"]
-        if earlier.get("error"):
-            msg = _causes.shorten(str(earlier.get("msg") or ""), _MOST)
-            return {"failed": True, "msg": msg, "error": earlier["error"]}
-        if message := earlier.get("msg") or given["msg"]:
-            # A host may have written some of it.
-            message = _causes.shorten(_results.clean_text(message), _MOST)
-            raise StorwareError(message, code=given["code"], hint=given["hint"], retryable=given["retryable"])
-        return {}
+        return repeated(given["failure"], given["msg"], given["code"], given["hint"], given["retryable"])

@@ -8,7 +8,8 @@ from __future__ import annotations
 import typing as t
 
 from ..plugin_utils import _facts, _fetch_plan, _outcomes
-from ..plugin_utils._action import ControllerActionModule, play_of
+from ..plugin_utils._action import ControllerActionModule, play_of, repeated
+from ..plugin_utils._play import Play
 
 SPEC: t.Final = {
     "of": {"type": "str", "required": True, "choices": ["wanted", "lacks", "transfers", "files", "removal"]},
@@ -26,13 +27,13 @@ class ActionModule(ControllerActionModule):
         play = play_of(task_vars, predicted=bool(self._task.check_mode))
         host = play.reporter
         if options["of"] == "wanted":
-            return {"records": _fetch_plan.wanted_records(play, host)}
+            return _wanted(play, host)
         if options["of"] == "lacks":
             found = _fetch_plan.lacks(play, host)
             short = found.pop("short")
             return {**found, **({"warnings": [short]} if short else {})}
         if options["of"] == "transfers":
-            return _fetch_plan.transfers(play, host)
+            return _transfers(play, host)
         if options["of"] == "files":
             return {
                 "files": _outcomes.files_of(play, host),
@@ -48,3 +49,27 @@ class ActionModule(ControllerActionModule):
             limit=str(task_vars.get("ansible_limit") or ""),
             verified=options["verified"],
         )
+
+
+def _wanted(play: Play, host: str) -> dict[str, t.Any]:
+    """Return the records for the host that asks, and the failure of its search for all that depend on it."""
+    asker = str(play.state(host, "asker"))
+    seen = play.record(asker, "seen")
+    # Without a result the host that asks has failed before its search.
+    if seen.get("failed") or "cloud_downloads" not in seen:
+        return repeated(seen, _ASKER_FAILED.format(asker), "prepare_failed")
+    return {"records": _fetch_plan.wanted_records(play, asker)} if asker == host else {}
+
+
+def _transfers(play: Play, host: str) -> dict[str, t.Any]:
+    """Return the plan of the transfers, and the failure to prepare what the host lacks, where nothing could be."""
+    asker = str(play.state(host, "asker"))
+    prepared, lacks = play.record(asker, "prepared"), play.record(asker, "lacks")
+    # Without a list the host that asks has failed before it could.
+    is_stopped = prepared.get("failed") or "prepare" not in lacks
+    if is_stopped and play.record(host, "lacks").get("number"):
+        return repeated(prepared or lacks, _ASKER_FAILED.format(asker), "prepare_failed")
+    return _fetch_plan.transfers(play, host)
+
+
+_ASKER_FAILED: t.Final = "{}, which asks for the same downloads, has failed"

@@ -19,7 +19,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible.utils.unsafe_proxy import wrap_var
 
-from ..module_utils import _argspec
+from ..module_utils import _argspec, _causes
 from ..module_utils._batch import guids_of
 from ..module_utils._errors import OptionError, StorwareError
 from . import _detached_poll, _facts, _option_names, _profile_file, _results
@@ -347,3 +347,26 @@ def guids_in(given: t.Mapping[str, t.Any]) -> list[str]:
 def failure(error: StorwareError) -> dict[str, t.Any]:
     """Return the result of a task that fails on the controller."""
     return {"failed": True, "msg": error.text, "error": error.to_result()}
+
+
+def repeated(
+    earlier: t.Mapping[str, t.Any], msg: str, code: str, hint: str = "", retryable: bool = False
+) -> dict[str, t.Any]:
+    """Return the result of a task that repeats an earlier failure, as far as there is one; msg is used otherwise.
+
+    Empty without any message. Raises StorwareError where the earlier failure has no code of its own.
+    """
+    if earlier.get("error"):
+        return {
+            "failed": True,
+            "msg": _causes.shorten(str(earlier.get("msg") or ""), _MOST_MESSAGE),
+            "error": earlier["error"],
+        }
+    if message := earlier.get("msg") or msg:
+        # A host may have written some of it.
+        message = _causes.shorten(_results.clean_text(message), _MOST_MESSAGE)
+        raise StorwareError(message, code=code, hint=hint, retryable=retryable)
+    return {}
+
+
+_MOST_MESSAGE: t.Final = 1900  # bytes of a message

@@ -106,21 +106,35 @@ def lacks(play: Play, host: str) -> dict[str, t.Any]:
 
     Returns:
         number: of files that the host lacks. prepare: for the host that asks, the wanted records that no receipt on
-        hosts, relays or spool has. all: whether these are all. guids: of their downloads, as far as there are some.
+        hosts, relays or spool has. entities: of these, as they were given. guids: of their downloads, as far as there
+        are some.
         short: a warning about the free space, or an empty text. shares: of each host, if files are distributed.
     """
     request = request_of(play, host)
     shares = _shares(play, host, request)
     own = held(play, host, request)
     lacking = [i for i in _share(shares, host, request) if own[i] is None]
-    found: dict[str, t.Any] = {"number": len(lacking), "prepare": [], "all": False, "guids": [], "shares": shares}
+    found: dict[str, t.Any] = {"number": len(lacking), "prepare": [], "entities": [], "guids": [], "shares": shares}
     found["short"] = _shortage(play, host, lacking, request)
     if host == request.asker:
         needed = [i for i in sorted(_needed(play, host, shares, request)) if request.creates or request.downloads[i]]
         found["prepare"] = [request.wanted[i] for i in needed]
-        found["all"] = len(needed) == len(request.wanted)
+        found["entities"] = _as_given(play, request, found["prepare"])
         found["guids"] = [guid for i in needed if (guid := (request.downloads[i] or {}).get("guid"))]
     return found
+
+
+def _as_given(play: Play, request: Request, records: t.Iterable[Record]) -> list[str]:
+    """Return the entities of these records as the user names them: so they are named in messages and in the request."""
+    guids = [str(_key(record, request.options)) for record in records]
+    guid_of = {
+        name: _lower(entity.get("guid"))
+        for entity in play.records(request.asker, "seen", "protected_entities")
+        for name in (entity.get("name"), entity.get("email"))
+    }
+    given = {str(text): guid_of.get(text, _lower(text)) for text in request.options.get("protected_entities") or ()}
+    named = {guid: text for text, guid in given.items()}
+    return [named.get(guid, guid) for guid in guids]  # the server need not name all of them
 
 
 def _needed(play: Play, asker: str, shares: t.Mapping[str, list[int]], request: Request) -> set[int]:

@@ -19,8 +19,9 @@ _OF_DOWNLOADS: t.Final = ("protected_entity", "backup")
 
 
 def plan_of(play: Play, host: str) -> Record:
-    """Return the plan of the transfers of a host."""
-    return play.record(host, "transfers")
+    """Return the plan of the transfers of a host; an empty one for a host that has stopped before them."""
+    plan = play.record(host, "transfers")
+    return {} if plan.get("failed") else plan
 
 
 def result_of(play: Play, host: str) -> Record:
@@ -39,7 +40,7 @@ def is_lost(play: Play, host: str) -> bool:
 
 def stopped_by(play: Play, host: str) -> Record:
     """Return the failure that a host has met before it fetched anything; an empty one if there is none."""
-    for name in ("stopped", "looked", "lacks", "prepared", "seen"):
+    for name in ("stopped", "wanted", "looked", "lacks", "transfers", "prepared", "seen"):
         result = play.record(host, name)
         if result.get("failed") and result.get("msg"):
             return result

@@ -128,7 +128,7 @@ def test_each_entry_point_fails_with_a_code(ansible: Ansible, simulator: Simulat
         "Fail when a file is not intact": both("not_intact"),
         "Fail when something is missing": both("not_found"),
         "Find the downloads on the server": {"host-1": "invalid_option"},
-        "Stop here when the server cannot be asked": {"host-2": "invalid_option"},
+        "Note what is wanted, and stop here when the server could not be asked": {"host-2": "invalid_option"},
         "Ensure that the downloads exist and are ready": {"host-1": "invalid_option"},
         "Stop here when nothing could be prepared": {"host-2": "invalid_option"},
         "Fail when downloads were to be removed and stay": both("not_proved"),

@@ -137,12 +137,12 @@ PLANTED: t.Final[dict[str, tuple[list[tuple[str, str, str]], list[str]]]] = {
     "a task of the role fails without a code": (
         [
             (
-                "roles/fetch_content/tasks/steps/ensure_ready.yml",
+                "roles/fetch_content/tasks/prepare.yml",
                 "storware.backup.fail_with_code:",
                 "ansible.builtin.fail:",
             )
         ],
-        [rf"^roles/.*/ensure_ready.yml: the task 'Stop here when nothing .*' fails without error.code: use .*{AGAIN}$"],
+        [rf"^roles/.*/prepare.yml: the task 'Stop here when nothing .*' fails without error.code: use .*{AGAIN}$"],
     ),
     "a task of a playbook fails without a code": (
         [("playbooks/plays/check_hosts.yml", "storware.backup.fail_with_code:", "assert:")],

@@ -37,22 +37,16 @@ class ServerSnapshot:
 
 
 def take_snapshot(reader: Reader, wanted: t.Sequence[DownloadSpec], identifier: RecordCompleter) -> ServerSnapshot:
-    """Two lists when everything is there; with the tasks under way when something may have to be made."""
+    """A list of the tasks under way and one of the downloads; one more of those that are ready where any may be."""
     if not wanted:
         return ServerSnapshot(DownloadIndex([]), frozenset(), frozenset(), frozenset(), {})
-    mode = wanted[0].mode
-    listed = cloud_downloads.list_all(reader, mode=mode)
-    finished = _guids(cloud_downloads.list_ready(reader, mode=mode))
-    catalogue = identifier.catalogue(listed, wanted)
-    unsure = identifier.unsure(catalogue, wanted)
-    if all(catalogue.find(want) or want in unsure for want in wanted):
-        return ServerSnapshot(catalogue, finished, _guids(listed), frozenset(), {}, unsure)
     # Tasks first: what starts in between is then in the list. Both modes, because tasks do not show theirs.
     active = tasks.active(reader)
     listed = cloud_downloads.list_all(reader)
-    finished = _guids(cloud_downloads.list_ready(reader))
     catalogue = identifier.catalogue(listed, wanted)
     unsure = identifier.unsure(catalogue, wanted)
+    is_any_there = any(catalogue.of(want.entity.guid) for want in wanted)
+    finished = _guids(cloud_downloads.list_ready(reader)) if is_any_there else frozenset()
     preparing = tasks.by_entity(filter(tasks.may_prepare, active.values()))
     expected = {}
     for want in wanted:
@@ -86,8 +80,9 @@ def wait_ready(
 ) -> None:
     """Wait until everything wanted is ready or has failed; what is pending afterwards ran out of time.
 
-    Each poll costs one list of tasks and one of downloads, however many are wanted; and one more list as long as
-    something is in doubt. What was expected and turns out to be something else is asked for then.
+    Each poll costs one list of tasks, however many are wanted; one of downloads, unless tasks of ours are preparing all
+    that is pending; and one more as long as something is in doubt. What was expected and turns out to be something else
+    is asked for then.
     """
     check = _ReadyCheck(client, progress, seen, creator, waiting)
     result = waiting.until(check)
@@ -119,7 +114,7 @@ class _ReadyCheck:
         if not self._progress.pending:
             return True
         self._watch.poll()
-        finished = self._finished()
+        finished = self._finished() if self._may_be_ready() else DownloadIndex([])
         doubtful = self._judge_all(finished)
         self._creator.tasks.update({guid: self._watch.renew(task) for guid, task in self._creator.tasks.items()})
         if doubtful:
@@ -150,6 +145,14 @@ class _ReadyCheck:
             known = [task.progress for task in running if task.progress is not None]
             parts += [f"slowest {min(known):.0f} %"] if known else []
         return ", ".join(parts)
+
+    def _may_be_ready(self) -> bool:
+        """Whether anything is pending that no task of ours is still preparing."""
+        own = tasks.by_entity(self._creator.tasks.values())
+        return not all(
+            want in self._creator.asked and any(map(self._watch.is_open, _task_guids(own(want.entity.guid))))
+            for want in self._progress.pending
+        )
 
     def _finished(self) -> DownloadIndex:
         pending = self._progress.pending

@@ -204,6 +204,16 @@ def test_the_backups_that_are_larger_than_the_free_space_are_a_warning() -> None
 # --- GUIDs ---
 
 
+def test_what_is_lacking_is_asked_for_as_the_user_has_named_it() -> None:
+    """A name that was looked up, an address, a GUID, and one that the server shows no name of."""
+    given = ["User 1", "user-2@example.com", entity(3)["guid"].upper(), "user-4@example.com", "User 5"]
+    looks = {H1: [lost(), lost(), lost(), lost(), file(5)]}
+    made = play([predicted(number) for number in range(1, 6)], looks, protected_entities=given)
+    known = [{**entity(number), "email": f"user-{number}@example.com"} for number in (1, 2, 5)]
+    made = put(made, H1, "seen", {**made.record(H1, "seen"), "protected_entities": known})
+    assert _fetch_plan.lacks(made, H1)["entities"] == [*given[:3], entity(4)["guid"]]
+
+
 def test_the_file_of_a_download_that_was_removed_is_enough_and_a_missing_one_is_named() -> None:
     there, gone = download(1), download(2)["guid"]
     looks = {H1: [file(1, guid=there["guid"]), file(2, guid=gone)], H2: [lost(), lost()]}

@@ -345,8 +345,24 @@ def test_a_failed_task_decides_without_another_look() -> None:
     assert list(failed(progress)) == [ALICE]
     assert "no space" in failed(progress)[ALICE]
     created = server.calls.index((0.0, "POST /cloud-download"))
-    # Two looks, each at the tasks and at what is finished; the list of all downloads tells nothing more.
-    assert [call for _when, call in server.calls[created + 1 :]] == ["GET /tasks", "GET /cloud-download"] * 2
+    # A failure is believed at the second look; the list of all downloads would tell nothing more.
+    assert [call for _when, call in server.calls[created + 1 :]] == ["GET /tasks"] * 2 + ["GET /cloud-download"]
+
+
+def test_while_our_tasks_prepare_everything_a_look_is_one_call() -> None:
+    server = Server()
+
+    def post() -> list[Json]:
+        server.download(ALICE, listed=server.now, finished=35)
+        return [{"guid": server.task(ALICE, until=35), "state": "QUEUED"}]
+
+    server.on_post = post
+    assert ready(prepare(server, ALICE))
+    calls = [call for _when, call in server.calls]
+    # Nothing of it was there, so that nobody asks what of it is ready.
+    assert calls[:3] == ["GET /tasks", "GET /cloud-download", "POST /cloud-download"]
+    assert set(calls[3:-1]) == {"GET /tasks"}
+    assert calls[-1] == "GET /cloud-download"
 
 
 def test_a_refusal_while_waiting_fails_only_what_was_refused() -> None:
