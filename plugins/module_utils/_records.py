@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The option records of modules that compare the files of a host with records of downloads."""
+"""The option records of modules that fetch content, and that compare the files of a host with what is wanted."""
 
 from __future__ import annotations
 
@@ -13,6 +13,21 @@ from ._transfer.matching import Wanted
 from ._transfer.store.receipt import Origin, as_stored
 
 
+def origins(server: str, records: t.Sequence[t.Mapping[str, t.Any]]) -> t.Callable[[str], Origin]:
+    """Return a function from the GUID of a download to the origin of its content. Raises OptionError.
+
+    server: URL of its API; all that is known of a download without a record.
+    """
+    known: dict[str | None, Origin] = {}
+    for number, record in enumerate(records, 1):
+        entry = f"entry {number}"
+        guid = _guid(record, "guid", entry)
+        if not guid:
+            raise OptionError("records", f"{entry} has no guid")
+        known[guid.lower()] = _origin(server, record, entry)
+    return lambda guid: known.get(guid.lower(), Origin(server))
+
+
 def wanted_files(server: str, records: t.Sequence[t.Mapping[str, t.Any]]) -> list[Wanted]:
     """Return the files that records of downloads ask for, in their order. Raises OptionError.
 
@@ -22,15 +37,25 @@ def wanted_files(server: str, records: t.Sequence[t.Mapping[str, t.Any]]) -> lis
 
 
 def _wanted(server: str, record: t.Mapping[str, t.Any], entry: str) -> Wanted:
-    guid = _guid(record, "guid", entry)
-    entity = _guid(_fields(record, "protected_entity", entry), "guid", f"protected_entity of {entry}")
-    backup = _guid(_fields(record, "backup", entry), "guid", f"backup of {entry}")
-    mode, request = _text(record, "mode", entry), _text(record, "request", entry)
+    guid, origin = _guid(record, "guid", entry), _origin(server, record, entry)
     # A download that the server does not have any more is known by its GUID alone.
-    if not guid and not (entity and mode):
-        raise OptionError("records", f"{entry} has no {'mode' if entity else 'protected_entity.guid'}")
-    origin = Origin(server.rstrip("/"), entity=entity, mode=mode, backup=backup, request=request)
+    if not guid and not (origin.entity and origin.mode):
+        raise OptionError("records", f"{entry} has no {'mode' if origin.entity else 'protected_entity.guid'}")
     return Wanted(guid and guid.lower(), as_stored(origin))
+
+
+def _origin(server: str, record: t.Mapping[str, t.Any], entry: str) -> Origin:
+    entity, backup = (_fields(record, name, entry) for name in ("protected_entity", "backup"))
+    of_entity, of_backup = f"protected_entity of {entry}", f"backup of {entry}"
+    return Origin(
+        server,
+        entity=_guid(entity, "guid", of_entity),
+        entity_name=_text(entity, "name", of_entity),
+        mode=_text(record, "mode", entry),
+        backup=_guid(backup, "guid", of_backup),
+        backup_time=_text(backup, "backup_time", of_backup),
+        request=_text(record, "request", entry),
+    )
 
 
 def _fields(record: t.Mapping[str, t.Any], name: str, entry: str) -> t.Mapping[str, t.Any]:

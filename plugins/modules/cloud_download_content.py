@@ -442,15 +442,15 @@ _detached.answer_poll(os.environ)  # before the imports below, which take longer
 from ansible_collections.storware.backup.plugins.module_utils import _api_runner, _file_content
 from ansible_collections.storware.backup.plugins.module_utils._api import names
 from ansible_collections.storware.backup.plugins.module_utils._api.errors import ApiError
-from ansible_collections.storware.backup.plugins.module_utils._argspec import in_range, is_guid
+from ansible_collections.storware.backup.plugins.module_utils._argspec import in_range
 from ansible_collections.storware.backup.plugins.module_utils._batch import BatchItem, run_batch
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError
+from ansible_collections.storware.backup.plugins.module_utils._records import origins
 from ansible_collections.storware.backup.plugins.module_utils._transfer.http.body import (
     Opener,
     Response,
     UnexpectedContent,
 )
-from ansible_collections.storware.backup.plugins.module_utils._transfer.store.receipt import Origin
 from ansible_collections.storware.backup.plugins.module_utils._transfer.verification import Checksum
 
 _LARGEST = 2**63 - 1  # what a file can hold
@@ -470,13 +470,13 @@ def fetch(context: _api_runner.ApiContext) -> _api_runner.Result:
         "connections": int(in_range("connections", params["connections"], 1, 16)),
         "max_size": None if max_size is None else int(in_range("max_size", max_size, 1, _LARGEST)),
     }
-    origins = _origins(context.connection.url, params["records"] or ())
+    origin_of = origins(context.connection.url, params["records"] or ())
 
     def ensure_file(turn: BatchItem) -> _api_runner.Result:
         guid = turn.guid
         openers = [(source, _opener(context, names.CONTENT_PATHS[source].format(guid), guid)) for source in sources]
         job = jobs.job(
-            turn, identity=f"{context.connection.url} {guid}", openers=openers, origin=origins(guid), **settings
+            turn, identity=f"{context.connection.url} {guid}", openers=openers, origin=origin_of(guid), **settings
         )
         return _file_content.ensure_file(context, job)
 
@@ -487,38 +487,6 @@ def _checksum(text: str | None, files: int) -> Checksum | None:
     if text and files > 1:
         raise OptionError("checksum", f"is that of one file, and guid names {files}")
     return Checksum.parse(text) if text else None
-
-
-def _origins(server: str, records: t.Sequence[t.Mapping[str, t.Any]]) -> t.Callable[[str], Origin]:
-    """Return a function from the GUID of a download to the origin of its content. Raises OptionError."""
-    by_guid = {}
-    for number, record in enumerate(records, 1):
-        if not isinstance(record.get("guid"), str) or not is_guid(record["guid"]):
-            raise OptionError("records", f"entry {number} has no guid of 36 characters")
-        by_guid[record["guid"].lower()] = record
-
-    def origin(guid: str) -> Origin:
-        record = by_guid.get(guid.lower(), {})
-        entity, backup = (_dictionary(record.get(key)) for key in ("protected_entity", "backup"))
-        return Origin(
-            server,
-            entity=_text(entity.get("guid")),
-            entity_name=_text(entity.get("name")),
-            mode=_text(record.get("mode")),
-            backup=_text(backup.get("guid")),
-            backup_time=_text(backup.get("backup_time")),
-            request=_text(record.get("request")),
-        )
-
-    return origin
-
-
-def _dictionary(value: t.Any) -> t.Mapping[str, t.Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _text(value: t.Any) -> str | None:
-    return value if isinstance(value, str) else None
 
 
 def _opener(context: _api_runner.ApiContext, path: str, guid: str) -> Opener:

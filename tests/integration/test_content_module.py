@@ -429,6 +429,8 @@ def test_attributes_that_cannot_be_are_told_before_anything_is_sent(
         ({"source": "elsewhere"}, "value of source must be one of: auto, download, content_download"),
         ({"overwrite": "maybe"}, "value of overwrite must be one of: never, different, always"),
         ({"url": "http://{host}"}, "http:// sends credentials"),
+        ({"records": [{"mode": "CLOUD_DOWNLOAD"}]}, "records: entry 1 has no guid"),
+        ({"records": [{"guid": UNKNOWN, "backup": "newest"}]}, "records: backup of entry 1 is no dictionary"),
         ({"token": "another way"}, "give one way to log in"),
         ({"username": None, "password": None}, "no credentials are given"),
     ],
