@@ -39,8 +39,9 @@ class Sizes:
 class Case:
     """One table.
 
-    files: what is fetched, as ``Sizes`` names it, or list: that of the API. to_disk: not to memory. reference: the
-    client that the others are compared with. over_link: through the link, not over the loopback device.
+    files: what is fetched, as ``Sizes`` names it, or list: that of the API, or batch: the small ones, and one as large
+    as all of them. to_disk: not to memory. reference: the client that the others are compared with. over_link: through
+    the link, not over the loopback device.
     """
 
     title: str
@@ -64,6 +65,7 @@ _TO_DISK: t.Final = (clients.CURL_SUM, clients.OURS, clients.CURL_SUM_SYNC, clie
 _MANY: t.Final = (clients.CURL, clients.OURS_MANY, clients.CURL_EACH)
 _LINK: t.Final = (clients.CURL, clients.OURS, clients.OURS_4, clients.ARIA2, clients.ARIA2_4)
 _TASK: t.Final = (clients.GET_URL_CHECKSUM, clients.MODULE, clients.GET_URL)
+_BATCH: t.Final = (clients.MODULE_WHOLE, clients.MODULE_MANY)
 _LIST: t.Final = (clients.URI, clients.INFO)
 
 CASES: t.Final[t.Mapping[str, Case]] = {
@@ -89,9 +91,17 @@ CASES: t.Final[t.Mapping[str, Case]] = {
         _TASK,
         clients.GET_URL_CHECKSUM,
     ),
+    "batch": Case(
+        "Many files in one task, beside one file that is as large, over https to disk",
+        "https",
+        "batch",
+        True,
+        _BATCH,
+        clients.MODULE_WHOLE,
+    ),
     "list": Case(
         "The list of downloads, Ansible's own start included, over https", "https", "list", True, _LIST, clients.URI
     ),
 }
 
-QUICK: t.Final = ("disk-https", "many", "link", "task", "list")  # every client and every way at least once
+QUICK: t.Final = ("disk-https", "many", "link", "task", "batch", "list")  # every client and every way at least once

@@ -11,10 +11,10 @@ import shlex
 import sys
 import typing as t
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from benchmarks.content import Content
-from benchmarks.server import GUID
+from benchmarks.server import GUID, GUID_OF_WHOLE, GUIDS_OF_SMALL
 from tests.harness import tree
 
 # Ansible's programs lie beside the venv's python, not beside what that is a link to.
@@ -47,11 +47,12 @@ class Fetch:
 
 @dataclass(frozen=True)
 class Client:
-    """needs: the program without which it is left out."""
+    """needs: the program without which it is left out. fetches: which files of the case."""
 
     name: str
     command: t.Callable[[Fetch], t.Sequence[str]]
     needs: str = ""
+    fetches: slice = field(default_factory=lambda: slice(None))
 
 
 def environment(home: pathlib.Path, ca: pathlib.Path) -> dict[str, str]:
@@ -144,6 +145,17 @@ def _module(fetch: Fetch) -> t.Sequence[str]:
     )
 
 
+def _module_many(fetch: Fetch) -> t.Sequence[str]:
+    guids = [GUIDS_OF_SMALL.format(number) for number in range(len(fetch.files))]
+    options = {"guid": guids, "dest": f"{fetch.path.parent}/"}
+    return _ansible("storware.backup.cloud_download_content", _connection(fetch) | options)
+
+
+def _module_whole(fetch: Fetch) -> t.Sequence[str]:
+    options = {"guid": GUID_OF_WHOLE, "dest": str(fetch.path)}
+    return _ansible("storware.backup.cloud_download_content", _connection(fetch) | options)
+
+
 def _uri(fetch: Fetch) -> t.Sequence[str]:
     options = {"url": f"{fetch.server}/api/cloud-download", "return_content": True, "ca_path": str(fetch.ca)}
     return _ansible("ansible.builtin.uri", options)
@@ -174,5 +186,7 @@ ARIA2_4: t.Final = Client("aria2c, 4 connections", _aria2(4), "aria2c")
 GET_URL: t.Final = Client("get_url", _get_url)
 GET_URL_CHECKSUM: t.Final = Client("get_url with checksum", _get_url_checksum)
 MODULE: t.Final = Client("cloud_download_content", _module)
+MODULE_MANY: t.Final = Client("cloud_download_content, many files", _module_many, fetches=slice(-1))
+MODULE_WHOLE: t.Final = Client("cloud_download_content, one file", _module_whole, fetches=slice(-1, None))
 URI: t.Final = Client("uri", _uri)
 INFO: t.Final = Client("cloud_download_info", _info)

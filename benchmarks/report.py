@@ -111,6 +111,9 @@ def judge(results: t.Sequence[Result], sizes: Sizes) -> list[Target]:
         Target("http to memory, CPU seconds a GiB", 1.5, cpu_per_gib("tmpfs-http")),
         Target("http to disk, CPU seconds a GiB", 1.5, cpu_per_gib("disk-http")),
         Target("the whole task, wall / get_url with checksum", 0.55, ratio("task", module, get_url)),
+        Target(
+            "many files in one task, wall / one file", 1.15, ratio("batch", clients.MODULE_MANY, clients.MODULE_WHOLE)
+        ),
         Target("the list, wall / uri", 1.2, ratio("list", clients.INFO, clients.URI)),
         Target("peak memory of the engine, MiB", _PEAK, _peak(found.values())),
     ]

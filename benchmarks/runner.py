@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from benchmarks import clients, measure
 from benchmarks.cases import DELAY, RATE, Case, Sizes
@@ -79,12 +79,13 @@ def _contents(case: Case, sizes: Sizes, folder: pathlib.Path) -> t.Iterator[Cont
     if case.files == "list":
         yield listing(folder / "list.json", GUID)
         return
-    size: int = getattr(sizes, case.files)
-    if case.files == "small":
+    if case.files in ("small", "batch"):
         for number in range(sizes.many):
-            yield _content(folder, f"small-{number:03}.zip", size)
-    else:
-        yield _content(folder, f"{case.files}.zip", size)
+            yield _content(folder, f"small-{number:03}.zip", sizes.small)
+    if case.files == "batch":
+        yield _content(folder, "whole.zip", sizes.small * sizes.many)
+    elif case.files != "small":
+        yield _content(folder, f"{case.files}.zip", getattr(sizes, case.files))
 
 
 def _content(folder: pathlib.Path, name: str, size: int) -> Content:
@@ -120,7 +121,8 @@ def _installed(case: Case, result: Result) -> t.Iterator[Client]:
             yield client
 
 
-def _measured(client: Client, fetch: Fetch, home: pathlib.Path) -> Measured:
+def _measured(client: Client, everything: Fetch, home: pathlib.Path) -> Measured:
+    fetch = replace(everything, files=everything.files[client.fetches])
     folder = fetch.path.parent
     folder.mkdir()
     try:

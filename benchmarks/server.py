@@ -16,6 +16,8 @@ import typing as t
 import trustme
 
 GUID: t.Final = "f8f73bf9-2445-4bce-a7dd-753be3b40a67"
+GUID_OF_WHOLE: t.Final = "2a9b1c0e-8f4d-4d0b-9d55-6c0d7f0e1a22"
+GUIDS_OF_SMALL: t.Final = "00000000-0000-4000-8000-000000000{:03}"
 
 _HOST: t.Final = "127.0.0.1"
 _STARTS: t.Final = 10.0  # seconds
@@ -36,6 +38,11 @@ http {{
         location = /api/session/logout {{ return 204; }}
         location = /api/cloud-download {{ default_type application/json; alias {content}/list.json; }}
         location = /api/cloud-download/{guid} {{ alias {content}/large.zip; }}
+        location = /api/cloud-download/{whole} {{ alias {content}/whole.zip; }}
+        location ~ "^/api/cloud-download/{small}$" {{
+            add_header Content-Disposition "attachment; filename=small-$1.zip";
+            alias {content}/small-$1.zip;
+        }}
     }}
 }}
 """
@@ -97,6 +104,8 @@ class Nginx:
             http_port=self.http_port,
             https_port=self.https_port,
             guid=GUID,
+            whole=GUID_OF_WHOLE,
+            small=GUIDS_OF_SMALL.replace("{:03}", "([0-9]{3})"),
         )
         (self._scratch / "conf").write_text(text, encoding="utf-8")
 

@@ -9,9 +9,11 @@ import os
 import pathlib
 import re
 import signal
+import urllib.parse
 
 import pytest
 
+from tests.faults.toxic_proxy import ToxicProxy
 from tests.simulator.process import Simulator
 from tests.support.ansible import Ansible
 from tests.support.modules import connect, run_module, start_module
@@ -55,6 +57,18 @@ def test_all_arrive_with_one_login_and_the_second_run_asks_for_nothing(
     again = good(_fetch(simulator, here, guids))
     assert (again["changed"], [file["reason"] for file in again["files"]]) == (False, ["unchanged"] * 3)
     assert simulator.counters()["calls"] == {}
+
+
+def test_files_that_come_one_after_the_other_share_a_connection(
+    simulator: Simulator, here: pathlib.Path, guids: list[str]
+) -> None:
+    address = urllib.parse.urlsplit(simulator.url)
+    with ToxicProxy((str(address.hostname), int(address.port or 443))) as proxy:
+        url = f"https://127.0.0.1:{proxy.port}{address.path}"
+        done = good(_fetch(simulator, here, guids, url=url))
+    assert [file["sha256"] for file in done["files"]] == _contents(simulator, guids)
+    # The end of the session has its own: a POST never goes over an idle connection, which the server may be closing.
+    assert proxy.connections == 2
 
 
 def test_a_single_one_is_told_as_the_task_and_in_files(

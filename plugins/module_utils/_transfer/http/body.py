@@ -159,6 +159,8 @@ class BodyReader:
             self._failure = error
         if self._ended and self.length is not None and self.count < self.length and not self._failure:
             self._failure = self._interruption("the connection was closed early")
+        if not self._failure and (self._ended if self.length is None else self.count == self.length):
+            _release(self._response)
         return filled
 
     def _set_read_timeout(self) -> None:
@@ -275,6 +277,14 @@ def _receiver(response: Response) -> t.Callable[[memoryview], int]:
         return len(data)
 
     return copy
+
+
+def _release(response: Response) -> None:
+    """Give the connection of a body that is read to the next request: its library does not know that it is."""
+    body = getattr(response.raw, "_fp", None)
+    if isinstance(body, _loaded("http.client", "HTTPResponse")):
+        body.close()  # leaves the connection open, unless this was the last answer on it
+        response.raw.release_conn()
 
 
 # No content coding (IANA's list of them), but words for the bytes as they are that servers write there.

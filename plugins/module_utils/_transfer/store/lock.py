@@ -28,6 +28,8 @@ from .process import ProcessIdentity
 SCRATCH: t.Final = "test"
 NOTE: t.Final = "note"
 _KINDS: t.Final = (SCRATCH, NOTE)
+# A name behind the prefix
+_PRIVATE: t.Final = re.compile(rf"({TOKEN.pattern})\.({SUFFIX[1:]}|{STATE}|{'|'.join(_KINDS)})")
 _POLL_INTERVAL: t.Final = 0.2  # seconds between two checks of another run
 _RACES: t.Final = 100  # lost in a row before that
 
@@ -216,9 +218,8 @@ def remove_leftovers(directory: Directory, prefix: str) -> None:
 
 def _others(directory: Directory, prefix: str, token: str) -> list[str]:
     """The names of what runs other than the one with this token have left."""
-    pattern = re.compile(rf"{re.escape(prefix)}({TOKEN.pattern})\.({SUFFIX[1:]}|{STATE}|{'|'.join(_KINDS)})")
-    matches = (pattern.fullmatch(name) for name in directory.names())
-    return [match.group() for match in matches if match and match.group(1) != token]
+    matches = ((name, _PRIVATE.fullmatch(name, len(prefix))) for name in directory.names() if name.startswith(prefix))
+    return [name for name, match in matches if match and match.group(1) != token]
 
 
 def _remove_planted(directory: Directory, name: str, what: UntrustedFile) -> None:

@@ -32,6 +32,8 @@ _ORIGIN: t.Final = re.compile(rb"# ([a-z-]{4,11}): ([!-~]{1,%d})" % _MOST_TEXT)
 _MOST_ORIGIN: t.Final = 64
 _MOST_NAME: t.Final = 200  # and of a name or an address; longer ones are cut
 _SAFE: t.Final = "!\"#$&'()*+,/:;<=>?@[\\]^`{|}~"  # stay as they are in a value, unlike spaces and the percent sign
+_GUIDS: t.Final[dict[tuple[int, ...], str]] = {}  # in receipts that were read, by what shows that they have not changed
+_MOST_GUIDS: t.Final = 10_000
 # How coreutils writes names that do not fit in a line (md5sum's manual, "backslash").
 _ESCAPES: t.Final = {b"\\": b"\\\\", b"\n": b"\\n", b"\r": b"\\r"}
 _UNESCAPES: t.Final = {escape: character for character, escape in _ESCAPES.items()}
@@ -154,8 +156,25 @@ def read(directory: Directory, name: str) -> Receipt | None:
 
 def find(directory: Directory, guid: str) -> Receipt | None:
     """The trusted receipt of this download, wherever in the directory; one whose file is there comes first."""
-    found = [one for one in all_in(directory) if one.guid == guid.lower() and is_trusted(directory, one)]
+    found = [one for one in _of_download(directory, guid.lower()) if is_trusted(directory, one)]
     return next((receipt for receipt in found if directory.stat(receipt.name)), found[0] if found else None)
+
+
+def _of_download(directory: Directory, guid: str) -> t.Iterator[Receipt]:
+    """The good receipts of this download; what was read before, as for another file of a task, is not read again."""
+    for entry in _entries(directory):
+        there = directory.stat(entry)
+        if there is None or not directory.trusts(there.st_uid):
+            continue
+        version = (there.st_dev, there.st_ino, there.st_size, there.st_mtime_ns, there.st_ctime_ns)
+        if _GUIDS.get(version, guid) != guid:
+            continue
+        receipt = _read(directory, entry)
+        if len(_GUIDS) >= _MOST_GUIDS:
+            _GUIDS.clear()
+        _GUIDS[version] = receipt.guid if receipt else ""
+        if receipt and receipt.guid == guid and receipt_name(receipt.name) == entry:
+            yield receipt
 
 
 def beside(directory: Directory, name: str) -> Receipt | None:
@@ -170,7 +189,7 @@ def all_in(directory: Directory, *, most_foreign: int | None = None) -> t.Iterat
     most_foreign: how many of users whom the directory does not trust are read, who may have put any number there.
     """
     foreign = 0
-    for entry in (name for name in directory.names() if name.endswith(_SUFFIX)):
+    for entry in _entries(directory):
         if most_foreign is not None and _is_foreign(directory, entry):
             foreign += 1
             if foreign > most_foreign:
@@ -178,6 +197,10 @@ def all_in(directory: Directory, *, most_foreign: int | None = None) -> t.Iterat
         receipt = _read(directory, entry)
         if receipt and receipt_name(receipt.name) == entry:
             yield receipt
+
+
+def _entries(directory: Directory) -> list[str]:
+    return [name for name in directory.names() if name.endswith(_SUFFIX)]
 
 
 def file_of(directory: Directory, receipt: Receipt) -> os.stat_result | None:
