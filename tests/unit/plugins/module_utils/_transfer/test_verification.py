@@ -97,6 +97,7 @@ def test_a_checksum_in_any_dress(algorithm: str) -> None:
         (f"sha256:{'g' * 64}", "hex digits"),
         (f"sha256:sha256:{sha256(PLAIN)}", "hex digits"),
         (f"sha256:{'٣' * 64}", "hex digits"),
+        ("sha256:My Pass Word", "not 'sha256:My Pass Word'"),
     ],
 )
 def test_a_checksum_that_cannot_be_one(text: str, words: str) -> None:
