@@ -47,7 +47,7 @@ class Checksum:
         if not separator or algorithm not in _SIZES:
             raise OptionError("checksum", f"must be ALGORITHM:DIGEST with one of {', '.join(_SIZES)}, not {text!r}")
         if not re.fullmatch(r"[0-9a-f]*", digest):
-            # As it was given: in another spelling, a secret that somebody has pasted would not be recognised and masked.
+            # As it was given: in another spelling, a secret that somebody has pasted would not be masked.
             raise OptionError("checksum", f"the digest must be written in hex digits, not {text!r}")
         if len(digest) != _SIZES[algorithm]:
             raise OptionError(
