@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 from ._argspec import is_guid
@@ -41,7 +42,8 @@ def _wanted(server: str, record: t.Mapping[str, t.Any], entry: str) -> Wanted:
     # A download that the server does not have any more is known by its GUID alone.
     if not guid and not (origin.entity and origin.mode):
         raise OptionError("records", f"{entry} has no {'mode' if origin.entity else 'protected_entity.guid'}")
-    return Wanted(guid and guid.lower(), as_stored(origin))
+    compared = dataclasses.replace(origin, server=server.rstrip("/"), entity_name=None, backup_time=None)
+    return Wanted(guid and guid.lower(), as_stored(compared))
 
 
 def _origin(server: str, record: t.Mapping[str, t.Any], entry: str) -> Origin:
