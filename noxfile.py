@@ -444,11 +444,15 @@ def property_tests(session: nox.Session) -> None:
 @nox.session(python=False, tags=["all"], name="secret-leaks")
 @nox.parametrize("which", ["oldest", "newest"], ids=["oldest", "newest"])
 def secret_leaks(session: nox.Session, which: str) -> None:
-    """Every fault with every shape of secret in every encoding, in results, logs and playbooks."""
+    """Every fault with every shape of secret in every encoding, in results, logs and playbooks.
+
+    With the oldest ansible-core every fault in every style of output: shapes and encodings are masked by code of ours.
+    """
     main_environment(session)
     programs = core_environment(session, CORES[which])
-    tests = ("tests/secrets",) if which == "newest" else ("tests/secrets", "--ignore=tests/secrets/test_faults.py")
-    pytest(session, "-m", "long or not long", *tests, variables={"STORWARE_TEST_ANSIBLE_BIN": str(programs)})
+    few = ("--ignore=tests/secrets/test_faults.py", "-k", "not every_shape") if which == "oldest" else ()
+    tests = ("-m", "long or not long", "tests/secrets", *few)
+    pytest(session, *tests, variables={"STORWARE_TEST_ANSIBLE_BIN": str(programs)})
 
 
 @part
