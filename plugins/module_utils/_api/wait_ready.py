@@ -37,16 +37,22 @@ class ServerSnapshot:
 
 
 def take_snapshot(reader: Reader, wanted: t.Sequence[DownloadSpec], identifier: RecordCompleter) -> ServerSnapshot:
-    """A list of the tasks under way and one of the downloads; one more of those that are ready where any may be."""
+    """Two lists when everything is there; otherwise the downloads before and after the tasks under way."""
     if not wanted:
         return ServerSnapshot(DownloadIndex([]), frozenset(), frozenset(), frozenset(), {})
-    # Tasks first: what starts in between is then in the list. Both modes, because tasks do not show theirs.
-    active = tasks.active(reader)
-    listed = cloud_downloads.list_all(reader)
+    mode: str | None = wanted[0].mode
+    listed = cloud_downloads.list_all(reader, mode=mode)
     catalogue = identifier.catalogue(listed, wanted)
     unsure = identifier.unsure(catalogue, wanted)
+    active: t.Mapping[str, models.Task] = {}
+    if not all(catalogue.find(want) or want in unsure for want in wanted):
+        # Tasks first: what starts in between is then in the list. Both modes, because tasks do not show theirs.
+        active, mode = tasks.active(reader), None
+        listed = cloud_downloads.list_all(reader)
+        catalogue = identifier.catalogue(listed, wanted)
+        unsure = identifier.unsure(catalogue, wanted)
     is_any_there = any(catalogue.of(want.entity.guid) for want in wanted)
-    finished = _guids(cloud_downloads.list_ready(reader)) if is_any_there else frozenset()
+    finished = _guids(cloud_downloads.list_ready(reader, mode=mode)) if is_any_there else frozenset()
     preparing = tasks.by_entity(filter(tasks.may_prepare, active.values()))
     expected = {}
     for want in wanted:
