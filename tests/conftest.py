@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pathlib
+import signal
 import typing as t
 
 import hypothesis
@@ -42,6 +43,8 @@ _LONGEST_ID: t.Final = 200  # characters
 def pytest_configure(config: pytest.Config) -> None:
     """Here and not in pyproject.toml, which ansible-test does not read."""
     begin()
+    # A shell lets what runs in the background ignore Ctrl-C, and so would the programs that tests interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
 

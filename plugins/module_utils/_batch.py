@@ -110,6 +110,12 @@ def _together(found: t.Sequence[Result]) -> Result:
     }
 
 
+def _option_of(failures: t.Iterable[StorwareError]) -> Result:
+    """The option that all of them name, as far as they do."""
+    options = {error.details.get("option") for error in failures}
+    return {"option": options.pop()} if len(options) == 1 and None not in options else {}
+
+
 def _failure(failures: t.Sequence[StorwareError], found: t.Sequence[Result]) -> StorwareError:
     first, results = failures[0], _together(found)
     bad = [one for one in found if one.get("failed")]
@@ -126,7 +132,7 @@ def _failure(failures: t.Sequence[StorwareError], found: t.Sequence[Result]) -> 
         hint=_advice(first)
         if len(causes) == 1 and _advice(first)
         else "Run the task again: it does only what is missing.",
-        details={"guids": [one["guid"] for one in bad]},
+        details={"guids": [one["guid"] for one in bad], **_option_of(failures)},
         results=results,
         retryable=any(error.retryable for error in failures),
     )

@@ -162,7 +162,7 @@ def test_entry_points(fleet: Fleet) -> None:
     assert f"1 of 1 files differ from their checksum files: {damaged} is changed" in found.output
     assert fleet.calls() == []
 
-    part(fleet, "fetch", guids=[simulator.downloads()[0]["guid"]]).ok()
+    part(fleet, "fetch", guids=[simulator.downloads()[0]["guid"]], verify="full").ok()
     assert all(fleet.files(host) == fleet.expected() for host in NAMES)
     part(fleet, "remove", **mail).ok()
     assert simulator.downloads() == []

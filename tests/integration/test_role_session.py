@@ -180,6 +180,7 @@ def test_ten_sessions_are_enough_for_any_number_of_hosts(
     # The server's clock runs fast: half an hour of it is soon over between the last file and the end of the play.
     simulator.switch(content_size=10_000, max_sessions=10, session_timeout=86_400)
     fleet = Fleet(ansible, simulator, tmp_path, [f"host-{number}" for number in range(hosts)])
-    fleet.mail("--forks", "10", people=ALICE, environment={**fleet.credentials(), "ANSIBLE_PIPELINING": "1"}).ok()
+    environment = {**fleet.credentials(), "ANSIBLE_PIPELINING": "1"}
+    fleet.mail("--forks", "10", people=ALICE, environment=environment, timeout=1800).ok()
     assert all(len(fleet.files(host)) == 1 for host in fleet.names)
     assert sessions(simulator) == (1, 1, 0)
