@@ -32,9 +32,11 @@ _EXACT: t.Final = frozenset(
 def forms(secret: str) -> set[str]:
     """Return the secret itself and the encodings that URLs, JSON, HTML, headers and tracebacks give it.
 
-    Escapes within escapes are not among them.
+    Of escapes within escapes, those of JSON are among them: servers put tracebacks and JSON into the texts of JSON.
     """
     found = {form for text in (secret, secret.strip()) for form in (*_escaped(text), *_encoded(text))}
+    escaped = [form for form in found if "\\" in form]
+    found |= {json.dumps(form, ensure_ascii=is_ascii)[1:-1] for form in escaped for is_ascii in (True, False)}
     return {form for form in found if len(form) >= SHORTEST}
 
 

@@ -31,6 +31,9 @@ def encodings(secret: str) -> list[str]:
         json.dumps(secret),
         json.dumps(secret, ensure_ascii=False),
         repr(secret),
+        json.dumps(json.dumps(secret)[1:-1])[1:-1],
+        json.dumps(repr(secret)[1:-1])[1:-1],
+        json.dumps(repr(secret)[1:-1], ensure_ascii=False)[1:-1],
         base64.b64encode(secret.encode()).decode(),
         secret.encode().hex(),
     ]
