@@ -22,9 +22,10 @@ import nox
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from tests.harness import archive as release
-from tests.harness import sanity, site, tree
+from tests.harness import sanity, tree
 from tests.harness.sessions import OF_ANTSIBULL
 from tests.lab import machine
+from tests.site import build as site
 
 # A developer's settings for other work, and variables that would lead a program to another installation of it
 for _name in [

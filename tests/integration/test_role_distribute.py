@@ -88,7 +88,7 @@ def test_what_a_legal_case_costs(ansible: Ansible, simulator: Simulator, tmp_pat
     created = calls.index("POST /cloud-download")
     lists = [position for position, call in enumerate(calls) if call in _LISTS]
     pages, polls = [[at for at in lists if (at > created) is after] for after in (False, True)]
-    assert len(pages) <= 8  # the people, and what is there or coming, for the search and again; each list is one page here
+    assert len(pages) <= 8  # the people, and what is there or coming, twice; each list is one page here
     assert len(calls) <= len(pages) + len(polls) + len(content) + 6
     looks = calls[created:].count("GET /tasks")
     assert looks < len(polls) <= 2 * looks  # the second list as soon as something may be ready

@@ -14,8 +14,8 @@ import urllib.parse
 import pytest
 
 from tests.harness import tree
-from tests.harness.site import SITE
 from tests.site import browser
+from tests.site.build import SITE
 
 PICTURES: t.Final = tree.BUILD / "site-pictures"
 WIDTHS: t.Final = {1280: "light", 390: "dark"}  # pixels, and the color scheme

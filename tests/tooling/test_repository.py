@@ -16,7 +16,8 @@ import yaml
 from packaging.specifiers import SpecifierSet
 
 from ansible_collections.storware.backup.plugins.module_utils._api import names
-from tests.harness import site, tree
+from tests.harness import tree
+from tests.site import build
 from tests.support.fault_ids import FAULTS
 
 TESTS = tree.ROOT / "tests"
@@ -142,7 +143,7 @@ def test_documents_name_only_targets_that_there_are() -> None:
         text = path.read_text(encoding="utf-8")
         for words in re.findall(r"(?:`|^ *)make ((?:[a-z-]+ ?)+)", text, re.M):
             assert set(words.split()) <= targets, f"{path.name}: make {words}"
-        for link in site.LINK.findall(text):
+        for link in build.LINK.findall(text):
             made = path.name == "index.md" and link.startswith("reference/")  # with the site, which checks its links
             assert made or (path.parent / link).exists(), f"{path.name}: {link}"
 

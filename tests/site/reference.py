@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The storware.backup authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Complete the reference that antsibull-docs writes: ``python -m tests.harness.reference DIRECTORY``.
+"""Complete the reference that antsibull-docs writes: ``python -m tests.site.reference DIRECTORY``.
 
 antsibull-docs knows neither event sources nor playbooks, sorts the entry points of a role by name, shows no example of
 one, and names Galaxy, where anybody may take the name of the collection. Runs in the environment of site.txt.

@@ -38,7 +38,7 @@ def build(session: nox.Session, programs: pathlib.Path, environment: t.Mapping[s
     reference.mkdir(mode=0o700)  # antsibull-docs wants it so
     command = ("collection", "--use-current", "--squash-hierarchy", "--fail-on-error", "--dest-dir", reference)
     session.run(programs / "antsibull-docs", *command, "storware.backup", env=settings)
-    session.run(programs / "python", "-m", "tests.harness.reference", reference, env=settings)
+    session.run(programs / "python", "-m", "tests.site.reference", reference, env=settings)
     shutil.rmtree(SITE, ignore_errors=True)
     session.run(programs / "sphinx-build", "-q", "-W", "--keep-going", "-b", "html", _SOURCE, SITE, env=settings)
 
