@@ -18,8 +18,10 @@ tree.make_importable()
 
 from tests.simulator.process import Simulator  # noqa: E402
 from tests.support.ansible import Ansible  # noqa: E402
-from tests.support.audit.plugin import audited, begin, end  # noqa: E402, F401
+from tests.support.audit.plugin import audited, begin, end  # noqa: E402
 from tests.support.fault_ids import FAULTS  # noqa: E402
+
+__all__ = ["audited"]  # a fixture for all tests
 
 # The same examples everywhere, however busy the machine is: what fails here fails for everybody
 hypothesis.settings.register_profile("tests", deadline=None, derandomize=True)

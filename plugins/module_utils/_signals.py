@@ -86,12 +86,13 @@ os.register_at_fork(after_in_child=_insisting.cache_clear)  # threads do not sur
 def _insist(reading: int) -> None:
     main = threading.main_thread().ident or 0
     for number in iter(lambda: os.read(reading, 1), b""):
+        handler = signal.getsignal(number[0])  # of the module that the signal is for: tests run many in a process
         time.sleep(_INSIST)
-        while _is_pending(number[0]):
+        while _is_pending(number[0], handler):
             signal.pthread_kill(main, number[0])
             time.sleep(_INSIST)
 
 
-def _is_pending(number: int) -> bool:
-    """Return whether the next such signal would be the first one, so that the one that came was not noticed."""
-    return getattr(signal.getsignal(number), "__func__", None) is Signals._interrupt
+def _is_pending(number: int, handler: t.Any) -> bool:
+    """Return whether this handler still waits for its first signal, so that the one that came was not noticed."""
+    return getattr(handler, "__func__", None) is Signals._interrupt and signal.getsignal(number) == handler

@@ -101,7 +101,8 @@ session:
   sample: JSESSIONID=8f14e45fceea167a5a36dedd4bea2543
 server:
   description:
-    - URL of the API of the server, with C(/api) at its end. Receipts of files have it, see RV(storware.backup.cloud_download_content_info#module:files[].server).
+    - URL of the API of the server, with C(/api) at its end.
+    - Receipts of files have it, see RV(storware.backup.cloud_download_content_info#module:files[].server).
   returned: success
   type: str
   sample: https://backup.example.com:8181/api

@@ -56,7 +56,10 @@ def spool_full(fleet: Fleet, stack: contextlib.ExitStack) -> Settings:
 def session_revoked(fleet: Fleet, stack: contextlib.ExitStack) -> Settings:
     """When the first of three files is there. A given session cannot be opened again."""
     fleet.simulator.switch(content_size=SLOWLY)
-    has_one = lambda: any(fleet.directory.glob("*/*.zip"))  # noqa: E731
+
+    def has_one() -> bool:
+        return any(fleet.directory.glob("*/*.zip"))
+
     stack.enter_context(meanwhile(has_one, fleet.simulator.drop_sessions))
     session = run_module("session", connect(fleet.simulator))["session"]
     given = {"STORWARE_URL": fleet.simulator.url, "STORWARE_CA_PATH": str(fleet.simulator.ca_path)}

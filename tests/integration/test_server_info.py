@@ -172,7 +172,7 @@ SIMULATORS: list[tuple[dict[str, Json], Expected]] = [
 ]
 
 
-@pytest.mark.parametrize(("switches", "expected"), SIMULATORS, ids=lambda value: "-".join(value))
+@pytest.mark.parametrize(("switches", "expected"), SIMULATORS, ids="-".join)
 def test_what_differs_is_found(simulator: Simulator, switches: dict[str, Json], expected: Expected) -> None:
     simulator.seed(downloads=2, entity="alice@example.com")
     begin_one(simulator)

@@ -40,5 +40,5 @@ def _tasks(entries: Json) -> t.Iterator[dict[str, Json]]:
 
 def _fails_without_code(task: t.Mapping[str, Json]) -> bool:
     modules = {key.removeprefix("ansible.builtin.").removeprefix("ansible.legacy.") for key in task}
-    modules |= {str(task.get(key)).split(" ")[0].rpartition(".")[2] for key in ("action", "local_action")}
+    modules |= {str(task.get(key)).partition(" ")[0].rpartition(".")[2] for key in ("action", "local_action")}
     return bool(modules & _WITHOUT_CODE)

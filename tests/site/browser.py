@@ -118,7 +118,7 @@ class Browser:
     def _receive(self) -> dict[str, t.Any]:
         until = time.monotonic() + _TIMEOUT
         while b"\0" not in self._rest:
-            ready, _, _ = select.select([self._read], [], [], max(0.0, until - time.monotonic()))
+            ready, _writable, _failed = select.select([self._read], [], [], max(0.0, until - time.monotonic()))
             more = os.read(self._read, 1 << 20) if ready else b""
             if not more:
                 raise BrowserError("the browser has ended" if ready else f"no answer for {_TIMEOUT:.0f} seconds")

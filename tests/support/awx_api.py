@@ -307,7 +307,7 @@ class AwxApi:
         }
 
     def _fits(self, record: Record, name: str, value: str) -> bool:
-        field, _, lookup = name.partition("__")
+        field, _separator, lookup = name.partition("__")
         if field not in record:
             raise Refused(400, f"{type(self).__name__} has no field named '{field}'")
         if lookup == "name":

@@ -284,7 +284,9 @@ def test_markup_in_any_field_is_text(markup: str) -> None:
     text = _report_html.render(_report.Report(markup, markup, markup, markup, [{**planted, **figures}, row()]))
     page, plain = Page(text), Page(_report_html.render(report([row(hint="x"), row()])))
     allowed = {"class", "charset", "content", "data-value", "http-equiv", "lang", "name", "scope", "type"}
-    assert [tag for tag, _ in page.elements if tag != "td"] == [tag for tag, _ in plain.elements if tag != "td"]
+    assert [tag for tag, _attributes in page.elements if tag != "td"] == [
+        tag for tag, _attributes in plain.elements if tag != "td"
+    ]
     assert {name for _tag, attributes in page.elements for name in attributes} <= allowed
     assert page.inline == plain.inline
     assert page.cells[0] == markup.replace("\u202e", "\\u202e").replace("\x00", "\\x00").replace("\x1b", "\\x1b")

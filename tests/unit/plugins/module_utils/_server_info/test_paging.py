@@ -47,7 +47,7 @@ def test_the_largest_size_that_is_not_refused_is_found() -> None:
 @pytest.mark.parametrize(
     ("users", "text", "holds"),
     [
-        (lambda number, size: page(number, size), "start at 0", True),
+        (page, "start at 0", True),
         (lambda number, size: page(number - 1, size) if number else Answer(400), "page 0 is refused", False),
         (lambda number, size: page(max(number - 1, 0), size), "page 0 is page 1", False),
         (lambda _number, size: page(0, size), "page is ignored", False),

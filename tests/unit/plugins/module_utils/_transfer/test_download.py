@@ -550,7 +550,7 @@ def refused(dest: pathlib.Path, *scripts: Script, **wishes: t.Any) -> list[tuple
 @pytest.mark.parametrize("is_directory", [False, True])
 def test_content_that_was_refused_twice_is_not_fetched_again(tmp_path: pathlib.Path, is_directory: bool) -> None:
     dest = tmp_path if is_directory else tmp_path / "x"
-    (first, _), (second, _), (third, requests), (fourth, more) = refused(dest, *[reply(DAMAGED)] * 4)
+    (first, _sent), (second, _sent), (third, requests), (fourth, more) = refused(dest, *[reply(DAMAGED)] * 4)
     assert (requests, more) == (0, 0)
     as_it_is = ALWAYS_SO.format("verify: length")
     assert first.hint == f"Nothing was kept. Run the task again. If the same content arrives: {as_it_is}"
@@ -602,7 +602,7 @@ def test_a_run_that_fails_otherwise_forgets_nothing(tmp_path: pathlib.Path) -> N
 
 
 def test_without_a_length_the_digest_is_what_makes_damaged_content_acceptable(tmp_path: pathlib.Path) -> None:
-    _first, (second, _), (third, requests) = refused(tmp_path / "x", *[chunked(DAMAGED)] * 3)
+    _first, (second, _sent), (third, requests) = refused(tmp_path / "x", *[chunked(DAMAGED)] * 3)
     assert requests == 0
     for error in (second, third):
         assert ALWAYS_SO.format(f"checksum: sha256:{sha256(DAMAGED)}") in error.hint
