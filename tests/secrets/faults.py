@@ -29,7 +29,12 @@ DEST: t.Final = "{dest}"  # stands for a directory of the case's own
 
 # What each module needs to do something; a module that is not here fails the tests until it is.
 GOOD_OPTIONS: t.Final[t.Mapping[str, Options]] = {
-    "cloud_download": {"protected_entities": [GUID], "wait_interval": 0.01, "wait_timeout": 0.05},
+    "cloud_download": {
+        "protected_entities": [GUID],
+        "wait_interval": 0.01,
+        "wait_timeout": 0.05,
+        "profile": {"create": {"visible_within": 1}},  # whether the server has understood a request is not waited for
+    },
     "cloud_download_content": {"guid": GUID, "dest": f"{DEST}/mail.zip"},
     "cloud_download_info": {},
     "protected_entity_info": {"protected_entity_type": "CLOUD_USER"},
