@@ -60,6 +60,6 @@ def documentation_block(node: ast.AST) -> ast.Constant | None:
     Source: ansible-core finds them in the same way, as constants in capitals that hold YAML.
     """
     match node:
-        case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=str(text)) as value):
+        case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=str() as text) as value):
             return value if name.isupper() and "\n" in text and not name.startswith("_") else None
     return None

@@ -218,7 +218,7 @@ def _messages(root: pathlib.Path) -> t.Iterator[Text]:
 
 def _literal(node: ast.AST) -> str | None:
     match node:
-        case ast.Constant(value=str(text)):
+        case ast.Constant(value=str() as text):
             return text
         case ast.JoinedStr(values=values):
             return "".join(str(part.value) if isinstance(part, ast.Constant) else "X" for part in values)
