@@ -141,7 +141,7 @@ def test_what_cannot_be_written_leaves_the_old_one(
         with pytest.raises(OSError, match="No space"):
             made.write(at(2))
     assert (made.read(), made.is_in_place(), directory.names()) == (at(1), True, [NAME])
-    assert os.listdir("/proc/self/fd") == descriptors
+    assert set(os.listdir("/proc/self/fd")) <= set(descriptors)  # earlier tests may have left some
     made.write(at(3))
     assert made.read() == at(3)
     made.close()
@@ -290,7 +290,7 @@ def test_what_was_planted_is_named_and_not_touched(
     descriptors = os.listdir("/proc/self/fd")
     with pytest.raises(UntrustedFile, match=f"^{words}$"):
         CheckpointFile.open(directory, NAME)
-    assert os.listdir("/proc/self/fd") == descriptors
+    assert set(os.listdir("/proc/self/fd")) <= set(descriptors)  # earlier tests may have left some
     assert directory.stat(NAME) is not None
 
 

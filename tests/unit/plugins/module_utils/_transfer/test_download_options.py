@@ -303,7 +303,7 @@ def test_a_place_whose_file_system_cannot_be_told_is_an_error_of_ours(
         patched.setattr(os, "fstat", fail)
         with pytest.raises(StorwareError, match="Input/output error"):
             reason(job(dest, tmp_dest=str(apart)))
-    assert os.listdir("/proc/self/fd") == descriptors
+    assert set(os.listdir("/proc/self/fd")) <= set(descriptors)  # earlier tests may have left some
 
 
 # --- other runs ---

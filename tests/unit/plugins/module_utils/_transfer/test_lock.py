@@ -460,7 +460,7 @@ def test_a_claim_that_cannot_be_made_takes_nothing_away(
         patched.setattr(what, call, fail)
         with pytest.raises(StorwareError, match="Input/output error"):
             acquire(directory)
-    assert os.listdir("/proc/self/fd") == descriptors
+    assert set(os.listdir("/proc/self/fd")) <= set(descriptors)  # earlier tests may have left some
     with acquire(directory) as made:
         assert made.checkpoint
         assert made.checkpoint.offset == record.offset
