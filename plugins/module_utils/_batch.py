@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import contextlib
 import datetime
+import functools
 import os
 import time
 import typing as t
@@ -13,23 +16,36 @@ import typing as t
 from . import _causes
 from ._argspec import check_guids
 from ._errors import CODES, Interrupted, OptionError, StorwareError
+from ._steps import Step
+from ._transfer.structure import CheckTime, no_limit
 
 Result = dict[str, t.Any]
+Outcome = t.Union[Result, Step[Result]]
+_Attempt = t.Union[Outcome, StorwareError]
+
+
+class Sums(t.NamedTuple):
+    """Of the downloads before one. complete, failed: how many. size: bytes of the files; received: in this run."""
+
+    complete: int = 0
+    failed: int = 0
+    size: int = 0
+    received: int = 0
 
 
 class BatchItem(t.NamedTuple):
-    """Of one download. number: counted from 1. of: how many there are. since: when the first began, monotonic.
+    """One download. number: counted from 1. of: how many there are. since: when the first began, monotonic.
 
-    Of those before it, failed: how many; size: bytes of the files; received: bytes that came in this run.
+    sums: they change as long as the download before this one is being finished. check_stop: raises Interrupted when the
+    task is to end.
     """
 
     guid: str
     number: int
     of: int
     since: float
-    failed: int = 0
-    size: int = 0
-    received: int = 0
+    sums: t.Callable[[], Sums] = Sums
+    check_stop: CheckTime = no_limit
 
 
 def guids_of(given: t.Sequence[t.Any]) -> list[str]:
@@ -46,36 +62,102 @@ def dest_for(dest: str, files: int) -> str:
     return os.path.join(dest, "") if dest and files > 1 else dest
 
 
-def run_batch(guids: t.Sequence[str], bring: t.Callable[[BatchItem], Result]) -> Result:
+def run_batch(guids: t.Sequence[str], bring: t.Callable[[BatchItem], Outcome]) -> Result:
     """The result of a task for these downloads, ``bring`` called for one after the other.
 
-    bring: returns the result of one, with ``changed`` and ``diff``. The task's ``files`` has that of each; of a
-    single one it is the task's result, too. Raises what bring raises when there is only one; otherwise a StorwareError
-    with the results when some have failed.
+    bring: returns the result of one, with ``changed`` and ``diff``, or a step that is left: that is taken beside the
+    next download. The task's ``files`` has the result of each; of a single one it is the task's result, too.
+    Raises what bring and the steps raise when there is only one; otherwise a StorwareError with the results when some
+    have failed.
     """
-    since = time.monotonic()
-    found: list[Result] = []
-    failures: list[StorwareError] = []
-    for number, guid in enumerate(guids, 1):
-        try:
-            sums = (len(failures), _sum(found, "size"), _sum(found, "bytes_received"))
-            found.append(bring(BatchItem(guid, number, len(guids), since, *sums)))
-        except Interrupted as error:
-            error.results = _together(found)
-            raise
-        except StorwareError as error:
-            failures.append(error)
-            found.append(_failed(guid, error.text, error, error.to_result()))
-            if CODES[error.code].ends_all:
-                found += [_not_tried(left, error) for left in guids[number:]]
+    return _Batch(guids, bring).run()
+
+
+class _Batch:
+    """The downloads of a task. While one is brought, the one before it may be finished in another thread."""
+
+    def __init__(self, guids: t.Sequence[str], bring: t.Callable[[BatchItem], Outcome]) -> None:
+        self._guids = guids
+        self._bring = bring
+        self._found: list[Result] = []
+        self._failures: list[StorwareError] = []
+        self._sums = Sums()
+        self._stop: Interrupted | None = None
+        self._beside = concurrent.futures.ThreadPoolExecutor(1)
+        # Those whose result is not noted yet, in order.
+        self._open: list[tuple[str, _Attempt | concurrent.futures.Future[_Attempt]]] = []
+
+    def run(self) -> Result:
+        """Raises as ``run_batch``."""
+        with self._beside:
+            try:
+                self._run()
+            except Interrupted as error:
+                self._stop = error
+                while self._open:  # what came is kept
+                    with contextlib.suppress(Interrupted):
+                        self._conclude()
+                    del self._open[:1]
+                error.results = _together(self._found)
+                raise
+        found = self._found
+        if self._failures:
+            raise _failure(self._failures, found)
+        return _together(found) if len(self._guids) > 1 else {**found[0], **_together(found)}
+
+    def _run(self) -> None:
+        since = time.monotonic()
+        for number, guid in enumerate(self._guids, 1):
+            item = BatchItem(guid, number, len(self._guids), since, lambda: self._sums, self._check_stop)
+            outcome = _attempt(functools.partial(self._bring, item))
+            self._open.append((guid, outcome))
+            self._conclude(leave=1)
+            if isinstance(outcome, Step) and number < len(self._guids):
+                self._open = [(guid, self._beside.submit(_attempt, outcome.take))]
+                self._count(*outcome.amount)
+            else:
+                self._conclude()
+            if self._failures and CODES[self._failures[-1].code].ends_all:
                 break
-    if failures:
-        raise _failure(failures, found)
-    return _together(found) if len(guids) > 1 else {**found[0], **_together(found)}
+        self._conclude()
+        self._found += [_not_tried(guid, self._failures[-1]) for guid in self._guids[len(self._found) :]]
+
+    def _check_stop(self) -> None:
+        if self._stop:
+            raise Interrupted(self._stop.message, hint=self._stop.hint, retryable=True)
+
+    def _conclude(self, leave: int = 0) -> None:
+        """Note the results of the first ones, but for so many. What is left to be done for them is done."""
+        while len(self._open) > leave:
+            guid, outcome = self._open[0]
+            if isinstance(outcome, concurrent.futures.Future):
+                outcome = outcome.result()
+            del self._open[0]
+            while isinstance(outcome, Step):
+                outcome = _attempt(outcome.take)
+            if isinstance(outcome, StorwareError):
+                self._failures.append(outcome)
+                self._found.append(_failed(guid, outcome.text, outcome, outcome.to_result()))
+            else:
+                self._found.append(outcome)
+            self._count()
+
+    def _count(self, size: int = 0, received: int = 0) -> None:
+        """Bring the sums up to date. size, received: bytes of the download that is being finished."""
+        failed = len(self._failures)
+        size += sum(one.get("size") or 0 for one in self._found)
+        received += sum(one.get("bytes_received") or 0 for one in self._found)
+        self._sums = Sums(len(self._found) - failed, failed, size, received)
 
 
-def _sum(found: t.Sequence[Result], key: str) -> int:
-    return sum(one.get(key) or 0 for one in found)
+def _attempt(take: t.Callable[[], Outcome]) -> _Attempt:
+    """The outcome of a step, or the error that it ended with, unless the task is to end."""
+    try:
+        return take()
+    except Interrupted:
+        raise
+    except StorwareError as error:
+        return error
 
 
 def _failed(guid: str, text: str, error: StorwareError, about: Result) -> Result:

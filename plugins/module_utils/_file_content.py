@@ -11,14 +11,15 @@ import typing as t
 
 from . import _runner
 from ._argspec import in_range
-from ._batch import BatchItem, dest_for, guids_of
+from ._batch import BatchItem, Outcome, dest_for, guids_of
 from ._progress import STALL, line_formatter
+from ._steps import Steps, advance, complete
 from ._transfer import download, inspection
 from ._transfer.limits import LimitSettings
 from ._transfer.store.attributes import ensure_attributes
 from ._transfer.store.directory import translate_os_errors
+from ._transfer.store.pipeline import BUFFER, has_address_limit
 from ._transfer.store.receipt import receipt_name
-from ._transfer.store.writer import BUFFER
 
 _LEAST_TIME: t.Final = 0.1  # seconds
 MAX_TIME: t.Final = 30 * 24 * 3600.0  # seconds
@@ -64,6 +65,7 @@ class Jobs:
             overwrite=params["overwrite"],
             tmp_dest=params["tmp_dest"],
             limit_settings=limits,
+            check_stop=turn.check_stop,
             redact=context.redact,
             report_progress=lambda progress: context.report_progress(lambda: self._line(turn, progress())),
             **settings,
@@ -75,15 +77,20 @@ class Jobs:
         return self._format_line(turn, progress._replace(attempt=attempt))
 
 
-def ensure_file(context: _runner.Context, job: inspection.Job) -> _runner.Result:
-    """Ensure that the content is at dest; return the result. Raises StorwareError."""
-    with translate_os_errors(
-        f"fetch the cloud download {job.guid} to {job.dest}"
-    ):  # what has no better words of its own
-        return context.add_path_info(_ensure(context, job))
+def ensure_file(context: _runner.Context, job: inspection.Job) -> Outcome:
+    """Ensure that the content is at dest; return the result, or the step that is left. Raises StorwareError."""
+    outcome = advance(_ensure(context, job))
+    return complete(outcome) if has_address_limit() else outcome
 
 
-def _ensure(context: _runner.Context, job: inspection.Job) -> _runner.Result:
+def _ensure(context: _runner.Context, job: inspection.Job) -> Steps[_runner.Result]:
+    # What has no better words of its own
+    with translate_os_errors(f"fetch the cloud download {job.guid} to {job.dest}"):
+        result = yield from _fetch_missing(context, job)
+        return context.add_path_info(result)
+
+
+def _fetch_missing(context: _runner.Context, job: inspection.Job) -> Steps[_runner.Result]:
     with inspection.inspect(job) as inspected:
         if not inspected.needs_content:
             if not context.check_mode:
@@ -98,7 +105,7 @@ def _ensure(context: _runner.Context, job: inspection.Job) -> _runner.Result:
                 "reason": inspected.reason,
                 "path": inspected.path if inspected.name else None,
             }
-        outcome = download.fetch(job, inspected)
+        outcome = yield from download.fetch(job, inspected)
         if outcome.source is None:  # another task has just fetched it
             return _report_unchanged(context, job, inspected, outcome.file)
         return {

@@ -32,7 +32,7 @@ def line_formatter(stall: float = STALL, clock: t.Callable[[], float] = time.mon
     def measure(turn: BatchItem, progress: TransferProgress) -> tuple[float, float]:
         """Return the bytes per second, and the seconds since the last byte. The rate is 0 where it is unknown."""
         nonlocal last
-        now, received = clock(), turn.received + progress.received
+        now, received = clock(), turn.sums().received + progress.received
         if samples and received < samples[-1][1]:
             samples.clear()  # a file failed, whose bytes do not count any more
         samples.append((now, received))
@@ -75,13 +75,14 @@ def _state(progress: TransferProgress, silence: float, stall: float) -> str:
 
 def _overall(turn: BatchItem, progress: TransferProgress, rate: float) -> list[str]:
     """How far all files are. The sizes of those to come are unknown: they count as much as the others on average."""
-    complete = turn.number - 1 - turn.failed
-    parts = [f"{complete} of {turn.of} files", *([f"{turn.failed} failed"] if turn.failed else [])]
+    sums = turn.sums()
+    parts = [f"{sums.complete} of {turn.of} files", *([f"{sums.failed} failed"] if sums.failed else [])]
     size, is_estimate = None, turn.number < turn.of or progress.size is None
-    if complete or not is_estimate:
-        known = turn.size + (progress.size or 0)
-        size = known if not is_estimate else known * (turn.of - turn.failed) // (complete + (progress.size is not None))
-    return parts + _amounts(turn.size + progress.offset, size, is_estimate, rate)
+    before = turn.number - 1 - sums.failed  # the one that is being finished included
+    if before or not is_estimate:
+        known = sums.size + (progress.size or 0)
+        size = known if not is_estimate else known * (turn.of - sums.failed) // (before + (progress.size is not None))
+    return parts + _amounts(sums.size + progress.offset, size, is_estimate, rate)
 
 
 def _amounts(offset: int, size: int | None, is_estimate: bool, rate: float) -> list[str]:

@@ -443,7 +443,7 @@ from ansible_collections.storware.backup.plugins.module_utils import _api_runner
 from ansible_collections.storware.backup.plugins.module_utils._api import names
 from ansible_collections.storware.backup.plugins.module_utils._api.errors import ApiError
 from ansible_collections.storware.backup.plugins.module_utils._argspec import in_range
-from ansible_collections.storware.backup.plugins.module_utils._batch import BatchItem, run_batch
+from ansible_collections.storware.backup.plugins.module_utils._batch import BatchItem, Outcome, run_batch
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError
 from ansible_collections.storware.backup.plugins.module_utils._records import origins
 from ansible_collections.storware.backup.plugins.module_utils._transfer.http.body import (
@@ -472,7 +472,7 @@ def fetch(context: _api_runner.ApiContext) -> _api_runner.Result:
     }
     origin_of = origins(context.connection.url, params["records"] or ())
 
-    def ensure_file(turn: BatchItem) -> _api_runner.Result:
+    def ensure_file(turn: BatchItem) -> Outcome:
         guid = turn.guid
         openers = [(source, _opener(context, names.CONTENT_PATHS[source].format(guid), guid)) for source in sources]
         job = jobs.job(

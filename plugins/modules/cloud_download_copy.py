@@ -334,7 +334,7 @@ _detached.answer_poll(os.environ)  # before the imports below, which take longer
 
 from ansible_collections.storware.backup.plugins.module_utils import _copying, _file_content, _runner
 from ansible_collections.storware.backup.plugins.module_utils._argspec import in_range
-from ansible_collections.storware.backup.plugins.module_utils._batch import BatchItem, run_batch
+from ansible_collections.storware.backup.plugins.module_utils._batch import BatchItem, Outcome, run_batch
 from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError
 from ansible_collections.storware.backup.plugins.module_utils._transfer import inspection
 from ansible_collections.storware.backup.plugins.module_utils._transfer.http.body import Opener
@@ -360,7 +360,7 @@ def _from_host(context: _runner.Context, jobs: _file_content.Jobs) -> _runner.Re
     with there.share_connection() as shared:
         found = ssh.RemoteFiles(shared, params["src"])
 
-        def ensure_file(turn: BatchItem) -> _runner.Result:
+        def ensure_file(turn: BatchItem) -> Outcome:
             path, whole = found.find(turn.guid)
             return _file_content.ensure_file(context, _job(jobs, turn, whole, "peer", ssh.opener(shared, path, whole)))
 
@@ -376,7 +376,7 @@ def _from_controller(context: _runner.Context, jobs: _file_content.Jobs) -> _run
         handed, file = _copying.receive(path)
     whole = handed.receipt()
 
-    def ensure_file(turn: BatchItem) -> _runner.Result:
+    def ensure_file(turn: BatchItem) -> Outcome:
         job = _job(jobs, turn, whole, pushed.LABEL, pushed.nothing_more_opener(whole))
         if not context.check_mode:
             with inspection.inspect(job) as inspected:

@@ -26,6 +26,7 @@ from ansible_collections.storware.backup.plugins.module_utils._api.errors import
 from ansible_collections.storware.backup.plugins.module_utils._argspec import Connection  # noqa: E402
 from ansible_collections.storware.backup.plugins.module_utils._errors import StorwareError  # noqa: E402
 from ansible_collections.storware.backup.plugins.module_utils._signals import Signals  # noqa: E402
+from ansible_collections.storware.backup.plugins.module_utils._steps import advance, complete  # noqa: E402
 from ansible_collections.storware.backup.plugins.module_utils._transfer import download, inspection  # noqa: E402
 from ansible_collections.storware.backup.plugins.module_utils._transfer.http.body import (  # noqa: E402
     Opener,
@@ -53,7 +54,7 @@ def fetch(order: dict[str, t.Any]) -> dict[str, t.Any]:
                 file = inspection.describe(job, finding)
                 download.remove_stale(job, finding)
                 return {"ok": True, "reason": finding.reason, **dataclasses.asdict(file)}
-            outcome = download.fetch(job, finding)
+            outcome = complete(advance(download.fetch(job, finding)))
             return {
                 "ok": True,
                 "reason": finding.reason,

@@ -17,6 +17,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._errors import StorwareError
+from .._steps import Amount, Steps
 from . import formats, inspection, verification
 from .inspection import File, Inspection, Job, TransferProgress
 from .limits import TransferLimits
@@ -48,8 +49,11 @@ class Outcome:
     seconds: float
 
 
-def fetch(job: Job, inspected: Inspection) -> Outcome:
+def fetch(job: Job, inspected: Inspection) -> Steps[Outcome]:
     """Fetch, verify and publish. Raises StorwareError; the file that was there is then as it was.
+
+    The first step receives, and the second one, which needs no network, proves and publishes what has come. If that is
+    a mixture, there are two more.
 
     A run that was interrupted is continued. While another run fetches the same, it is waited for, and its file is
     enough.
@@ -79,7 +83,7 @@ def fetch(job: Job, inspected: Inspection) -> Outcome:
             )
             stack.callback(writer.close)
             try:
-                file, received = _fetch(job, inspected, writer, limits)
+                file, received = yield from _fetch(job, inspected, writer, limits)
             except BaseException:
                 kept = writer.preserve()
                 raise
@@ -138,7 +142,7 @@ def _preflight(job: Job, inspected: Inspection, partial_lock: PartialLock) -> No
         )
 
 
-def _fetch(job: Job, inspected: Inspection, writer: PartialWriter, limits: TransferLimits) -> tuple[File, int]:
+def _fetch(job: Job, inspected: Inspection, writer: PartialWriter, limits: TransferLimits) -> Steps[tuple[File, int]]:
     """The published file, and how many bytes came."""
 
     def report(stage: str) -> None:
@@ -149,8 +153,9 @@ def _fetch(job: Job, inspected: Inspection, writer: PartialWriter, limits: Trans
     writer.resume(limits.check)
     while True:
         transfer.receive()
-        writer.finish()
         report(inspection.VERIFYING)
+        yield Amount(writer.reached, transfer.received)
+        writer.finish()
         try:
             proof = _prove(job, writer)
         except StorwareError as error:
@@ -159,6 +164,7 @@ def _fetch(job: Job, inspected: Inspection, writer: PartialWriter, limits: Trans
                 _note_refusal(error, job, writer)
                 raise
             transfer.start_over(error)
+            yield Amount(0, transfer.received)
         else:
             return _publish(job, inspected, writer, proof), transfer.received
 

@@ -24,6 +24,7 @@ from .store import publish, receipt
 from .store.attributes import FileAttributes
 from .store.directory import Directory, kind_of, translate_os_errors, user_name
 from .store.receipt import Origin, Receipt
+from .structure import CheckTime, no_limit
 from .verification import Checksum
 
 # Reasons. The first group means that content has to be fetched.
@@ -75,7 +76,7 @@ class Job:
     level: how much of the content is verified: full, structure or length. overwrite: never, different or always.
     attributes: those that the file gets. tmp_dest: where bytes lie until they are proved; the directory of dest if
     None. connections: ranges at a time. max_size: bytes that the file may have; None: as many as are announced.
-    origin: for the receipt.
+    origin: for the receipt. check_stop: raises StorwareError when the task is to end.
     redact: takes secrets out of a text. report_progress: is called now and then
     with a function that returns the progress, which any thread may call until the next one.
     """
@@ -94,13 +95,14 @@ class Job:
     max_size: int | None = None
     origin: Origin = field(default_factory=Origin)
     limit_settings: LimitSettings = field(default_factory=LimitSettings)
+    check_stop: CheckTime = no_limit
     redact: Redact = str
     report_progress: t.Callable[[t.Callable[[], TransferProgress]], None] = lambda _progress: None
 
     @functools.cached_property
     def limits(self) -> TransferLimits:
         """The one clock of the whole job, which starts when it is asked for first: by ``inspect``."""
-        return TransferLimits(self.limit_settings)
+        return TransferLimits(self.limit_settings, check_stop=self.check_stop)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import typing as t
 from dataclasses import dataclass, replace
 
 from .._errors import StorwareError
+from .structure import CheckTime, no_limit
 
 _SLEEP_STEP: t.Final = 0.25  # the longest sleep at a time while a rate is kept
 
@@ -44,18 +45,23 @@ class TransferInterrupted(StorwareError):
 
 
 class TransferLimits:
-    """One transfer's clock, or that of one of its connections."""
+    """One transfer's clock, or that of one of its connections.
+
+    check_stop: raises StorwareError when the task is to end.
+    """
 
     def __init__(
         self,
         settings: LimitSettings,
         *,
+        check_stop: CheckTime = no_limit,
         clock: t.Callable[[], float] = time.monotonic,
         sleep: t.Callable[[float], None] = time.sleep,
     ) -> None:
         self.settings = settings
         self.attempt = 1  # of the request that is made now or next
         self.clock = clock
+        self._check_stop = check_stop
         self._sleep = sleep
         self.deadline = None if settings.max_time is None else clock() + settings.max_time
         self._read_bytes = 0  # in the window of the minimum rate
@@ -66,7 +72,9 @@ class TransferLimits:
         """The clock for one of several connections that keep the maximum rate together."""
         settings = self.settings
         rate = None if settings.max_rate is None else settings.max_rate / connections
-        shared = TransferLimits(replace(settings, max_rate=rate), clock=self.clock, sleep=self._sleep)
+        shared = TransferLimits(
+            replace(settings, max_rate=rate), check_stop=self._check_stop, clock=self.clock, sleep=self._sleep
+        )
         shared.deadline = self.deadline
         return shared
 
@@ -85,7 +93,8 @@ class TransferLimits:
         return min(self.settings.rate_window if self.settings.min_rate > 0 else float("inf"), self.remaining)
 
     def check(self) -> None:
-        """Raise StorwareError (``timeout``) when no time remains."""
+        """Raise StorwareError when no time remains (``timeout``) or the task is to end."""
+        self._check_stop()
         if self.deadline is not None and self.clock() >= self.deadline:
             raise StorwareError(
                 f"the transfer did not finish within max_time ({self.settings.max_time:g} seconds)",

@@ -67,14 +67,17 @@ class Transfer:
         self._is_anew = False  # what is there does not count: the next request is for the whole
 
     def receive(self) -> None:
-        """Fetch the missing bytes. Raises StorwareError; the bytes that came until then are written."""
+        """Fetch the missing bytes; the writer may have yet to finish the last ones.
+
+        Raises StorwareError; the bytes that came until then are written.
+        """
         while self._is_anew or not self._writer.is_complete:
-            reached = self._writer.offset
+            reached = self._writer.reached
             try:
                 self._ask()
                 if self._writer.metadata.length is None:
                     return  # the answer came to its end in order, which is all there is to know
-                progress = self._writer.offset > reached
+                progress = self._writer.reached > reached
                 if not self._writer.is_complete and not progress:
                     raise TransferInterrupted("the server sends no more bytes", retryable=True)
             except RangeMismatch as error:
@@ -84,7 +87,7 @@ class Transfer:
                     self._writer.discard()  # it may have no end, and what is kept would keep the disk full
                 if not self._may_help_again(error):
                     raise
-                self._wait(error, progress=self._is_progress(error, self._writer.offset - reached))
+                self._wait(error, progress=self._is_progress(error, self._writer.reached - reached))
 
     def start_over(self, error: StorwareError) -> None:
         """Let the next request be for the whole. Raises the error when that was done often enough."""
@@ -276,11 +279,11 @@ class Transfer:
             self.received += self._writer.offset - before
 
     def _receive_from(self, source: BodyReader) -> None:
-        before = self._writer.offset
+        before = self._writer.reached
         try:
             self._writer.receive(source)
         finally:
-            self.received += self._writer.offset - before
+            self.received += self._writer.reached - before
 
     def _response(self, opener: Opener) -> t.ContextManager[Response]:
         self._limits.check()

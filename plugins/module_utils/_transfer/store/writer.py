@@ -9,11 +9,9 @@ which digest they have.
 
 from __future__ import annotations
 
-import collections
 import concurrent.futures
 import contextlib
 import dataclasses
-import resource
 import time
 import typing as t
 
@@ -28,23 +26,16 @@ from .checkpoint import STRONG, WEAK, Checkpoint
 from .directory import translate_os_errors
 from .lock import PartialLock
 from .part_file import check_space
+from .pipeline import BUFFER, Pipeline
 from .process import ProcessIdentity
 
 COMMIT_BYTES: t.Final = 24 * 1024 * 1024  # a checkpoint at the latest after so many bytes,
 COMMIT_SECONDS: t.Final = 5.0  # or after so long
 
-BUFFER: t.Final = 1024 * 1024  # bytes
-_BUFFERS: t.Final = 6  # read ahead of the disk
-_SPARE: t.Final[list[memoryview]] = []  # buffers of earlier responses: pages that are new cost time for each file
-
 MAX_UNANNOUNCED: t.Final = 2**40  # bytes of content whose length is not announced, unless the user sets a limit
 
 _READ: t.Final = 256 * 1024  # bytes
 _NOTHING: t.Final = ContentMetadata(None, None, None, None)
-
-
-def _has_limit() -> bool:
-    return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
 
 
 class PartialWriter:
@@ -76,7 +67,8 @@ class PartialWriter:
         self._allow_unverified = allow_unverified
         self._max_size = max_size
         self._digests = Digests()
-        self._failure: StorwareError | None = None
+        self._pipeline: Pipeline | None = None  # of bytes that are not hashed yet
+        self._end = 0  # of its bytes
         self._committer = concurrent.futures.ThreadPoolExecutor(1)
         self._commit: concurrent.futures.Future[None] | None = None
         self._recorded = 0  # the offset of the newest record that was asked for
@@ -91,9 +83,14 @@ class PartialWriter:
         return self._digests
 
     @property
+    def reached(self) -> int:
+        """How many bytes have come: those up to the offset, and those that are on their way to the disk."""
+        return self._end if self._pipeline else self.offset
+
+    @property
     def is_complete(self) -> bool:
-        """Whether all bytes that the server has announced are there."""
-        return self.metadata.length is not None and self.offset == self.metadata.length
+        """Whether all bytes that the server has announced have come."""
+        return self.metadata.length is not None and self.reached == self.metadata.length
 
     @property
     def can_be_continued(self) -> bool:
@@ -142,7 +139,7 @@ class PartialWriter:
 
     def begin(self, source: str, metadata: ContentMetadata) -> None:
         """Begin a response with all of the content: the bytes that are there count no more."""
-        self.source, self.metadata, self.splice_evidence, self._failure = source, metadata, "", None
+        self.source, self.metadata, self.splice_evidence = source, metadata, ""
         self.unhashed = None
         self._digests = self._new_digests(metadata.digest)
         if self.offset or self.lock.checkpoint:
@@ -167,51 +164,21 @@ class PartialWriter:
         self.splice_evidence = WEAK if is_weak else STRONG
 
     def receive(self, reader: BodyReader) -> None:
-        """Append all bytes of the reader: this thread reads, another one writes, and a third one hashes.
+        """Append all bytes of the reader. Bytes that were read before a failure are appended, too.
 
-        Bytes that were read before a failure are appended, too. Raises as the reader, ``write_at`` and ``hash_up_to``.
+        If their number is announced, the last ones may still be on their way, for ``finish`` to wait for. Raises as the
+        reader, ``write_at`` and ``hash_up_to``.
         """
-        # Before the threads, which may take what little address space there is.
-        buffers = [_SPARE.pop() if _SPARE else memoryview(bytearray(BUFFER)) for _number in range(_BUFFERS)]
+        pipeline = Pipeline(self.write_at, self._hash)
         try:
-            self._receive_by(reader, buffers)
-        finally:
-            _SPARE.extend(buffers)
-
-    def _receive_by(self, reader: BodyReader, buffers: t.Sequence[memoryview]) -> None:
-        """Receive by these buffers, which are not in use any more at the end."""
-        spare = list(buffers)
-        pending: collections.deque[tuple[concurrent.futures.Future[None], memoryview]] = collections.deque()
-        end = self.offset
-        # The end of the block waits for what is pending, also after an interruption: nothing that was read is lost.
-        with contextlib.ExitStack() as threads:
-            disk = threads.enter_context(concurrent.futures.ThreadPoolExecutor(1))
-            # Each thread reserves some 70 MiB of address space, of which a limit may leave little.
-            hasher = disk if _has_limit() else threads.enter_context(concurrent.futures.ThreadPoolExecutor(1))
-            while True:
-                if spare:
-                    buffer = spare.pop()
-                else:
-                    hashed, buffer = pending.popleft()
-                    hashed.result()
-                size = reader.fill(buffer)
-                if not size:
-                    break
-                written = disk.submit(self.write_at, end, buffer[:size])
-                pending.append((hasher.submit(self._hash_next, buffer[:size], written), buffer))
-                end += size
-            for hashed, _buffer in pending:
-                hashed.result()
-
-    def _hash_next(self, data: memoryview, written: concurrent.futures.Future[None]) -> None:
-        if self._failure:
-            raise self._failure  # behind a hole nothing has its place
-        try:
-            written.result()
-        except StorwareError as error:
-            self._failure = error
+            end = pipeline.read(reader, self.offset)
+            if self.metadata.length is None:
+                pipeline.finish()
+            else:
+                self._pipeline, self._end = pipeline, end
+        except BaseException:
+            pipeline.close()
             raise
-        self._hash(data)
 
     def write_at(self, offset: int, data: memoryview) -> None:
         """Write bytes anywhere, from any thread; ``hash_up_to`` makes them a part of the content."""
@@ -243,7 +210,8 @@ class PartialWriter:
             self._hash(memoryview(piece))
 
     def finish(self) -> None:
-        """Wait for the checkpoint that is being written, and drop what may lie behind the bytes."""
+        """Wait until all bytes are hashed and the checkpoint is written, and drop what may lie behind them."""
+        self._finish_pipeline()
         self._settle()
         self.lock.check()
         self.lock.partial.truncate(self.offset)
@@ -256,8 +224,9 @@ class PartialWriter:
             return 0
 
     def _preserve(self) -> int:
-        with contextlib.suppress(StorwareError):
-            self._settle()
+        for settle in (self._finish_pipeline, self._settle):
+            with contextlib.suppress(StorwareError):
+                settle()
         lock = self.lock
         is_ours = lock.state.is_in_place() and lock.partial.is_in_place(lock.partial.name)
         if is_ours and self.unhashed is not None:
@@ -287,7 +256,9 @@ class PartialWriter:
         self._is_discarded = self._is_discarded or is_spoiled
 
     def close(self) -> None:
-        """End the thread that writes checkpoints."""
+        """End the threads."""
+        with contextlib.suppress(StorwareError):
+            self._finish_pipeline()
         self._committer.shutdown()
 
     def _hash(self, data: memoryview) -> None:
@@ -318,6 +289,11 @@ class PartialWriter:
                 code="too_large",
                 hint="Set max_size to a larger value if the file may be that large." if length is None else "",
             )
+
+    def _finish_pipeline(self) -> None:
+        pipeline, self._pipeline = self._pipeline, None
+        if pipeline:
+            pipeline.finish()
 
     def _settle(self) -> None:
         """Wait for the record that is being written; raise what went wrong with it."""

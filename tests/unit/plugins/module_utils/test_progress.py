@@ -9,13 +9,18 @@ import typing as t
 
 import pytest
 
-from ansible_collections.storware.backup.plugins.module_utils._batch import BatchItem
+from ansible_collections.storware.backup.plugins.module_utils._batch import BatchItem, Sums
 from ansible_collections.storware.backup.plugins.module_utils._progress import line_formatter
 from ansible_collections.storware.backup.plugins.module_utils._transfer import inspection
 from ansible_collections.storware.backup.plugins.module_utils._transfer.inspection import TransferProgress
 
 MIB, GIB = 2**20, 2**30
 ONE = BatchItem("guid", 1, 1, 0.0)
+NONE = Sums()
+
+
+def _item(number: int, of: int, sums: Sums = NONE) -> BatchItem:
+    return BatchItem("guid", number, of, 0.0, lambda: sums)
 
 
 class Teller:
@@ -104,11 +109,11 @@ def test_a_server_that_does_not_answer(teller: Teller) -> None:
 
 def test_several_files(teller: Teller) -> None:
     """The sizes of those that have not begun are those of the others on average."""
-    first, third = BatchItem("guid", 1, 4, 0.0), BatchItem("guid", 3, 4, 0.0, 0, 20 * MIB, 20 * MIB)
+    first, third = _item(1, 4), _item(3, 4, Sums(2, 0, 20 * MIB, 20 * MIB))
     assert teller.at(0, 0, 10 * MIB, turn=first) == "0 of 4 files, 0 bytes; mailbox.zip: receiving, 0 %"
     line = "2 of 4 files, 25 of about 40 MiB, 2.5 MiB/s, about 6 s left; mailbox.zip: receiving, 50 %"
     assert teller.at(10, 5 * MIB, 10 * MIB, turn=third) == line
-    last = BatchItem("guid", 4, 4, 0.0, 1, 20 * MIB, 20 * MIB)
+    last = _item(4, 4, Sums(2, 1, 20 * MIB, 20 * MIB))
     line = "2 of 4 files, 1 failed, 20 of 30 MiB; mailbox.zip: stalled for 20 s, 0 %"
     teller.at(20, 0, 10 * MIB, turn=last)
     assert teller.at(40, 0, 10 * MIB, turn=last) == line
@@ -116,15 +121,14 @@ def test_several_files(teller: Teller) -> None:
 
 def test_files_that_are_there_count_and_have_no_rate(teller: Teller) -> None:
     """A second run compares: its rate is not that of a transfer."""
-    turns = [BatchItem("guid", number, 300, 0.0, 0, (number - 1) * GIB, 0) for number in range(1, 6)]
+    turns = [_item(number, 300, Sums(number - 1, 0, (number - 1) * GIB, 0)) for number in range(1, 6)]
     compare: dict[str, t.Any] = {"stage": inspection.COMPARING, "received": 0}
     lines = [teller.at(10 * turn.number, 0, GIB, turn=turn, **compare) for turn in turns]
     assert lines[-1] == "4 of 300 files, 4 of about 300 GiB; mailbox.zip: comparing the existing file"
 
 
 def test_a_file_that_fails_makes_no_negative_rate(teller: Teller) -> None:
-    second = BatchItem("guid", 2, 3, 0.0, 1, 0, 0)
-    teller.at(0, 0, 100 * MIB, turn=second._replace(number=1, failed=0))
-    teller.at(5, 90 * MIB, 100 * MIB, turn=second._replace(number=1, failed=0))
-    assert "-" not in teller.at(6, 0, 100 * MIB, turn=second)
-    assert ", 10 MiB/s, " in teller.at(7, 10 * MIB, 100 * MIB, turn=second._replace(number=3, size=MIB))
+    teller.at(0, 0, 100 * MIB, turn=_item(1, 3))
+    teller.at(5, 90 * MIB, 100 * MIB, turn=_item(1, 3))
+    assert "-" not in teller.at(6, 0, 100 * MIB, turn=_item(2, 3, Sums(0, 1)))
+    assert ", 10 MiB/s, " in teller.at(7, 10 * MIB, 100 * MIB, turn=_item(3, 3, Sums(0, 1, MIB)))

@@ -13,6 +13,7 @@ import typing as t
 
 import requests
 
+from ansible_collections.storware.backup.plugins.module_utils._steps import advance, complete
 from ansible_collections.storware.backup.plugins.module_utils._transfer import download, inspection
 from ansible_collections.storware.backup.plugins.module_utils._transfer.download import Outcome
 from ansible_collections.storware.backup.plugins.module_utils._transfer.http.body import Opener, Response
@@ -56,7 +57,7 @@ def run(wanted: Job) -> tuple[str, File, Outcome | None]:
         if not inspected.needs_content:
             download.remove_stale(wanted, inspected)
             return inspected.reason, inspection.describe(wanted, inspected), None
-        outcome = download.fetch(wanted, inspected)
+        outcome = complete(advance(download.fetch(wanted, inspected)))
         return inspected.reason, outcome.file, outcome
 
 

@@ -22,6 +22,7 @@ import typing as t
 import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils._errors import Interrupted, OptionError, StorwareError
+from ansible_collections.storware.backup.plugins.module_utils._steps import advance
 from ansible_collections.storware.backup.plugins.module_utils._transfer import download, inspection
 from ansible_collections.storware.backup.plugins.module_utils._transfer.store import receipt
 from ansible_collections.storware.backup.plugins.module_utils._transfer.store.attributes import FileAttributes
@@ -441,7 +442,7 @@ def test_where_nothing_can_be_written_nothing_is_asked_for(
         with inspection.inspect(wanted) as finding, monkeypatch.context() as patched:
             patched.setattr(Directory, "open", refuse)
             with pytest.raises(StorwareError, match="Read-only file system") as caught:
-                download.fetch(wanted, finding)
+                advance(download.fetch(wanted, finding))
         assert server.requests == []
     assert "mounted read-only" in caught.value.hint
 

@@ -21,7 +21,7 @@ from ansible_collections.storware.backup.plugins.module_utils._transfer.limits i
     TransferInterrupted,
     TransferLimits,
 )
-from ansible_collections.storware.backup.plugins.module_utils._transfer.store import writer
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store import pipeline
 from ansible_collections.storware.backup.plugins.module_utils._transfer.store.part_file import PartialFile
 from ansible_collections.storware.backup.plugins.module_utils._transfer.store.writer import PartialWriter
 from tests.faults.script_server import Script, Sliced, reply, scripted
@@ -41,6 +41,7 @@ def moved(target: PartialWriter, script: Script) -> None:
         with answer:
             target.begin("1", metadata)
             target.receive(answer)
+        target.finish()
 
 
 def content(target: PartialWriter) -> bytes:
@@ -62,8 +63,8 @@ def test_any_size(tmp_path: pathlib.Path, size: int) -> None:
 
 
 def test_a_slow_disk_and_a_slow_server_change_nothing(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "BUFFER", 20_000)
-    monkeypatch.setattr(writer, "_SPARE", [])
+    monkeypatch.setattr(pipeline, "BUFFER", 20_000)
+    monkeypatch.setattr(pipeline, "_SPARE", [])
     real, turn = PartialFile.write_at, threading.Event()
 
     def write_at(self: PartialFile, offset: int, data: memoryview) -> None:
@@ -88,6 +89,7 @@ def test_what_came_before_a_cut_is_there_and_the_next_answer_goes_on(tmp_path: p
             )
             target.receive(answer)
             answer.close()
+        target.finish()
         assert (content(target) == BODY, target.digests.hex("sha256")) == (True, sha256(BODY))
 
 

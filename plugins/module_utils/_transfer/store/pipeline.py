@@ -1,0 +1,92 @@
+# Copyright (c) 2026 The storware.backup authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Write and hash what is read: one thread reads, another one writes, and a third one hashes."""
+
+from __future__ import annotations
+
+import collections
+import concurrent.futures
+import contextlib
+import resource
+import typing as t
+
+from ..._errors import StorwareError
+from ..http.body import BodyReader
+
+BUFFER: t.Final = 1024 * 1024  # bytes
+_BUFFERS: t.Final = 6  # read ahead of the disk
+_SPARE: t.Final[list[memoryview]] = []  # buffers of earlier responses: pages that are new cost time for each file
+
+_Future = concurrent.futures.Future[None]
+
+
+def has_address_limit() -> bool:
+    """Whether threads are dear: each reserves some 70 MiB of address space, of which a limit may leave little."""
+    return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
+
+
+class Pipeline:
+    """What was read from one response, on its way to the disk.
+
+    write: is called with the offset and the bytes, in a thread. hash: with the bytes, in their order, after they were
+    written, in another one.
+    """
+
+    def __init__(self, write: t.Callable[[int, memoryview], None], hash: t.Callable[[memoryview], None]) -> None:
+        self._write = write
+        self._hash = hash
+        # Before the threads, which may take what little address space there is.
+        self._buffers = [_SPARE.pop() if _SPARE else memoryview(bytearray(BUFFER)) for _number in range(_BUFFERS)]
+        self._pending: collections.deque[tuple[_Future, memoryview]] = collections.deque()
+        self._threads = contextlib.ExitStack()
+        self._disk = self._threads.enter_context(concurrent.futures.ThreadPoolExecutor(1))
+        # With a limit, the thread that writes hashes as well.
+        self._hasher = (
+            self._disk if has_address_limit() else self._threads.enter_context(concurrent.futures.ThreadPoolExecutor(1))
+        )
+        self._failure: StorwareError | None = None
+
+    def read(self, reader: BodyReader, offset: int) -> int:
+        """Read all bytes, which belong at the offset; return where they end. ``finish`` waits until they are hashed.
+
+        Raises as the reader, write and hash.
+        """
+        spare = list(self._buffers)
+        while True:
+            if spare:
+                buffer = spare.pop()
+            else:
+                hashed, buffer = self._pending.popleft()
+                hashed.result()
+            size = reader.fill(buffer)
+            if not size:
+                return offset
+            written = self._disk.submit(self._write, offset, buffer[:size])
+            self._pending.append((self._hasher.submit(self._hash_next, buffer[:size], written), buffer))
+            offset += size
+
+    def finish(self) -> None:
+        """Wait until all bytes are hashed. Raises as write and hash."""
+        try:
+            for hashed, _buffer in self._pending:
+                hashed.result()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Wait for what is pending, also after an interruption: nothing that was read is lost."""
+        self._threads.close()
+        self._pending.clear()
+        _SPARE.extend(self._buffers)
+        self._buffers = []
+
+    def _hash_next(self, data: memoryview, written: _Future) -> None:
+        if self._failure:
+            raise self._failure  # behind a hole nothing has its place
+        try:
+            written.result()
+        except StorwareError as error:
+            self._failure = error
+            raise
+        self._hash(data)
