@@ -29,6 +29,22 @@ def origins(server: str, records: t.Sequence[t.Mapping[str, t.Any]]) -> t.Callab
     return lambda guid: known.get(guid.lower(), Origin(server))
 
 
+def sizes(records: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, int]:
+    """Return the sizes of the backups in bytes, by the GUIDs of the downloads, as far as they are known.
+
+    Raises OptionError.
+    """
+    found = {}
+    for number, record in enumerate(records, 1):
+        size = _fields(record, "backup", f"entry {number}").get("size")
+        if size is None:
+            continue
+        if isinstance(size, bool) or not isinstance(size, int) or size < 0:
+            raise OptionError("records", f"size of the backup of entry {number} is no number of bytes")
+        found[str(record.get("guid")).lower()] = size
+    return found
+
+
 def wanted_files(server: str, records: t.Sequence[t.Mapping[str, t.Any]]) -> list[Wanted]:
     """Return the files that records of downloads ask for, in their order. Raises OptionError.
 

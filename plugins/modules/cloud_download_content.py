@@ -63,6 +63,9 @@ options:
       - Records of the downloads, as RV(storware.backup.cloud_download#module:cloud_downloads). They are for the receipts, which then also name the
         protected entity, the kind of download and the backup, see RV(storware.backup.cloud_download_content_info#module:files[]). Receipts
         always name the server.
+      - Of several downloads, the sizes of their backups are an estimate of the space that the missing files need. If O(dest) has less, the module
+        asks for the length of each of them, without its content, and fails with the code V(disk_full) before it fetches anything if they do
+        not fit together.
       - A record may have the key C(request) in addition, with the digest of the fields that were added to the request for the download.
     type: list
     elements: dict
@@ -432,7 +435,10 @@ error:
       sample: ENOSPC
 """
 
+import dataclasses
+import errno
 import os
+import time
 import typing as t
 
 from ansible_collections.storware.backup.plugins.module_utils import _detached
@@ -444,13 +450,16 @@ from ansible_collections.storware.backup.plugins.module_utils._api import names
 from ansible_collections.storware.backup.plugins.module_utils._api.errors import ApiError
 from ansible_collections.storware.backup.plugins.module_utils._argspec import in_range
 from ansible_collections.storware.backup.plugins.module_utils._batch import BatchItem, Outcome, run_batch
-from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError
-from ansible_collections.storware.backup.plugins.module_utils._records import origins
+from ansible_collections.storware.backup.plugins.module_utils._errors import OptionError, StorwareError
+from ansible_collections.storware.backup.plugins.module_utils._progress import format_amount
+from ansible_collections.storware.backup.plugins.module_utils._records import origins, sizes
+from ansible_collections.storware.backup.plugins.module_utils._transfer.announced import Shortage, find_shortage
 from ansible_collections.storware.backup.plugins.module_utils._transfer.http.body import (
     Opener,
     Response,
     UnexpectedContent,
 )
+from ansible_collections.storware.backup.plugins.module_utils._transfer.inspection import Job
 from ansible_collections.storware.backup.plugins.module_utils._transfer.verification import Checksum
 
 _LARGEST = 2**63 - 1  # what a file can hold
@@ -470,14 +479,24 @@ def fetch(context: _api_runner.ApiContext) -> _api_runner.Result:
         "connections": int(in_range("connections", params["connections"], 1, 16)),
         "max_size": None if max_size is None else int(in_range("max_size", max_size, 1, _LARGEST)),
     }
-    origin_of = origins(context.connection.url, params["records"] or ())
+    records = params["records"] or ()
+    origin_of, expected = origins(context.connection.url, records), sizes(records)
 
-    def ensure_file(turn: BatchItem) -> Outcome:
+    def job_for(turn: BatchItem) -> Job:
         guid = turn.guid
         openers = [(source, _opener(context, names.CONTENT_PATHS[source].format(guid), guid)) for source in sources]
-        job = jobs.job(
-            turn, identity=f"{context.connection.url} {guid}", openers=openers, origin=origin_of(guid), **settings
-        )
+        identity = f"{context.connection.url} {guid}"
+        return jobs.job(turn, identity=identity, openers=openers, origin=origin_of(guid), **settings)
+
+    lacking: Shortage | None = None
+    if len(jobs.guids) > 1 and not context.check_mode:
+        since = time.monotonic()
+        lacking = find_shortage([job_for(BatchItem(guid, 1, 1, since)) for guid in jobs.guids], expected)
+
+    def ensure_file(turn: BatchItem) -> Outcome:
+        job = job_for(turn)
+        if lacking:
+            job = dataclasses.replace(job, openers=[(name, _refusal(lacking)) for name in sources])
         return _file_content.ensure_file(context, job)
 
     return run_batch(jobs.guids, ensure_file)
@@ -487,6 +506,22 @@ def _checksum(text: str | None, files: int) -> Checksum | None:
     if text and files > 1:
         raise OptionError("checksum", f"is that of one file, and guid names {files}")
     return Checksum.parse(text) if text else None
+
+
+def _refusal(lacking: Shortage) -> Opener:
+    """Return an opener for files that do not fit together: nothing is requested, so that none of them comes."""
+    needed, free = format_amount(lacking.needed), format_amount(lacking.free)
+
+    def refuse(_headers: t.Mapping[str, str], _deadline: float | None) -> Response:
+        raise StorwareError(
+            f"{lacking.files} files need {needed} by the lengths that the server announces, and {lacking.directory} has"
+            f" room for {free}",
+            code="disk_full",
+            hint="Free some space, choose another dest, or fetch fewer files at a time.",
+            details={"needed": lacking.needed, "free": lacking.free, "errno": errno.errorcode[errno.ENOSPC]},
+        )
+
+    return refuse
 
 
 def _opener(context: _api_runner.ApiContext, path: str, guid: str) -> Opener:

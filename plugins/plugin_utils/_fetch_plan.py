@@ -89,7 +89,7 @@ def slim(record: Record, options: Record) -> dict[str, t.Any]:
         "guid": record.get("guid"),
         "protected_entity": {name: entity.get(name) for name in ("guid", "name")},
         "mode": record.get("mode") or options.get("mode"),
-        "backup": {name: backup.get(name) for name in ("guid", "backup_time")},
+        "backup": {"guid": backup.get("guid"), "backup_time": backup.get("backup_time"), "size": record.get("size")},
         "request": options.get("request_digest"),
     }
 
@@ -324,6 +324,7 @@ def wanted_on(play: Play, host: str, request: Request) -> list[dict[str, t.Any]]
             record.update(_origin(file))
         is_same = file is None or _is_of(file, download)
         record.update(guid=guid, download=(download or {}).get("guid") if is_same else None)
+        record["size"] = request.sizes[index]
         found.append({**record, "held": there, "absent": is_absent and not request.creates})
     return found
 
@@ -346,8 +347,10 @@ def _for_spool(play: Play, asker: str, request: Request) -> list[dict[str, t.Any
     if play.record(asker, "options").get("via") != "controller":
         return []
     needed = _needs_of_all(play, asker, _shares(play, asker, request), request)
-    downloads = [request.downloads[i] for i in sorted(needed)]
-    return [slim(record, request.options) for record in downloads if record and record.get("guid")]
+    downloads = [(request.downloads[i], request.sizes[i]) for i in sorted(needed)]
+    return [
+        slim({**record, "size": size}, request.options) for record, size in downloads if record and record.get("guid")
+    ]
 
 
 def share_of(play: Play, asker: str, host: str) -> list[dict[str, t.Any]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import pathlib
 import re
+import shutil
 import signal
 import urllib.parse
 
@@ -245,3 +246,33 @@ def test_several_are_handed_over_by_the_controller(
     nowhere = hand_over(guids, tmp_path / "nowhere")
     assert nowhere["error"]["option"] == "dest"
     assert hand_over(["alice"])["error"]["option"] == "guid"
+
+
+def test_files_that_do_not_fit_together_are_not_begun(simulator: Simulator, here: pathlib.Path) -> None:
+    """The sizes of the backups say that they may not fit, and the lengths that the server announces prove it."""
+    room = shutil.disk_usage(here).free
+    guids = simulator.seed(users=3, downloads=3, content_size=room * 2 // 5)
+    records = [{"guid": guid, "backup": {"size": room // 2}} for guid in guids]
+    simulator.clear_log()
+    failed = _fetch(simulator, here, guids, records=records)
+    assert (failed["failed"], failed["error"]["code"]) == (True, "disk_full")
+    assert re.search(
+        r"3 files need [\d.]+ GiB by the lengths that the server announces, and .* has room", failed["msg"]
+    )
+    assert [file["error"]["code"] for file in failed["files"]] == ["disk_full"] * 3
+    assert [path.name for path in here.iterdir()] == []
+    asked = [request for request in simulator.requests() if request["path"].startswith("/cloud-download/")]
+    assert [request["headers"].get("range") for request in asked] == ["bytes=0-0"] * 3
+    # What they need is nobody's business in check mode, and of a single one it is told by its transfer.
+    simulator.clear_log()
+    good(_fetch(simulator, here, guids, records=records, check=True))
+    assert simulator.counters()["calls"] == {}
+
+
+def test_files_that_fit_although_their_backups_are_larger_are_fetched(
+    simulator: Simulator, here: pathlib.Path, guids: list[str]
+) -> None:
+    room = shutil.disk_usage(here).free
+    records = [{"guid": guid, "backup": {"size": room}} for guid in guids]
+    done = good(_fetch(simulator, here, guids, records=records))
+    assert [file["sha256"] for file in done["files"]] == _contents(simulator, guids)

@@ -195,7 +195,7 @@ def inspect(job: Job) -> Inspection:
 
     Raises OptionError for a dest that cannot work.
     """
-    inspected = _locate(job)
+    inspected = locate(job)
     try:
         if job.tmp_dest is not None:
             open_tmp_dest(job.tmp_dest, inspected.directory).close()
@@ -276,8 +276,8 @@ def describe(job: Job, inspected: Inspection) -> File:
     return File(inspected.path, size, sha256, verified, format)
 
 
-def _locate(job: Job) -> Inspection:
-    """Which directory and, for a dest that is a file, which name."""
+def locate(job: Job) -> Inspection:
+    """Which directory and, for a dest that is a file, which name; nothing is inspected yet. Raises OptionError."""
     if not job.dest:
         raise OptionError("dest", "must not be empty")
     path = os.path.abspath(job.dest)

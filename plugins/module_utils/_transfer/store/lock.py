@@ -125,6 +125,12 @@ def _refusal_of(record: Checkpoint | None, prefix: str) -> Refusal | None:
     return record.refusal if record and record.refusal and record.refusal.prefix == prefix else None
 
 
+def kept_bytes(directory: Directory, prefix: str) -> int:
+    """Bytes that earlier runs have left, from which the next run may go on."""
+    left = (directory.stat(name) for name in _others(directory, prefix, "") if name.endswith(SUFFIX))
+    return sum(there.st_size for there in left if there)
+
+
 def remove_stale(directory: Directory, prefix: str) -> None:
     """Remove the files of a run that ended just before it could do so itself."""
     if directory.stat(prefix + STATE) is None and not _others(directory, prefix, ""):

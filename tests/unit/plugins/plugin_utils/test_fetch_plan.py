@@ -201,6 +201,12 @@ def test_the_backups_that_are_larger_than_the_free_space_are_a_warning() -> None
     assert not _fetch_plan.lacks(play(seen, {H1: {"files": [lost(), file(2), file(3)], "free": 50 * GIB}}), H1)["short"]
 
 
+@pytest.mark.parametrize(("size", "told"), [(40 * GIB, 40 * GIB), (None, None), ("40 GiB", None)])
+def test_the_module_that_fetches_is_told_the_sizes_of_the_backups(size: t.Any, told: int | None) -> None:
+    done = run(play([predicted(1)], {H1: [lost()]}), [download(1, size=size)])
+    assert [record["backup"]["size"] for record in done.record(H1, "transfers")["fetch"]] == [told]
+
+
 # --- GUIDs ---
 
 
