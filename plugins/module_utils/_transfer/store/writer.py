@@ -166,16 +166,16 @@ class PartialWriter:
     def receive(self, reader: BodyReader) -> None:
         """Append all bytes of the reader. Bytes that were read before a failure are appended, too.
 
-        If their number is announced, the last ones may still be on their way, for ``finish`` to wait for. Raises as the
+        With the last ones that are announced, some may still be on their way, for ``finish`` to wait for. Raises as the
         reader, ``write_at`` and ``hash_up_to``.
         """
         pipeline = Pipeline(self.write_at, self._hash)
         try:
             end = pipeline.read(reader, self.offset)
-            if self.metadata.length is None:
-                pipeline.finish()
-            else:
+            if end == self.metadata.length:
                 self._pipeline, self._end = pipeline, end
+            else:
+                pipeline.finish()
         except BaseException:
             pipeline.close()
             raise

@@ -9,6 +9,7 @@ import errno
 import os
 import pathlib
 import threading
+import time
 import typing as t
 
 import pytest
@@ -16,6 +17,7 @@ import requests
 
 from ansible_collections.storware.backup.plugins.module_utils._errors import Interrupted, StorwareError
 from ansible_collections.storware.backup.plugins.module_utils._transfer.http import body
+from ansible_collections.storware.backup.plugins.module_utils._transfer.http.metadata import ContentMetadata
 from ansible_collections.storware.backup.plugins.module_utils._transfer.limits import (
     LimitSettings,
     TransferInterrupted,
@@ -91,6 +93,24 @@ def test_what_came_before_a_cut_is_there_and_the_next_answer_goes_on(tmp_path: p
             answer.close()
         target.finish()
         assert (content(target) == BODY, target.digests.hex("sha256")) == (True, sha256(BODY))
+
+
+def test_a_part_that_is_not_the_last_one_is_hashed_when_the_next_one_is_asked_for(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server sends less than was asked for: the next request is for what lies behind it."""
+    real = PartialFile.write_at
+
+    def write_at(self: PartialFile, offset: int, data: memoryview) -> None:
+        time.sleep(0.1)
+        real(self, offset, data)
+
+    monkeypatch.setattr(PartialFile, "write_at", write_at)
+    with opened(tmp_path) as target, scripted(reply(BODY[:1000])) as server:
+        target.begin("1", ContentMetadata(len(BODY), None, None, '"1"'))
+        with requests.get(server.url(), stream=True, timeout=5) as answer:
+            target.receive(body.BodyReader(answer, 1000, TransferLimits(LimitSettings())))
+        assert (target.offset, target.reached, target.is_complete) == (1000, 1000, False)
 
 
 @pytest.mark.parametrize("at", [600, 3 * 2**20, 11 * 2**20])
