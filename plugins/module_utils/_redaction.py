@@ -35,6 +35,7 @@ def forms(secret: str) -> set[str]:
     Of escapes within escapes, those of JSON are among them: servers put tracebacks and JSON into the texts of JSON.
     """
     found = {form for text in (secret, secret.strip()) for form in (*_escaped(text), *_encoded(text))}
+    found |= {_bytes(form).decode("latin-1") for form in found}  # as text of a header field is read
     escaped = [form for form in found if "\\" in form]
     found |= {json.dumps(form, ensure_ascii=is_ascii)[1:-1] for form in escaped for is_ascii in (True, False)}
     return {form for form in found if len(form) >= SHORTEST}
@@ -137,7 +138,6 @@ def _split(form: str) -> list[str]:
 def _escaped(secret: str) -> t.Iterator[str]:
     raw = _bytes(secret)
     yield secret
-    yield raw.decode("latin-1")  # as text of a header field is read
     for quoted in (urllib.parse.quote(raw, safe=""), urllib.parse.quote(raw), urllib.parse.quote_plus(raw)):
         yield quoted
         yield re.sub("%..", lambda code: code[0].lower(), quoted)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import signal
 import threading
@@ -35,7 +34,8 @@ class Signals:
             signal.signal(number, self._interrupt)
         # Python notices a signal that comes right before a system call only when that call has ended, which may be
         # never: a thread that learns of each signal sends it again, so that it ends the call.
-        signal.set_wakeup_fd(_insisting(), warn_on_full_buffer=False)
+        reading = _learn_of_signals()
+        threading.Thread(target=self._insist, args=(reading,), daemon=True).start()
 
     @contextlib.contextmanager
     def deferred(self) -> t.Iterator[None]:
@@ -59,6 +59,16 @@ class Signals:
         self._pending = error
         _deadline.shorten_timeout(_DEFER_TIMEOUT)
 
+    def _insist(self, reading: int) -> None:
+        """Send signals again that have not been noticed, as long as none has been: only then this is their handler."""
+        main = threading.main_thread().ident or 0
+        with open(reading, "rb", buffering=0) as learned:
+            while number := learned.read(1):
+                time.sleep(_INSIST)
+                while signal.getsignal(number[0]) == self._interrupt:
+                    signal.pthread_kill(main, number[0])
+                    time.sleep(_INSIST)
+
 
 def ignore() -> None:
     """Let no signal end the module from now on."""
@@ -71,28 +81,18 @@ def _ignore(_number: int, _frame: object) -> None:
     pass
 
 
-@functools.cache
-def _insisting() -> int:
-    """Return the descriptor by which a thread, one for the process, learns of signals."""
+_writing: list[int] = []  # the end of the pipe by which the newest thread learns of signals
+
+
+def _learn_of_signals() -> int:
+    """Return a descriptor from which the number of each signal can be read from now on, and from no other any more.
+
+    A process has one module. Tests have many, and what was sent to one of them must not be sent to the next one.
+    """
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
-    threading.Thread(target=_insist, args=(reading,), daemon=True).start()
-    return writing
-
-
-os.register_at_fork(after_in_child=_insisting.cache_clear)  # threads do not survive a fork
-
-
-def _insist(reading: int) -> None:
-    main = threading.main_thread().ident or 0
-    for number in iter(lambda: os.read(reading, 1), b""):
-        handler = signal.getsignal(number[0])  # of the module that the signal is for: tests run many in a process
-        time.sleep(_INSIST)
-        while _is_pending(number[0], handler):
-            signal.pthread_kill(main, number[0])
-            time.sleep(_INSIST)
-
-
-def _is_pending(number: int, handler: t.Any) -> bool:
-    """Return whether this handler still waits for its first signal, so that the one that came was not noticed."""
-    return getattr(handler, "__func__", None) is Signals._interrupt and signal.getsignal(number) == handler
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    for before in _writing:
+        os.close(before)
+    _writing[:] = [writing]
+    return reading

@@ -489,7 +489,7 @@ def fetch(context: _api_runner.ApiContext) -> _api_runner.Result:
         return jobs.job(turn, identity=identity, openers=openers, origin=origin_of(guid), **settings)
 
     lacking: Shortage | None = None
-    if len(jobs.guids) > 1 and not context.check_mode:
+    if expected and len(jobs.guids) > 1 and not context.check_mode:
         since = time.monotonic()
         lacking = find_shortage([job_for(BatchItem(guid, 1, 1, since)) for guid in jobs.guids], expected)
 

@@ -19,7 +19,16 @@ from hypothesis import strategies as st
 
 from ansible_collections.storware.backup.plugins.module_utils._redaction import MASK, Redactor, omit_changed
 
-SECRETS = ["wonderland", "p@ss w/ord&%\\", 'quo"te', "Pa$$wört", "back\\slash", "line\nbreak", "x" * 4096]
+SECRETS = [
+    "wonderland",
+    "p@ss w/ord&%\\",
+    'quo"te',
+    "Pa$$wört",
+    "back\\slash",
+    "line\nbreak",
+    "\N{KEY}a\u200db",
+    "x" * 4096,
+]
 
 
 def encodings(secret: str) -> list[str]:
@@ -31,6 +40,10 @@ def encodings(secret: str) -> list[str]:
         json.dumps(secret),
         json.dumps(secret, ensure_ascii=False),
         repr(secret),
+        # In a header field
+        secret.encode().decode("latin-1"),
+        repr(secret).encode().decode("latin-1"),
+        json.dumps(secret, ensure_ascii=False).encode().decode("latin-1"),
         json.dumps(json.dumps(secret)[1:-1])[1:-1],
         json.dumps(repr(secret)[1:-1])[1:-1],
         json.dumps(repr(secret)[1:-1], ensure_ascii=False)[1:-1],
