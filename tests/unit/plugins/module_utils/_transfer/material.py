@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
+import os
 import pathlib
 import random
 import struct
@@ -68,6 +70,15 @@ def pst_bytes(size: int = 4096, *, says: int | None = None, version: int = 23) -
     if is_unicode:
         struct.pack_into("<I", data, 524, pst_crc(data[8:524]))
     return bytes(data)
+
+
+def open_below(directory: pathlib.Path | str) -> list[str]:
+    """What this process has open in a directory and below it, the directory itself included."""
+    found = []
+    for entry in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):  # the list's own descriptor is gone by now
+            found.append(os.readlink(f"/proc/self/fd/{entry}"))
+    return sorted(path for path in found if f"{path}/".startswith(f"{directory}/"))
 
 
 def files_in(directory: pathlib.Path) -> dict[str, bytes]:

@@ -25,7 +25,7 @@ from ansible_collections.storware.backup.plugins.module_utils._transfer.store.ch
 )
 from ansible_collections.storware.backup.plugins.module_utils._transfer.store.directory import Directory
 from ansible_collections.storware.backup.plugins.module_utils._transfer.store.process import ProcessIdentity
-from tests.unit.plugins.module_utils._transfer.material import sha256
+from tests.unit.plugins.module_utils._transfer.material import open_below, sha256
 from tests.unit.plugins.module_utils._transfer.planting import KINDS, plant
 
 NAME = ".mail.state"
@@ -135,13 +135,13 @@ def test_what_cannot_be_written_leaves_the_old_one(
         raise OSError(28, "No space left on device")
 
     made = CheckpointFile.create(directory, NAME, at(1))
-    descriptors = os.listdir("/proc/self/fd")
+    before = open_below(directory.path)
     with monkeypatch.context() as patched:
         patched.setattr(os, call, fail)
         with pytest.raises(OSError, match="No space"):
             made.write(at(2))
     assert (made.read(), made.is_in_place(), directory.names()) == (at(1), True, [NAME])
-    assert set(os.listdir("/proc/self/fd")) <= set(descriptors)  # earlier tests may have left some
+    assert open_below(directory.path) == before
     made.write(at(3))
     assert made.read() == at(3)
     made.close()
@@ -287,10 +287,10 @@ def test_what_was_planted_is_named_and_not_touched(
     directory: Directory, tmp_path: pathlib.Path, kind: str, words: str
 ) -> None:
     plant(kind, tmp_path / NAME)
-    descriptors = os.listdir("/proc/self/fd")
+    before = open_below(directory.path)
     with pytest.raises(UntrustedFile, match=f"^{words}$"):
         CheckpointFile.open(directory, NAME)
-    assert set(os.listdir("/proc/self/fd")) <= set(descriptors)  # earlier tests may have left some
+    assert open_below(directory.path) == before
     assert directory.stat(NAME) is not None
 
 
@@ -355,10 +355,10 @@ def test_a_sidecar_that_cannot_be_written_is_none(directory: Directory, monkeypa
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "pwrite", fail)
-    descriptors = os.listdir("/proc/self/fd")
+    before = open_below(directory.path)
     with pytest.raises(OSError, match="No space"):
         CheckpointFile.create(directory, NAME, NEW)
-    assert (directory.names(), os.listdir("/proc/self/fd")) == ([], descriptors)
+    assert (directory.names(), open_below(directory.path)) == ([], before)
 
 
 def test_what_is_closed_twice_closes_nothing_of_others(directory: Directory) -> None:

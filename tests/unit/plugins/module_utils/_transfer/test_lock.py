@@ -34,7 +34,7 @@ from ansible_collections.storware.backup.plugins.module_utils._transfer.store.di
 from ansible_collections.storware.backup.plugins.module_utils._transfer.store.lock import PartialLock
 from ansible_collections.storware.backup.plugins.module_utils._transfer.store.part_file import PartialFile
 from ansible_collections.storware.backup.plugins.module_utils._transfer.store.process import ProcessIdentity
-from tests.unit.plugins.module_utils._transfer.material import GUID, files_in, sha256
+from tests.unit.plugins.module_utils._transfer.material import GUID, files_in, open_below, sha256
 from tests.unit.plugins.module_utils._transfer.planting import KINDS, plant
 
 PREFIX = partial_lock.private_prefix(GUID, "https://server guid")
@@ -450,7 +450,7 @@ def test_a_claim_that_cannot_be_made_takes_nothing_away(
 ) -> None:
     record = left(directory, None)
     part(directory, OTHER).write_bytes(b"of nobody")
-    descriptors = os.listdir("/proc/self/fd")
+    before = open_below(directory.path)
 
     def fail(_self: object, name: str, *_arguments: object) -> None:
         if call != "remove" or OTHER in name:
@@ -460,7 +460,7 @@ def test_a_claim_that_cannot_be_made_takes_nothing_away(
         patched.setattr(what, call, fail)
         with pytest.raises(StorwareError, match="Input/output error"):
             acquire(directory)
-    assert set(os.listdir("/proc/self/fd")) <= set(descriptors)  # earlier tests may have left some
+    assert open_below(directory.path) == before
     with acquire(directory) as made:
         assert made.checkpoint
         assert made.checkpoint.offset == record.offset
