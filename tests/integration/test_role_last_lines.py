@@ -25,8 +25,8 @@ Settings = dict[str, Json]
 
 
 @contextlib.contextmanager
-def small_disk(path: pathlib.Path) -> t.Iterator[None]:
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(path)], check=True)
+def small_disk(path: pathlib.Path, size: str = "64k") -> t.Iterator[None]:
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(path)], check=True)
     try:
         yield
     finally:
@@ -44,6 +44,13 @@ def server_gone(fleet: Fleet, _stack: contextlib.ExitStack) -> Settings:
 def disk_full(fleet: Fleet, stack: contextlib.ExitStack) -> Settings:
     stack.enter_context(small_disk(fleet.directory / NAMES[0]))
     return {"people": ALICE}
+
+
+def disk_full_together(fleet: Fleet, stack: contextlib.ExitStack) -> Settings:
+    """Each of the two files fits, by its backup and by its length."""
+    stack.enter_context(small_disk(fleet.directory / NAMES[0], size="3m"))
+    fleet.simulator.switch(content_size=2 * MIB)
+    return {"people": PEOPLE}
 
 
 def spool_full(fleet: Fleet, stack: contextlib.ExitStack) -> Settings:
@@ -106,6 +113,11 @@ def cancelled(fleet: Fleet, stack: contextlib.ExitStack) -> Settings:
 CASES: t.Final[dict[t.Callable[[Fleet, contextlib.ExitStack], Settings], tuple[str, ...]]] = {
     server_gone: ("Connection refused", "https://127.0.0.1:1", "Check url, the network and that the server runs"),
     disk_full: ("disk|space", r"Alice Archer \(\S{36}\)", "Free some space"),
+    disk_full_together: (
+        r"2 files need 4 MiB by the lengths that the server announces, and /\S+ has room for 3 MiB",
+        "2 (files )?are missing",
+        "Free some space",
+    ),
     spool_full: ("the controller lacks it: .*(disk|space)", r"Alice Archer \(\S{36}\)", "Free some space"),
     session_revoked: (
         "session has ended",
