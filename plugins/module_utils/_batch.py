@@ -13,10 +13,10 @@ import os
 import time
 import typing as t
 
-from . import _causes
+from . import _causes, _deadline
 from ._argspec import check_guids
 from ._errors import CODES, Interrupted, OptionError, StorwareError
-from ._steps import Step
+from ._steps import Amount, Step
 from ._transfer.structure import CheckTime, no_limit
 
 Result = dict[str, t.Any]
@@ -36,8 +36,8 @@ class Sums(t.NamedTuple):
 class BatchItem(t.NamedTuple):
     """One download. number: counted from 1. of: how many there are. since: when the first began, monotonic.
 
-    sums: they change as long as the download before this one is being finished. check_stop: raises Interrupted when the
-    task is to end.
+    sums: those of the downloads before it, which change as long as the last of them is being finished. check_stop:
+    raises Interrupted when the task is to end.
     """
 
     guid: str
@@ -81,11 +81,12 @@ class _Batch:
         self._bring = bring
         self._found: list[Result] = []
         self._failures: list[StorwareError] = []
-        self._sums = Sums()
+        self._end: StorwareError | None = None  # the failure that every later download would have as well
         self._stop: Interrupted | None = None
         self._beside = concurrent.futures.ThreadPoolExecutor(1)
         # Those whose result is not noted yet, in order.
         self._open: list[tuple[str, _Attempt | concurrent.futures.Future[_Attempt]]] = []
+        self._amount = Amount(0, 0)  # of the one that is being finished
 
     def run(self) -> Result:
         """Raises as ``run_batch``."""
@@ -95,9 +96,10 @@ class _Batch:
             except Interrupted as error:
                 self._stop = error
                 while self._open:  # what came is kept
+                    left = self._open[1:]
                     with contextlib.suppress(Interrupted):
-                        self._conclude()
-                    del self._open[:1]
+                        self._conclude(leave=len(left))
+                    self._open = left
                 error.results = _together(self._found)
                 raise
         found = self._found
@@ -108,19 +110,31 @@ class _Batch:
     def _run(self) -> None:
         since = time.monotonic()
         for number, guid in enumerate(self._guids, 1):
-            item = BatchItem(guid, number, len(self._guids), since, lambda: self._sums, self._check_stop)
-            outcome = _attempt(functools.partial(self._bring, item))
+            sums = functools.partial(self._sums_before, number)
+            bring = functools.partial(
+                self._bring, BatchItem(guid, number, len(self._guids), since, sums, self._check_stop)
+            )
+            outcome = _attempt(bring)
+            if self._open and isinstance(outcome, StorwareError) and outcome.code == "disk_full":
+                self._conclude()  # until then, what the file before replaces takes its room
+                outcome = _attempt(bring)
             self._open.append((guid, outcome))
             self._conclude(leave=1)
             if isinstance(outcome, Step) and number < len(self._guids):
-                self._open = [(guid, self._beside.submit(_attempt, outcome.take))]
-                self._count(*outcome.amount)
+                self._finish_beside(guid, outcome)
             else:
                 self._conclude()
-            if self._failures and CODES[self._failures[-1].code].ends_all:
+            if self._end:
                 break
         self._conclude()
-        self._found += [_not_tried(guid, self._failures[-1]) for guid in self._guids[len(self._found) :]]
+        if self._end:
+            self._found += [_not_tried(guid, self._end) for guid in self._guids[len(self._found) :]]
+
+    # An exception would leave it open whether the other thread has begun.
+    @_deadline.indivisible
+    def _finish_beside(self, guid: str, step: Step[Result]) -> None:
+        self._amount = step.amount
+        self._open = [(guid, self._beside.submit(_attempt, step.take))]
 
     def _check_stop(self) -> None:
         if self._stop:
@@ -137,17 +151,19 @@ class _Batch:
                 outcome = _attempt(outcome.take)
             if isinstance(outcome, StorwareError):
                 self._failures.append(outcome)
-                self._found.append(_failed(guid, outcome.text, outcome, outcome.to_result()))
-            else:
-                self._found.append(outcome)
-            self._count()
+                if CODES[outcome.code].ends_all:
+                    self._end = self._end or outcome
+                outcome = _failed(guid, outcome.text, outcome, outcome.to_result())
+            self._found.append(outcome)
 
-    def _count(self, size: int = 0, received: int = 0) -> None:
-        """Bring the sums up to date. size, received: bytes of the download that is being finished."""
-        failed = len(self._failures)
-        size += sum(one.get("size") or 0 for one in self._found)
-        received += sum(one.get("bytes_received") or 0 for one in self._found)
-        self._sums = Sums(len(self._found) - failed, failed, size, received)
+    def _sums_before(self, number: int) -> Sums:
+        """Return the sums of the downloads before one, whatever has become of later ones meanwhile."""
+        found = self._found[: number - 1]
+        amount = self._amount if len(found) < number - 1 else Amount(0, 0)  # the one before is being finished
+        failed = sum(1 for one in found if one.get("failed"))
+        size = amount.size + sum(one.get("size") or 0 for one in found)
+        received = amount.received + sum(one.get("bytes_received") or 0 for one in found)
+        return Sums(len(found) - failed, failed, size, received)
 
 
 def _attempt(take: t.Callable[[], Outcome]) -> _Attempt:

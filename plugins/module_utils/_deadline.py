@@ -25,6 +25,25 @@ _ABANDON_CHECK: t.Final = 0.1  # seconds between two looks of who waits for work
 
 _NEVER: t.Final = float("inf")
 
+Function = t.TypeVar("Function", bound=t.Callable[..., t.Any])
+# In a process that uses a lock of Python's own, a signal handler that raises an exception may leave it held for ever.
+_INDIVISIBLE: t.Final = {concurrent.futures.ThreadPoolExecutor.submit.__code__}
+
+
+def indivisible(function: Function) -> Function:
+    """Mark a function that no signal handler may interrupt with an exception. It has to be short."""
+    _INDIVISIBLE.add(function.__code__)
+    return function
+
+
+def is_interruptible(frame: types.FrameType | None) -> bool:
+    """Whether a signal handler that interrupts this frame may raise an exception; if not, in a moment it may."""
+    while frame is not None:
+        if frame.f_code in _INDIVISIBLE:
+            return False
+        frame = frame.f_back
+    return True
+
 
 class Expired(Exception):
     """The time limit of the block has expired."""
@@ -40,11 +59,13 @@ class _Block:
         self.has_expired = False
 
     # Not a generator with a decorator: between two frames of contextlib a signal would leave it half begun.
+    @indivisible
     def __enter__(self) -> None:
         self.end = time.monotonic() + self._seconds
         _watchdog.add(self)
         _blocks().append(self)
 
+    @indivisible
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         _watchdog.discard(self)
         _blocks().remove(self)
@@ -85,6 +106,7 @@ class _Watchdog:
             block.end = min(block.end, end)
             self._wake(block)
 
+    @indivisible
     def watch(self, block: _Block, connection: t.Any) -> None:
         """Shut the connection down when the block expires, which may have happened already."""
         with self._lock:
@@ -92,6 +114,7 @@ class _Watchdog:
                 shut_down(connection)
             block.connections.add(connection)
 
+    @indivisible
     def forget(self, connection: t.Any) -> None:
         """No block shuts this connection down any more."""
         with self._lock:
@@ -120,19 +143,6 @@ class _Watchdog:
 _watchdog = _Watchdog()
 os.register_at_fork(after_in_child=_watchdog.__init__)  # type: ignore[misc]  # threads do not survive a fork
 _of_thread = threading.local()
-# Python up to 3.10 may leave a lock held when a signal handler raises an exception at the end of its block.
-_INDIVISIBLE: t.Final = frozenset(
-    function.__code__ for function in (_Block.__enter__, _Block.__exit__, _Watchdog.watch, _Watchdog.forget)
-)
-
-
-def is_interruptible(frame: types.FrameType | None) -> bool:
-    """Whether a signal handler that interrupts this frame may raise an exception; if not, in a moment it may."""
-    while frame is not None:
-        if frame.f_code in _INDIVISIBLE:
-            return False
-        frame = frame.f_back
-    return True
 
 
 def limit(seconds: float) -> t.ContextManager[None]:

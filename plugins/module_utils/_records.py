@@ -32,16 +32,15 @@ def origins(server: str, records: t.Sequence[t.Mapping[str, t.Any]]) -> t.Callab
 def sizes(records: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, int]:
     """Return the sizes of the backups in bytes, by the GUIDs of the downloads, as far as they are known.
 
-    Raises OptionError.
+    Some servers have -1 for what they do not know. Raises OptionError.
     """
     found = {}
     for number, record in enumerate(records, 1):
         size = _fields(record, "backup", f"entry {number}").get("size")
-        if size is None:
-            continue
-        if isinstance(size, bool) or not isinstance(size, int) or size < 0:
+        if size is not None and (isinstance(size, bool) or not isinstance(size, int)):
             raise OptionError("records", f"size of the backup of entry {number} is no number of bytes")
-        found[str(record.get("guid")).lower()] = size
+        if size is not None and size > 0:
+            found[str(record.get("guid")).lower()] = size
     return found
 
 

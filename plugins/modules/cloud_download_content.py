@@ -438,7 +438,6 @@ error:
 import dataclasses
 import errno
 import os
-import time
 import typing as t
 
 from ansible_collections.storware.backup.plugins.module_utils import _detached
@@ -488,15 +487,15 @@ def fetch(context: _api_runner.ApiContext) -> _api_runner.Result:
         identity = f"{context.connection.url} {guid}"
         return jobs.job(turn, identity=identity, openers=openers, origin=origin_of(guid), **settings)
 
-    lacking: Shortage | None = None
-    if expected and len(jobs.guids) > 1 and not context.check_mode:
-        since = time.monotonic()
-        lacking = find_shortage([job_for(BatchItem(guid, 1, 1, since)) for guid in jobs.guids], expected)
+    shortage: Shortage | None = None
 
     def ensure_file(turn: BatchItem) -> Outcome:
+        nonlocal shortage
+        if turn.number == 1 and turn.of > 1 and expected and not context.check_mode:
+            shortage = find_shortage([job_for(turn._replace(guid=guid)) for guid in jobs.guids], expected)
         job = job_for(turn)
-        if lacking:
-            job = dataclasses.replace(job, openers=[(name, _refusal(lacking)) for name in sources])
+        if shortage:
+            job = dataclasses.replace(job, openers=[(name, _refusal(shortage)) for name in sources])
         return _file_content.ensure_file(context, job)
 
     return run_batch(jobs.guids, ensure_file)
@@ -508,17 +507,17 @@ def _checksum(text: str | None, files: int) -> Checksum | None:
     return Checksum.parse(text) if text else None
 
 
-def _refusal(lacking: Shortage) -> Opener:
+def _refusal(shortage: Shortage) -> Opener:
     """Return an opener for files that do not fit together: nothing is requested, so that none of them comes."""
-    needed, free = format_amount(lacking.needed), format_amount(lacking.free)
+    needed, free = format_amount(shortage.needed), format_amount(shortage.free)
 
     def refuse(_headers: t.Mapping[str, str], _deadline: float | None) -> Response:
         raise StorwareError(
-            f"{lacking.files} files need {needed} by the lengths that the server announces, and {lacking.directory} has"
+            f"{shortage.files} files need {needed} by the lengths that the server announces, and {shortage.directory} has"
             f" room for {free}",
             code="disk_full",
             hint="Free some space, choose another dest, or fetch fewer files at a time.",
-            details={"needed": lacking.needed, "free": lacking.free, "errno": errno.errorcode[errno.ENOSPC]},
+            details={"needed": shortage.needed, "free": shortage.free, "errno": errno.errorcode[errno.ENOSPC]},
         )
 
     return refuse

@@ -22,7 +22,7 @@ _NOTHING: t.Final = ContentMetadata(None, None, None, None)
 
 
 class Shortage(t.NamedTuple):
-    """files: how many are missing. needed: bytes that they still need. free: in the directory, all but the reserve."""
+    """files: how many are to come. needed: bytes that they still need. free: in the directory, all but the reserve."""
 
     files: int
     needed: int
@@ -46,33 +46,50 @@ def find_shortage(jobs: t.Sequence[Job], expected: t.Mapping[str, int]) -> Short
 
 def _find_shortage(jobs: t.Sequence[Job], expected: t.Mapping[str, int]) -> Shortage | None:
     first = jobs[0]
+    deadline = first.limits.deadline
     with inspection.locate(first) as inspected, download.workplace(first, inspected) as place:
-        lacking = [job for job in jobs if job.overwrite == inspection.ALWAYS or not _has(inspected.directory, job)]
+        there = {job.guid: _size_there(inspected.directory, job) for job in jobs}
+        lacking = [job for job in jobs if _is_lacking(job, *there[job.guid])]
         space = place.space()
         if len(lacking) < 2 or space is None:
             return None
         free = max(0, space[0] - space[1])
-        if sum(expected.get(job.guid, 0) for job in lacking) <= free:
+        old = [there[job.guid][0] or 0 for job in lacking]
+        if _peak([expected.get(job.guid, 0) for job in lacking], old) <= free:
             return None
-        needed = 0
-        for job in lacking:
-            kept = lock.kept_bytes(place, download.private_prefix(job))
-            needed += max(0, (_announced_length(job) or 0) - kept)
+        kept = [lock.kept_bytes(place, download.private_prefix(job)) for job in lacking]
+        lengths = [_announced_length(job, deadline) or 0 for job in lacking]
+        needed = _peak([max(0, length - part) for length, part in zip(lengths, kept)], old)
         return Shortage(len(lacking), needed, free, place.path) if needed > free else None
 
 
-def _has(directory: Directory, job: Job) -> bool:
-    """Whether the directory has the file, by its receipt and size: what it holds is compared by the transfer."""
+def _peak(sizes: t.Iterable[int], old: t.Iterable[int]) -> int:
+    """The most that files need on their way, in their order. old: what each of them replaces, and so gives back."""
+    used = most = 0
+    for size, given_back in zip(sizes, old):
+        most = max(most, used + size)
+        used += size - given_back
+    return most
+
+
+def _size_there(directory: Directory, job: Job) -> tuple[int | None, int | None]:
+    """The size of the file that is there, and the one in its receipt; what it holds is compared by the transfer."""
     found = receipt.find(directory, job.guid)
     there = directory.stat(found.name) if found else None
-    return found is not None and there is not None and there.st_size == found.size
+    return (there.st_size, found.size) if found and there else (None, None)
 
 
-def _announced_length(job: Job) -> int | None:
+def _is_lacking(job: Job, size: int | None, received: int | None) -> bool:
+    if size is None or job.overwrite == inspection.ALWAYS:
+        return True
+    return job.overwrite == inspection.DIFFERENT and size != received
+
+
+def _announced_length(job: Job, deadline: float | None) -> int | None:
     """Ask for the first byte only; a server that sends all of them instead is left at once."""
     for _label, opener in job.openers:
         with contextlib.suppress(UnexpectedContent):
-            response = RangeRequest(0, _NOTHING, 1).ask(opener, job.limits.deadline)
+            response = RangeRequest(0, _NOTHING, 1).ask(opener, deadline)
             with contextlib.closing(response):
                 if response.status_code == 200:
                     return fields.body_length(response.headers)

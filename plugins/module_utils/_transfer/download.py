@@ -33,6 +33,7 @@ from .store.writer import PartialWriter
 from .structure import Proof
 
 _MOST_REFUSALS: t.Final = 2  # of the same content
+_SAY_NOTHING: t.Final = ("cannot_verify", "interrupted", "timeout")  # about the content
 
 
 @dataclass(frozen=True)
@@ -77,9 +78,7 @@ def fetch(job: Job, inspected: Inspection) -> Steps[Outcome]:
                 job.checksum,
                 allow_unverified=job.allow_unverified,
                 max_size=job.max_size,
-                on_growth=lambda grown: job.report_progress(
-                    lambda: _progress(job, inspected, grown, inspection.RECEIVING)
-                ),
+                on_growth=lambda grown: _report_growth(job, inspected, grown),
             )
             stack.callback(writer.close)
             try:
@@ -160,7 +159,7 @@ def _fetch(job: Job, inspected: Inspection, writer: PartialWriter, limits: Trans
             proof = _prove(job, writer)
         except StorwareError as error:
             if not _may_be_mixed(error, job, writer):
-                writer.discard(error.code != "cannot_verify")
+                writer.discard(error.code not in _SAY_NOTHING)
                 _note_refusal(error, job, writer)
                 raise
             transfer.start_over(error)
@@ -209,6 +208,17 @@ def _advice(sha256: str, *, is_announced: bool) -> str:
 
 def _digest_of(sha256: str) -> dict[str, str]:
     return {"algorithm": "sha256", "got": sha256}
+
+
+def _report_growth(job: Job, inspected: Inspection, writer: PartialWriter) -> None:
+    """Unless all has come: the progress is that of the next file by then."""
+    if not writer.is_complete:
+        # It may be complete when the progress is asked for.
+        job.report_progress(
+            lambda: _progress(
+                job, inspected, writer, inspection.VERIFYING if writer.is_complete else inspection.RECEIVING
+            )
+        )
 
 
 def _progress(job: Job, inspected: Inspection, writer: PartialWriter, stage: str) -> TransferProgress:

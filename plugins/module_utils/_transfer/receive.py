@@ -83,7 +83,7 @@ class Transfer:
             except RangeMismatch as error:
                 self.start_over(error)
             except StorwareError as error:
-                if error.code == "disk_full" and self._writer.metadata.length is None:
+                if error.code == "disk_full" and self._writer.metadata.length is None and self.received:
                     self._writer.discard()  # it may have no end, and what is kept would keep the disk full
                 if not self._may_help_again(error):
                     raise

@@ -77,7 +77,7 @@ def content_range(headers: Headers) -> ContentRange | None:
         return None
     start, end = int(match.group(1)), int(match.group(2))
     total = None if match.group(3) == "*" else int(match.group(3))
-    if end < start or (total is not None and total <= end) or end >= _LARGEST:
+    if end < start or end >= _LARGEST or (total is not None and not end < total <= _LARGEST):
         return None
     return ContentRange(start, end, total)
 

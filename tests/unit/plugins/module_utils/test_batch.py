@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import time
 import typing as t
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from ansible_collections.storware.backup.plugins.module_utils import _deadline
 from ansible_collections.storware.backup.plugins.module_utils._batch import BatchItem, Outcome, Sums, run_batch
 from ansible_collections.storware.backup.plugins.module_utils._errors import Interrupted, StorwareError
 from ansible_collections.storware.backup.plugins.module_utils._steps import Amount, Steps, advance
@@ -182,3 +185,84 @@ def test_the_sums_have_what_has_come_of_a_file_that_is_being_finished() -> None:
 
     run_batch(["a", "b", "c"], _starting(work))
     assert seen == [Sums(), Sums(0, 0, 10, 10), Sums(1, 0, 20, 20)]
+
+
+def test_a_file_that_has_no_room_is_tried_again_when_the_one_before_is_in_its_place() -> None:
+    """What that one replaces takes its room until then."""
+    tries = []
+
+    def work(item: BatchItem) -> Steps[dict[str, t.Any]]:
+        tries.append(item.guid)
+        if tries.count("b") == 1 and item.guid == "b":
+            raise StorwareError("the file needs more", code="disk_full")
+        yield Amount(10, 10)
+        return _result(item)
+
+    assert _guids(run_batch(["a", "b"], _starting(work))) == ["a", "b"]
+    tries.clear()
+    with pytest.raises(StorwareError, match="the file needs more"):
+        run_batch(["b"], _starting(work))
+    assert tries == ["b"]
+
+
+def test_a_signal_leaves_no_doubt_whether_a_file_is_being_finished(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step that the other thread has begun cannot be taken a second time."""
+    seen = []
+    real = ThreadPoolExecutor.submit
+
+    def submit(self: ThreadPoolExecutor, *arguments: t.Any) -> t.Any:
+        seen.append(_deadline.is_interruptible(sys._getframe()))
+        return real(self, *arguments)
+
+    def work(item: BatchItem) -> Steps[dict[str, t.Any]]:
+        yield Amount(10, 10)
+        return _result(item)
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", submit)
+    run_batch(["a", "b"], _starting(work))
+    assert seen == [False]
+
+
+def test_a_signal_while_a_mixture_is_received_again_keeps_the_next_file() -> None:
+    stop: list[Interrupted] = []
+
+    def work(item: BatchItem) -> Steps[dict[str, t.Any]]:
+        yield Amount(10, 10)
+        if item.guid == "a":
+            yield Amount(0, 10)
+            stop.append(Interrupted("Interrupted by SIGTERM"))
+            raise stop[0]
+        return _result(item)
+
+    with pytest.raises(Interrupted) as caught:
+        run_batch(["a", "b", "c"], _starting(work))
+    assert _guids(caught.value.results) == ["b"]
+
+
+def test_the_error_that_ends_all_is_the_one_that_is_told_of_the_rest() -> None:
+    def work(item: BatchItem) -> Steps[dict[str, t.Any]]:
+        if item.guid == "b":
+            raise StorwareError("the content is damaged", code="corrupt")
+        yield Amount(10, 10)
+        raise StorwareError("it did not finish within max_time", code="timeout")
+
+    with pytest.raises(StorwareError) as caught:
+        run_batch(["a", "b", "c"], _starting(work))
+    told = [file["msg"] for file in caught.value.results["files"]]
+    assert told[2] == "Not tried: it did not finish within max_time [timeout]"
+
+
+def test_the_sums_of_a_file_do_not_have_itself_when_it_is_over() -> None:
+    """A line of it may still be asked for until the next one has reported something."""
+    items = []
+
+    def work(item: BatchItem) -> Steps[dict[str, t.Any]]:
+        items.append(item)
+        if item.guid == "b":
+            raise StorwareError("the content is damaged", code="corrupt")
+        yield Amount(10, 10)
+        return _result(item)
+
+    with pytest.raises(StorwareError):
+        run_batch(["a", "b", "c"], _starting(work))
+    assert [item.sums() for item in items] == [Sums(), Sums(1, 0, 10, 10), Sums(1, 1, 10, 10)]

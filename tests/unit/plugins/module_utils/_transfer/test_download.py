@@ -23,11 +23,13 @@ import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils._errors import Interrupted, OptionError, StorwareError
 from ansible_collections.storware.backup.plugins.module_utils._steps import advance
-from ansible_collections.storware.backup.plugins.module_utils._transfer import download, inspection
+from ansible_collections.storware.backup.plugins.module_utils._transfer import download, inspection, verification
+from ansible_collections.storware.backup.plugins.module_utils._transfer.inspection import TransferProgress
 from ansible_collections.storware.backup.plugins.module_utils._transfer.store import receipt
 from ansible_collections.storware.backup.plugins.module_utils._transfer.store.attributes import FileAttributes
 from ansible_collections.storware.backup.plugins.module_utils._transfer.store.directory import Directory
 from ansible_collections.storware.backup.plugins.module_utils._transfer.store.lock import private_prefix
+from ansible_collections.storware.backup.plugins.module_utils._transfer.structure import Proof
 from ansible_collections.storware.backup.plugins.module_utils._transfer.verification import Checksum
 from tests.faults.script_server import Pause, Reset, Script, chunked, head, reply, scripted, until_close
 from tests.unit.plugins.module_utils._transfer.fetching import job, opener, reason, run
@@ -740,6 +742,46 @@ def test_an_interruption_at_the_last_moment_keeps_all_that_came(tmp_path: pathli
     assert left_in(tmp_path) == ["part", "state"]
     file = run(job(tmp_path / "x"))  # nobody can be asked, and nobody has to
     assert (file[1].sha256, set(files_in(tmp_path))) == (sha256(ZIP), {"x", "x.sha256"})
+
+
+@pytest.mark.parametrize("code", ["interrupted", "timeout"])
+def test_a_proof_that_is_ended_keeps_all_that_came(tmp_path: pathlib.Path, code: str) -> None:
+    """Nothing was found out about the content."""
+    is_received = threading.Event()
+
+    def check_stop() -> None:
+        if is_received.is_set():
+            raise StorwareError("it is over", code=code)
+
+    with scripted(reply(ZIP, 'ETag: "1"')) as server:
+        wanted = job(tmp_path / "x", server.url(), level="full", check_stop=check_stop)
+        with inspection.inspect(wanted) as inspected:
+            steps = download.fetch(wanted, inspected)
+            next(steps)
+            is_received.set()
+            with pytest.raises(StorwareError) as caught:
+                next(steps)
+    assert (caught.value.code, left_in(tmp_path)) == (code, ["part", "state"])
+    file = run(job(tmp_path / "x"))  # nobody can be asked, and nobody has to
+    assert file[1].sha256 == sha256(ZIP)
+
+
+def test_what_is_proved_is_not_said_to_be_received(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last bytes are hashed while the proof begins; a poll during a long proof must not tell of a stall."""
+    newest: list[t.Callable[[], TransferProgress]] = []
+    stages = []
+    real = verification.prove
+
+    def prove(*arguments: t.Any, **named: t.Any) -> Proof:
+        stages.append(newest[-1]().stage)
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(verification, "prove", prove)
+    body = zip_bytes({"a": noise(3 * 2**20)})
+    for number in range(5):
+        with scripted(reply(body)) as server:
+            run(job(tmp_path / f"{number}", server.url(), report_progress=newest.append))
+    assert stages == [inspection.VERIFYING] * 5
 
 
 @pytest.mark.parametrize("dest", ["x", "."])
