@@ -30,10 +30,13 @@ class Pipeline:
     """What was read from one response, on its way to the disk.
 
     write: is called with the offset and the bytes, in a thread. hash: with the bytes, in their order, after they were
-    written, in another one.
+    written, in another one. end: the offset behind what was read.
     """
 
-    def __init__(self, write: t.Callable[[int, memoryview], None], hash: t.Callable[[memoryview], None]) -> None:
+    def __init__(
+        self, write: t.Callable[[int, memoryview], None], hash: t.Callable[[memoryview], None], offset: int
+    ) -> None:
+        self.end = offset
         self._write = write
         self._hash = hash
         # Before the threads, which may take what little address space there is.
@@ -47,11 +50,8 @@ class Pipeline:
         )
         self._failure: StorwareError | None = None
 
-    def read(self, reader: BodyReader, offset: int) -> int:
-        """Read all bytes, which belong at the offset; return where they end. ``finish`` waits until they are hashed.
-
-        Raises as the reader, write and hash.
-        """
+    def read(self, reader: BodyReader) -> None:
+        """Read all bytes; ``finish`` waits until they are hashed. Raises as the reader, write and hash."""
         spare = list(self._buffers)
         while True:
             if spare:
@@ -61,10 +61,10 @@ class Pipeline:
                 hashed.result()
             size = reader.fill(buffer)
             if not size:
-                return offset
-            written = self._disk.submit(self._write, offset, buffer[:size])
+                return
+            written = self._disk.submit(self._write, self.end, buffer[:size])
             self._pending.append((self._hasher.submit(self._hash_next, buffer[:size], written), buffer))
-            offset += size
+            self.end += size
 
     def finish(self) -> None:
         """Wait until all bytes are hashed. Raises as write and hash."""

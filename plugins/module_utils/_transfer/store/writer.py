@@ -68,7 +68,6 @@ class PartialWriter:
         self._max_size = max_size
         self._digests = Digests()
         self._pipeline: Pipeline | None = None  # of bytes that are not hashed yet
-        self._end = 0  # of its bytes
         self._committer = concurrent.futures.ThreadPoolExecutor(1)
         self._commit: concurrent.futures.Future[None] | None = None
         self._recorded = 0  # the offset of the newest record that was asked for
@@ -85,7 +84,7 @@ class PartialWriter:
     @property
     def reached(self) -> int:
         """How many bytes have come: those up to the offset, and those that are on their way to the disk."""
-        return self._end if self._pipeline else self.offset
+        return self._pipeline.end if self._pipeline else self.offset
 
     @property
     def is_complete(self) -> bool:
@@ -169,11 +168,11 @@ class PartialWriter:
         With the last ones that are announced, some may still be on their way, for ``finish`` to wait for. Raises as the
         reader, ``write_at`` and ``hash_up_to``.
         """
-        pipeline = Pipeline(self.write_at, self._hash)
+        pipeline = Pipeline(self.write_at, self._hash, self.offset)
         try:
-            end = pipeline.read(reader, self.offset)
-            if end == self.metadata.length:
-                self._pipeline, self._end = pipeline, end
+            pipeline.read(reader)
+            if pipeline.end == self.metadata.length:
+                self._pipeline = pipeline
             else:
                 pipeline.finish()
         except BaseException:

@@ -766,6 +766,21 @@ def test_a_proof_that_is_ended_keeps_all_that_came(tmp_path: pathlib.Path, code:
     assert file[1].sha256 == sha256(ZIP)
 
 
+def test_a_refusal_before_anything_is_requested_keeps_what_is_there(tmp_path: pathlib.Path) -> None:
+    """Also of content whose length is unknown, which is not kept when it has filled the disk."""
+
+    def refuse(_headers: t.Mapping[str, str], _deadline: float | None) -> t.NoReturn:
+        raise StorwareError("it has no room beside the others", code="disk_full")
+
+    with scripted(chunked(ZIP[:-100], 'ETag: "1"', end=b"")) as server:
+        wanted = job(tmp_path / "x", server.url())
+        with pytest.raises(StorwareError, match="broke off"):
+            run(wanted)
+    with pytest.raises(StorwareError, match="no room beside"):
+        run(dataclasses.replace(wanted, openers=[("1", refuse)]))
+    assert left_in(tmp_path) == ["part", "state"]
+
+
 def test_what_is_proved_is_not_said_to_be_received(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The last bytes are hashed while the proof begins; a poll during a long proof must not tell of a stall."""
     newest: list[t.Callable[[], TransferProgress]] = []
