@@ -43,7 +43,7 @@ def fetch(order: dict[str, t.Any]) -> dict[str, t.Any]:
     """Do what an order says and tell how it went.
 
     order: urls and dest; optional: guid, ca_path, use_proxy, timeout (seconds), tries (of one request), limits (fields
-    of ``LimitSettings``), checksum, and the fields of ``Job`` that are plain values.
+    of ``LimitSettings``), checksum, reuse (of idle connections), and the fields of ``Job`` that are plain values.
     """
     clients = [_client(url, order) for url in order["urls"]]
     try:
@@ -78,7 +78,7 @@ def _job(order: dict[str, t.Any], clients: t.Sequence[Client]) -> inspection.Job
         dest=order["dest"],
         identity=f"server {guid}",
         openers=[
-            (str(number), _opener(client, urllib.parse.urlsplit(url).path))
+            (str(number), _opener(client, urllib.parse.urlsplit(url).path, reuse=order.get("reuse", True)))
             for number, (client, url) in enumerate(zip(clients, order["urls"]), 1)  # also for Python 3.9
         ],
         checksum=Checksum.parse(order["checksum"]) if order.get("checksum") else None,
@@ -106,8 +106,10 @@ def _client(url: str, order: dict[str, t.Any]) -> Client:
     return Client(connection)
 
 
-def _opener(client: Client, path: str) -> Opener:
+def _opener(client: Client, path: str, *, reuse: bool) -> Opener:
     def open_content(headers: t.Mapping[str, str], deadline: float | None) -> Response:
+        if not reuse:
+            client.close_connections()
         try:
             return t.cast("Response", client.open(path, headers, "fetch the content", deadline))
         except ApiError as error:

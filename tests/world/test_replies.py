@@ -29,7 +29,9 @@ def told(odd: Odd, directory: pathlib.Path, **wishes: t.Any) -> tuple[dict[str, 
     """What the collection says of these replies, in time, and where the file is if there is one."""
     dest = directory / ("a.zip" if odd.body.startswith(b"PK") else "a.bin")
     timeout = TIMEOUT if odd.silent else PATIENCE
-    order = {"dest": str(dest), "timeout": timeout, "tries": 0, "limits": {"retries": 0, "min_rate": 0}, **wishes}
+    # The server closes idle connections without a word; a request that meets that is lost, and none is sent again here.
+    once = {"tries": 0, "reuse": False, "limits": {"retries": 0, "min_rate": 0}}
+    order = {"dest": str(dest), "timeout": timeout, **once, **wishes}
     started = time.monotonic()
     with scripted(*odd.replies) as server:
         result = driver.fetch({"urls": [server.url()], **order})
