@@ -269,6 +269,16 @@ def test_files_that_do_not_fit_together_are_not_begun(simulator: Simulator, here
     assert simulator.counters()["calls"] == {}
 
 
+def test_lengths_are_asked_for_within_max_time(simulator: Simulator, here: pathlib.Path, guids: list[str]) -> None:
+    room = shutil.disk_usage(here).free
+    records = [{"guid": guid, "backup": {"size": room}} for guid in guids]
+    simulator.clear_log()
+    simulator.fault("GET /cloud-download/{guid}", "refused", times=99, status=503, retry_after="30")
+    told = _fetch(simulator, here, guids, records=records, max_time=3)
+    assert told["files"][0]["error"]["code"] == "timeout"
+    assert simulator.counters()["faults"] == 2  # one for a length, and one for a file
+
+
 def test_files_that_fit_although_their_backups_are_larger_are_fetched(
     simulator: Simulator, here: pathlib.Path, guids: list[str]
 ) -> None:

@@ -76,7 +76,8 @@ class Job:
     level: how much of the content is verified: full, structure or length. overwrite: never, different or always.
     attributes: those that the file gets. tmp_dest: where bytes lie until they are proved; the directory of dest if
     None. connections: ranges at a time. max_size: bytes that the file may have; None: as many as are announced.
-    origin: for the receipt. check_stop: raises StorwareError when the task is to end.
+    origin: for the receipt. rehearsed: numbers of the directories in which a file of the task has got its attributes.
+    check_stop: raises StorwareError when the task is to end.
     redact: takes secrets out of a text. report_progress: is called now and then
     with a function that returns the progress, which any thread may call until the next one.
     """
@@ -94,6 +95,7 @@ class Job:
     connections: int = 1
     max_size: int | None = None
     origin: Origin = field(default_factory=Origin)
+    rehearsed: set[tuple[int, int]] = field(default_factory=set)
     limit_settings: LimitSettings = field(default_factory=LimitSettings)
     check_stop: CheckTime = no_limit
     redact: Redact = str

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import collections
 import concurrent.futures
-import contextlib
 import resource
 import typing as t
 
@@ -16,7 +15,6 @@ from ..http.body import BodyReader
 
 BUFFER: t.Final = 1024 * 1024  # bytes
 _BUFFERS: t.Final = 6  # read ahead of the disk
-_SPARE: t.Final[list[memoryview]] = []  # buffers of earlier responses: pages that are new cost time for each file
 
 _Future = concurrent.futures.Future[None]
 
@@ -24,6 +22,25 @@ _Future = concurrent.futures.Future[None]
 def has_address_limit() -> bool:
     """Whether threads are dear: each reserves some 70 MiB of address space, of which a limit may leave little."""
     return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
+
+
+class _Equipment:
+    """Buffers, a thread that writes, and one that hashes: for one pipeline at a time."""
+
+    def __init__(self) -> None:
+        # Before the threads, which may take what little address space there is.
+        self.buffers = [memoryview(bytearray(BUFFER)) for _number in range(_BUFFERS)]
+        self.disk = concurrent.futures.ThreadPoolExecutor(1)
+        # With a limit, the thread that writes hashes as well.
+        self.hasher = self.disk if has_address_limit() else concurrent.futures.ThreadPoolExecutor(1)
+
+    def wait(self) -> None:
+        """Wait until the threads are idle."""
+        for thread in (self.disk, self.hasher):
+            thread.submit(int).result()
+
+
+_SPARE: t.Final[list[_Equipment]] = []  # of earlier responses: new threads and new pages cost time for each file
 
 
 class Pipeline:
@@ -39,20 +56,14 @@ class Pipeline:
         self.end = offset
         self._write = write
         self._hash = hash
-        # Before the threads, which may take what little address space there is.
-        self._buffers = [_SPARE.pop() if _SPARE else memoryview(bytearray(BUFFER)) for _number in range(_BUFFERS)]
+        self._equipment = _SPARE.pop() if _SPARE else _Equipment()
+        self._is_open = True
         self._pending: collections.deque[tuple[_Future, memoryview]] = collections.deque()
-        self._threads = contextlib.ExitStack()
-        self._disk = self._threads.enter_context(concurrent.futures.ThreadPoolExecutor(1))
-        # With a limit, the thread that writes hashes as well.
-        self._hasher = (
-            self._disk if has_address_limit() else self._threads.enter_context(concurrent.futures.ThreadPoolExecutor(1))
-        )
         self._failure: StorwareError | None = None
 
     def read(self, reader: BodyReader) -> None:
         """Read all bytes; ``finish`` waits until they are hashed. Raises as the reader, write and hash."""
-        spare = list(self._buffers)
+        disk, hasher, spare = self._equipment.disk, self._equipment.hasher, list(self._equipment.buffers)
         while True:
             if spare:
                 buffer = spare.pop()
@@ -62,8 +73,8 @@ class Pipeline:
             size = reader.fill(buffer)
             if not size:
                 return
-            written = self._disk.submit(self._write, self.end, buffer[:size])
-            self._pending.append((self._hasher.submit(self._hash_next, buffer[:size], written), buffer))
+            written = disk.submit(self._write, self.end, buffer[:size])
+            self._pending.append((hasher.submit(self._hash_next, buffer[:size], written), buffer))
             self.end += size
 
     def finish(self) -> None:
@@ -76,10 +87,11 @@ class Pipeline:
 
     def close(self) -> None:
         """Wait for what is pending, also after an interruption: nothing that was read is lost."""
-        self._threads.close()
+        if self._is_open:
+            self._is_open = False
+            self._equipment.wait()
+            _SPARE.append(self._equipment)
         self._pending.clear()
-        _SPARE.extend(self._buffers)
-        self._buffers = []
 
     def _hash_next(self, data: memoryview, written: _Future) -> None:
         if self._failure:
