@@ -12,7 +12,7 @@ from ..plugin_utils._action import ControllerActionModule, play_of, repeated
 from ..plugin_utils._play import Play
 
 SPEC: t.Final = {
-    "of": {"type": "str", "required": True, "choices": ["wanted", "lacks", "transfers", "files", "removal"]},
+    "of": {"type": "str", "required": True, "choices": ["search", "wanted", "lacks", "transfers", "files", "removal"]},
     "verified": {"type": "list", "elements": "str"},
 }
 
@@ -26,12 +26,12 @@ class ActionModule(ControllerActionModule):
         _result, options = self.validate_argument_spec(SPEC)
         play = play_of(task_vars, predicted=bool(self._task.check_mode))
         host = play.reporter
+        if options["of"] == "search":
+            return {"needed": _fetch_plan.searches(play, host, task_vars["ansible_play_batch"])}
         if options["of"] == "wanted":
             return _wanted(play, host)
         if options["of"] == "lacks":
-            found = _fetch_plan.lacks(play, host)
-            short = found.pop("short")
-            return {**found, **({"warnings": [short]} if short else {})}
+            return _with_warning(_fetch_plan.lacks(play, host))
         if options["of"] == "transfers":
             return _transfers(play, host)
         if options["of"] == "files":
@@ -66,10 +66,20 @@ def _transfers(play: Play, host: str) -> dict[str, t.Any]:
     asker = str(play.state(host, "asker"))
     prepared, lacks = play.record(asker, "prepared"), play.record(asker, "lacks")
     # Without a list the host that asks has failed before it could.
-    is_stopped = prepared.get("failed") or "prepare" not in lacks
-    if is_stopped and play.record(host, "lacks").get("number"):
+    if _fetch_plan.is_searched(play, host):
+        is_stopped = prepared.get("failed") or "prepare" not in lacks
+        is_stopped = is_stopped and play.record(host, "lacks").get("number")
+    else:
+        is_stopped = prepared.get("failed") or "cloud_downloads" not in prepared
+    if is_stopped:
         return repeated(prepared or lacks, _ASKER_FAILED.format(asker), "prepare_failed")
-    return _fetch_plan.transfers(play, host)
+    return _with_warning(_fetch_plan.transfers(play, host))
+
+
+def _with_warning(plan: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return a plan as the result of a task, with the warning about the free space that it has."""
+    short = plan.pop("short")
+    return {**plan, **({"warnings": [short]} if short else {})}
 
 
 _ASKER_FAILED: t.Final = "{}, which asks for the same downloads, has failed"

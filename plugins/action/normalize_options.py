@@ -56,6 +56,7 @@ class ActionModule(ControllerActionModule):
         if entry_point:
             options |= self._company(options, task_vars)
             options["creates"] = entry_point in ("main", "prepare")
+            options["searches"] = _role_options.searches_always(options, check_mode=bool(self._task.check_mode))
             options["request_digest"] = _role_options.request_digest(options["request"])
             self._refuse_other_requests(options, task_vars)
         # The connection holds passwords, and goes to its modules by module_defaults.

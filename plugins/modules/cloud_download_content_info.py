@@ -37,7 +37,7 @@ options:
   records:
     description:
       - Records of downloads, as RV(storware.backup.cloud_download#module:cloud_downloads). RV(files) then has one entry for each record, in their
-        order.
+        order. With an empty list, no receipt is read.
       - The file of a record is that of its download, by C(guid). Otherwise it is one of the same O(server), C(protected_entity.guid), C(mode) and
         C(request), and of C(backup.guid) if the record names a backup. C(guid), C(backup) and C(request) can be absent or V(null).
       - If several files match, the file of the download is first, and then the one that was fetched last. The first intact file counts. If none
@@ -193,6 +193,11 @@ free:
   returned: success
   type: int
   sample: 21474836480
+receipts:
+  description: Number of names in the directory that end with C(.sha256), also of other users, and whether or not they are receipts.
+  returned: success
+  type: int
+  sample: 2
 error:
   description: The failure in a form for playbooks.
   returned: failure
@@ -255,7 +260,7 @@ def compare(context: _runner.Context) -> _runner.Result:
         found = audit.audit_records(path, wanted, owner, reads=reads, on_read=report)
     files = [_to_result(status) for status in found.files]
     intact = all(file["state"] == audit.INTACT for file in files)
-    return {"changed": False, "intact": intact, "files": files, "free": found.free}
+    return {"changed": False, "intact": intact, "files": files, "free": found.free, "receipts": found.receipts}
 
 
 def _reporter(context: _runner.Context) -> audit.OnRead:

@@ -24,11 +24,11 @@ extends_documentation_fragment:
 options:
   of:
     description:
-      - Part of the plan. V(wanted) for the records that hosts compare their receipts with, V(lacks) for the downloads to prepare, V(transfers) for
+      - Part of the plan. V(search) for whether the server is searched before anything is prepared, V(wanted) for the records that hosts compare their receipts with, V(lacks) for the downloads to prepare, V(transfers) for
         the files to fetch or copy, V(files) for the files that the host has afterwards, V(removal) for the decision about the removal.
     type: str
     required: true
-    choices: [wanted, lacks, transfers, files, removal]
+    choices: [search, wanted, lacks, transfers, files, removal]
   verified:
     description: With V(removal), GUIDs of the downloads whose files an earlier check has found intact; see P(storware.backup.decide_removal#filter).
     type: list
@@ -47,6 +47,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+needed:
+  description: Whether the server is searched for the files that hosts may have. If no host has any, everything is prepared without it.
+  returned: with V(search)
+  type: bool
 records:
   description: Records of the downloads that the request of this host is about.
   returned: with V(wanted)

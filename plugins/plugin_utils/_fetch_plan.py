@@ -41,13 +41,37 @@ class Request(t.NamedTuple):
 # --- What is wanted ---
 
 
+def searches(play: Play, host: str, batch: t.Container[str]) -> bool:
+    """Return whether the server is searched for what hosts may have: not if each place has said that it has nothing.
+
+    The places are those of all hosts for which the same host asks: one that hides its files hides no others.
+
+    batch: the hosts that run the role now.
+    """
+    asker = str(play.state(host, "asker") or "")
+    options = play.record(asker, "options")
+    sharers = (options.get("expected_hosts") or play.hosts) if options.get("distribute") else ()
+    here = batch if options.get("lockstep") else (host,)
+    if options.get("searches") is not False or not all(name in here for name in sharers):
+        return True
+    looks = [play.record(name, "looked") for name in _hosts_of(play, asker)]
+    looks += [play.record(asker, "spool_looked")] if options.get("via") == "controller" else []
+    return not all(look.get("receipts") == 0 and look.get("files") == [] for look in looks)
+
+
+def is_searched(play: Play, host: str) -> bool:
+    """Return whether the server is searched for the host, or everything is prepared without."""
+    return play.record(host, "search").get("needed") is not False
+
+
 def wanted_records(play: Play, asker: str) -> list[dict[str, t.Any]]:
     """Return the records that the hosts compare their receipts with, from the search on the server.
 
-    Without a backup where any will do. Of GUIDs, also those of downloads that the server does not have.
+    Without a backup where any will do. Of GUIDs, also those of downloads that the server does not have. Without a
+    search, of what was prepared and of what could not be.
     """
     options = play.record(asker, "options")
-    found = play.records(asker, "seen", "cloud_downloads")
+    found = play.records(asker, "seen", "cloud_downloads") if is_searched(play, asker) else _asked_for(play, asker)
     if options.get("guids"):
         known = {_lower(record.get("guid")): record for record in found}
         guids = dict.fromkeys(str(guid).lower() for guid in options["guids"])
@@ -56,11 +80,17 @@ def wanted_records(play: Play, asker: str) -> list[dict[str, t.Any]]:
     return [{**slim(record, options), **any_backup} for record in found]
 
 
+def _asked_for(play: Play, asker: str) -> list[Record]:
+    failures = play.records(asker, "prepared", "failures")
+    entities = [{"guid": failure.get("protected_entity"), "name": failure.get("name")} for failure in failures]
+    return [*play.records(asker, "prepared", "cloud_downloads"), *({"protected_entity": one} for one in entities)]
+
+
 def request_of(play: Play, host: str) -> Request:
     """Return what the host asks for, with the downloads that are known now."""
     asker = str(play.state(host, "asker") or "")
     options = play.record(asker, "options")
-    wanted = play.records(asker, "wanted", "records")
+    wanted = play.records(asker, "wanted", "records") or wanted_records(play, asker)
     by_key: dict[str | None, Record] = {}
     sizes: dict[str | None, t.Any] = {}
     for backup in play.records(asker, "seen", "backups"):
@@ -115,7 +145,7 @@ def lacks(play: Play, host: str) -> dict[str, t.Any]:
     own = held(play, host, request)
     lacking = [i for i in _share(shares, host, request) if own[i] is None]
     found: dict[str, t.Any] = {"number": len(lacking), "prepare": [], "entities": [], "guids": [], "shares": shares}
-    found["short"] = _shortage(play, host, lacking, request)
+    found["short"] = _shortage(play, host, [request.sizes[i] for i in lacking])
     if host == request.asker:
         needed = [i for i in sorted(_needed(play, host, shares, request)) if request.creates or request.downloads[i]]
         found["prepare"] = [request.wanted[i] for i in needed]
@@ -149,8 +179,12 @@ def _needed(play: Play, asker: str, shares: t.Mapping[str, list[int]], request: 
 
 def _needs_of_all(play: Play, asker: str, shares: t.Mapping[str, list[int]], request: Request) -> set[int]:
     """Return the indexes of what the server has to provide for all hosts for which this one asks."""
-    hosts = [host for host in play.company() if play.state(host, "asker") == asker]
+    hosts = _hosts_of(play, asker)
     return {index for host in hosts for index in _needs(play, host, _share(shares, host, request), request)}
+
+
+def _hosts_of(play: Play, asker: str) -> list[str]:
+    return [host for host in play.company() if play.state(host, "asker") == asker]
 
 
 def _are_in_play(play: Play, hosts: t.Iterable[str]) -> bool:
@@ -266,14 +300,14 @@ def _share(shares: t.Mapping[str, list[int]], host: str, request: Request) -> t.
     return shares.get(host, ()) if request.options.get("distribute") else range(len(request.wanted))
 
 
-def _shortage(play: Play, host: str, lacking: t.Sequence[int], request: Request) -> str:
-    """Return a warning where the backups of what the host lacks are larger than its free space."""
-    needed = sum(request.sizes[i] or 0 for i in lacking)
+def _shortage(play: Play, host: str, sizes: t.Sequence[int | None]) -> str:
+    """Return a warning where the backups of what the host lacks, of these sizes, are larger than its free space."""
+    needed = sum(size or 0 for size in sizes)
     free = play.record(host, "looked").get("free")
     if not isinstance(free, int) or needed <= free:
         return ""
     return (
-        f"{len(lacking)} files need about {format_amount(needed)} by the sizes of their backups, and"
+        f"{len(sizes)} files need about {format_amount(needed)} by the sizes of their backups, and"
         f" {format_amount(free)} are free on {host}."
     )
 
@@ -290,7 +324,8 @@ def transfers(play: Play, host: str) -> dict[str, t.Any]:
         the file that is there or None, and ``absent``, whether the server has no download of it. fetch: the records of
         what is fetched or copied. spool: for the host that asks, the records of what is fetched to the spool.
         from_server: whether this host fetches from the server. relay: the host that it copies from otherwise. existing:
-        the downloads of all hosts with this request.
+        the downloads of all hosts with this request. short: a warning about the free space, or an empty text; after a
+        search, ``lacks`` has it.
     """
     request = request_of(play, host)
     downloads = wanted_on(play, host, request)
@@ -304,6 +339,7 @@ def transfers(play: Play, host: str) -> dict[str, t.Any]:
         "from_server": source_of(play, host, request) is None,
         "relay": relay_of(play, host),
         "existing": [record for record in request.downloads if record],
+        "short": "" if is_searched(play, host) else _shortage(play, host, [record["size"] for record in lacking]),
     }
 
 

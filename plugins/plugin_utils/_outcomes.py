@@ -40,7 +40,7 @@ def is_lost(play: Play, host: str) -> bool:
 
 def stopped_by(play: Play, host: str) -> Record:
     """Return the failure that a host has met before it fetched anything; an empty one if there is none."""
-    for name in ("stopped", "wanted", "looked", "lacks", "transfers", "prepared", "seen"):
+    for name in ("stopped", "search", "wanted", "looked", "lacks", "transfers", "prepared", "seen"):
         result = play.record(host, name)
         if result.get("failed") and result.get("msg"):
             return result
@@ -177,7 +177,7 @@ def existing_downloads(play: Play) -> list[Record]:
 
 def failures_of(play: Play, asker: str) -> list[Record]:
     """Return what could not be prepared of the request of this host, with the names that are known."""
-    entities = [mapping(record.get("protected_entity")) for record in play.records(asker, "wanted", "records")]
+    entities = [mapping(record.get("protected_entity")) for record in _fetch_plan.request_of(play, asker).wanted]
     names = {entity.get("guid"): entity.get("name") for entity in entities}
     found = [failure for state in ("seen", "prepared") for failure in play.records(asker, state, "failures")]
     return [{**failure, "name": failure.get("name") or names.get(failure.get("protected_entity"))} for failure in found]

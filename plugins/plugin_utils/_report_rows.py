@@ -188,15 +188,20 @@ def _not_prepared(play: Play) -> t.Iterator[Row]:
 
 def _failures_of_all(play: Play, asker: str) -> t.Iterator[Record]:
     """Yield the failure of each download of a request that has failed as a whole."""
-    prepared, seen, options = (play.record(asker, name) for name in ("prepared", "seen", "options"))
-    if prepared.get("failed") and not records_in(prepared.get("cloud_downloads")):
-        for record in play.records(asker, "lacks", "prepare"):
-            entity = mapping(record.get("protected_entity"))
-            name = entity.get("name") or record.get("guid")
-            yield {"name": name, "protected_entity": entity.get("guid"), "reason": prepared.get("msg")}
-    elif seen.get("failed") and not records_in(seen.get("cloud_downloads")):
-        for text in (*(options.get("protected_entities") or ()), *(options.get("guids") or ())):
-            yield {"name": text, "reason": seen.get("msg")}
+    for result in (play.record(asker, name) for name in ("prepared", "seen")):
+        if result.get("failed") and not records_in(result.get("cloud_downloads")):
+            for record in play.records(asker, "lacks", "prepare") or _as_given(play.record(asker, "options"), result):
+                entity = mapping(record.get("protected_entity"))
+                name = entity.get("name") or record.get("guid")
+                yield {"name": name, "protected_entity": entity.get("guid"), "reason": result.get("msg")}
+
+
+def _as_given(options: Record, result: Record) -> list[Record]:
+    """Return a record for each thing that was asked for, as far as it was looked up."""
+    entities = records_in(result.get("protected_entities"))
+    known = {text: entity for entity in entities for text in (entity.get("name"), entity.get("email"))}
+    given = (*(options.get("protected_entities") or ()), *(options.get("guids") or ()))
+    return [{"protected_entity": known.get(text, {"name": text})} for text in given]
 
 
 def _row(download: Record, host: str | None, fields: Record) -> Row:

@@ -62,7 +62,7 @@ RETURNED: t.Final[t.Mapping[str, t.Mapping[str, str]]] = {
         **_ERROR,
     },
     "cloud_download_content": {**_FILE, "padding": "int", **_ARCHIVE, "files": "list", **_ERROR},
-    "cloud_download_content_info": {"intact": "bool", "files": "list", "free": "int", **_ERROR},
+    "cloud_download_content_info": {"intact": "bool", "files": "list", "free": "int", "receipts": "int", **_ERROR},
     "cloud_download_copy": {**_FILE, "files": "list", **_ERROR},
     "cloud_download_info": {"cloud_downloads": "list", **_ERROR},
     "cloud_download_retention": {"removed": "list", **_ERROR},

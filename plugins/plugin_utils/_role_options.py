@@ -92,6 +92,16 @@ def request_id(options: t.Mapping[str, t.Any], server: str) -> str:
     return digest(asked)
 
 
+def searches_always(options: t.Mapping[str, t.Any], *, check_mode: bool) -> bool:
+    """Return whether the server is searched before anything is prepared, also where no host has a file.
+
+    A prediction, and downloads that are not created, are made of the search. With a backup, it shows the sizes.
+
+    options: normalized ones, without the prefix, with ``creates``.
+    """
+    return bool(check_mode or not options["creates"] or options["guids"] or options["backup"])
+
+
 def request_digest(fields: t.Mapping[str, t.Any] | None) -> str | None:
     """Return the digest of fields that are added to the request for a download, for receipts; None without fields."""
     return digest(fields) if fields else None

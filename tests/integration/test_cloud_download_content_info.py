@@ -218,6 +218,23 @@ def test_each_record_has_its_file(simulator: Simulator, tmp_path: pathlib.Path) 
     assert compare(tmp_path, server=server, records=[])["intact"]
 
 
+def test_names_of_receipts_are_counted_whatever_has_them(tmp_path: pathlib.Path) -> None:
+    """Without records, none of them is read. A link that is the directory itself is followed."""
+    (tmp_path / "there").mkdir()
+    here = tmp_path / "link"
+    here.symlink_to("there")
+    assert compare(here, server=SERVER, records=[])["receipts"] == 0
+    path = store(here, guid_of(1), 1, origin())
+    (here / "dir.sha256").mkdir()
+    (here / "link.sha256").symlink_to("/nonexistent")
+    os.mkfifo(here / "fifo.sha256")
+    (here / os.fsdecode(b"\xff.sha256")).touch()
+    (here / "x.sha256.part").touch()
+    found = compare(here, server=SERVER, records=[])
+    assert (found["receipts"], found["files"], found["intact"]) == (5, [], True)
+    assert compare(here)["receipts"] == compare(path)["receipts"] == find(here, record_of())["receipts"] == 5
+
+
 def test_the_first_intact_file_counts_and_no_other_file_is_read(tmp_path: pathlib.Path) -> None:
     paths = [store(tmp_path, guid_of(day), day, origin(), content=b"mail %d" % day) for day in range(1, 6)]
     os.truncate(paths[4], 3)
@@ -276,7 +293,7 @@ def test_records_need_a_server_and_no_guid(tmp_path: pathlib.Path, options: Json
 def test_everything_that_is_returned_is_documented(held: pathlib.Path) -> None:
     documented = yaml.safe_load(cloud_download_content_info.RETURN)
     result = compare(held)
-    assert {"intact", "files", "free"} <= set(result)
+    assert {"intact", "files", "free", "receipts"} <= set(result)
     assert set(result["files"][0]) == set(documented["files"]["contains"])
     failed = run_module("cloud_download_content_info", {"path": "/no/such"})
     assert set(failed["error"]) <= set(documented["error"]["contains"])

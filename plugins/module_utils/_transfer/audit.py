@@ -67,10 +67,14 @@ def _digest(on_read: OnRead) -> Read:
 
 
 class Audit(t.NamedTuple):
-    """files: in order. free: bytes that are free for this user in the file system; None if that is not known."""
+    """files: in order. free: bytes that are free for this user in the file system; None if that is not known.
+
+    receipts: names in the directory that are those of receipts, whatever has them.
+    """
 
     files: list[FileStatus]
     free: int | None
+    receipts: int
 
 
 def audit_directory(
@@ -94,9 +98,9 @@ def audit_directory(
         wanted = None if guids is None else list(dict.fromkeys(guid.lower() for guid in guids))
         chosen = [found for found in receipts if wanted is None or found.guid in wanted]
         statuses = [_compare(directory, found, read) for found in sorted(chosen, key=lambda found: found.name)]
-        free = _free(directory)
+        free, number = _free(directory), _number_of_receipts(directory)
     present = {found.guid for found in chosen}
-    return Audit(statuses + [FileStatus(guid, MISSING) for guid in wanted or () if guid not in present], free)
+    return Audit(statuses + [FileStatus(guid, MISSING) for guid in wanted or () if guid not in present], free, number)
 
 
 def audit_records(
@@ -109,15 +113,19 @@ def audit_records(
 ) -> Audit:
     """The file in the directory for each record, in their order; only files that may be one of them are read.
 
+    Without records, no receipt is read either.
+
     owner, reads, on_read: as above. Raises OptionError for a path that is no directory.
     """
     with open_existing(os.path.abspath(path), owner) as directory:
         with translate_os_errors(f"read {directory.path}"):
-            found = list(matching.select(wanted, receipt.all_in(directory, most_foreign=_MOST_FOREIGN)))
+            receipts = receipt.all_in(directory, most_foreign=_MOST_FOREIGN) if wanted else ()
+            found = list(matching.select(wanted, receipts))
         ours = matching.Index(one for one in found if receipt.is_trusted(directory, one))
         others = matching.Index(one for one in found if not receipt.is_trusted(directory, one))
         read = _digest(on_read) if reads else None
-        return Audit([_find(directory, one, ours, others, read) for one in wanted], _free(directory))
+        files = [_find(directory, one, ours, others, read) for one in wanted]
+        return Audit(files, _free(directory), _number_of_receipts(directory))
 
 
 def _find(
@@ -141,6 +149,12 @@ def _free(directory: Directory) -> int | None:
     with translate_os_errors(f"read {directory.path}"):
         space = directory.space()
     return space[0] if space else None
+
+
+def _number_of_receipts(directory: Directory) -> int:
+    suffix = receipt.receipt_name("")
+    with translate_os_errors(f"read {directory.path}"):
+        return sum(name.endswith(suffix) for name in directory.names())
 
 
 def _receipts(directory: Directory, name: str | None) -> list[Receipt]:

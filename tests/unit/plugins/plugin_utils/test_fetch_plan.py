@@ -207,6 +207,121 @@ def test_the_module_that_fetches_is_told_the_sizes_of_the_backups(size: t.Any, t
     assert [record["backup"]["size"] for record in done.record(H1, "transfers")["fetch"]] == [told]
 
 
+# --- Without a search ---
+
+
+NOTHING: t.Final = {"files": [], "receipts": 0, "free": 100 * GIB}
+
+
+def unsearched(hosts: t.Sequence[str] = HOSTS, failed: t.Sequence[int] = (), **options: Json) -> Play:
+    """A play whose hosts have nothing, after what they ask for was prepared without a search, except for some."""
+    known: Json = {"backup": None, "guids": [], "searches": False, "lockstep": True}
+    made = play([], dict.fromkeys(hosts, NOTHING), **{**known, **options})
+    for name, value in {"seen": {}, "wanted": {}, "search": {"needed": False}, "spool_looked": NOTHING}.items():
+        for host in hosts:
+            made = put(made, host, name, value)
+    failures = [{"protected_entity": entity(n)["guid"], "name": entity(n)["name"], "reason": "no"} for n in failed]
+    return put(made, H1, "prepared", {"cloud_downloads": [], "failures": failures})
+
+
+def searches(made: Play, host: str = H1, batch: t.Sequence[str] = HOSTS) -> bool:
+    return _fetch_plan.searches(made._replace(reporter=host), host, batch)
+
+
+@pytest.mark.parametrize("options", [{}, {"via": "controller"}, {"via": "relay"}, {"distribute": True}])
+def test_nothing_is_searched_for_where_nothing_is(options: Json) -> None:
+    assert [searches(unsearched(**options), host) for host in HOSTS] == [False, False, False]
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        {},
+        {"unreachable": True},
+        {"skipped": True},
+        {"failed_when_result": False, "msg": "no"},
+        {"files": [], "free": 1},
+        {"receipts": 0},
+        {"files": None, "receipts": 0},
+        {"files": [file(1)], "receipts": 0},
+        {"files": [], "receipts": 1},
+        {"files": [], "receipts": -1},
+        {"files": [], "receipts": "0"},
+        {"files": [], "receipts": None},
+    ],
+)
+def test_a_place_that_may_have_a_file_is_enough_for_a_search(look: Json) -> None:
+    """Of another host with the same request, and of the controller."""
+    assert [searches(put(unsearched(), H2, "looked", look), host) for host in HOSTS] == [True, True, True]
+    of_spool = put(unsearched(via="controller"), H1, "spool_looked", look)
+    assert [searches(of_spool, host) for host in HOSTS] == [True, True, True]
+    assert not searches(put(unsearched(), H1, "spool_looked", look))
+
+
+@pytest.mark.parametrize("option", [{"searches": True}, {"searches": None}])
+def test_what_only_a_search_shows_is_searched_for(option: Json) -> None:
+    assert searches(unsearched(**option))
+
+
+def test_hosts_that_take_no_part_are_searched_for_what_is_distributed() -> None:
+    """Left out by a limit, in another batch, lost before, or ahead with the strategy free."""
+    everybody: Json = {"distribute": True, "expected_hosts": list(HOSTS)}
+    assert searches(unsearched(HOSTS[:2], **everybody), batch=HOSTS[:2])
+    assert not searches(unsearched(HOSTS[:2], expected_hosts=list(HOSTS)), batch=HOSTS[:2])
+    assert searches(unsearched(distribute=True), batch=HOSTS[:2])
+    assert searches(unsearched(distribute=True, lockstep=False))
+
+
+def test_hosts_with_another_request_decide_for_themselves() -> None:
+    made = put(unsearched(), H3, "asker", H3)
+    made = put(made, H3, "looked", {"files": [], "receipts": 1})
+    assert [searches(made, host) for host in HOSTS] == [False, False, True]
+
+
+@pytest.mark.parametrize("options", [{}, {"via": "controller"}, {"via": "relay"}, {"distribute": True}])
+@pytest.mark.parametrize("failed", [(), (2,)])
+def test_a_run_without_a_search_does_the_same(options: Json, failed: t.Sequence[int]) -> None:
+    ready = [download(n, size=n * GIB) for n in (1, 2, 3, 4) if n not in failed]
+    made = unsearched(failed=failed, **options)
+    prepared = {**made.record(H1, "prepared"), "cloud_downloads": ready}
+    without = run(put(made, H1, "prepared", prepared))
+    options = {"backup": None, "guids": [], **options}
+    searched = play([predicted(n) for n in (1, 2, 3, 4)], {host: [lost()] * 4 for host in HOSTS}, **options)
+    for host in HOSTS:
+        searched = put(searched, host, "lacks", _fetch_plan.lacks(searched, host))
+    searched = run(put(searched, H1, "prepared", prepared))
+    for host in HOSTS:
+        assert without.record(host, "transfers") == searched.record(host, "transfers")
+        assert _outcomes.files_of(without, host) == _outcomes.files_of(searched, host)
+        assert _outcomes.records_there(without, host) == _outcomes.records_there(searched, host)
+    assert _outcomes.records_in_spool(without, H1) == _outcomes.records_in_spool(searched, H1)
+    assert decision(without) == decision(searched)
+    assert bool(decision(without)["remove"]) != bool(failed)
+    assert _report_rows.build_rows(without) == _report_rows.build_rows(searched)
+
+
+def test_the_free_space_is_compared_with_what_was_prepared() -> None:
+    made = put(unsearched(), H2, "looked", {**NOTHING, "free": 20 * GIB})
+    made = put(made, H1, "prepared", {"cloud_downloads": [download(n, size=15 * GIB) for n in (1, 2)]})
+    short = "2 files need about 30 GiB by the sizes of their backups, and 20 GiB are free on h2."
+    assert [_fetch_plan.transfers(made, host)["short"] for host in HOSTS] == ["", short, ""]
+    searched = play([download(1, size=40 * GIB)], {H1: {"files": [lost()], "free": 20 * GIB}})
+    assert _fetch_plan.lacks(searched, H1)["short"]
+    assert not _fetch_plan.transfers(searched, H1)["short"]
+
+
+def test_a_request_that_has_failed_as_a_whole_is_reported_by_what_was_asked_for() -> None:
+    """With the names that were looked up before."""
+    made = unsearched(protected_entities=["user-1@example.com", "Nobody"])
+    known = [{**entity(1), "email": "user-1@example.com"}]
+    made = put(made, H1, "prepared", {"failed": True, "msg": "the server is gone", "protected_entities": known})
+    rows = [row for row in _report_rows.build_rows(made) if row["host"] is None]
+    assert [(row["entity"], row["entity_guid"], row["result"], row["reason"]) for row in rows] == [
+        ("Nobody", None, "not prepared", "the server is gone"),
+        ("User 1", entity(1)["guid"], "not prepared", "the server is gone"),
+    ]
+
+
 # --- GUIDs ---
 
 

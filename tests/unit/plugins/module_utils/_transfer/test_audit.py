@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import pathlib
 
+import pytest
+
 from ansible_collections.storware.backup.plugins.module_utils import _records
 from ansible_collections.storware.backup.plugins.module_utils._transfer import audit
+from ansible_collections.storware.backup.plugins.module_utils._transfer.store.directory import Directory
 from tests.support import stored
 
 
@@ -28,3 +31,12 @@ def test_a_file_is_reported_before_it_is_read(tmp_path: pathlib.Path) -> None:
     assert reported[1:] == [("a.zip", 1), ("b.zip", 2)]
     audit.audit_directory(str(tmp_path), None, reads=False, on_read=report)
     assert len(reported) == 3
+
+
+def test_receipts_are_counted_by_their_names(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any user may have put a hundred thousand there: none of them is opened, and no time goes by."""
+    for number in range(1000):
+        (tmp_path / f"{number}.sha256").touch()
+    monkeypatch.setattr(Directory, "open", None)
+    found = audit.audit_records(str(tmp_path), [])
+    assert (found.files, found.receipts) == ([], 1000)
