@@ -125,6 +125,23 @@ def test_hosts_share_a_request_when_they_ask_for_the_same(changes: dict[str, Jso
     assert (found[0] == found[1]) is is_same
 
 
+@pytest.mark.parametrize(
+    ("changes", "check_mode", "always"),
+    [
+        ({}, False, False),
+        ({}, True, True),
+        ({"creates": False}, False, True),
+        ({"guids": ["g"]}, False, True),
+        ({"backup": "latest"}, False, True),
+    ],
+)
+def test_the_server_is_searched_for_predictions_existing_downloads_and_sizes(
+    changes: Json, check_mode: bool, always: bool
+) -> None:
+    options = {"creates": True, "guids": [], "backup": None, **changes}
+    assert _role_options.searches_always(options, check_mode=check_mode) is always
+
+
 def test_a_relay_serves_the_first_group_that_has_the_host() -> None:
     groups = {"east": ["a", "b"], "all_of_them": ["a", "b", "c"]}
     found = [_role_options.relay_group(host, ["east", "nowhere", "all_of_them"], groups) for host in "abcd"]
