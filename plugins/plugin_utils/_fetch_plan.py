@@ -244,7 +244,9 @@ def relay_of(play: Play, host: str) -> str:
     neighbours = play.record(host, "options").get("neighbours")
     for other in play.hosts:
         looked = play.record(other, "looked")
-        if play.record(other, "options").get("neighbours") == neighbours and "files" in looked:
+        # With the strategy free, a neighbour may have failed after its receipts were counted.
+        has_failed = any(play.record(other, name).get("failed") for name in ("seen", "prepared"))
+        if play.record(other, "options").get("neighbours") == neighbours and "files" in looked and not has_failed:
             return other
     return host
 

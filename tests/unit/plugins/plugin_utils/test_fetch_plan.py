@@ -406,6 +406,12 @@ def test_what_the_controller_holds_is_copied_and_not_prepared() -> None:
     assert fetched_by(done, H2) == ["User 1", "User 2"]
 
 
+@pytest.mark.parametrize("name", ["seen", "prepared"])
+def test_a_neighbour_that_asks_for_itself_and_has_failed_is_no_relay(name: str) -> None:
+    made = put(unsearched(via="relay", lockstep=False), H1, name, {"failed": True, "msg": "no"})
+    assert [_fetch_plan.relay_of(made, host) for host in HOSTS] == [H2, H2, H2]
+
+
 # --- Shares ---
 
 
