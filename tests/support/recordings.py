@@ -24,6 +24,7 @@ from tests.support.fleet import Fleet
 
 _HOSTS: t.Final = ("files-1", "files-2")
 _URL: t.Final = "https://backup.example.com:8181"
+_COLLECTIONS: t.Final = "/home/you/.ansible/collections"
 _COLUMNS: t.Final = 108
 # No font of another server; colors that can be read on the dark ground
 _FONTS: t.Final = "ui-monospace, Menlo, Consolas, 'Liberation Mono', monospace"
@@ -107,4 +108,5 @@ def _without_places(output: str, simulator: Simulator, directory: pathlib.Path) 
     """The output as on any machine, without the counts at its end, and with lines of stars that fit."""
     output = output.partition("PLAY RECAP")[0]
     output = re.sub(rf"{re.escape(str(directory))}(?:/(?:{'|'.join(_HOSTS)}))?", "/srv/restore", output)
+    output = output.replace(str(tree.link()), _COLLECTIONS)
     return re.sub(r"\*{4,}", "***", output.replace(simulator.url, _URL))
