@@ -49,7 +49,7 @@ class Creator:
     identifier: RecordCompleter
     request: t.Mapping[str, decoding.Json]
     downloads: t.AbstractSet[str | None]
-    active_tasks: t.AbstractSet[str]
+    active_tasks: t.Collection[str]
     asked: list[DownloadSpec] = field(default_factory=list)
     tasks: dict[str, models.Task] = field(default_factory=dict)
 
@@ -173,7 +173,7 @@ class Creator:
         to poll. Raises the failure when that is not certain, and ApiError where there is none.
         """
         reader = Within(self.client, waiting.limit)
-        active = self.active_tasks | set(self.tasks)
+        active = {*self.active_tasks, *self.tasks}
         traces: dict[DownloadSpec, _Traces] = {}
         since: float | None = None  # the first poll that succeeded
 

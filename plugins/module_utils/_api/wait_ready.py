@@ -28,8 +28,8 @@ class ServerSnapshot:
 
     catalogue: DownloadIndex
     finished: t.AbstractSet[str | None]
-    listed: t.AbstractSet[str | None]  # GUIDs of all downloads,
-    active: t.AbstractSet[str]  # and of the tasks under way
+    listed: t.AbstractSet[str | None]  # GUIDs of all downloads
+    active: t.Mapping[str, models.Task]  # the tasks under way
     # Not listed, but these tasks may be preparing it: for whom and what exactly is unknown before it is listed.
     expected: t.Mapping[DownloadSpec, t.Sequence[models.Task]]
     # Nothing on the server says of which backup these are; they are taken, because others would be made at each run.
@@ -37,22 +37,16 @@ class ServerSnapshot:
 
 
 def take_snapshot(reader: Reader, wanted: t.Sequence[DownloadSpec], identifier: RecordCompleter) -> ServerSnapshot:
-    """Two lists when everything is there; otherwise the downloads before and after the tasks under way."""
+    """Read the tasks under way, all downloads, and those that are ready if any is there of what is wanted."""
     if not wanted:
-        return ServerSnapshot(DownloadIndex([]), frozenset(), frozenset(), frozenset(), {})
-    mode: str | None = wanted[0].mode
-    listed = cloud_downloads.list_all(reader, mode=mode)
+        return ServerSnapshot(DownloadIndex([]), frozenset(), frozenset(), {}, {})
+    # Tasks first: what starts in between is then in the list. Both modes, because tasks do not show theirs.
+    active = tasks.active(reader)
+    listed = cloud_downloads.list_all(reader)
     catalogue = identifier.catalogue(listed, wanted)
     unsure = identifier.unsure(catalogue, wanted)
-    active: t.Mapping[str, models.Task] = {}
-    if not all(catalogue.find(want) or want in unsure for want in wanted):
-        # Tasks first: what starts in between is then in the list. Both modes, because tasks do not show theirs.
-        active, mode = tasks.active(reader), None
-        listed = cloud_downloads.list_all(reader)
-        catalogue = identifier.catalogue(listed, wanted)
-        unsure = identifier.unsure(catalogue, wanted)
     is_any_there = any(catalogue.of(want.entity.guid) for want in wanted)
-    finished = _guids(cloud_downloads.list_ready(reader, mode=mode)) if is_any_there else frozenset()
+    finished = _guids(cloud_downloads.list_ready(reader)) if is_any_there else frozenset()
     preparing = tasks.by_entity(filter(tasks.may_prepare, active.values()))
     expected = {}
     for want in wanted:
@@ -61,7 +55,7 @@ def take_snapshot(reader: Reader, wanted: t.Sequence[DownloadSpec], identifier: 
         # A task that runs is explained by a download that is listed and not ready; these are more.
         if not catalogue.find(want) and want not in unsure and len(candidates) > len(unfinished):
             expected[want] = candidates
-    return ServerSnapshot(catalogue, finished, _guids(listed), frozenset(active), expected, unsure)
+    return ServerSnapshot(catalogue, finished, _guids(listed), active, expected, unsure)
 
 
 @dataclass
@@ -174,7 +168,7 @@ class _ReadyCheck:
             asked = want in self._creator.asked
             ours = _task_guids(own(want.entity.guid)) if asked else set()
             # Until our own task is over, what is listed may be another client's.
-            others = _task_guids(preparing(want.entity.guid)) - (self._seen.active if asked else set())
+            others = _task_guids(preparing(want.entity.guid)).difference(self._seen.active if asked else ())
             found = []
             if not self._prevents(ours):
                 found = finished.find(want) or self._unsure(want, finished, ours, others)

@@ -360,8 +360,8 @@ def test_while_our_tasks_prepare_everything_a_look_is_one_call() -> None:
     assert ready(prepare(server, ALICE))
     calls = [call for _when, call in server.calls]
     # Nothing of it was there, so that nobody asks what of it is ready.
-    assert calls[:4] == ["GET /cloud-download", "GET /tasks", "GET /cloud-download", "POST /cloud-download"]
-    assert set(calls[4:-1]) == {"GET /tasks"}
+    assert calls[:3] == ["GET /tasks", "GET /cloud-download", "POST /cloud-download"]
+    assert set(calls[3:-1]) == {"GET /tasks"}
     assert calls[-1] == "GET /cloud-download"
 
 
