@@ -207,7 +207,9 @@ def _open(context: _api_runner.ApiContext) -> _api_runner.Result:
     lives = bool(context.connection.session) and client.is_alive()
     if context.check_mode and not lives:
         return {"changed": True, "opened": True}
-    user = _user(client)  # logs in where that is needed
+    user = None if lives else models.decode_session_user(client.log_in())
+    if user is None or None in user.values():  # the answer to the login need not say who it is
+        user = _user(client) or user
     if not lives:
         with context.signals.deferred():
             _session_guard.start(os.environ, client)
@@ -217,10 +219,8 @@ def _open(context: _api_runner.ApiContext) -> _api_runner.Result:
 def _close(context: _api_runner.ApiContext) -> _api_runner.Result:
     if not context.connection.session:
         raise OptionError("session", "is missing; it is what is closed with state=absent")
-    lives = context.client.is_alive()
-    if lives and not context.check_mode:
-        context.client.log_out()
-    return {"changed": lives, "opened": False}
+    client = context.client
+    return {"changed": client.is_alive() if context.check_mode else client.log_out(), "opened": False}
 
 
 def _user(client: Client) -> dict[str, str | None] | None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import pathlib
 import random
@@ -22,9 +23,12 @@ from ansible_collections.storware.backup.plugins.module_utils import _argspec
 from ansible_collections.storware.backup.plugins.modules import session as session_module
 from tests.simulator.process import Simulator
 from tests.support.ansible import Ansible
+from tests.support.answers import Answer, AnsweringServer, answering
 from tests.support.modules import connect, run_module, start_module
 from tests.support.raw import LOGIN, RawServer, next_request, reply, saying, talking
 
+LOGIN_CALL, USER_CALL, LIST_CALL = "POST /api/session/login", "GET /api/session/user", "GET /api/cloud-download"
+SESSION_COOKIE = {"Set-Cookie": "SID=open-sesame; Path=/"}
 USER = reply(b'{"requester": {"guid": "1", "name": "ali"}}')
 
 
@@ -67,7 +71,28 @@ def test_a_session_is_opened_used_and_closed(simulator: Simulator, way: str) -> 
     assert simulator.counters()["open_sessions"] == 0
     simulator.clear_log()
     assert not run_module("session", {**used, "state": "absent"})["changed"]
-    assert calls(simulator) == ["GET /session"]
+    assert calls(simulator) == ["POST /session/logout"]
+
+
+def test_opening_and_closing_are_a_call_each(simulator: Simulator) -> None:
+    session = run_module("session", connect(simulator))["session"]
+    run_module("session", server_of(simulator, session=session, state="absent"))
+    assert calls(simulator) == ["POST /session/login", "POST /session/logout"]
+
+
+def test_a_server_that_is_starting_is_asked_again_to_close(simulator: Simulator) -> None:
+    session = opened(simulator)
+    simulator.fault("POST /session/logout", "refused", status=503, times=1)
+    assert run_module("session", server_of(simulator, session=session, state="absent"))["changed"]
+    assert simulator.counters()["open_sessions"] == 0
+
+
+@pytest.mark.parametrize("status", [403, 500])
+def test_a_refused_logout_is_a_failure(simulator: Simulator, status: int) -> None:
+    session = opened(simulator)
+    simulator.fault("POST /session/logout", "refused", status=status, times=9)
+    failed = run_module("session", server_of(simulator, session=session, state="absent"))
+    assert (failed["error"]["status"], simulator.counters()["faults"]) == (status, 1)
 
 
 def test_the_server_is_the_one_that_receipts_name(simulator: Simulator, tmp_path: pathlib.Path) -> None:
@@ -141,8 +166,78 @@ def test_what_is_closed_must_be_named(simulator: Simulator) -> None:
 
 @pytest.mark.parametrize("forbidden", [["GET /session/user"], []])
 def test_whose_session_it_is_is_not_worth_a_failure(simulator: Simulator, forbidden: list[str]) -> None:
+    session = opened(simulator)
     simulator.switch(forbidden=forbidden)
-    assert (run_module("session", connect(simulator))["user"] is None) == bool(forbidden)
+    assert (run_module("session", server_of(simulator, session=session))["user"] is None) == bool(forbidden)
+
+
+OWNER = {"guid": "0f8d2a55-3b1e-4f0a-9d9c-6c2f4f0f7d11", "name": "ali"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{}",
+        b"null",
+        b"[]",
+        b"<html>Welcome",
+        b"\xff\xfe\x00",
+        b'{"requester": {"guid": "0f8d2a55',
+        b'{"requester": null}',
+        b'{"requester": "ali"}',
+        b'{"requester": {"name": "somebody"}}',  # half of it
+        b'{"requester": {"guid": "1", "name": "somebody"}}',
+        b'{"requester": {"name": NaN}}',
+        b"[" * 60_000,
+        b'{"requester": {"name": "' + b"x" * 200_000 + b'"}}',
+    ],
+)
+@pytest.mark.parametrize("status", [200, 201, 204])
+def test_a_login_that_does_not_say_whose_it_is_is_a_login_all_the_same(status: int, body: bytes) -> None:
+    login = Answer(status, b"" if status == 204 else body, {"Set-Cookie": "SID=one; Path=/"})
+    with answering({LOGIN_CALL: login, USER_CALL: Answer.json({"requester": OWNER})}) as server:
+        result = run_module("session", login_to(server))
+    assert (result["session"], result["user"]) == ("SID=one", OWNER)
+    assert server.calls() == [LOGIN_CALL, USER_CALL]
+
+
+def test_what_the_login_says_of_its_user_is_kept_where_more_is_refused() -> None:
+    login = Answer(200, b'{"requester": {"guid": "1", "name": "ali"}}', {"Set-Cookie": "SID=one; Path=/"})
+    with answering({LOGIN_CALL: login, USER_CALL: Answer(403)}) as server:
+        assert run_module("session", login_to(server))["user"] == {"guid": None, "name": "ali"}
+
+
+def test_a_user_that_breaks_off_or_is_packed_without_end_is_not_waited_for() -> None:
+    bomb = gzip.compress(b'{"requester": {"name": "' + b"x" * 50_000_000)
+    cookie = {"Set-Cookie": "SID=one; Path=/"}
+    for login in (
+        Answer(200, b'{"requester":', cookie, cut=5),
+        Answer(200, bomb, {**cookie, "Content-Encoding": "gzip"}),
+    ):
+        with answering({LOGIN_CALL: login, USER_CALL: Answer.json({"requester": OWNER})}) as server:
+            assert run_module("session", login_to(server))["user"] == OWNER
+
+
+def test_a_session_that_is_of_no_use_is_told_by_the_first_call() -> None:
+    """The login says whose it is, and the server knows the session no more."""
+    login = Answer(200, json.dumps({"requester": OWNER}).encode(), SESSION_COOKIE)
+    with answering({LOGIN_CALL: login, LIST_CALL: Answer(401)}) as server:
+        session = run_module("session", login_to(server))["session"]
+        failed = run_module("cloud_download_info", {**login_to(server), "session": session})
+    assert failed["error"]["code"] == "unauthorized"
+    assert server.calls().count(LOGIN_CALL) == 2  # in vain, and not again
+    assert server.calls()[-1] == "POST /api/session/logout"
+
+
+def test_a_name_that_repeats_a_secret_is_masked() -> None:
+    login = Answer(
+        200, b'{"requester": {"guid": "%s", "name": "open-sesame"}}' % OWNER["guid"].encode(), SESSION_COOKIE
+    )
+    with answering({LOGIN_CALL: login}) as server:
+        result = run_module("session", login_to(server))
+    assert result["session"] == "SID=open-sesame"
+    assert "open-sesame" not in json.dumps(result["user"])
 
 
 def test_several_cookies_are_one_session() -> None:
@@ -208,7 +303,7 @@ def finished(process: subprocess.Popen[bytes]) -> tuple[dict[str, t.Any], str]:
     return json.loads(output) if output.strip() else {}, errors.decode()
 
 
-def login_to(server: RawServer) -> dict[str, t.Any]:
+def login_to(server: RawServer | AnsweringServer) -> dict[str, t.Any]:
     return {"url": server.url, "allow_http": True, "username": "ali", "password": "sesame"}
 
 
@@ -310,13 +405,13 @@ def test_s13_a_logout_is_tried_once_and_never_spoils_the_result(logout: bytes) -
 @pytest.mark.fault("P5", "S13")
 @pytest.mark.slow
 def test_signals_at_any_time_leave_no_session(simulator: Simulator) -> None:
-    """Either the session is handed out, or there is none."""
+    """Either the session is handed out, or there is none. The call before the login is when the signals begin."""
     delays = random.Random(4)
     ends: list[bool] = []
     # Until some were stopped before the end, which on a busy machine takes luck.
     while len(ends) < 12 or (False not in ends and len(ends) < 100):
         simulator.reset()
-        process = start_module("session", connect(simulator))
+        process = start_module("session", connect(simulator, session="JSESSIONID=of-yesterday"))
         _wait_for_a_call(simulator, process)
         time.sleep(delays.uniform(0, 0.05))
         process.send_signal(signal.SIGTERM)

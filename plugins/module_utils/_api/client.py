@@ -20,8 +20,8 @@ if t.TYPE_CHECKING:
     import requests
 
 RETRIED_STATUSES: t.Final = (408, 425, 429, 500, 502, 503, 504)
-# A server that is starting is asked again; wrong credentials never are, they could lock the account.
-LOGIN_RETRIED_STATUSES: t.Final = (429, 502, 503, 504)
+# Of login and logout: a server that is starting is asked again. Wrong credentials never are, they could lock accounts.
+SESSION_RETRIED_STATUSES: t.Final = (429, 502, 503, 504)
 # A server that fails at a request that asks for nothing special says so with 500.
 _NOT_OBSERVED: t.Final = frozenset({401, *RETRIED_STATUSES} - {500})
 FIRST_PAUSE: t.Final = 1.0  # seconds; doubled for each try
@@ -159,6 +159,17 @@ class Client:
         """The cookies of the session, as the option ``session`` takes them; empty when there is none."""
         return self._transport.cookies if self._has_session else ""
 
+    def log_in(self) -> decoding.Json:
+        """Open a session with the credentials. Return the JSON of the answer, None if it has none.
+
+        Raises ApiError. A success with a cookie is a login, whatever its body is.
+        """
+        answer = self._log_in(None)
+        try:
+            return decoding.decode(answer, self._redact)
+        except (ValueError, OverflowError, RecursionError):
+            return None
+
     def is_alive(self) -> bool:
         """Whether the server knows the session. Never logs in."""
         attempt = self._attempt("check the session", "GET", names.SESSION)
@@ -172,15 +183,18 @@ class Client:
                 self._refused = error
         return self._has_session
 
-    def log_out(self) -> None:
-        """End the session, also one that was passed in. One that has ended already is no fault."""
+    def log_out(self) -> bool:
+        """End the session, also one that was passed in. Return whether it was open: one that has ended is no fault."""
         attempt = self._attempt(*_LOGOUT)
+        was_open = True
         try:
-            self._persist(attempt, lambda: self._once(attempt, None), _may_repeat, None)
+            self._persist(attempt, lambda: self._once(attempt, None), _may_repeat_session, None)
         except ApiError as error:
             if error.status != 401:
                 raise
+            was_open = False
         self._forget_session()
+        return was_open
 
     def close_connections(self) -> None:
         """Close the idle connections. The session stays open, and the next call opens another connection."""
@@ -262,7 +276,8 @@ class Client:
                 self.pending = None
         raise AssertionError("unreachable")
 
-    def _log_in(self, deadline: float | None) -> None:
+    def _log_in(self, deadline: float | None) -> bytes:
+        """Open a session; return the beginning of the answer's body."""
         if self._refused is not None:
             raise self._refused
         connection = self._connection
@@ -271,9 +286,9 @@ class Client:
         else:
             path, body = names.SESSION_LOGIN, payloads.login(connection.username or "", connection.password or "")
         attempt = self._attempt("log in", "POST", path)
-        self._persist(attempt, lambda: self._log_in_once(attempt, body, deadline), _may_repeat_login, deadline)
+        return self._persist(attempt, lambda: self._log_in_once(attempt, body, deadline), _may_repeat_session, deadline)
 
-    def _log_in_once(self, attempt: Attempt, body: decoding.Json, deadline: float | None) -> None:
+    def _log_in_once(self, attempt: Attempt, body: decoding.Json, deadline: float | None) -> bytes:
         with self._defer_signals(), self._transport.send(attempt, body=body, deadline=deadline) as response:
             words = self._transport.start_of_body(response, attempt, deadline)  # the connection can be used again
             if not 200 <= response.status_code < 300:
@@ -284,6 +299,7 @@ class Client:
             if not self._transport.cookies:
                 raise errors.no_session_cookie(response, attempt)
             self._has_session = self._owns_session = self._doubtful = True
+            return words
 
     def _can_log_in(self) -> bool:
         return bool(self._connection.password or self._connection.token)
@@ -301,8 +317,8 @@ def _may_repeat(error: ApiError, attempt: Attempt) -> bool:
     return _never_arrived(error) or (in_vain and attempt.method in errors.SAFE_METHODS)
 
 
-def _may_repeat_login(error: ApiError, _attempt: Attempt) -> bool:
-    return _never_arrived(error) or error.status in LOGIN_RETRIED_STATUSES
+def _may_repeat_session(error: ApiError, _attempt: Attempt) -> bool:
+    return _never_arrived(error) or error.status in SESSION_RETRIED_STATUSES
 
 
 def _never_arrived(error: ApiError) -> bool:
