@@ -25,7 +25,8 @@ options:
     default: 3600
   wait_interval:
     description:
-      - Interval in seconds between polls of the server. A poll needs two calls for any number of downloads.
+      - Minimum interval in seconds between polls of the server. A poll needs one or two calls for any number of downloads.
+      - While the progress of the tasks on the server shows that the downloads cannot be ready yet, the next poll comes later, after 60 seconds at most.
     type: float
     default: 10
 """

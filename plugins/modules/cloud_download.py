@@ -107,6 +107,8 @@ notes:
     module warns instead. The rule that a download is listed as soon as its task runs is an inference from the vendor's own client.
   - The server has no lock. Two controllers that send the same request in the same second, before the server lists the task of either, create two
     downloads. Two runs with O(wait=false) may do so too, if the list lags behind the tasks. The next run uses one of them.
+  - A download that matches as well, and that another client creates after the request, may be returned in place of the requested one, if it is ready
+    first and the module has not seen its task.
 seealso:
   - module: storware.backup.protected_entity_info
   - module: storware.backup.cloud_download_info

@@ -59,7 +59,7 @@ options:
     type: float
     default: 3600
   wait_interval:
-    description: Interval in seconds between polls of the trial.
+    description: Minimum interval in seconds between polls of the trial.
     type: float
     default: 10
 seealso:

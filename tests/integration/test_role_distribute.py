@@ -71,7 +71,7 @@ def test_a_host_that_fails_does_not_change_what_the_others_get(fleet: Fleet) -> 
 
 @pytest.mark.long
 def test_what_a_legal_case_costs(ansible: Ansible, simulator: Simulator, tmp_path: pathlib.Path) -> None:
-    """Many mailboxes to four file servers: six calls to the server besides lists, looks and files."""
+    """Many mailboxes to four file servers: login, request and logout besides lists, looks and files."""
     number = count(12, 300)
     simulator.switch(content_size=20_000)
     fleet = Fleet(ansible, simulator, tmp_path, names=("files-1", "files-2", "files-3", "files-4"))
@@ -88,8 +88,8 @@ def test_what_a_legal_case_costs(ansible: Ansible, simulator: Simulator, tmp_pat
     created = calls.index("POST /cloud-download")
     lists = [position for position, call in enumerate(calls) if call in _LISTS]
     pages, polls = [[at for at in lists if (at > created) is after] for after in (False, True)]
-    assert len(pages) <= 8  # the people, and what is there or coming, twice; each list is one page here
-    assert len(calls) <= len(pages) + len(polls) + len(content) + 6
+    assert len(pages) <= 6  # the people, and what is there or coming, twice; each list is one page here
+    assert len(calls) == len(pages) + len(polls) + len(content) + 3
     looks = calls[created:].count("GET /tasks")
     assert looks < len(polls) <= 2 * looks  # the second list as soon as something may be ready
 

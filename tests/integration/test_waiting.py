@@ -24,6 +24,7 @@ from tests.support.answers import Answer, AnsweringServer, Request, answering
 from tests.support.guids import guid
 from tests.support.modules import connect, prepare, run_module
 from tests.support.use import meanwhile
+from tests.support.virtual import virtual_time
 
 ALICE, BOB, CAROL = "alice@example.com", "bob@example.com", "carol@example.com"
 A, B, C = (f"0000000{number}-0000-4000-8000-000000000000" for number in range(3))
@@ -152,6 +153,29 @@ def test_a_list_that_is_not_found_while_the_server_starts_does_not_fail_the_wait
 
 
 # --- how often: R17, H37 ---
+
+
+def test_a_create_costs_eight_calls(simulator: Simulator) -> None:
+    """The first poll shows how far the task is; the next one comes when it may be over, and reads what is ready."""
+    simulator.switch(queue_seconds=2, run_seconds=10)
+    with virtual_time(simulator) as waited:
+        result = good(run_module("cloud_download", {**prepare(simulator, "Alice Archer"), "wait_interval": 5}))
+    calls = [f"{request['method']} {request['path']}" for request in simulator.requests()]
+    ready = [dict(request["query"]).get("finished-mount") for request in simulator.requests()]
+    assert calls == [
+        "POST /session/login",
+        "GET /cloud-users",
+        "GET /tasks",
+        "GET /cloud-download",
+        "POST /cloud-download",
+        "GET /tasks",
+        "GET /cloud-download",
+        "POST /session/logout",
+    ]
+    assert [at for at, value in enumerate(ready) if value] == [6]
+    assert 12 <= waited() <= 20
+    assert len(result["created"]) == 1
+    assert [(task["state"], task["progress"]) for task in result["tasks"]] == [("FINISHED", 100.0)]
 
 
 @pytest.mark.fault("H37")

@@ -42,7 +42,7 @@ class Creator:
 
     downloads, active_tasks: GUIDs of what was on the server before anything was asked for; the tasks are those that
     were under way. asked, tasks: what was asked for, and the tasks that the server has made for it by GUID, also after
-    a failure.
+    a failure. asked_at: when, on the clock of the waiting, if the answer had tasks.
     """
 
     client: Client
@@ -51,6 +51,7 @@ class Creator:
     downloads: t.AbstractSet[str | None]
     active_tasks: t.Collection[str]
     asked: list[DownloadSpec] = field(default_factory=list)
+    asked_at: dict[DownloadSpec, float] = field(default_factory=dict)
     tasks: dict[str, models.Task] = field(default_factory=dict)
 
     def create(self, wanted: t.Sequence[DownloadSpec], waiting: Poller) -> dict[DownloadSpec, str]:
@@ -80,7 +81,7 @@ class Creator:
     def _create_together(self, wanted: t.Sequence[DownloadSpec], waiting: Poller) -> None:
         missing = list(wanted)
         for may_ask_again in (True, False):
-            body = self._body(missing)
+            body, now = self._body(missing), waiting.clock()
             try:
                 made = self._post(body)
             except StorwareError as error:
@@ -99,6 +100,7 @@ class Creator:
                     return
             else:
                 self.tasks.update(made)
+                self.asked_at.update(dict.fromkeys(missing if made else (), now))
                 if made or self._is_visible(missing, waiting):
                     self.asked += [want for want in missing if want not in self.asked]
                     return

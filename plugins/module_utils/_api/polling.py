@@ -12,7 +12,9 @@ import typing as t
 from .errors import ApiError
 
 LAST_CHECK: t.Final = 4.0  # seconds; the last poll begins at the deadline, and no call goes on for longer than this
-LONGEST_INTERVAL: t.Final = 60.0  # seconds, for a server that asks for fewer polls
+LONGEST_INTERVAL: t.Final = 60.0  # seconds, for a server that asks for fewer polls, or whose tasks take longer
+# An estimate is good for so many times the time behind it: the first percent after a queue stands for much too long.
+_TRUST: t.Final = 3
 
 Report = t.Callable[[t.Callable[[], str]], None]
 
@@ -36,7 +38,8 @@ class Poller:
         self._timeout = timeout
         self.restart()
         self._reached: float | None = None
-        self._interval = interval
+        self.interval = interval
+        self._pause = 0.0  # until the next poll, where that is longer
         self._sleep = sleep
 
     def restart(self) -> None:
@@ -49,7 +52,7 @@ class Poller:
 
     def within(self, seconds: float) -> Poller:
         """Return one that waits so long from now, and polls often enough to see a change in that time."""
-        return Poller(seconds, min(self._interval, seconds / 5), self.clock, self._sleep, self.report)
+        return Poller(seconds, min(self.interval, seconds / 5), self.clock, self._sleep, self.report)
 
     def limit(self) -> float:
         """The instant until which a call may go on."""
@@ -64,6 +67,16 @@ class Poller:
             self.deadline = self.clock() + self._timeout
         self._reached = reached if self._reached is None else max(reached, self._reached)
 
+    def expect(self, left: float, elapsed: float) -> bool:
+        """Put the next poll off, because the end is expected after so many seconds. Return whether it may come by then.
+
+        elapsed: seconds on which the estimate is based.
+        """
+        # Half of the time: if that poll fails, there is another one before the deadline.
+        limit = min(LONGEST_INTERVAL, _TRUST * elapsed, (self.deadline - self.clock()) / 2)
+        self._pause = pause_before(left, self.interval, limit)
+        return left < self._pause + self.interval
+
     def until(self, done: t.Callable[[], bool]) -> ApiError | bool:
         """Call ``done`` now and then until it returns true.
 
@@ -72,6 +85,7 @@ class Poller:
         """
         while True:
             result: ApiError | bool
+            self._pause = 0.0
             try:
                 result = done()
             except ApiError as error:
@@ -79,14 +93,32 @@ class Poller:
                     raise
                 result = error
                 if error.status == 429:
-                    self._interval = max(self._interval, min(2 * self._interval, LONGEST_INTERVAL))
+                    self.interval = max(self.interval, min(2 * self.interval, LONGEST_INTERVAL))
             if result is True:
                 return True
             left = self.deadline - self.clock()
             if left <= 0:
                 return result
             # A little jitter keeps many controllers from asking in step.
-            self._sleep(min(left, self._interval * random.uniform(0.9, 1.1)))
+            self._sleep(min(left, max(self.interval, self._pause) * random.uniform(0.9, 1.1)))
+
+
+def estimate_left(running: t.Iterable[tuple[float, float | None]]) -> float | None:
+    """Return the seconds until the slowest has ended if all go on as so far; None if one does not say how far it is.
+
+    running: of each, the seconds since it was asked for, and its percent.
+    """
+    left = 0.0
+    for elapsed, percent in running:
+        if percent is None or not 0 < percent < 100:
+            return None
+        left = max(left, elapsed * (100 - percent) / percent)
+    return left
+
+
+def pause_before(end: float, interval: float, limit: float) -> float:
+    """Return the last whole multiple of the interval before the end and the limit, and at least one; all in seconds."""
+    return max(interval, min(end, limit) // interval * interval)
 
 
 def _is_starting(error: ApiError) -> bool:

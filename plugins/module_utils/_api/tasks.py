@@ -95,6 +95,15 @@ class TaskMonitor:
         # Believed at the second poll: the server may start a failed task again.
         self._failed = self.failing & self._failed_before
 
+    def add(self, made: t.Iterable[models.Task]) -> None:
+        """Count tasks as unfinished until the next poll, because the server has only just made them."""
+        self.unfinished.update({task.guid: task for task in made})
+
+    def finish(self, guids: t.Iterable[str]) -> None:
+        """Count the tasks as finished, because what they were preparing is ready."""
+        for guid in guids:
+            self.unfinished.pop(guid, None)
+
     def confirm(self, guids: t.Iterable[str]) -> None:
         """Ask for the tasks that the list of the last poll lacks, before they count as finished or vanished.
 

@@ -19,7 +19,7 @@ from .cloud_downloads import DownloadIndex, DownloadSpec, RecordCompleter
 from .create import Creator
 from .errors import ApiError
 from .pagination import Reader, Within
-from .polling import Poller
+from .polling import Poller, estimate_left
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,9 @@ def wait_ready(
     """Wait until everything wanted is ready or has failed; what is pending afterwards ran out of time.
 
     Each poll costs one list of tasks, however many are wanted; one of downloads, unless tasks of ours are preparing all
-    that is pending; and one more as long as something is in doubt. What was expected and turns out to be something else
-    is asked for then.
+    that is pending; and one more as long as something is in doubt. When the progress of the tasks lets all of it be
+    ready, the downloads are read first, which may be enough. What was expected and turns out to be something else is
+    asked for then.
     """
     check = _ReadyCheck(client, progress, seen, creator, waiting)
     result = waiting.until(check)
@@ -109,20 +110,85 @@ class _ReadyCheck:
         # When it was asked for, where that was later.
         self._listed_before: dict[DownloadSpec, t.AbstractSet[str | None]] = {}
         self._percent = dict.fromkeys(set().union(*self._inferred.values()), 0.0)  # the most so far, by task
+        self._is_first = True
+        self._is_due = False  # all that is pending may be ready at the next poll
+        self._is_alone = not self._has_others(seen.active)  # nobody else has been seen to prepare the same
 
     def __call__(self) -> bool:
         if not self._progress.pending:
             return True
-        self._watch.poll()
-        finished = self._finished() if self._may_be_ready() else DownloadIndex([])
-        doubtful = self._judge_all(finished)
-        self._creator.tasks.update({guid: self._watch.renew(task) for guid, task in self._creator.tasks.items()})
-        if doubtful:
-            self._settle(doubtful, finished)
+        is_first, self._is_first = self._is_first, False
+        if is_first and self._has_just_asked():
+            self._watch.add(self._creator.tasks.values())
+        else:
+            self._poll()
         self._waiting.advance(self._reached())
         text = self._describe()
         self._waiting.report(lambda: text)
-        return not self._progress.pending
+        if not self._progress.pending:
+            return True
+        # With readiness by task, nothing but the tasks shows that a listed download is ready.
+        is_listed = self._reader.profile.ready != _profile.TASK
+        self._is_due = self._expect_end() and self._is_alone and is_listed
+        return False
+
+    def _poll(self) -> None:
+        finished = self._finished() if self._is_due else DownloadIndex([])
+        doubtful: t.Sequence[DownloadSpec] = []
+        if not (self._is_due and self._take_new(finished)):
+            self._watch.poll()
+            self._is_alone = self._is_alone and not self._has_others(self._watch.unfinished)
+            # Again after the tasks: those that are over have made theirs ready.
+            finished = self._finished() if self._may_be_ready(finished) else finished
+            doubtful = self._judge_all(finished)
+        self._creator.tasks.update({guid: self._watch.renew(task) for guid, task in self._creator.tasks.items()})
+        if doubtful:
+            self._settle(doubtful, finished)
+
+    def _take_new(self, finished: DownloadIndex) -> bool:
+        """Take what is new in this list if it is one download for each that is pending; return whether that is so."""
+        # Safe without the tasks: the download of our task is listed as soon as that runs, no one else was preparing one
+        # of the entity, and one that matches and is ready is what is wanted, whoever has made it.
+        new = {want: self._candidates(want, finished) for want in self._progress.pending}
+        if not all(len(found) == 1 and found == finished.find(want) for want, found in new.items()):
+            return False
+        self._watch.finish(task.guid for found in self._own().values() for task in found)
+        self._progress.ready.update({want: found[0] for want, found in new.items()})
+        return True
+
+    def _own(self) -> dict[DownloadSpec, list[models.Task]]:
+        """The tasks of ours for all that is pending; none for what was asked for by others, or without an answer."""
+        own = tasks.by_entity(self._creator.tasks.values())
+        asked_at = self._creator.asked_at
+        return {want: own(want.entity.guid) if want in asked_at else [] for want in self._progress.pending}
+
+    def _has_just_asked(self) -> bool:
+        """Whether nothing can be ready yet: the server has only just made tasks for all that is pending."""
+        waiting = self._waiting
+        first = min(self._creator.asked_at.values(), default=0.0)
+        is_new = all(found and all(task.state in tasks.ACTIVE for task in found) for found in self._own().values())
+        # Without any time for waiting, this poll is the only one.
+        return is_new and waiting.clock() < min(first + waiting.interval, waiting.deadline)
+
+    def _expect_end(self) -> bool:
+        """Put off the next poll as the progress allows; return whether all that is pending may be ready then."""
+        now, running = self._waiting.clock(), []
+        for want, found in self._own().items():
+            still_open = [task for task in found if self._watch.is_open(task.guid)]
+            elapsed = now - self._creator.asked_at.get(want, now)
+            shown = [task.progress if task.state == "RUNNING" else None for task in still_open]
+            running += [(elapsed, percent) for percent in shown or [None]]
+        left = estimate_left(running)
+        return left is not None and self._waiting.expect(left, min(elapsed for elapsed, _percent in running))
+
+    def _has_others(self, found: t.Mapping[str, models.Task]) -> bool:
+        """Whether these tasks may be preparing a download of the same entities for another client."""
+        entities = {None, *(want.entity.guid for want in self._progress.wanted)}
+        return any(
+            tasks.may_prepare(task) and (task.protected_entity.guid if task.protected_entity else None) in entities
+            for guid, task in found.items()
+            if guid not in self._creator.tasks
+        )
 
     def _reached(self) -> float:
         """Downloads that are ready or have failed, and the shares of tasks that are known from the beginning."""
@@ -146,11 +212,12 @@ class _ReadyCheck:
             parts += [f"slowest {min(known):.0f} %"] if known else []
         return ", ".join(parts)
 
-    def _may_be_ready(self) -> bool:
-        """Whether anything is pending that no task of ours is still preparing."""
+    def _may_be_ready(self, finished: DownloadIndex) -> bool:
+        """Whether anything is pending that is not in this list, and that no task of ours is still preparing."""
         own = tasks.by_entity(self._creator.tasks.values())
         return not all(
-            want in self._creator.asked and any(map(self._watch.is_open, _task_guids(own(want.entity.guid))))
+            finished.find(want)
+            or (want in self._creator.asked and any(map(self._watch.is_open, _task_guids(own(want.entity.guid)))))
             for want in self._progress.pending
         )
 
@@ -272,12 +339,15 @@ class _ReadyCheck:
             del self._expected[want]
             self._inferred[want] = set()
             self._doubtful_since.pop(want, None)
+        before = set(self._creator.tasks)
         try:
             self._progress.failed.update(self._creator.create(missing, self._waiting))
         except StorwareError as error:
             # Told for these only: it must not end the waiting for the others, and must not be tried again.
             self._progress.failed.update({want: error.message for want in missing if want not in self._creator.asked})
             self._progress.failed.update({want: error.message for want in missing if error.code == "ambiguous_create"})
+        # Not over, although the poll before does not show them.
+        self._watch.add(task for guid, task in self._creator.tasks.items() if guid not in before)
 
 
 def _why_not(candidates: t.Sequence[models.CloudDownload]) -> str:

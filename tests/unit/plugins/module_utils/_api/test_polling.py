@@ -10,7 +10,7 @@ import itertools
 import pytest
 
 from ansible_collections.storware.backup.plugins.module_utils._api.errors import ApiError, Attempt
-from ansible_collections.storware.backup.plugins.module_utils._api.polling import Poller
+from ansible_collections.storware.backup.plugins.module_utils._api.polling import Poller, estimate_left, pause_before
 
 ATTEMPT = Attempt("list tasks", "GET", "/tasks", "https://h/api")
 
@@ -121,3 +121,59 @@ def test_going_back_and_forth_is_no_progress() -> None:
 
     assert wait.until(done) is False
     assert clock.now == pytest.approx(1100)
+
+
+@pytest.mark.parametrize(
+    ("running", "left"),
+    [
+        ([(10.0, 50.0)], 10.0),
+        ([(10.0, 50.0), (30.0, 20.0), (5.0, 99.0)], 120.0),  # the slowest
+        ([(10.0, 50.0), (10.0, None)], None),
+        ([(0.0, 50.0)], 0.0),  # a clock that stands still
+        ([(1e7, 1e-300)], float("inf")),
+        *[([(10.0, percent)], None) for percent in (None, 0.0, 100.0, 101.0, -5.0, 1e300, float("nan"))],
+    ],
+)
+def test_the_end_is_estimated_by_the_progress_so_far(
+    running: list[tuple[float, float | None]], left: float | None
+) -> None:
+    assert estimate_left(running) == left
+
+
+@pytest.mark.parametrize(
+    ("end", "limit", "pause"),
+    [
+        (11.7, 60, 10),
+        (10, 60, 10),
+        (9.9, 60, 5),
+        (0, 60, 5),
+        (1e9, 60, 60),
+        (float("inf"), 58, 55),
+        (50, 3, 5),
+        (50, -7, 5),
+    ],
+)
+def test_the_pause_is_whole_intervals_before_the_end(end: float, limit: float, pause: float) -> None:
+    assert pause_before(end, 5, limit) == pause
+
+
+def test_a_poll_is_put_off_once_and_not_beyond_half_of_the_time_that_is_left() -> None:
+    clock = Clock()
+    wait = waiting(clock, timeout=100)
+    expected = iter([True, False])
+
+    def done() -> bool:
+        if next(expected, False):
+            assert wait.expect(75, 100) is False  # not before the end
+        return False
+
+    wait.until(done)
+    assert clock.sleeps[0] == pytest.approx(50, abs=5)
+    assert all(pause <= 11 for pause in clock.sleeps[1:])
+
+
+def test_an_interval_beyond_the_longest_is_kept() -> None:
+    clock = Clock()
+    wait = waiting(clock, timeout=1000, interval=300)
+    assert wait.expect(250, 1000) is True
+    assert wait.expect(10_000, 1000) is False

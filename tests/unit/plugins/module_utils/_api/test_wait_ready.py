@@ -51,6 +51,7 @@ class Server:
         self.on_post: t.Callable[[], list[Json]] = list
         self.told: list[str] = []
         self.single: dict[str, t.Callable[[float], Json]] = {}  # what calls for one task answer, by path
+        self.progress: dict[str, t.Callable[[float], Json]] = {}  # of tasks, by GUID
 
     def download(self, entity: str, *, mode: str = MAIL, listed: float = 0, finished: float = 1e9) -> str:
         made = guid(f"download-{len(self._downloads)}")
@@ -83,7 +84,11 @@ class Server:
         if path == "/tasks":
             states = [value for key, value in query if key == "states"]
             found = [task for since, until, task in self._tasks if since <= self.now < until]
-            return JsonResponse(200, [task for task in found if task["state"] in states])
+            shown = [
+                {**task, "progress": self.progress[task["guid"]](self.now)} if task["guid"] in self.progress else task
+                for task in found
+            ]
+            return JsonResponse(200, [task for task in shown if task["state"] in states])
         return JsonResponse(
             200,
             [
@@ -112,7 +117,9 @@ class Server:
         self.now += seconds
 
 
-def prepare(server: Server, *entities: str, timeout: float = 1000) -> PreparationStatus:
+def prepare(
+    server: Server, *entities: str, timeout: float = 1000, creators: list[create.Creator] | None = None
+) -> PreparationStatus:
     """As the module does it: survey, ask for what is neither there nor expected, wait."""
     client = t.cast(Client, server)
     wanted = [DownloadSpec(models.Reference(entity), MAIL) for entity in entities]
@@ -122,6 +129,7 @@ def prepare(server: Server, *entities: str, timeout: float = 1000) -> Preparatio
     progress = PreparationStatus(wanted, dict(seen.expected))
     progress.ready = {want: found for want, found in ready.items() if found.guid in seen.finished}
     creator = create.Creator(client, identifier, {}, seen.listed, seen.active)
+    (creators if creators is not None else []).append(creator)
     waiting = Poller(timeout, 10, lambda: server.now, server.sleep, lambda text: server.told.append(text()))
     missing = [want for want in wanted if want not in ready and want not in seen.expected]
     if missing:
@@ -516,15 +524,15 @@ def test_what_is_told_while_waiting() -> None:
     server.download(BOB, finished=0)
 
     def post() -> list[Json]:
-        server.download(ALICE, listed=server.now, finished=server.now + 45)
+        server.download(ALICE, listed=server.now, finished=server.now + 145)
         server.task(BOB, progress=5)  # not ours
         task = server.task(ALICE, until=server.now + 25, progress=12.4)
-        server.task(ALICE, since=server.now + 25, until=server.now + 45, same=task, progress=43)
+        server.task(ALICE, since=server.now + 25, until=server.now + 145, same=task, progress=43)
         return [{"guid": task, "state": "QUEUED", "type": "RESTORE"}]
 
     server.on_post = post
     prepare(server, ALICE, BOB)
-    assert server.told[0] == "1 of 2 ready, 1 running, slowest 12 %"
+    assert server.told[:2] == ["1 of 2 ready", "1 of 2 ready, 1 running, slowest 12 %"]
     assert "1 of 2 ready, 1 running, slowest 43 %" in server.told
     assert server.told[-1] == "2 of 2 ready"
 
@@ -541,3 +549,214 @@ def test_a_task_that_may_be_a_download(type_of_task: str | None) -> None:
         assert tasks.may_prepare(models.Task("t", state, type_of_task))
     for state in ("FAILED", "CANCELLED", "FINISHED"):
         assert not tasks.may_prepare(models.Task("t", state, type_of_task))
+
+
+# --- fewer polls: the progress of our tasks says when it is worth it ---
+
+TASKS, DOWNLOADS = "GET /tasks", "GET /cloud-download"
+
+
+class Job:
+    """A create that the server works off: a task that says how far it is, and its download."""
+
+    def __init__(
+        self, server: Server, entity: str = ALICE, seconds: float = 300, *, mode: str = MAIL, lag: float = 0
+    ) -> None:
+        began = server.now
+        self.task = server.task(entity, until=began + seconds)
+        self.download = server.download(entity, mode=mode, listed=began, finished=began + seconds + lag)
+        server.progress[self.task] = lambda now: 100 * (now - began) / seconds
+        self.answer = {"guid": self.task, "state": "QUEUED", "protectedEntity": {"guid": entity}}
+
+
+@pytest.fixture
+def steady(monkeypatch: pytest.MonkeyPatch) -> Server:
+    """A server that is polled without jitter, every ten seconds or less often."""
+    monkeypatch.setattr("random.uniform", lambda low, high: (low + high) / 2)
+    return Server()
+
+
+def polls(server: Server) -> list[tuple[float, str]]:
+    """The calls of the waiting, and when."""
+    return server.calls[1 + next(at for at, (_when, call) in enumerate(server.calls) if call.startswith("POST")) :]
+
+
+def test_a_job_of_which_the_progress_is_known_is_polled_when_it_may_have_moved_or_ended(steady: Server) -> None:
+    steady.on_post = lambda: [Job(steady).answer]
+    creators: list[create.Creator] = []
+    progress = prepare(steady, ALICE, creators=creators)
+    assert ready(progress) == {ALICE: guid("download-0")}
+    seconds = [10, 40, 100, 160, 220, 280]  # after ten seconds, an estimate is not good for a minute
+    assert polls(steady) == [*((when, TASKS) for when in seconds), (300, DOWNLOADS)]
+    assert [(task.state, task.progress) for task in creators[0].tasks.values()] == [("FINISHED", 100)]
+    assert steady.told[0] == "0 of 1 ready"
+    assert steady.told[-2:] == ["0 of 1 ready, 1 running, slowest 93 %", "1 of 1 ready"]
+
+
+@pytest.mark.parametrize("percent", [None, 0, -1, 100, 101, 1e300, "a lot", "nan", "inf", {"value": 1}, True])
+def test_a_progress_that_says_nothing_of_the_end_changes_nothing(steady: Server, percent: Json) -> None:
+    def post() -> list[Json]:
+        job = Job(steady, seconds=45)
+        steady.progress[job.task] = lambda _now: percent
+        return [job.answer]
+
+    steady.on_post = post
+    assert ready(prepare(steady, ALICE))
+    assert polls(steady) == [*((when, TASKS) for when in (10, 20, 30, 40, 50)), (50, DOWNLOADS)]
+
+
+@pytest.mark.parametrize("timeout", [5, 15, 30, 100])
+def test_progress_is_seen_before_the_time_for_waiting_is_over(
+    steady: Server, monkeypatch: pytest.MonkeyPatch, timeout: float
+) -> None:
+    """Also when each second poll fails: two of them come before the deadline, unless it comes before the interval."""
+    failing = [timeout > 20, True]
+    read, wrong = steady.get, errors.Attempt("list tasks", "GET", "/tasks", "https://h/api")
+
+    def get(path: str, query: payloads.Query, *more: t.Any) -> JsonResponse:
+        if path == "/tasks" and dict(query)["page"] == "0" and steady.posts and failing[0]:
+            failing[1] = not failing[1]
+            if failing[1]:
+                raise errors.ApiError(wrong, "answered 503", code="server_error", status=503, retryable=True)
+        return read(path, query, *more)
+
+    monkeypatch.setattr(steady, "get", get)
+    steady.on_post = lambda: [Job(steady, seconds=1000).answer]
+    assert ready(prepare(steady, ALICE, timeout=timeout))
+
+
+def test_what_was_asked_for_in_several_requests_ends_with_the_slowest(steady: Server) -> None:
+    steady.profile = ONE_BY_ONE
+    jobs = iter([(ALICE, 60.0), (BOB, 200.0)])
+
+    def post() -> list[Json]:
+        job = Job(steady, *next(jobs))
+        steady.sleep(4)  # the request takes its time
+        return [job.answer]
+
+    steady.on_post = post
+    assert set(ready(prepare(steady, ALICE, BOB))) == {ALICE, BOB}
+    # Alice's is over at the third poll; Bob's ends at 204.
+    whole = {118: [TASKS, DOWNLOADS], 198: [DOWNLOADS, TASKS], 208: [DOWNLOADS]}
+    assert polls(steady)[1:] == [
+        (when, call) for when in (18, 58, 118, 178, 198, 208) for call in whole.get(when, [TASKS])
+    ]
+
+
+@pytest.mark.parametrize("theirs", [(-1, 40), (-1, 150), (5, 100), (15, 100)])
+def test_while_another_client_has_the_same_prepared_the_tasks_decide(
+    steady: Server, theirs: tuple[float, float]
+) -> None:
+    """Theirs is ready before ours, and was seen to be made at a poll, or before ours was asked for."""
+    since, until = theirs
+    other = steady.task(ALICE, since=since, until=until)
+    made = steady.download(ALICE, mode=PST if since < 0 else MAIL, listed=since, finished=until)
+    steady.on_post = lambda: [Job(steady, seconds=120).answer]
+    progress = prepare(steady, ALICE)
+    assert steady.now >= 120
+    assert set(ready(progress)) == {ALICE}
+    assert polls(steady)[-2:] == [(steady.now, TASKS), (steady.now, DOWNLOADS)]
+    assert other != made
+
+
+def test_a_task_that_names_nobody_may_be_another_clients_for_the_same(steady: Server) -> None:
+    steady.on_post = lambda: [Job(steady, seconds=50).answer]
+    steady.task("", since=5, protectedEntity=None)
+    prepare(steady, ALICE)
+    assert polls(steady)[-2:] == [(steady.now, TASKS), (steady.now, DOWNLOADS)]
+
+
+def test_two_new_ones_are_judged_by_the_tasks(steady: Server) -> None:
+    """Theirs came and went between two polls, and is ready together with ours."""
+    steady.on_post = lambda: [Job(steady, seconds=40).answer]
+    steady.download(ALICE, listed=12, finished=20)
+    assert set(ready(prepare(steady, ALICE))) == {ALICE}
+    assert polls(steady) == [(10, TASKS), (40, DOWNLOADS), (40, TASKS)]
+
+
+def test_a_task_that_fails_near_its_end_has_failed(steady: Server) -> None:
+    def post() -> list[Json]:
+        job = Job(steady, seconds=45)
+        steady.task(ALICE, "FAILED", since=45, same=job.task, statusInfo="no space")
+        steady._downloads.clear()
+        return [job.answer]
+
+    steady.on_post = post
+    progress = prepare(steady, ALICE)
+    assert "no space" in failed(progress)[ALICE]
+    assert polls(steady) == [
+        (10, TASKS),
+        (40, DOWNLOADS),
+        (40, TASKS),
+        (50, DOWNLOADS),
+        (50, TASKS),
+        (60, TASKS),
+        (60, DOWNLOADS),
+    ]
+
+
+def test_a_list_that_lags_behind_the_tasks_is_waited_for(steady: Server) -> None:
+    steady.on_post = lambda: [Job(steady, seconds=30, lag=60).answer]
+    progress = prepare(steady, ALICE)
+    assert (set(ready(progress)), failed(progress)) == ({ALICE}, {})
+    assert steady.now == 90
+    # The list was read before the tasks, which are over: what they have made may be in it by now.
+    assert [call for when, call in polls(steady) if when == 30] == [DOWNLOADS, TASKS, DOWNLOADS, DOWNLOADS]
+
+
+def test_a_task_that_stays_at_99_percent_is_polled_as_ever(steady: Server) -> None:
+    def post() -> list[Json]:
+        job = Job(steady, seconds=400)
+        steady.progress[job.task] = lambda _now: 99
+        return [job.answer]
+
+    steady.on_post = post
+    assert ready(prepare(steady, ALICE))
+    assert steady.now == 400
+    assert len([call for _when, call in polls(steady) if call == TASKS]) <= 40
+
+
+def test_a_progress_that_goes_back_ends_nothing(steady: Server) -> None:
+    def post() -> list[Json]:
+        job = Job(steady, seconds=400)
+        forwards = steady.progress[job.task]
+        steady.progress[job.task] = lambda now: forwards(now) if now < 200 else forwards(now) / 100
+        return [job.answer]
+
+    steady.on_post = post
+    assert ready(prepare(steady, ALICE, timeout=300))
+    assert steady.now <= 400 + 60
+
+
+def test_with_readiness_by_task_the_tasks_are_read_first(steady: Server) -> None:
+    steady.profile = Profile(ready="task")
+    steady.on_post = lambda: [Job(steady, seconds=40).answer]
+    assert ready(prepare(steady, ALICE))
+    assert polls(steady) == [(10, TASKS), (40, TASKS), (40, DOWNLOADS), (40, TASKS)]
+
+
+def test_the_progress_of_what_was_asked_for_later_counts(steady: Server) -> None:
+    """It goes on for longer than the time for waiting, which begins again with each step."""
+    _expecting(steady, ALICE)
+    steady.on_post = lambda: [Job(steady, seconds=400).answer]
+    assert ready(prepare(steady, ALICE, timeout=100)) == {ALICE: guid("download-1")}
+    assert steady.posts == [30]
+
+
+def test_without_time_for_waiting_it_is_polled_once(steady: Server) -> None:
+    steady.on_post = lambda: [Job(steady, seconds=0).answer]
+    assert ready(prepare(steady, ALICE, timeout=0))
+    assert polls(steady) == [(0, TASKS), (0, DOWNLOADS)]
+
+
+def test_the_first_percent_after_a_long_queue_is_no_reason_for_a_long_pause(steady: Server) -> None:
+    """It runs for eleven seconds only, and would be believed to need a quarter of an hour."""
+
+    def post() -> list[Json]:
+        job = Job(steady, seconds=20.5)
+        steady.progress[job.task] = lambda now: 100 * (now - 9.9) / 10.6
+        return [job.answer]
+
+    steady.on_post = post
+    assert ready(prepare(steady, ALICE))
+    assert steady.now <= 40
