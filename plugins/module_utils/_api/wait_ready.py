@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Find the wanted downloads that exist or are being prepared, create the rest, and wait for all of them.
 
-A download is ready when its task is over (finished, or vanished after that) and ``list_ready`` has it.
+A download is ready when its task is over (finished, or vanished after that) and ``list_ready`` has it. When all tasks
+may be over by their progress, and no other client prepares the same, that list is enough.
 """
 
 from __future__ import annotations
