@@ -227,7 +227,7 @@ def _download(name: str, entity: str = GUID, backup: str = guid("b")) -> dict[st
 @pytest.mark.fault("A4")
 @pytest.mark.parametrize("path", PATHS)
 def test_a4_a_guid_that_would_like_to_be_a_path_never_becomes_one(path: str) -> None:
-    with answering({LIST: Answer.json([_download(path)])}) as server:
+    with answering({"GET /api/tasks": Answer.json([]), LIST: Answer.json([_download(path)])}) as server:
         result = run("cloud_download", server, protected_entities=[GUID], state="absent", wait_timeout=0.2)
     assert result["error"]["code"] == "invalid_response"
     assert "[0].guid should be a GUID" in result["msg"]
@@ -242,7 +242,8 @@ def test_a12_a_filter_that_finds_more_than_the_name_is_filtered_again() -> None:
         {"guid": guid("joann"), "name": "Joann", "email": "ann@example.com"},
     ]
     listed = [_download(GUIDS[0], GUIDS[0]), _download(guid("j"), guid("joann")), _download(guid("d"), GUID)]
-    with answering({"GET /api/cloud-users": Answer.json(people), LIST: Answer.json(listed)}) as server:
+    answers = {"GET /api/cloud-users": people, "GET /api/tasks": [], LIST: listed}
+    with answering({call: Answer.json(records) for call, records in answers.items()}) as server:
         result = run("cloud_download", server, protected_entities=["Ann"], protected_entity_type="CLOUD_USER")
     assert not result.get("failed"), result
     assert [found["guid"] for found in result["cloud_downloads"]] == [guid("d")]
