@@ -151,7 +151,7 @@ class _ReadyCheck:
         # Safe without the tasks: the download of our task is listed as soon as that runs, no one else was preparing one
         # of the entity, and one that matches and is ready is what is wanted, whoever has made it.
         new = {want: self._candidates(want, finished) for want in self._progress.pending}
-        if not all(len(found) == 1 and found == finished.find(want) for want, found in new.items()):
+        if not all(found == finished.find(want) and _is_single_and_settled(found) for want, found in new.items()):
             return False
         self._watch.finish(task.guid for found in self._own().values() for task in found)
         self._progress.ready.update({want: found[0] for want, found in new.items()})
@@ -349,6 +349,14 @@ class _ReadyCheck:
             self._progress.failed.update({want: error.message for want in missing if error.code == "ambiguous_create"})
         # Not over, although the poll before does not show them.
         self._watch.add(task for guid, task in self._creator.tasks.items() if guid not in before)
+
+
+def _is_single_and_settled(found: t.Sequence[models.CloudDownload]) -> bool:
+    """Return whether its own state, too, says that it is ready; a server may ignore the filter for the finished ones.
+
+    The vendor's own client takes RUNNING for one that is not ready. No other name is known.
+    """
+    return len(found) == 1 and found[0].state not in (None, *tasks.ACTIVE, *tasks.FAILED)
 
 
 def _why_not(candidates: t.Sequence[models.CloudDownload]) -> str:

@@ -52,6 +52,8 @@ class Server:
         self.told: list[str] = []
         self.single: dict[str, t.Callable[[float], Json]] = {}  # what calls for one task answer, by path
         self.progress: dict[str, t.Callable[[float], Json]] = {}  # of tasks, by GUID
+        self.states: tuple[Json, Json] = ("RUNNING", "FINISHED")  # of downloads that are made, and that are ready
+        self.ignores_filter = False  # by which only the finished ones are asked for
 
     def download(self, entity: str, *, mode: str = MAIL, listed: float = 0, finished: float = 1e9) -> str:
         made = guid(f"download-{len(self._downloads)}")
@@ -92,11 +94,11 @@ class Server:
         return JsonResponse(
             200,
             [
-                record
+                {"state": self.states[finished <= self.now], **record}
                 for listed, finished, _until, record in self._downloads
                 if listed <= self.now
                 and asked.get("mode") in (None, record["mode"])
-                and ("finished-mount" not in asked or finished <= self.now)
+                and ("finished-mount" not in asked or self.ignores_filter or finished <= self.now)
             ],
         )
 
@@ -623,6 +625,18 @@ def test_progress_is_seen_before_the_time_for_waiting_is_over(
     monkeypatch.setattr(steady, "get", get)
     steady.on_post = lambda: [Job(steady, seconds=1000).answer]
     assert ready(prepare(steady, ALICE, timeout=timeout))
+
+
+@pytest.mark.parametrize("states", [("RUNNING", "FINISHED"), (None, None)])
+def test_a_server_that_lists_what_is_not_ready_as_well_is_believed_with_a_second_sign_only(
+    steady: Server, states: tuple[Json, Json]
+) -> None:
+    """By its progress it may be ready after 50 seconds, and it is after 57."""
+    steady.ignores_filter, steady.states = True, states
+    steady.on_post = lambda: [Job(steady, seconds=57).answer]
+    assert set(ready(prepare(steady, ALICE))) == {ALICE}
+    assert (50, TASKS) in polls(steady)
+    assert steady.now == 60
 
 
 def test_what_was_asked_for_in_several_requests_ends_with_the_slowest(steady: Server) -> None:
