@@ -49,7 +49,7 @@ class Jobs:
         self._dest = dest_for(params["dest"], len(self.guids))
         self._limit_settings = _limit_settings(params, retries)
         self._attributes = context.file_attributes()
-        self._rehearsed: set[tuple[int, int]] = set()
+        self._known = inspection.Known()
         # A rate that is kept lets buffers come one at a time.
         self._format_line = line_formatter(max(STALL, 2 * BUFFER / (self._limit_settings.max_rate or BUFFER)))
 
@@ -66,7 +66,7 @@ class Jobs:
             overwrite=params["overwrite"],
             tmp_dest=params["tmp_dest"],
             limit_settings=limits,
-            rehearsed=self._rehearsed,
+            known=self._known,
             check_stop=turn.check_stop,
             redact=context.redact,
             report_progress=lambda progress: context.report_progress(lambda: self._line(turn, progress())),

@@ -90,6 +90,19 @@ class Redactor:
         return value
 
 
+def texts_in(value: t.Any) -> t.Iterator[str]:
+    """Yield all texts of a JSON value: names, and what is no list or dictionary as a text."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield str(key)
+            yield from texts_in(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from texts_in(item)
+    else:
+        yield str(value)
+
+
 def omit_changed(
     result: t.Mapping[str, t.Any], is_changed: t.Callable[[str], bool]
 ) -> tuple[dict[str, t.Any], list[str]]:

@@ -19,7 +19,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from . import _argspec, _detached, _signals
 from ._errors import OptionError, StorwareError
-from ._redaction import OMITTED, Redactor, omit_changed
+from ._redaction import OMITTED, Redactor, omit_changed, texts_in
 from ._transfer.store.attributes import FileAttributes, flags_after
 
 try:
@@ -177,6 +177,9 @@ def _redact(module: AnsibleModule, redactor: Redactor, result: t.Mapping[str, t.
     def is_changed(text: str) -> bool:
         return redactor.text(text) != text or any(str(value) in text for value in module.no_log_values)
 
+    # Mostly there is nothing, which a look at all texts together shows in a fraction of the time.
+    if not is_changed("\n".join(texts_in(result))):
+        return dict(result)
     kept, omitted = omit_changed(result, is_changed)
     if omitted:
         kept[OMITTED] = dict.fromkeys(omitted, True)  # names as keys, which Ansible does not mask

@@ -81,6 +81,7 @@ class Transport:
         self._on_secret = on_secret
         self._known: set[str] = set()
         self._http = Session()
+        self._proxies: dict[str, str] | None = None  # for all requests, because they go to one server
         if not connection.validate_certs:
             urllib3.disable_warnings()  # the user is warned once, by the module
 
@@ -134,7 +135,8 @@ class Transport:
         cert: tuple[str, str] | str | None = connection.client_cert
         if connection.client_cert and connection.client_key:
             cert = (connection.client_cert, connection.client_key)
-        proxy = proxies.from_environment(url, attempt) if connection.use_proxy else {}
+        if self._proxies is None:
+            self._proxies = proxies.from_environment(url, attempt) if connection.use_proxy else {}
         if attempt.method not in errors.SAFE_METHODS:
             # The server may be closing an idle connection this moment: whether it read the request would be unknown.
             self.close()
@@ -157,7 +159,7 @@ class Transport:
                 timeout=(timeout, timeout),
                 verify=(connection.ca_path or True) if connection.validate_certs else False,
                 cert=cert,
-                proxies=proxy,
+                proxies=self._proxies,
             )
         self._take_cookies()
         return response

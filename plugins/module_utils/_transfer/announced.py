@@ -74,7 +74,7 @@ def _peak(sizes: t.Iterable[int], old: t.Iterable[int]) -> int:
 
 def _size_there(directory: Directory, job: Job) -> tuple[int | None, int | None]:
     """The size of the file that is there, and the one in its receipt; what it holds is compared by the transfer."""
-    found = receipt.find(directory, job.guid)
+    found = receipt.find(directory, job.guid, job.known.receipts)
     there = directory.stat(found.name) if found else None
     return (there.st_size, found.size) if found and there else (None, None)
 

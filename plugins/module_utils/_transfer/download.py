@@ -134,18 +134,17 @@ def workplace(job: Job, inspected: Inspection) -> t.Iterator[Directory]:
 def _preflight(job: Job, inspected: Inspection, partial_lock: PartialLock) -> None:
     """Make an empty file with all attributes: what cannot be written or owned is found before anything is sent.
 
-    New files of a task get the same attributes, so that in each directory one of them shows it.
+    New files of a task get the same attributes, so that one of them shows it for all.
     """
     if job.tmp_dest is not None:
         lock.remove_leftovers(inspected.directory, private_prefix(job))
-    place = os.fstat(inspected.directory.fd)
-    if inspected.old is None and (place.st_dev, place.st_ino) in job.rehearsed:
+    if inspected.old is None and job.known.has_rehearsed:
         return
     with PartialFile.create(inspected.directory, partial_lock.name_of(lock.SCRATCH)) as scratch:
         publish.apply_attributes(
             scratch, inspected.name or job.guid, inspected.directory, inspected.old, job.attributes
         )
-    job.rehearsed.add((place.st_dev, place.st_ino))
+    job.known.has_rehearsed = job.known.has_rehearsed or inspected.old is None
 
 
 def _fetch(job: Job, inspected: Inspection, writer: PartialWriter, limits: TransferLimits) -> Steps[tuple[File, int]]:

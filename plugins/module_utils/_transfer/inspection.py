@@ -67,6 +67,17 @@ class TransferProgress(t.NamedTuple):
     attempts: int = 1
 
 
+@dataclass
+class Known:
+    """What the files of a task have found out for each other, in the one directory that they go to.
+
+    receipts: as ``receipt.find`` has read them. has_rehearsed: whether one has been given the attributes of new files.
+    """
+
+    receipts: receipt.Known = field(default_factory=dict)
+    has_rehearsed: bool = False
+
+
 @dataclass(frozen=True)
 class Job:
     """One download and its destination.
@@ -76,8 +87,8 @@ class Job:
     level: how much of the content is verified: full, structure or length. overwrite: never, different or always.
     attributes: those that the file gets. tmp_dest: where bytes lie until they are proved; the directory of dest if
     None. connections: ranges at a time. max_size: bytes that the file may have; None: as many as are announced.
-    origin: for the receipt. rehearsed: numbers of the directories in which a file of the task has got its attributes.
-    check_stop: raises StorwareError when the task is to end.
+    origin: for the receipt. known: what the files of the task share. check_stop: raises StorwareError when the task is
+    to end.
     redact: takes secrets out of a text. report_progress: is called now and then
     with a function that returns the progress, which any thread may call until the next one.
     """
@@ -95,7 +106,7 @@ class Job:
     connections: int = 1
     max_size: int | None = None
     origin: Origin = field(default_factory=Origin)
-    rehearsed: set[tuple[int, int]] = field(default_factory=set)
+    known: Known = field(default_factory=Known)
     limit_settings: LimitSettings = field(default_factory=LimitSettings)
     check_stop: CheckTime = no_limit
     redact: Redact = str
@@ -212,7 +223,7 @@ def inspect_again(job: Job, inspected: Inspection) -> None:
     """Inspect the existing file and decide, for the first time or again."""
     with translate_os_errors(f"read {inspected.path}"):
         if inspected.is_directory:
-            inspected.receipt = receipt.find(inspected.directory, job.guid)
+            inspected.receipt = receipt.find(inspected.directory, job.guid, job.known.receipts)
             inspected.name = inspected.receipt.name if inspected.receipt else None
         if inspected.name is not None:
             _inspect_file(inspected, inspected.name)

@@ -61,6 +61,11 @@ class Directory:
         """What is in the directory, sorted."""
         return sorted(os.listdir(self.fd))
 
+    def entries(self) -> list[tuple[str, int]]:
+        """The name and the number of all that is in the directory."""
+        with os.scandir(self.fd) as found:
+            return [(entry.name, entry.inode()) for entry in found]
+
     def stat(self, name: str) -> os.stat_result | None:
         """What the name itself is; None when there is nothing."""
         try:

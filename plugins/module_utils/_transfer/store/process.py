@@ -10,6 +10,7 @@ something only within one boot and one namespace of process numbers: what cannot
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import platform
 import typing as t
@@ -30,7 +31,7 @@ class ProcessIdentity:
     @classmethod
     def current(cls) -> ProcessIdentity:
         """This process."""
-        return cls.of(os.getpid())
+        return _of(os.getpid())
 
     @classmethod
     def of(cls, pid: int) -> ProcessIdentity:
@@ -65,6 +66,11 @@ class ProcessIdentity:
         state, started = _stat(self.pid)
         # Where other users' processes are hidden, their number alone has to do.
         return state not in _DEAD_STATES and started in ("", self.started)
+
+
+@functools.lru_cache(1)  # each file of a task asks
+def _of(pid: int) -> ProcessIdentity:
+    return ProcessIdentity.of(pid)
 
 
 def _stat(pid: int) -> tuple[str, str]:

@@ -32,8 +32,8 @@ _ORIGIN: t.Final = re.compile(rb"# ([a-z-]{4,11}): ([!-~]{1,%d})" % _MOST_TEXT)
 _MOST_ORIGIN: t.Final = 64
 _MOST_NAME: t.Final = 200  # and of a name or an address; longer ones are cut
 _SAFE: t.Final = "!\"#$&'()*+,/:;<=>?@[\\]^`{|}~"  # stay as they are in a value, unlike spaces and the percent sign
-_GUIDS: t.Final[dict[tuple[int, ...], str]] = {}  # in receipts that were read, by what shows that they have not changed
-_MOST_GUIDS: t.Final = 10_000
+# The download of each receipt in a directory, by its name and number: one that is replaced is another file.
+Known = dict[tuple[str, int], str]
 # How coreutils writes names that do not fit in a line (md5sum's manual, "backslash").
 _ESCAPES: t.Final = {b"\\": b"\\\\", b"\n": b"\\n", b"\r": b"\\r"}
 _UNESCAPES: t.Final = {escape: character for character, escape in _ESCAPES.items()}
@@ -154,27 +154,34 @@ def read(directory: Directory, name: str) -> Receipt | None:
     return found if found and is_trusted(directory, found) else None
 
 
-def find(directory: Directory, guid: str) -> Receipt | None:
-    """The trusted receipt of this download, wherever in the directory; one whose file is there comes first."""
-    found = [one for one in _of_download(directory, guid.lower()) if is_trusted(directory, one)]
+def find(directory: Directory, guid: str, known: Known | None = None) -> Receipt | None:
+    """The trusted receipt of this download, wherever in the directory; one whose file is there comes first.
+
+    known: of earlier calls for this directory, which are not read again, and of this one for later ones.
+    """
+    found = list(_of_download(directory, guid.lower(), {} if known is None else known))
     return next((receipt for receipt in found if directory.stat(receipt.name)), found[0] if found else None)
 
 
-def _of_download(directory: Directory, guid: str) -> t.Iterator[Receipt]:
-    """The good receipts of this download; what was read before, as for another file of a task, is not read again."""
-    for entry in _entries(directory):
-        there = directory.stat(entry)
-        if there is None:
-            continue
-        version = (there.st_dev, there.st_ino, there.st_size, there.st_mtime_ns, there.st_ctime_ns)
-        if _GUIDS.get(version, guid) != guid:
-            continue
-        receipt = _read(directory, entry) if directory.trusts(there.st_uid) else None
-        if len(_GUIDS) >= _MOST_GUIDS:
-            _GUIDS.clear()
-        _GUIDS[version] = receipt.guid if receipt else ""
-        if receipt and receipt.guid == guid and receipt_name(receipt.name) == entry:
+def _of_download(directory: Directory, guid: str, known: Known) -> t.Iterator[Receipt]:
+    guids = {
+        entry: known[entry] if entry in known else _guid_in(directory, entry[0])
+        for entry in directory.entries()
+        if entry[0].endswith(_SUFFIX)
+    }
+    known.clear()
+    known.update(guids)
+    for name, _number in sorted(entry for entry, found in guids.items() if found == guid):
+        receipt = _read(directory, name)
+        if receipt and receipt.guid == guid and receipt_name(receipt.name) == name and is_trusted(directory, receipt):
             yield receipt
+
+
+def _guid_in(directory: Directory, entry: str) -> str:
+    """The download of a receipt; empty if it is not a good one of a user whom the directory trusts."""
+    there = directory.stat(entry)
+    receipt = _read(directory, entry) if there and directory.trusts(there.st_uid) else None
+    return receipt.guid if receipt else ""
 
 
 def beside(directory: Directory, name: str) -> Receipt | None:

@@ -107,7 +107,7 @@ def test_without_proc_a_live_process_is_not_taken_for_gone(monkeypatch: pytest.M
         raise FileNotFoundError(path)
 
     monkeypatch.setattr(os, "readlink", refuse)
-    writer = ProcessIdentity.current()
+    writer = ProcessIdentity.of(os.getpid())
     assert (writer.started, writer.boot) == ("", " ")
     assert judged(writer) == (True, False)
 

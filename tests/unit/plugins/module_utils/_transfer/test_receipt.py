@@ -248,15 +248,17 @@ def test_the_receipt_of_another_download_is_not_found(directory: Directory) -> N
     assert receipt.find(directory, GUID) == dataclasses.replace(RECEIPT, name="z.zip")
 
 
-def test_a_receipt_that_has_changed_since_the_last_search_is_read_again(directory: Directory) -> None:
+def test_a_receipt_that_was_replaced_since_the_last_search_is_read_again(directory: Directory) -> None:
     """A task with many files searches once for each, and does not read what it has read before."""
-    put(directory, dataclasses.replace(RECEIPT, guid=OTHER_GUID))
-    assert receipt.find(directory, GUID) is None
+    known: receipt.Known = {}
+    old = directory.path_of(put(directory, dataclasses.replace(RECEIPT, guid=OTHER_GUID)))
+    assert receipt.find(directory, GUID, known) is None
+    os.rename(old, f"{old}.away")
     put(directory, RECEIPT)
-    assert receipt.find(directory, GUID) == RECEIPT
+    assert receipt.find(directory, GUID, known) == RECEIPT
     opened = []
     directory.open = lambda name, *how: opened.append(name) or 1 / 0  # type: ignore[method-assign, assignment, func-returns-value]
-    assert receipt.find(directory, OTHER_GUID) is None
+    assert receipt.find(directory, OTHER_GUID, known) is None
     assert not opened
 
 
