@@ -17,7 +17,7 @@ import pytest
 from tests.support.ansible import Run
 from tests.support.fleet import ALICE, NAMES, PEOPLE, Fleet, Json
 from tests.support.modules import connect, run_module
-from tests.support.use import MIB, SLOWLY, calls, meanwhile, root_only
+from tests.support.use import MIB, SLOWLY, calls, meanwhile, root_only, wait_until
 
 LINES: t.Final = 15
 
@@ -145,3 +145,5 @@ def test_the_last_lines_name_cause_object_and_next_step(
     end = "\n".join([*run.stdout.rstrip().splitlines()[-LINES:], *run.stderr.splitlines()[-LINES:]])
     for pattern in CASES[case]:
         assert re.search(pattern, end), end
+    # After a signal a moment later, which must not be within the next test.
+    wait_until(lambda: lone_fleet.simulator.counters()["open_sessions"] == 0, 10)

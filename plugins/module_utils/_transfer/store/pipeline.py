@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import collections
 import concurrent.futures
+import os
 import resource
 import typing as t
 
@@ -41,6 +42,7 @@ class _Equipment:
 
 
 _SPARE: t.Final[list[_Equipment]] = []  # of earlier responses: new threads and new pages cost time for each file
+os.register_at_fork(after_in_child=_SPARE.clear)  # a child has no thread but its own
 
 
 class Pipeline:

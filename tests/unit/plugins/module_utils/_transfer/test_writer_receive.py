@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import pathlib
+import signal
 import threading
 import time
 import typing as t
@@ -156,10 +158,25 @@ def test_an_interruption_loses_nothing_that_came(tmp_path: pathlib.Path, monkeyp
         assert target.digests.hex("sha256") == sha256(BODY[: target.offset])
 
 
-def test_no_thread_stays(tmp_path: pathlib.Path) -> None:
-    before: t.Any = set(threading.enumerate())
+def test_the_next_response_takes_the_threads_of_the_last_one(tmp_path: pathlib.Path) -> None:
     with opened(tmp_path) as target:
         moved(target, reply(BODY[:100_000]))
+        before: t.Any = set(threading.enumerate())
         with pytest.raises(TransferInterrupted):
             moved(target, [reply(BODY)[0], BODY[:100_000]])
+        moved(target, reply(BODY[:100_000]))
     assert not {thread for thread in threading.enumerate() if "ThreadPool" in thread.name} - before
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_child_process_has_threads_of_its_own(tmp_path: pathlib.Path) -> None:
+    with opened(tmp_path) as target:
+        moved(target, reply(BODY[:100_000]))
+        child = os.fork()
+        if not child:
+            signal.alarm(20)
+            with contextlib.suppress(BaseException):
+                moved(target, reply(BODY[:200_000]))
+                os._exit(0 if content(target) == BODY[:200_000] else 1)
+            os._exit(1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
