@@ -177,7 +177,7 @@ def _redact(module: AnsibleModule, redactor: Redactor, result: t.Mapping[str, t.
     def is_changed(text: str) -> bool:
         return redactor.text(text) != text or any(str(value) in text for value in module.no_log_values)
 
-    # Mostly there is nothing, which a look at all texts together shows in a fraction of the time.
+    # Mostly there is nothing, which one search in all texts together shows in a fraction of the time.
     if not is_changed("\n".join(texts_in(result))):
         return dict(result)
     kept, omitted = omit_changed(result, is_changed)

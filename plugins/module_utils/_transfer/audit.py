@@ -152,9 +152,8 @@ def _free(directory: Directory) -> int | None:
 
 
 def _number_of_receipts(directory: Directory) -> int:
-    suffix = receipt.receipt_name("")
     with translate_os_errors(f"read {directory.path}"):
-        return sum(name.endswith(suffix) for name in directory.names())
+        return receipt.count(directory)
 
 
 def _receipts(directory: Directory, name: str | None) -> list[Receipt]:

@@ -144,7 +144,8 @@ def _preflight(job: Job, inspected: Inspection, partial_lock: PartialLock) -> No
         publish.apply_attributes(
             scratch, inspected.name or job.guid, inspected.directory, inspected.old, job.attributes
         )
-    job.known.has_rehearsed = job.known.has_rehearsed or inspected.old is None
+    if inspected.old is None:
+        job.known.has_rehearsed = True
 
 
 def _fetch(job: Job, inspected: Inspection, writer: PartialWriter, limits: TransferLimits) -> Steps[tuple[File, int]]:

@@ -206,6 +206,11 @@ def all_in(directory: Directory, *, most_foreign: int | None = None) -> t.Iterat
             yield receipt
 
 
+def count(directory: Directory) -> int:
+    """How many names in the directory are those of receipts, whatever has them."""
+    return len(_entries(directory))
+
+
 def _entries(directory: Directory) -> list[str]:
     return [name for name in directory.names() if name.endswith(_SUFFIX)]
 
